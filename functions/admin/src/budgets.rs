@@ -1,0 +1,243 @@
+//! Budgets and usage.
+
+use farebox_api::{Budget as Shown, BudgetList, Period, PutBudget, ScopeUsage, UsageList};
+use farebox_aws::control::{Change, Expected};
+use farebox_core::{Error, Money, Scope, Timestamp, Zone};
+use farebox_ledger::budget::PeriodView;
+use farebox_ledger::{Budget, Limits, Mode, Settings};
+use lambda_http::http::header::IF_MATCH;
+
+use crate::Gate;
+use crate::call::Call;
+use crate::owners::absent;
+use crate::reply::{Answer, Refusal};
+
+/// The most thresholds of one budget: each is an alert item a period.
+const THRESHOLDS_MAX: usize = 10;
+
+/// The modes that a budget can be set to.
+const MODES: [(&str, Mode); 2] = [("hard", Mode::Hard), ("observe", Mode::Observe)];
+
+/// `GET /admin/v1/budgets`
+pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let page = gate.control.budgets(call.limit()?, call.cursor()).await?;
+    let now = gate.control.aws().now();
+    let budgets = page.rows.iter().map(|row| shown(&row.scope, &row.budget, now)).collect();
+    Answer::ok(&BudgetList { budgets, next_cursor: page.next })
+}
+
+/// `GET /admin/v1/budgets/{scope}`
+pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let scope: Scope = call.parsed("scope")?;
+    let budget = gate.control.budget(&scope).await?.ok_or_else(|| absent(call))?;
+    answer(gate, &scope, &budget)
+}
+
+/// `PUT /admin/v1/budgets/{scope}`
+pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let scope: Scope = call.parsed("scope")?;
+    let settings = settings(call.body()?)?;
+    let expected = expected(call, &scope)?;
+    match gate.control.put_budget(&scope, &settings, expected).await? {
+        Change::Applied(budget) => answer(gate, &scope, &budget),
+        Change::Stale(budget) => Err(stale(&scope, &budget, gate.control.aws().now())),
+        Change::Absent => Err(absent(call).into()),
+    }
+}
+
+/// `GET /admin/v1/usage`
+pub async fn usage(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let page = gate.control.budgets(call.limit()?, call.cursor()).await?;
+    let now = gate.control.aws().now();
+    let scopes = page.rows.into_iter().map(|row| ScopeUsage {
+        kind: row.scope.kind.name().to_owned(),
+        id: row.scope.id.to_string(),
+        user: row.user.map(|user| user.to_string()),
+        mode: mode_name(row.budget.terms.settings.mode).to_owned(),
+        periods: periods(&row.budget, now),
+    });
+    Answer::ok(&UsageList { scopes: scopes.collect(), next_cursor: page.next })
+}
+
+/// An amount in a field: a decimal text of USD, not below zero.
+pub(crate) fn amount(field: &str, text: Option<String>) -> Result<Option<Money>, Error> {
+    let Some(text) = text else { return Ok(None) };
+    let amount = Money::parse_usd(&text);
+    let amount = amount.map_err(|rule| Error::malformed(field, rule.to_string()))?;
+    if amount < Money::ZERO {
+        return Err(Error::malformed(field, "an amount is not below zero"));
+    }
+    Ok(Some(amount))
+}
+
+fn answer(gate: &Gate, scope: &Scope, budget: &Budget) -> Result<Answer, Refusal> {
+    let answer = Answer::ok(&shown(scope, budget, gate.control.aws().now()))?;
+    Ok(answer.with_version(budget.terms.epoch))
+}
+
+fn settings(body: PutBudget) -> Result<Settings, Error> {
+    let limits = Limits {
+        month: amount("month_limit_usd", body.month_limit_usd)?,
+        day: amount("day_limit_usd", body.day_limit_usd)?,
+        total: amount("total_limit_usd", body.total_limit_usd)?,
+    };
+    let mode = match body.mode.as_deref().unwrap_or("hard") {
+        later @ ("balanced" | "soft") => {
+            let rule = format!("{later} is not served yet: use hard or observe");
+            return Err(Error::malformed("mode", rule));
+        }
+        name => MODES.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode),
+    };
+    let zone = Zone::parse(body.time_zone.as_deref().unwrap_or("UTC"));
+    Ok(Settings {
+        mode: mode.ok_or_else(|| Error::malformed("mode", "use hard or observe"))?,
+        zone: zone.map_err(|rule| Error::malformed("time_zone", rule.to_string()))?,
+        limits,
+        thresholds: thresholds(body.alert_thresholds.unwrap_or_default())?,
+    })
+}
+
+fn thresholds(percents: Vec<u8>) -> Result<Vec<u8>, Error> {
+    let field = "alert_thresholds";
+    if percents.len() > THRESHOLDS_MAX {
+        return Err(Error::malformed(field, "at most ten thresholds are taken"));
+    }
+    let are_percents = percents.iter().all(|percent| (1..=100).contains(percent));
+    let do_rise = percents.iter().zip(percents.iter().skip(1)).all(|(low, high)| low < high);
+    if are_percents && do_rise {
+        return Ok(percents);
+    }
+    Err(Error::malformed(field, "write percentages from 1 to 100, each above the one before"))
+}
+
+fn expected(call: &Call, scope: &Scope) -> Result<Expected, Error> {
+    let thing = || format!("the budget of {scope}");
+    let tag = call.header(IF_MATCH).map(str::trim).filter(|tag| !tag.is_empty());
+    let tag = tag.ok_or_else(|| Error::VersionRequired { thing: thing() })?;
+    if tag == "*" {
+        return Ok(Expected::Any);
+    }
+    let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+    let version = version.and_then(|version| version.parse().ok());
+    let rule = "send the ETag as it was given, with its quotes, or *";
+    version.map(Expected::Epoch).ok_or_else(|| Error::malformed("If-Match", rule))
+}
+
+fn stale(scope: &Scope, budget: &Budget, now: Timestamp) -> Refusal {
+    let thing = format!("The budget of {scope}");
+    let version = format!("\"{}\"", budget.terms.epoch);
+    let current = serde_json::to_value(shown(scope, budget, now)).unwrap_or_default();
+    Refusal::with_current(Error::StaleVersion { thing, version }, current)
+}
+
+fn shown(scope: &Scope, budget: &Budget, now: Timestamp) -> Shown {
+    let settings = &budget.terms.settings;
+    let usd = |amount: Option<Money>| amount.map(|amount| amount.to_string());
+    Shown {
+        kind: scope.kind.name().to_owned(),
+        id: scope.id.to_string(),
+        version: budget.terms.epoch.to_string(),
+        mode: mode_name(settings.mode).to_owned(),
+        time_zone: settings.zone.name().to_owned(),
+        month_limit_usd: usd(settings.limits.month),
+        day_limit_usd: usd(settings.limits.day),
+        total_limit_usd: usd(settings.limits.total),
+        alert_thresholds: settings.thresholds.clone(),
+        periods: periods(budget, now),
+    }
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    MODES.iter().find(|(_, known)| *known == mode).map_or("closed", |(name, _)| name)
+}
+
+fn periods(budget: &Budget, now: Timestamp) -> Vec<Period> {
+    budget.view(now).iter().map(period).collect()
+}
+
+fn period(view: &PeriodView) -> Period {
+    Period {
+        period: view.period.name().to_owned(),
+        limit_usd: view.limit.map(|limit| limit.to_string()),
+        settled_usd: view.settled.to_string(),
+        held_usd: view.held.to_string(),
+        room_usd: view.room.map(|room| room.to_string()),
+        resets_at: view.resets_at.map(|at| at.to_string()),
+        exceeded: view.exceeded,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(body: PutBudget) -> (String, String) {
+        match settings(body) {
+            Err(Error::Malformed { field, rule }) => (field, rule),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_budget_is_hard_and_in_utc_unless_it_says_otherwise() {
+        let body = PutBudget { month_limit_usd: Some("100".into()), ..PutBudget::default() };
+
+        let settings = settings(body).unwrap();
+
+        assert_eq!((settings.mode, settings.zone.name()), (Mode::Hard, "UTC"));
+        assert_eq!(settings.limits.month, Money::parse_usd("100").ok());
+        assert_eq!((settings.limits.day, settings.limits.total), (None, None));
+    }
+
+    #[test]
+    fn an_amount_is_a_plain_decimal_not_below_zero() {
+        for text in ["-1", "-0.1", "1e3", "NaN", "Infinity", "", "1,5", "1000000000000001"] {
+            let body = PutBudget { day_limit_usd: Some(text.into()), ..PutBudget::default() };
+            assert_eq!(refused(body).0, "day_limit_usd", "{text}");
+        }
+        assert_eq!(amount("x", Some("0".into())), Ok(Some(Money::ZERO)));
+    }
+
+    #[test]
+    fn modes_to_come_are_not_served_yet() {
+        for mode in ["balanced", "soft"] {
+            let body = PutBudget { mode: Some(mode.into()), ..PutBudget::default() };
+            let (field, rule) = refused(body);
+            assert!(field == "mode" && rule.contains("not served yet"), "{rule}");
+        }
+        for mode in ["closed", "Hard", ""] {
+            let body = PutBudget { mode: Some(mode.into()), ..PutBudget::default() };
+            assert_eq!(refused(body).0, "mode", "{mode}");
+        }
+    }
+
+    #[test]
+    fn thresholds_rise_from_1_to_100() {
+        assert_eq!(thresholds(vec![50, 80, 100]), Ok(vec![50, 80, 100]));
+        assert_eq!(thresholds(vec![]), Ok(vec![]));
+        for wrong in [vec![0], vec![101], vec![80, 50], vec![50, 50], (1..=11).collect()] {
+            assert!(thresholds(wrong.clone()).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_change_names_the_version_that_it_is_based_on() {
+        let scope: Scope = "user:u1".parse().unwrap();
+        let put = Call::of("PUT", "/", "{}");
+        let with = |tag| expected(&put.clone().with_header("if-match", tag), &scope);
+
+        assert_eq!(expected(&put, &scope).map_err(|error| error.row().status), Err(428));
+        assert_eq!(with("\"17\""), Ok(Expected::Epoch(17)));
+        assert_eq!(with("*"), Ok(Expected::Any));
+        for tag in ["17", "W/\"17\"", "\"x\"", "\"1\", \"2\""] {
+            assert_eq!(with(tag).map_err(|error| error.row().status), Err(400), "{tag}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_zone_is_refused() {
+        let body = PutBudget { time_zone: Some("Mars/Olympus".into()), ..PutBudget::default() };
+
+        assert_eq!(refused(body).0, "time_zone");
+    }
+}

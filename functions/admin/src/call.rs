@@ -1,0 +1,398 @@
+//! A request as the handlers see it.
+
+use farebox_core::Error;
+use lambda_http::http::{HeaderMap, header};
+use lambda_http::{Body, Request, RequestExt};
+use serde::de::DeserializeOwned;
+
+/// The longest body: a price override has a few hundred bytes, a provider's secret a few
+/// thousand (Google's service accounts).
+const BODY_BYTES_MAX: usize = 64 * 1024;
+/// The most rows that one page takes, and how many it takes unasked.
+const LIMIT_MAX: u32 = 100;
+
+/// One request.
+#[derive(Clone)]
+pub struct Call {
+    method: String,
+    path: String,
+    headers: HeaderMap,
+    query: Vec<(String, String)>,
+    parameters: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl Call {
+    /// Takes what a request says; judges nothing.
+    #[must_use]
+    pub fn read(request: &Request) -> Self {
+        let query = request.query_string_parameters();
+        let query = query.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let body = match request.body() {
+            Body::Text(text) => text.as_bytes().to_vec(),
+            Body::Binary(bytes) => bytes.clone(),
+            _ => Vec::new(),
+        };
+        Self {
+            method: request.method().as_str().to_owned(),
+            path: request.raw_http_path().to_owned(),
+            headers: request.headers().clone(),
+            query: query.collect(),
+            parameters: Vec::new(),
+            body,
+        }
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The path, without the stage.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// A header that is text.
+    #[must_use]
+    pub fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The same request with the parameters of its path.
+    #[must_use]
+    pub(crate) fn with_parameters(mut self, parameters: Vec<(&'static str, String)>) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
+    /// A parameter of the path; the route names it, so it is there.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> &str {
+        let found = self.parameters.iter().find(|(known, _)| *known == name);
+        found.map_or("", |(_, value)| value)
+    }
+
+    /// A parameter of the path as what it must be.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] names the parameter and the rule.
+    pub fn parsed<T>(&self, name: &str) -> Result<T, Error>
+    where
+        T: core::str::FromStr<Err: core::fmt::Display>,
+    {
+        let value = self.parameter(name).parse::<T>();
+        value.map_err(|rule| Error::malformed(name, rule.to_string()))
+    }
+
+    /// A value of the query.
+    #[must_use]
+    pub fn query(&self, name: &str) -> Option<&str> {
+        let found = self.query.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// A value of the query that must be there, as what it must be.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] names the value and the rule.
+    pub fn parsed_query<T>(&self, name: &str, example: &str) -> Result<T, Error>
+    where
+        T: core::str::FromStr<Err: core::fmt::Display>,
+    {
+        let missing = || Error::malformed(name, format!("is needed: send ?{name}={example}"));
+        let value = self.query(name).ok_or_else(missing)?;
+        value.parse::<T>().map_err(|rule| Error::malformed(name, rule.to_string()))
+    }
+
+    /// How many rows the caller wants: `?limit=`, 1 to 100.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub fn limit(&self) -> Result<u32, Error> {
+        let Some(text) = self.query("limit") else { return Ok(LIMIT_MAX) };
+        let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+        limit.ok_or_else(|| Error::malformed("limit", "send a whole number from 1 to 100"))
+    }
+
+    /// Where the caller's page begins: `?cursor=`.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&str> {
+        self.query("cursor")
+    }
+
+    /// What is wrong with the body before it is read.
+    ///
+    /// # Errors
+    /// [`Error::BodyTooLarge`] or [`Error::UnsupportedMediaType`].
+    pub(crate) fn check_body(&self) -> Result<(), Error> {
+        if self.body.len() > BODY_BYTES_MAX {
+            return Err(Error::BodyTooLarge { bytes_max: BODY_BYTES_MAX });
+        }
+        if !matches!(self.method.as_str(), "PUT" | "POST") {
+            return Ok(());
+        }
+        let encoding = self.header(header::CONTENT_ENCODING).unwrap_or("identity");
+        if !encoding.eq_ignore_ascii_case("identity") {
+            return Err(Error::UnsupportedMediaType { given: shortened(encoding) });
+        }
+        let given = self.header(header::CONTENT_TYPE).unwrap_or("no Content-Type");
+        let kind = given.split(';').next().unwrap_or_default().trim();
+        if kind.eq_ignore_ascii_case("application/json") {
+            return Ok(());
+        }
+        Err(Error::UnsupportedMediaType { given: shortened(given) })
+    }
+
+    /// The body as what it must be.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] names the field and the rule; it never quotes a value.
+    pub fn body<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        if self.body.is_empty() {
+            return Err(Error::malformed("body", "is empty: send a JSON object"));
+        }
+        // Without this `[]` would be read as an object whose fields are all left out: as a
+        // budget without limits.
+        if self.body.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
+            return Err(Error::malformed("body", "must be a JSON object"));
+        }
+        let mut reader = serde_json::Deserializer::from_slice(&self.body);
+        let value = serde_path_to_error::deserialize(&mut reader);
+        let value = value.map_err(|error| {
+            let path = error.path().to_string();
+            unreadable(&path, &error.into_inner())
+        })?;
+        reader.end().map_err(|_| Error::malformed("body", "ends after one JSON object"))?;
+        Ok(value)
+    }
+
+    /// A request for tests.
+    #[cfg(test)]
+    pub(crate) fn of(method: &str, path: &str, body: &str) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+        Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers,
+            query: Vec::new(),
+            parameters: Vec::new(),
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    /// The same request with a header, for tests.
+    #[cfg(test)]
+    pub(crate) fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.insert(name, value.parse().unwrap());
+        self
+    }
+
+    /// The same request with a value in its query, for tests.
+    #[cfg(test)]
+    pub(crate) fn with_query(mut self, name: &str, value: &str) -> Self {
+        self.query.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// The parser's complaint as field and rule. A wrong value is not quoted: it may be a secret in
+/// the wrong place.
+fn unreadable(path: &str, error: &serde_json::Error) -> Error {
+    let text = error.to_string();
+    let quoted = |start: &str| text.strip_prefix(start)?.split('`').next();
+    let at = |field: &str| match path {
+        "." | "" => field.to_owned(),
+        path if path == field || path.ends_with(&format!(".{field}")) => path.to_owned(),
+        path => format!("{path}.{field}"),
+    };
+    if let Some(field) = quoted("unknown field `") {
+        let field = field.chars().take(64).collect::<String>();
+        return Error::malformed(at(&field), "is not a field of this request");
+    }
+    if let Some(field) = quoted("missing field `") {
+        return Error::malformed(at(field), "is needed");
+    }
+    if let Some(field) = quoted("duplicate field `") {
+        return Error::malformed(at(field), "is given twice");
+    }
+    let field = if path == "." { "body" } else { path };
+    match text.rsplit_once(", expected ") {
+        Some((_, rest)) if error.is_data() => {
+            let expected = rest.rsplit_once(" at line").map_or(rest, |(expected, _)| expected);
+            Error::malformed(field, format!("must be {expected}"))
+        }
+        _ if error.is_data() => Error::malformed(field, "has a value that it cannot have"),
+        _ => {
+            let (line, column) = (error.line(), error.column());
+            Error::malformed("body", format!("is not JSON (line {line}, column {column})"))
+        }
+    }
+}
+
+/// What a path has where its pattern has names; `None` where the path does not fit.
+pub(crate) fn parameters(
+    pattern: &'static str,
+    path: &str,
+) -> Option<Result<Vec<(&'static str, String)>, Error>> {
+    let mut found = Vec::new();
+    let mut left = path.strip_prefix('/')?;
+    let mut wanted = pattern.strip_prefix('/')?.split('/').peekable();
+    while let Some(segment) = wanted.next() {
+        let name = segment.strip_prefix('{').and_then(|name| name.strip_suffix('}'));
+        if let Some(name) = name.and_then(|name| name.strip_suffix('+')) {
+            let is_whole = !left.is_empty() && !left.split('/').any(str::is_empty);
+            return is_whole.then(|| decoded(found, name, left));
+        }
+        let (value, rest) = match left.split_once('/') {
+            Some((value, rest)) => (value, Some(rest)),
+            None => (left, None),
+        };
+        match name {
+            Some(_) if value.is_empty() => return None,
+            Some(name) => match decoded(core::mem::take(&mut found), name, value) {
+                Ok(more) => found = more,
+                Err(error) => return Some(Err(error)),
+            },
+            None if value == segment => {}
+            None => return None,
+        }
+        match (rest, wanted.peek()) {
+            (Some(rest), Some(_)) => left = rest,
+            (None, None) => return Some(Ok(found)),
+            _ => return None,
+        }
+    }
+    None
+}
+
+fn decoded(
+    mut found: Vec<(&'static str, String)>,
+    name: &'static str,
+    value: &str,
+) -> Result<Vec<(&'static str, String)>, Error> {
+    let rule = "is not percent-encoded UTF-8";
+    let text = percent_decoded(value).ok_or_else(|| Error::malformed(name, rule))?;
+    found.push((name, text));
+    Ok(found)
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let high = char::from(rest.next()?).to_digit(16)?;
+        let low = char::from(rest.next()?).to_digit(16)?;
+        bytes.push(u8::try_from(high * 16 + low).ok()?);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use farebox_api::{CreateKey, PutBudget, PutCredential};
+
+    fn refusal<T: DeserializeOwned>(body: &str) -> (String, String) {
+        match Call::of("PUT", "/", body).body::<T>() {
+            Err(Error::Malformed { field, rule }) => (field, rule),
+            _ => (String::new(), String::new()),
+        }
+    }
+
+    #[test]
+    fn a_refused_body_names_the_field_and_the_rule() {
+        for (body, field, rule) in [
+            ("", "body", "is empty"),
+            ("{", "body", "is not JSON"),
+            ("[]", "body", "must be a JSON object"),
+            (" [null,null,null]", "body", "must be a JSON object"),
+            ("null", "body", ""),
+            ("\u{0}", "body", "is not JSON"),
+            ("{\"mode\":\"hard\"} x", "body", "ends after"),
+            ("{\"month_limit_usd\":1}", "month_limit_usd", "must be a string"),
+            ("{\"month_limit_usd\":NaN}", "body", "is not JSON"),
+            ("{\"month_limit_usd\":1e999}", "", ""),
+            ("{\"mouth_limit_usd\":\"1\"}", "mouth_limit_usd", "is not a field"),
+            ("{\"mode\":\"hard\",\"mode\":\"observe\"}", "mode", "is given twice"),
+            ("{\"alert_thresholds\":[50,\"x\"]}", "alert_thresholds[1]", "must be u8"),
+            ("{\"alert_thresholds\":[300]}", "alert_thresholds[0]", "must be u8"),
+            ("{\"alert_thresholds\":[-1]}", "alert_thresholds[0]", "must be u8"),
+        ] {
+            let (named, said) = refusal::<PutBudget>(body);
+            assert!(!named.is_empty(), "{body}");
+            assert!(field.is_empty() || named == field, "{body}: {named}: {said}");
+            assert!(said.starts_with(rule), "{body}: {named}: {said}");
+        }
+        assert_eq!(refusal::<CreateKey>("{\"name\":\"n\"}").0, "user");
+    }
+
+    #[test]
+    fn deep_json_is_refused_and_not_followed() {
+        let deep = "[".repeat(100_000);
+
+        let body = format!("{{\"alert_thresholds\":{deep}");
+
+        assert!(!refusal::<PutBudget>(&body).0.is_empty());
+    }
+
+    #[test]
+    fn a_refusal_never_quotes_a_value() {
+        for body in [
+            "{\"secret\":[\"sk-canary\"]}",
+            "{\"secret\":\"a\",\"base_url\":{\"x\":\"sk-canary\"}}",
+            "\"sk-canary\"",
+            "sk-canary",
+        ] {
+            let (field, rule) = refusal::<PutCredential>(body);
+            assert!(!field.is_empty() && !rule.contains("canary"), "{field}: {rule}");
+        }
+    }
+
+    #[test]
+    fn only_plain_json_of_bounded_size_is_read() {
+        let put = Call::of("PUT", "/", "{}");
+        let status = |call: Call| call.check_body().map_err(|error| error.row().status);
+
+        assert_eq!(status(put.clone()), Ok(()));
+        let charset = "application/json; charset=utf-8";
+        assert_eq!(status(put.clone().with_header("content-type", charset)), Ok(()));
+        assert_eq!(status(put.clone().with_header("content-type", "text/plain")), Err(415));
+        assert_eq!(status(put.with_header("content-encoding", "gzip")), Err(415));
+        let long = "x".repeat(BODY_BYTES_MAX + 1);
+        assert_eq!(status(Call::of("PUT", "/", &long)), Err(413));
+        assert_eq!(status(Call::of("GET", "/", "").with_header("content-type", "x/y")), Ok(()));
+    }
+
+    #[test]
+    fn a_limit_is_one_to_a_hundred() {
+        let get = Call::of("GET", "/", "");
+
+        assert_eq!(get.limit(), Ok(100));
+        assert_eq!(get.clone().with_query("limit", "7").limit(), Ok(7));
+        for text in ["0", "101", "-1", "1.5", "x"] {
+            assert!(get.clone().with_query("limit", text).limit().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_not_utf8_is_refused() {
+        let read = |path| parameters("/a/{id}", path);
+
+        assert_eq!(read("/a/x%20y").unwrap().unwrap(), [("id", "x y".to_owned())]);
+        assert!(read("/a/%ff").unwrap().is_err());
+        assert!(read("/a/%4").unwrap().is_err());
+        assert!(read("/a/").is_none() && read("/b/x").is_none() && read("/a").is_none());
+    }
+}

@@ -1,0 +1,120 @@
+//! Providers' credentials: written, never read back.
+
+use farebox_api::{Credential, CredentialList, PutCredential};
+use farebox_aws::control::{CredentialOwner, CredentialRow, PublicUrl, UrlUse};
+use farebox_core::{Error, Secret};
+
+use crate::Gate;
+use crate::call::Call;
+use crate::owners::absent;
+use crate::reply::{Answer, Refusal};
+
+/// Longest provider's key: a service account of Google has about 2,400 characters.
+const SECRET_BYTES_MAX: usize = 8 * 1024;
+/// Longest provider name.
+const PROVIDER_BYTES_MAX: usize = 32;
+
+/// `GET /admin/v1/credentials?user=`
+pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let owner: CredentialOwner = call.parsed_query("user", "ID")?;
+    let mut rows = gate.control.credentials(&owner).await?.ok_or_else(|| absent(call))?;
+    if let CredentialOwner::User(_) = &owner {
+        let org = gate.control.owner(&owner).await?.and_then(|user| user.org);
+        if let Some(org) = org {
+            let shared = gate.control.credentials(&CredentialOwner::Org(org)).await?;
+            rows.extend(shared.unwrap_or_default());
+        }
+    }
+    let credentials = rows.into_iter().map(credential).collect();
+    Answer::ok(&CredentialList { credentials })
+}
+
+/// `PUT /admin/v1/credentials/{owner}/{provider}`
+pub async fn set(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let owner: CredentialOwner = call.parsed("owner")?;
+    let provider = provider(call.parameter("provider"))?;
+    let body: PutCredential = call.body()?;
+    let secret = secret(body.secret)?;
+    let allowed = &gate.control.aws().config().allowed_origins;
+    let base_url = body.base_url.map(|text| url("base_url", &text, UrlUse::Base, allowed));
+    let base_url = base_url.transpose()?;
+    let row = gate.control.set_credential(&owner, provider, &secret, base_url.as_ref()).await?;
+    Answer::ok(&credential(row.ok_or_else(|| absent(call))?))
+}
+
+/// `DELETE /admin/v1/credentials/{owner}/{provider}`
+pub async fn disable(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let owner: CredentialOwner = call.parsed("owner")?;
+    let provider = provider(call.parameter("provider"))?;
+    let row = gate.control.disable_credential(&owner, provider).await?;
+    Answer::ok(&credential(row.ok_or_else(|| absent(call))?))
+}
+
+/// A URL that an admin gives in a field.
+pub(crate) fn url(
+    field: &str,
+    text: &str,
+    url_use: UrlUse,
+    allowed: &[String],
+) -> Result<PublicUrl, Error> {
+    PublicUrl::parse(text, url_use, allowed).map_err(|rule| Error::malformed(field, rule))
+}
+
+/// A provider's name: it stands in keys of items, in headers and in paths.
+pub(crate) fn provider(name: &str) -> Result<&str, Error> {
+    let fits =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.".contains(&byte);
+    let is_name = (1..=PROVIDER_BYTES_MAX).contains(&name.len()) && name.bytes().all(fits);
+    let rule = "write 1 to 32 lower-case letters, digits, '_', '-' or '.'";
+    if is_name { Ok(name) } else { Err(Error::malformed("provider", rule)) }
+}
+
+/// A provider's key: what a header can carry.
+fn secret(text: String) -> Result<Secret, Error> {
+    let is_short = (1..=SECRET_BYTES_MAX).contains(&text.len());
+    let is_printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    if is_short && is_printable && text.trim() == text {
+        return Ok(Secret::new(text));
+    }
+    let rule = "write 1 to 8192 printable ASCII characters without a space at either end";
+    Err(Error::malformed("secret", rule))
+}
+
+fn credential(row: CredentialRow) -> Credential {
+    Credential {
+        owner: row.owner.to_string(),
+        provider: row.provider,
+        state: if row.is_active { "active" } else { "disabled" }.to_owned(),
+        base_url: row.base_url,
+        updated_at: row.updated_at.to_string(),
+        last_used_at: row.last_used_at.map(|at| at.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_fits_a_header() {
+        assert!(secret("sk-proj-abc".to_owned()).is_ok());
+        for text in ["", " sk", "sk\n", "sk\r\nx: y", "sé", &"x".repeat(8193)] {
+            assert!(secret(text.to_owned()).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_url_names_the_field() {
+        let error = url("base_url", "http://10.0.0.1", UrlUse::Base, &[]).unwrap_err();
+
+        assert_eq!((error.row().status, error.field()), (400, Some("base_url")));
+    }
+
+    #[test]
+    fn a_provider_is_a_plain_name() {
+        assert_eq!(provider("fireworks_ai"), Ok("fireworks_ai"));
+        for name in ["", "OpenAI", "a/b", "a#b", "a b"] {
+            assert!(provider(name).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Farebox keys.
+
+use farebox_api::{CreateKey, CreatedKey, Key, KeyList};
+use farebox_aws::control::{KeyRow, NewKey};
+use farebox_core::{EntityId, Error, Timestamp};
+
+use crate::Gate;
+use crate::budgets::amount;
+use crate::call::Call;
+use crate::owners::{absent, entity, name};
+use crate::reply::{Answer, Refusal};
+
+/// The most models that one key names: its item is read with every call.
+const MODELS_MAX: usize = 50;
+/// Longest model name.
+const MODEL_BYTES_MAX: usize = 200;
+
+/// `GET /admin/v1/keys?user=`
+pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let user = call.query("user").map(|user| entity("user", user)).transpose()?;
+    let page = gate.control.keys(user.as_ref(), call.limit()?, call.cursor()).await?;
+    let now = gate.control.aws().now();
+    let keys = page.rows.into_iter().map(|row| key(row, now)).collect();
+    Answer::ok(&KeyList { keys, next_cursor: page.next })
+}
+
+/// `POST /admin/v1/keys`
+pub async fn create(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let now = gate.control.aws().now();
+    let new = new_key(call.body()?, now)?;
+    let rule = format!("there is no user {}: add it first", new.user);
+    let created = gate.control.create_key(new).await?;
+    let (made, row) = created.ok_or_else(|| Error::malformed("user", rule))?;
+    let secret = made.secret().expose().to_owned();
+    Answer::created(&CreatedKey { secret, key: key(row, now) })
+}
+
+/// `DELETE /admin/v1/keys/{id}`
+pub async fn revoke(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let id: EntityId = call.parsed("id")?;
+    let row = gate.control.revoke_key(&id).await?.ok_or_else(|| absent(call))?;
+    Answer::ok(&key(row, gate.control.aws().now()))
+}
+
+fn new_key(body: CreateKey, now: Timestamp) -> Result<NewKey, Error> {
+    let expires_at = match body.expires_at.as_deref() {
+        None => None,
+        Some(text) => {
+            let rule = "write an RFC 3339 time to come, such as 2027-01-01T00:00:00Z";
+            let at = Timestamp::parse(text).ok().filter(|at| *at > now);
+            Some(at.ok_or_else(|| Error::malformed("expires_at", rule))?)
+        }
+    };
+    let name = name(Some(body.name))?.unwrap_or_default();
+    Ok(NewKey {
+        user: entity("user", &body.user)?,
+        name,
+        models: body.models.map(models).transpose()?,
+        expires_at,
+        max_cost: amount("max_cost_usd", body.max_cost_usd)?,
+    })
+}
+
+fn models(models: Vec<String>) -> Result<Vec<String>, Error> {
+    if models.is_empty() || models.len() > MODELS_MAX {
+        let rule = "name 1 to 50 models, or leave it out for all models";
+        return Err(Error::malformed("models", rule));
+    }
+    for (place, model) in models.iter().enumerate() {
+        let parts = model.split_once('/');
+        let fits = model.len() <= MODEL_BYTES_MAX
+            && model.bytes().all(|byte| byte.is_ascii_graphic())
+            && parts.is_some_and(|(provider, name)| {
+                !provider.is_empty()
+                    && !provider.contains('*')
+                    && !name.is_empty()
+                    && (name == "*" || !name.contains('*'))
+            });
+        if !fits {
+            let rule = "write provider/model or provider/*";
+            return Err(Error::malformed(format!("models[{place}]"), rule));
+        }
+    }
+    Ok(models)
+}
+
+fn key(row: KeyRow, now: Timestamp) -> Key {
+    let is_over = row.expires_at.is_some_and(|at| at <= now);
+    let state = match (row.is_active, is_over) {
+        (false, _) => "revoked",
+        (true, true) => "expired",
+        (true, false) => "active",
+    };
+    Key {
+        id: row.id.to_string(),
+        user: row.user.to_string(),
+        org: row.org.map(|org| org.to_string()),
+        name: row.name,
+        state: state.to_owned(),
+        models: row.models,
+        expires_at: row.expires_at.map(|at| at.to_string()),
+        max_cost_usd: row.max_cost.map(|cost| cost.to_string()),
+        created_at: row.created_at.to_string(),
+        last_used_at: row.last_used_at.map(|at| at.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        Timestamp::parse("2026-11-23T00:00:00Z").unwrap()
+    }
+
+    fn body() -> CreateKey {
+        CreateKey { user: "u1".into(), name: "ci".into(), ..CreateKey::default() }
+    }
+
+    fn field(body: CreateKey) -> Option<String> {
+        new_key(body, now()).err().and_then(|error| error.field().map(str::to_owned))
+    }
+
+    #[test]
+    fn a_plain_key_may_use_all_models_for_ever() {
+        let new = new_key(body(), now()).unwrap();
+
+        assert!(new.models.is_none() && new.expires_at.is_none() && new.max_cost.is_none());
+    }
+
+    #[test]
+    fn a_refused_key_names_the_field() {
+        let model = |model: &str| CreateKey { models: Some(vec![model.into()]), ..body() };
+
+        assert_eq!(field(CreateKey { user: "a b".into(), ..body() }).unwrap(), "user");
+        assert_eq!(field(CreateKey { name: String::new(), ..body() }).unwrap(), "name");
+        assert_eq!(field(CreateKey { models: Some(vec![]), ..body() }).unwrap(), "models");
+        for wrong in ["gpt-4o", "/x", "openai/", "*/*", "openai/gpt-*", "openai/a b"] {
+            assert_eq!(field(model(wrong)).as_deref(), Some("models[0]"), "{wrong}");
+        }
+        for right in ["openai/*", "openai/gpt-4o", "fireworks_ai/accounts/x"] {
+            assert_eq!(field(model(right)), None, "{right}");
+        }
+        for wrong in ["yesterday", "2026-11-22T00:00:00Z", "2027-01-01"] {
+            let body = CreateKey { expires_at: Some(wrong.into()), ..body() };
+            assert_eq!(field(body).as_deref(), Some("expires_at"), "{wrong}");
+        }
+        for wrong in ["-1", "1e3", "NaN", "", "0.0000000000001"] {
+            let body = CreateKey { max_cost_usd: Some(wrong.into()), ..body() };
+            assert_eq!(field(body).as_deref(), Some("max_cost_usd"), "{wrong}");
+        }
+    }
+}

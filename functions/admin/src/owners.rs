@@ -1,0 +1,103 @@
+//! Users and organisations.
+
+use farebox_api::{Org, OrgList, PutOrg, PutUser, User, UserList};
+use farebox_aws::control::{CredentialOwner, OwnerRow};
+use farebox_core::{EntityId, Error};
+
+use crate::Gate;
+use crate::call::Call;
+use crate::reply::{Answer, Refusal};
+
+/// Longest name for people.
+const NAME_CHARS_MAX: usize = 128;
+
+/// `GET /admin/v1/users`
+pub async fn list_users(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let page = gate.control.owners("user:", call.limit()?, call.cursor()).await?;
+    let users = page.rows.into_iter().map(user).collect();
+    Answer::ok(&UserList { users, next_cursor: page.next })
+}
+
+/// `GET /admin/v1/users/{id}`
+pub async fn show_user(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let row = gate.control.owner(&CredentialOwner::User(call.parsed("id")?)).await?;
+    Answer::ok(&user(row.ok_or_else(|| absent(call))?))
+}
+
+/// `PUT /admin/v1/users/{id}`
+pub async fn put_user(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let id: EntityId = call.parsed("id")?;
+    let body: PutUser = call.body()?;
+    let name = name(body.name)?;
+    let org = body.org.map(|org| entity("org", &org)).transpose()?;
+    Answer::ok(&user(gate.control.put_user(&id, name, org).await?))
+}
+
+/// `GET /admin/v1/orgs`
+pub async fn list_orgs(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let page = gate.control.owners("org:", call.limit()?, call.cursor()).await?;
+    let orgs = page.rows.into_iter().map(org).collect();
+    Answer::ok(&OrgList { orgs, next_cursor: page.next })
+}
+
+/// `GET /admin/v1/orgs/{id}`
+pub async fn show_org(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let row = gate.control.owner(&CredentialOwner::Org(call.parsed("id")?)).await?;
+    Answer::ok(&org(row.ok_or_else(|| absent(call))?))
+}
+
+/// `PUT /admin/v1/orgs/{id}`
+pub async fn put_org(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let id: EntityId = call.parsed("id")?;
+    let body: PutOrg = call.body()?;
+    Answer::ok(&org(gate.control.put_org(&id, name(body.name)?).await?))
+}
+
+/// There is nothing at the path of a request.
+pub(crate) fn absent(call: &Call) -> Error {
+    Error::NotFound { path: call.path().to_owned() }
+}
+
+/// An identity in a field.
+pub(crate) fn entity(field: &str, text: &str) -> Result<EntityId, Error> {
+    text.parse().map_err(|rule: farebox_core::IdError| Error::malformed(field, rule.to_string()))
+}
+
+/// A name for people: one line of at most 128 characters.
+pub(crate) fn name(name: Option<String>) -> Result<Option<String>, Error> {
+    let Some(name) = name else { return Ok(None) };
+    let fits = !name.trim().is_empty()
+        && name.chars().count() <= NAME_CHARS_MAX
+        && !name.chars().any(char::is_control);
+    if fits {
+        return Ok(Some(name));
+    }
+    Err(Error::malformed("name", "write one line of 1 to 128 characters"))
+}
+
+fn user(row: OwnerRow) -> User {
+    User {
+        id: row.id.to_string(),
+        name: row.name,
+        org: row.org.map(|org| org.to_string()),
+        created_at: row.created_at.to_string(),
+    }
+}
+
+fn org(row: OwnerRow) -> Org {
+    Org { id: row.id.to_string(), name: row.name, created_at: row.created_at.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_short_line() {
+        assert_eq!(name(Some("Ann".to_owned())), Ok(Some("Ann".to_owned())));
+        assert_eq!(name(None), Ok(None));
+        for text in ["", " ", "a\nb", "\u{1b}[2J", &"x".repeat(129)] {
+            assert!(name(Some(text.to_owned())).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The owner's own prices.
+
+use farebox_api::{Price, PriceList};
+use farebox_aws::control::PriceRow;
+use farebox_core::Error;
+use farebox_core::PriceSpec;
+
+use crate::Gate;
+use crate::call::Call;
+use crate::credentials::provider;
+use crate::owners::absent;
+use crate::reply::{Answer, Refusal};
+
+/// Longest model name.
+const MODEL_BYTES_MAX: usize = 200;
+
+/// `GET /admin/v1/prices`
+pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let page = gate.control.prices(call.limit()?, call.cursor()).await?;
+    let prices: Result<Vec<_>, _> = page.rows.into_iter().map(price).collect();
+    Answer::ok(&PriceList { prices: prices?, next_cursor: page.next })
+}
+
+/// `GET /admin/v1/prices/{provider}/{model+}`
+pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let (provider, model) = names(call)?;
+    let row = gate.control.price(provider, model).await?;
+    Answer::ok(&price(row.ok_or_else(|| absent(call))?)?)
+}
+
+/// `PUT /admin/v1/prices/{provider}/{model+}`
+pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let (provider, model) = names(call)?;
+    let spec: PriceSpec = call.body()?;
+    let version = format!("owner-{}", gate.control.aws().now());
+    usable(&spec, provider, model, &version)?;
+    let row = PriceRow {
+        provider: provider.to_owned(),
+        model: model.to_owned(),
+        version,
+        spec: serde_json::to_string(&spec).map_err(Error::internal)?,
+    };
+    gate.control.put_price(&row).await?;
+    Answer::ok(&price(row)?)
+}
+
+/// `DELETE /admin/v1/prices/{provider}/{model+}`
+pub async fn delete(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let (provider, model) = names(call)?;
+    if gate.control.delete_price(provider, model).await? {
+        return Ok(Answer::empty());
+    }
+    Err(absent(call).into())
+}
+
+fn names(call: &Call) -> Result<(&str, &str), Error> {
+    let model = call.parameter("model");
+    let fits = model.len() <= MODEL_BYTES_MAX && model.bytes().all(|byte| byte.is_ascii_graphic());
+    if !fits {
+        let rule = "a model's name has at most 200 printable ASCII characters";
+        return Err(Error::malformed("model", rule));
+    }
+    Ok((provider(call.parameter("provider"))?, model))
+}
+
+/// Whether calls can be priced by a spec.
+fn usable(spec: &PriceSpec, provider: &str, model: &str, version: &str) -> Result<(), Error> {
+    let made = spec.model(provider, model, version);
+    made.map(|_| ()).map_err(|error| Error::malformed("body", error.to_string()))
+}
+
+fn price(row: PriceRow) -> Result<Price, Error> {
+    let spec = serde_json::from_str(&row.spec).map_err(Error::internal)?;
+    Ok(Price { provider: row.provider, model: row.model, version: row.version, spec })
+}

@@ -1,0 +1,153 @@
+//! What each call did and cost.
+
+use farebox_api::{RequestList, RequestRow, TokenCounts};
+use farebox_core::{CallRecord, Decision, EntityId, Money, Outcome, Rid, Usage};
+
+use crate::Gate;
+use crate::call::Call;
+use crate::owners::absent;
+use crate::reply::{Answer, Refusal};
+
+/// How many rows are shown unasked.
+const LIMIT_DEFAULT: u32 = 20;
+
+/// `GET /admin/v1/requests?limit=&cursor=`
+pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let limit = if call.query("limit").is_some() { call.limit()? } else { LIMIT_DEFAULT };
+    let today = gate.control.aws().now().utc_day();
+    let page = gate.control.logs().by_day(today, limit, call.cursor()).await?;
+    let requests = page.rows.into_iter().map(row).collect();
+    Answer::ok(&RequestList { requests, next_cursor: page.next })
+}
+
+/// `GET /admin/v1/requests/{id}?user=`
+pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let id: Rid = call.parsed("id")?;
+    let user: EntityId = call.parsed_query("user", "ID")?;
+    let record = gate.control.logs().get(&user, id).await?;
+    Answer::ok(&row(record.ok_or_else(|| absent(call))?))
+}
+
+fn row(record: CallRecord) -> RequestRow {
+    let charged = charged(&record);
+    RequestRow {
+        request_id: record.request_id.to_string(),
+        client_request_id: record.client_request_id,
+        started_at: record.started_at.to_string(),
+        user: record.user.to_string(),
+        key_id: record.key_id.to_string(),
+        endpoint: record.endpoint,
+        provider: record.provider,
+        model: record.model,
+        model_served: record.model_served,
+        stream: record.stream,
+        outcome: outcome(record.outcome),
+        cost_usd: charged.map(|cost| cost.to_string()),
+        hold_usd: record.hold.map(|hold| hold.to_string()),
+        provider_cost_usd: record.provider_cost.map(|cost| cost.to_string()),
+        price_version: record.price_version,
+        usage: record.usage.as_ref().map(tokens),
+        finish_reason: record.finish_reason,
+        http_status: record.http_status,
+        error_code: record.error_code,
+        error_message: record.error_message,
+        provider_request_id: record.provider_request_id,
+        credential_owner: record.credential_owner,
+        response_time_ms: record.response_time_ms,
+        first_token_ms: record.first_token_ms,
+        client_gone: record.client_gone,
+        ip: record.ip,
+        user_agent: record.user_agent,
+    }
+}
+
+/// What the budgets were charged: the decision says it; a worst case is the hold.
+fn charged(record: &CallRecord) -> Option<Money> {
+    match record.decision? {
+        Decision::Settle(cost) => Some(cost),
+        Decision::Void => Some(Money::ZERO),
+        Decision::Worst => record.hold,
+    }
+}
+
+fn outcome(outcome: Outcome) -> String {
+    let name = serde_json::to_value(outcome).ok();
+    name.as_ref().and_then(|name| name.as_str()).unwrap_or_default().to_owned()
+}
+
+fn tokens(usage: &Usage) -> TokenCounts {
+    TokenCounts {
+        prompt_tokens: usage.prompt_tokens(),
+        cached_tokens: usage.cached,
+        completion_tokens: usage.completion_tokens(),
+        reasoning_tokens: usage.reasoning,
+        total_tokens: usage.total_tokens(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use farebox_core::Timestamp;
+
+    fn record(decision: Option<Decision>) -> CallRecord {
+        let rid: Rid = "01KAQ4ZV0M7W1C9Y3T5B8D2E6F".parse().unwrap();
+        CallRecord {
+            request_id: rid,
+            rid,
+            tenant: "main".into(),
+            user: "u1".parse().unwrap(),
+            key_id: "k1".parse().unwrap(),
+            endpoint: "/v1/chat".into(),
+            provider: None,
+            model: None,
+            model_served: None,
+            stream: false,
+            outcome: Outcome::VoidInferred,
+            decision,
+            parts: Vec::new(),
+            hold: Money::parse_usd("0.5").ok(),
+            cost: None,
+            provider_cost: None,
+            price_version: None,
+            usage: None,
+            finish_reason: None,
+            http_status: 200,
+            error_code: None,
+            error_message: None,
+            provider_request_id: None,
+            client_request_id: None,
+            started_at: Timestamp::from_ms(0),
+            response_time_ms: 1,
+            first_token_ms: None,
+            client_gone: false,
+            ip: Some("127.0.0.1".into()),
+            user_agent: Some("curl".into()),
+            credential_owner: None,
+            capacity_tenths: 0,
+        }
+    }
+
+    #[test]
+    fn a_row_shows_what_was_charged() {
+        let cost = |decision| row(record(decision)).cost_usd;
+        let settled = Money::parse_usd("0.25").unwrap();
+
+        assert_eq!(cost(Some(Decision::Settle(settled))).as_deref(), Some("0.25"));
+        assert_eq!(cost(Some(Decision::Void)).as_deref(), Some("0"));
+        assert_eq!(cost(Some(Decision::Worst)).as_deref(), Some("0.5"));
+        assert_eq!(cost(None), None);
+    }
+
+    #[test]
+    fn a_row_shows_who_called_and_how_it_ended() {
+        let row = row(record(None));
+
+        assert_eq!(row.outcome, "void_inferred");
+        assert_eq!(row.started_at, "1970-01-01T00:00:00Z");
+        assert_eq!(
+            (row.ip.as_deref(), row.user_agent.as_deref()),
+            (Some("127.0.0.1"), Some("curl"))
+        );
+    }
+}

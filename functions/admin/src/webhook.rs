@@ -1,0 +1,37 @@
+//! Where alerts are delivered.
+
+use farebox_api::{PutWebhook, SetWebhook, Webhook};
+use farebox_aws::control::{UrlUse, WebhookRow};
+
+use crate::Gate;
+use crate::call::Call;
+use crate::credentials::url;
+use crate::owners::absent;
+use crate::reply::{Answer, Refusal};
+
+/// `GET /admin/v1/webhook`
+pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let row = gate.control.webhook().await?;
+    Answer::ok(&webhook(row.ok_or_else(|| absent(call))?))
+}
+
+/// `PUT /admin/v1/webhook`
+pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let body: PutWebhook = call.body()?;
+    let allowed = &gate.control.aws().config().allowed_origins;
+    let target = url("url", &body.url, UrlUse::Whole, allowed)?;
+    let (secret, row) = gate.control.put_webhook(&target).await?;
+    Answer::ok(&SetWebhook { secret: secret.expose().to_owned(), webhook: webhook(row) })
+}
+
+/// `DELETE /admin/v1/webhook`
+pub async fn delete(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    if gate.control.delete_webhook().await? {
+        return Ok(Answer::empty());
+    }
+    Err(absent(call).into())
+}
+
+fn webhook(row: WebhookRow) -> Webhook {
+    Webhook { url: row.url, version: row.version }
+}

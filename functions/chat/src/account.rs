@@ -1,0 +1,200 @@
+//! What a caller may read about itself: models, budgets, requests. And the health check.
+
+use farebox_aws::{AlertItem, KeyItem};
+use farebox_core::catalog::{self, Model};
+use farebox_core::{CallRecord, Error, Money, Scope};
+use farebox_ledger::{PeriodView, Threshold};
+use futures_util::future::try_join_all;
+use http::Response;
+use serde_json::{Value, json};
+
+use crate::authenticate::authenticate;
+use crate::gate::Gate;
+use crate::incoming::Incoming;
+use crate::reply::{self, ReplyBody};
+
+/// The most rows in one page.
+const PAGE_ROWS_MAX: u32 = 100;
+/// The rows in a page where the caller asks for no number.
+const PAGE_ROWS: u32 = 20;
+
+/// `GET /healthz`: the process runs. It reads nothing, so it costs nothing.
+///
+/// # Errors
+/// None.
+pub fn health(incoming: &Incoming) -> Result<Response<ReplyBody>, Error> {
+    let body = json!({"status": "ok", "catalog": catalog::VERSION});
+    Ok(reply::json(incoming, &body))
+}
+
+/// `GET /v1/models`: the models that the caller's credentials and key allow.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn models(gate: &Gate, incoming: &Incoming) -> Result<Response<ReplyBody>, Error> {
+    let key = authenticate(gate, &incoming.headers).await?;
+    let models = usable(gate, &key).await?;
+    let data: Vec<Value> = models.iter().map(model_object).collect();
+    Ok(reply::json(incoming, &json!({"object": "list", "data": data})))
+}
+
+/// `GET /v1/models/{id}`.
+///
+/// # Errors
+/// As [`authenticate`]; 404 for a model that the caller cannot use.
+pub async fn model(
+    gate: &Gate,
+    incoming: &Incoming,
+    id: &str,
+) -> Result<Response<ReplyBody>, Error> {
+    let key = authenticate(gate, &incoming.headers).await?;
+    let found = usable(gate, &key).await?.into_iter().find(|model| {
+        id.split_once('/')
+            .is_some_and(|(provider, name)| provider == model.provider && name == model.name)
+    });
+    let unknown = || Error::UnknownModel { model: id.chars().take(128).collect() };
+    Ok(reply::json(incoming, &model_object(&found.ok_or_else(unknown)?)))
+}
+
+/// The priced models of the caller's providers, the owner's own before the catalogue's.
+async fn usable(gate: &Gate, key: &KeyItem) -> Result<Vec<Model>, Error> {
+    let overrides = gate.directory.prices().await?;
+    let mut models: Vec<Model> = Vec::new();
+    for provider in key.providers.keys() {
+        models.extend(overrides.iter().filter(|model| model.provider == *provider).cloned());
+        let priced = catalog::models(provider).filter(|model| {
+            model.price.is_some() && overrides.find(provider, &model.name).is_none()
+        });
+        models.extend(priced);
+    }
+    models.retain(|model| key.may_use(&model.provider, &model.name));
+    models.sort_by(|a, b| (&a.provider, &a.name).cmp(&(&b.provider, &b.name)));
+    Ok(models)
+}
+
+/// `OpenAI`'s model object, with limits and prices beside it.
+fn model_object(model: &Model) -> Value {
+    let rates = model.price.as_ref().map(|price| &price.schedule.standard.rates);
+    // One femto-USD per token is 10⁻⁹ USD per million tokens.
+    let per_million = |femto: u64| Money::from_pico(i128::from(femto).saturating_mul(1_000));
+    let usd = |femto: Option<u64>| femto.and_then(|femto| per_million(femto).ok());
+    json!({
+        "id": format!("{}/{}", model.provider, model.name),
+        "object": "model",
+        "created": 0,
+        "owned_by": model.provider,
+        "context_window": model.context_window,
+        "max_output_tokens": model.completion_max,
+        "pricing": {
+            "unit": "USD per 1000000 tokens",
+            "input": usd(rates.map(|rates| rates.input.femto())),
+            "output": usd(rates.and_then(|rates| rates.output).map(|output| output.femto())),
+        },
+    })
+}
+
+/// `GET /v1/budget`: every scope that the caller's calls count to.
+///
+/// # Errors
+/// As [`authenticate`]; 503 where the ledger cannot be read.
+pub async fn budget(gate: &Gate, incoming: &Incoming) -> Result<Response<ReplyBody>, Error> {
+    let key = authenticate(gate, &incoming.headers).await?;
+    let now = gate.aws.now();
+    let budgets = gate.ledger.budgets(&key.scopes).await?;
+    let alerts = try_join_all(key.scopes.iter().map(|scope| gate.directory.alerts(scope))).await?;
+    let mut scopes = Vec::new();
+    for ((scope, budget), alerts) in key.scopes.iter().zip(&budgets).zip(&alerts) {
+        let views = budget.view(now);
+        scopes.extend(views.iter().map(|view| scope_object(scope, view, alerts)));
+    }
+    Ok(reply::json(incoming, &json!({"scopes": scopes})))
+}
+
+/// One scope and period.
+fn scope_object(scope: &Scope, view: &PeriodView, alerts: &[AlertItem]) -> Value {
+    let of_period = alerts.iter().filter(|alert| alert.period == view.period);
+    let alerts: Vec<Value> = of_period
+        .map(|alert| {
+            json!({
+                "threshold": match alert.threshold {
+                    Threshold::Percent(percent) => json!(percent),
+                    Threshold::Refused => json!("refused"),
+                },
+                "sent_at": alert.sent_at.map(|at| at.to_string()),
+            })
+        })
+        .collect();
+    json!({
+        "kind": scope.kind.name(),
+        "id": scope.id,
+        "period": view.period.name(),
+        "limit_usd": view.limit,
+        "settled_usd": view.settled,
+        "held_usd": view.held,
+        "room_usd": view.room,
+        "resets_at": view.resets_at.map(|at| at.to_string()),
+        "exceeded": view.exceeded,
+        "alerts": alerts,
+    })
+}
+
+/// `GET /v1/requests?limit=&cursor=`: the calls of the caller's key, newest first.
+///
+/// # Errors
+/// As [`authenticate`]; 400 for a wrong limit or cursor.
+pub async fn requests(gate: &Gate, incoming: &Incoming) -> Result<Response<ReplyBody>, Error> {
+    let key = authenticate(gate, &incoming.headers).await?;
+    let limit = match incoming.parameter("limit") {
+        None => PAGE_ROWS,
+        Some(text) => {
+            let limit = text.parse().ok().filter(|limit| (1..=PAGE_ROWS_MAX).contains(limit));
+            let rule = format!("must be an integer from 1 to {PAGE_ROWS_MAX}");
+            limit.ok_or_else(|| Error::malformed("limit", rule))?
+        }
+    };
+    let page = gate.logs.by_key(&key.id, limit, incoming.parameter("cursor")).await?;
+    let rows: Vec<Value> = page.rows.iter().map(request_object).collect();
+    Ok(reply::json(incoming, &json!({"requests": rows, "next_cursor": page.next})))
+}
+
+/// `GET /v1/requests/{id}`: one call of the caller's user.
+///
+/// # Errors
+/// As [`authenticate`]; 404 where there is none (yet: the logger writes rows within seconds).
+pub async fn request(
+    gate: &Gate,
+    incoming: &Incoming,
+    id: &str,
+) -> Result<Response<ReplyBody>, Error> {
+    let key = authenticate(gate, &incoming.headers).await?;
+    let absent = || Error::NotFound { path: incoming.path.chars().take(200).collect() };
+    let id = id.parse().map_err(|_| absent())?;
+    let record = gate.logs.get(&key.user, id).await?;
+    Ok(reply::json(incoming, &request_object(&record.ok_or_else(absent)?)))
+}
+
+/// A log row as its caller sees it.
+fn request_object(record: &CallRecord) -> Value {
+    json!({
+        "request_id": record.request_id,
+        "client_request_id": record.client_request_id,
+        "at": record.started_at.to_string(),
+        "endpoint": record.endpoint,
+        "provider": record.provider,
+        "model": record.model,
+        "model_served": record.model_served,
+        "stream": record.stream,
+        "outcome": record.outcome,
+        "status": record.http_status,
+        "error": record.error_code.as_ref().map(|code| {
+            json!({"code": code, "message": record.error_message})
+        }),
+        "finish_reason": record.finish_reason,
+        "usage": record.usage,
+        "held_usd": record.hold,
+        "cost_usd": record.charged(),
+        "price_version": record.price_version,
+        "response_time_ms": record.response_time_ms,
+        "first_token_ms": record.first_token_ms,
+    })
+}

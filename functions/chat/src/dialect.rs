@@ -1,0 +1,109 @@
+//! The dialects in which callers speak: how a body is read, and how answers, streams and
+//! errors are written. A dialect is one implementation and a row in `ROUTES`.
+
+mod native;
+mod openai;
+
+pub use native::{NATIVE, Native};
+pub use openai::{OPENAI, OpenAi};
+
+use farebox_core::{ChatCall, ChatEvent, Completion, Error, Rid, Usage};
+use serde_json::{Value, json};
+
+use crate::reply::Paid;
+
+/// One dialect.
+pub trait Dialect: Sync {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] and its kin, naming the field.
+    fn parse(&self, body: &[u8]) -> Result<ChatCall, Error>;
+
+    /// The body of a refusal.
+    fn error(&self, error: &Error, request_id: Rid) -> Value;
+
+    /// The body of a whole answer.
+    fn answer(&self, answer: &Answer<'_>) -> Value;
+
+    /// What writes a stream.
+    fn stream(&self, opening: Opening) -> Box<dyn StreamWriter + Send>;
+}
+
+/// A whole answer, paid.
+pub struct Answer<'a> {
+    /// The provider's answer in `OpenAI`'s shape.
+    pub completion: &'a Completion,
+    /// What it used; `None` where the provider did not say.
+    pub usage: Option<&'a Usage>,
+    /// What it cost.
+    pub paid: &'a Paid,
+    /// Seconds since the epoch.
+    pub created: i64,
+}
+
+/// What is known when a stream opens.
+pub struct Opening {
+    /// The identity of the call.
+    pub request_id: Rid,
+    /// Seconds since the epoch.
+    pub created: i64,
+    /// The caller asked for the usage.
+    pub include_usage: bool,
+    /// How many choices the caller asked for.
+    pub choices: u64,
+}
+
+/// Writes the events of one stream as server-sent events.
+pub trait StreamWriter {
+    /// One event of the provider. Usage, the end and failures are left to the other two.
+    fn event(&mut self, event: &ChatEvent, out: &mut Vec<u8>);
+
+    /// The good end, after the books are closed.
+    fn last(&mut self, answer: &Answer<'_>, out: &mut Vec<u8>);
+
+    /// The bad end, after the books are closed.
+    fn failed(&mut self, error: &Error, answer: &Answer<'_>, out: &mut Vec<u8>);
+}
+
+/// One `data:` event.
+fn data(value: &Value, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(value.to_string().as_bytes());
+    out.extend_from_slice(b"\n\n");
+}
+
+/// `OpenAI`'s usage object: prompt tokens include the cached ones, completion tokens the
+/// reasoning, whatever the provider counts.
+fn usage_object(usage: &Usage) -> Value {
+    let written = usage.cache_write_5m.saturating_add(usage.cache_write_1h);
+    json!({
+        "prompt_tokens": usage.prompt_tokens(),
+        "completion_tokens": usage.completion_tokens(),
+        "total_tokens": usage.total_tokens(),
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached,
+            "cache_write_tokens": written,
+            "audio_tokens": usage.audio_prompt,
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning,
+            "audio_tokens": usage.audio_completion,
+        },
+    })
+}
+
+/// The cost of a call as both dialects show it: exact decimal texts.
+fn cost_object(paid: &Paid) -> Value {
+    let (input, output) = match paid.cost {
+        Some(cost) => (Value::from(cost.input.to_string()), Value::from(cost.output.to_string())),
+        // Charged at its worst case, which has no parts.
+        None => (Value::Null, Value::Null),
+    };
+    json!({
+        "input_cost": input,
+        "output_cost": output,
+        "total_cost": paid.charged.to_string(),
+        "currency": "USD",
+    })
+}

@@ -1,0 +1,80 @@
+//! The gate: everything that a call needs and that outlives it.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use farebox_aws::{Aws, Config, Credentials, Directory, Ledger, LogQueue, Logs};
+use farebox_core::Error;
+use tokio_util::task::TaskTracker;
+
+/// How long a connection to a provider may take: longer means that it is down, and nothing
+/// has been sent yet, so giving up is free.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Idle connections are dropped before a provider's load balancer drops them (60 s and more).
+const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// Shared by all calls of one environment.
+pub struct Gate {
+    /// Configuration, clock, randomness and the lazy AWS clients.
+    pub aws: Aws,
+    /// Budgets.
+    pub ledger: Ledger,
+    /// Keys and the owner's prices.
+    pub directory: Directory,
+    /// Provider credentials.
+    pub credentials: Credentials,
+    /// The queue to the logger.
+    pub log: LogQueue,
+    /// Log rows, for `GET /v1/requests`.
+    pub logs: Logs,
+    /// Calls that outlive their caller.
+    pub tasks: TaskTracker,
+    http: OnceLock<reqwest::Client>,
+}
+
+impl Gate {
+    /// Builds the gate from the environment. No client is built before it is needed.
+    ///
+    /// # Errors
+    /// A variable that is missing or wrong.
+    pub fn from_env() -> Result<Self, farebox_aws::ConfigError> {
+        Ok(Self::new(Aws::new(Config::from_env()?)))
+    }
+
+    /// Builds the gate on given AWS clients.
+    #[must_use]
+    pub fn new(aws: Aws) -> Self {
+        Self {
+            ledger: Ledger::new(&aws),
+            directory: Directory::new(&aws),
+            credentials: Credentials::new(&aws),
+            log: LogQueue::new(&aws),
+            logs: Logs::new(&aws),
+            tasks: TaskTracker::new(),
+            http: OnceLock::new(),
+            aws,
+        }
+    }
+
+    /// The HTTP client for providers: never follows a redirect (a stored credential goes only
+    /// to the host it was stored for), never uses a proxy, never sends a request again.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where TLS cannot be set up.
+    pub fn http(&self) -> Result<&reqwest::Client, Error> {
+        if let Some(client) = self.http.get() {
+            return Ok(client);
+        }
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured((*Aws::tls()).clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .build()
+            .map_err(Error::internal)?;
+        Ok(self.http.get_or_init(|| client))
+    }
+}

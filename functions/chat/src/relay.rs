@@ -1,0 +1,296 @@
+//! From the provider's bytes to the caller's, metering as they go.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use farebox_core::{ChatEvent, Completion, Cost, Error, Reported, Timestamp};
+use farebox_ledger::ProviderOutcome;
+use farebox_providers::Billing;
+use futures_util::StreamExt;
+use http::HeaderMap;
+
+use crate::gate::Gate;
+use crate::handle::Admitted;
+use crate::reply::Reply;
+use crate::upstream::{self, CHARGED, NoAnswer, Target};
+
+/// The longest whole answer that is read; a stream is bounded by its event size instead.
+const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// The longest body of a refusal that is read.
+const REFUSAL_BYTES_MAX: usize = 256 * 1024;
+/// How often a silent stream gets a comment, so that nothing between drops the connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Nothing is sent to the caller before a whole answer is there, and API Gateway drops a
+/// silent connection after 300 s.
+const BUFFERED_PATIENCE_MS: i64 = 285_000;
+/// What must be left of the invocation when the provider is given up: settle and log.
+const CLOSING_MS: i64 = 12_000;
+
+/// All that is known when the provider is done.
+#[derive(Default)]
+pub struct Exchange {
+    /// What it means for the money; `None` only before anything happened.
+    pub outcome: Option<ProviderOutcome>,
+    /// What the provider reported.
+    pub reported: Option<Reported>,
+    /// That, priced.
+    pub cost: Option<Cost>,
+    /// The answer; for a stream only its identity and served model.
+    pub completion: Completion,
+    /// Why the model stopped.
+    pub finish_reason: Option<String>,
+    /// What went wrong.
+    pub error: Option<Error>,
+    /// When the first content came.
+    pub first_token_at: Option<Timestamp>,
+    /// The provider's headers that survive.
+    pub headers: HeaderMap,
+    /// The provider's id of the request.
+    pub provider_request_id: Option<String>,
+}
+
+impl Exchange {
+    fn failed(mut self, outcome: ProviderOutcome, error: Error) -> Self {
+        self.outcome = Some(outcome);
+        self.error = Some(error);
+        self
+    }
+
+    /// A panic while the provider's bytes were read: it may bill what nobody understood.
+    #[must_use]
+    pub fn panicked() -> Self {
+        Self::default().failed(ProviderOutcome::Unknown, Error::internal("panic in relay"))
+    }
+}
+
+/// Calls the provider and relays its answer. The money is decided by the caller.
+pub async fn exchange(gate: &Gate, call: &Admitted, reply: &mut Reply) -> Exchange {
+    let mut exchange = Exchange::default();
+    let wire = call.wire;
+    let target = Target { provider: call.resolved.provider, wire, credential: &call.credential };
+    let client = match gate.http() {
+        Ok(client) => client,
+        Err(error) => return exchange.failed(ProviderOutcome::NotSent, error),
+    };
+    let patience = patience(gate, call);
+    let response = match upstream::send(client, &target, &call.plan.outbound, patience).await {
+        Ok(response) => response,
+        Err(NoAnswer { outcome, error }) => return exchange.failed(outcome, error),
+    };
+    exchange.headers = upstream::surviving(response.headers());
+    exchange.provider_request_id = upstream::provider_request_id(response.headers());
+    let status = response.status().as_u16();
+    if !response.status().is_success() {
+        let body = collect(response, REFUSAL_BYTES_MAX, patience).await.unwrap_or_default();
+        return refused(exchange, call, status, &body);
+    }
+    let mut exchange = if call.call.stream {
+        reply.begin(&exchange.headers);
+        stream(gate, call, response, reply, exchange).await
+    } else {
+        buffered(gate, call, response, exchange).await
+    };
+    price(gate, call, &mut exchange);
+    exchange
+}
+
+/// How long the provider may still take.
+fn patience(gate: &Gate, call: &Admitted) -> Duration {
+    let rest = call.ends_at.since(gate.aws.now()).saturating_sub(CLOSING_MS);
+    let rest = if call.call.stream { rest } else { rest.min(BUFFERED_PATIENCE_MS) };
+    Duration::from_millis(u64::try_from(rest).unwrap_or_default())
+}
+
+fn refused(exchange: Exchange, call: &Admitted, status: u16, body: &[u8]) -> Exchange {
+    let provider = call.resolved.provider;
+    let failure = call.wire.failure(provider, status, body);
+    let outcome = match failure.billing {
+        Billing::Unbilled => ProviderOutcome::Unbilled { inferred: false },
+        Billing::UnbilledInferred => ProviderOutcome::Unbilled { inferred: true },
+        Billing::Unknown => ProviderOutcome::Unknown,
+    };
+    let cause = format!("{status} {}", failure.code.as_deref().unwrap_or("no code"));
+    let error = match status {
+        401 | 403 => Error::CredentialRejected {
+            provider: provider.name.to_owned(),
+            owner: call.resolved.owner.clone(),
+        },
+        400..=499 if status != 408 => {
+            Error::ProviderRefused { status, message: failure.message, cause }
+        }
+        _ => Error::ProviderUnavailable {
+            provider: provider.name.to_owned(),
+            advice: CHARGED,
+            cause,
+        },
+    };
+    exchange.failed(outcome, error)
+}
+
+async fn buffered(
+    gate: &Gate,
+    call: &Admitted,
+    response: reqwest::Response,
+    mut exchange: Exchange,
+) -> Exchange {
+    let provider = call.resolved.provider;
+    let body = match collect(response, ANSWER_BYTES_MAX, patience(gate, call)).await {
+        Ok(body) => body,
+        Err(error) => return exchange.failed(ProviderOutcome::Unknown, error(provider.name)),
+    };
+    exchange.first_token_at = Some(gate.aws.now());
+    match call.wire.decode(provider, &body) {
+        Ok(mut completion) => {
+            exchange.reported = completion.reported.take();
+            let reason = completion.choices.first().and_then(|first| first.get("finish_reason"));
+            exchange.finish_reason = reason.and_then(|text| text.as_str()).map(str::to_owned);
+            exchange.completion = completion;
+            exchange
+        }
+        Err(fault) => {
+            let error = upstream::unavailable(provider.name, CHARGED, &fault);
+            exchange.failed(ProviderOutcome::Unknown, error)
+        }
+    }
+}
+
+/// Why a body could not be read, given the provider's name.
+type BodyFault = Box<dyn Fn(&str) -> Error + Send>;
+
+async fn collect(
+    response: reqwest::Response,
+    bytes_max: usize,
+    patience: Duration,
+) -> Result<Bytes, BodyFault> {
+    let mut body = BytesMut::new();
+    let mut chunks = response.bytes_stream();
+    let ends = tokio::time::Instant::now() + patience;
+    loop {
+        match tokio::time::timeout_at(ends, chunks.next()).await {
+            Ok(Some(Ok(chunk))) if body.len().saturating_add(chunk.len()) <= bytes_max => {
+                body.extend_from_slice(&chunk);
+            }
+            Ok(Some(Ok(_))) => {
+                return Err(Box::new(move |provider| Error::ProviderUnavailable {
+                    provider: provider.to_owned(),
+                    advice: CHARGED,
+                    cause: format!("an answer longer than {bytes_max} bytes"),
+                }));
+            }
+            Ok(Some(Err(fault))) => {
+                return Err(Box::new(move |name| upstream::unavailable(name, CHARGED, &fault)));
+            }
+            Ok(None) => return Ok(body.freeze()),
+            Err(_) => return Err(Box::new(move |name| upstream::timed_out(name, patience))),
+        }
+    }
+}
+
+/// Relays a stream. When the caller is gone it reads on: providers bill what they generate.
+async fn stream(
+    gate: &Gate,
+    call: &Admitted,
+    response: reqwest::Response,
+    reply: &mut Reply,
+    mut exchange: Exchange,
+) -> Exchange {
+    let provider = call.resolved.provider;
+    let patience = patience(gate, call);
+    let ends = tokio::time::Instant::now() + patience;
+    let mut decoder = call.wire.decoder(provider);
+    let mut chunks = response.bytes_stream();
+    let mut events = Vec::new();
+    let mut finished = false;
+    loop {
+        let quiet = tokio::time::Instant::now() + KEEP_ALIVE;
+        let chunk = match tokio::time::timeout_at(quiet.min(ends), chunks.next()).await {
+            Ok(chunk) => chunk,
+            Err(_) if tokio::time::Instant::now() < ends => {
+                reply.keep_alive().await;
+                continue;
+            }
+            Err(_) => {
+                let error = upstream::timed_out(provider.name, patience);
+                return exchange.failed(ProviderOutcome::Unknown, error);
+            }
+        };
+        let fed = match &chunk {
+            Some(Ok(bytes)) => decoder.feed(bytes, &mut events),
+            Some(Err(_)) => Ok(()),
+            None => decoder.end(&mut events),
+        };
+        let mut done = chunk.is_none();
+        for event in &events {
+            finished |= matches!(event, ChatEvent::Finish { .. });
+            done |= matches!(event, ChatEvent::Done);
+            meter(gate, provider.name, event, &mut exchange);
+        }
+        reply.events(&events).await;
+        events.clear();
+        let fault = match (fed, chunk) {
+            (Err(fault), _) => Some(upstream::unavailable(provider.name, CHARGED, &fault)),
+            (_, Some(Err(fault))) => Some(upstream::unavailable(provider.name, CHARGED, &fault)),
+            _ if done && !finished => Some(cut(provider.name)),
+            _ => None,
+        };
+        if let Some(error) = exchange.error.take().or(fault) {
+            return exchange.failed(ProviderOutcome::Unknown, error);
+        }
+        if done {
+            return exchange;
+        }
+    }
+}
+
+/// A stream that ended before any choice did.
+fn cut(provider: &str) -> Error {
+    Error::ProviderUnavailable {
+        provider: provider.to_owned(),
+        advice: CHARGED,
+        cause: "the stream ended before its end".to_owned(),
+    }
+}
+
+/// Keeps of an event what the books and the log need.
+fn meter(gate: &Gate, provider: &str, event: &ChatEvent, exchange: &mut Exchange) {
+    match event {
+        ChatEvent::Start { id, model } => {
+            exchange.completion.id.clone_from(id);
+            exchange.completion.model.clone_from(model);
+        }
+        ChatEvent::Delta { .. } if exchange.first_token_at.is_none() => {
+            exchange.first_token_at = Some(gate.aws.now());
+        }
+        ChatEvent::Finish { reason, .. } => exchange.finish_reason = Some(reason.clone()),
+        ChatEvent::Usage(reported) => exchange.reported = Some(reported.clone()),
+        ChatEvent::Failed { message } => {
+            exchange.error = Some(Error::ProviderUnavailable {
+                provider: provider.to_owned(),
+                advice: CHARGED,
+                cause: message.chars().take(200).collect(),
+            });
+        }
+        ChatEvent::Delta { .. } | ChatEvent::Done => {}
+    }
+}
+
+/// Turns what the provider reported into the outcome, where nothing else decided it before.
+fn price(gate: &Gate, call: &Admitted, exchange: &mut Exchange) {
+    if exchange.outcome.is_some() {
+        return;
+    }
+    exchange.outcome = Some(match &exchange.reported {
+        None => ProviderOutcome::Unknown,
+        Some(reported) if reported.unbilled => ProviderOutcome::UsageButUnbilled,
+        Some(reported) => match call.price.cost_at(reported, call.started_at, gate.aws.now()) {
+            Ok(cost) => {
+                exchange.cost = Some(cost);
+                ProviderOutcome::Usage { cost: cost.total }
+            }
+            Err(fault) => {
+                tracing::error!(metric = "unpriced_usage", %fault, "charging the whole hold");
+                ProviderOutcome::Unknown
+            }
+        },
+    });
+}

@@ -1,0 +1,276 @@
+//! The caller's side of a call: status, headers, and a body that ends after the books do.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use farebox_aws::Held;
+use farebox_core::{ChatEvent, Cost, Error, Money, Rid, Scope, Timestamp};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body::{Body, Frame};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::dialect::{Answer, Dialect, Opening, StreamWriter};
+use crate::handle::Admitted;
+use crate::incoming::Incoming;
+use crate::relay::Exchange;
+
+/// Chunks that may wait for the caller before the provider is read more slowly.
+const CHUNKS_WAITING_MAX: usize = 32;
+/// A caller that takes nothing for this long is treated as gone.
+const CALLER_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A body that never fails and never carries trailers: the runtime would write both into the
+/// answer as text.
+pub enum ReplyBody {
+    /// Known at once.
+    Whole(Option<Bytes>),
+    /// Comes from the call's own task.
+    Stream(mpsc::Receiver<Bytes>),
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let frame = |bytes| Ok(Frame::data(bytes));
+        match &mut *self {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(frame)),
+            Self::Stream(receiver) => receiver.poll_recv(context).map(|next| next.map(frame)),
+        }
+    }
+}
+
+/// A scope's tightest period: its name, what is left in it, and when it ends.
+pub type Room = (Scope, &'static str, Option<Money>, Option<Timestamp>);
+
+/// What a call cost, as the answer shows it.
+pub struct Paid {
+    /// The identity of the call.
+    pub request_id: Rid,
+    /// The provider's name.
+    pub provider: &'static str,
+    /// The cost in parts; `None` where the worst case or nothing was charged.
+    pub cost: Option<Cost>,
+    /// What was charged.
+    pub charged: Money,
+    /// From arrival to the provider's last byte.
+    pub response_time_ms: i64,
+}
+
+/// The sending half: owned by the call's task, dropped after settlement.
+pub struct Reply {
+    dialect: &'static dyn Dialect,
+    request_id: Rid,
+    created: i64,
+    headers: HeaderMap,
+    response: Option<oneshot::Sender<Response<ReplyBody>>>,
+    writer: Option<Box<dyn StreamWriter + Send>>,
+    chunks: Option<mpsc::Sender<Bytes>>,
+    gone: bool,
+}
+
+/// Both halves of an answer: what the task writes, and what the caller waits for.
+pub fn channel(
+    dialect: &'static dyn Dialect,
+    incoming: &Incoming,
+    call: &Admitted,
+    held: &Held,
+) -> (Reply, oneshot::Receiver<Response<ReplyBody>>) {
+    let (sender, receiver) = oneshot::channel();
+    let created = incoming.started_at.seconds();
+    let opening = || Opening {
+        request_id: incoming.request_id,
+        created,
+        include_usage: call.call.include_usage,
+        choices: call.call.choices,
+    };
+    let mut headers = HeaderMap::new();
+    insert(&mut headers, "x-request-id", &incoming.request_id.to_string());
+    if call.plan.clamped {
+        insert(&mut headers, "x-farebox-clamped-max-tokens", &call.plan.outbound.cap.to_string());
+    }
+    insert_rooms(&mut headers, &held.rooms());
+    let reply = Reply {
+        dialect,
+        request_id: incoming.request_id,
+        created,
+        headers,
+        response: Some(sender),
+        writer: call.call.stream.then(|| dialect.stream(opening())),
+        chunks: None,
+        gone: false,
+    };
+    (reply, receiver)
+}
+
+impl Reply {
+    /// Opens the stream: from here on the status is 200 and errors travel in the stream.
+    pub fn begin(&mut self, provider: &HeaderMap) {
+        let (sender, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
+        let mut headers = std::mem::take(&mut self.headers);
+        headers.extend(provider.iter().map(|(name, value)| (name.clone(), value.clone())));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/event-stream; charset=utf-8"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        self.chunks = Some(sender);
+        self.respond(StatusCode::OK, headers, ReplyBody::Stream(receiver));
+    }
+
+    /// Passes on what the provider said.
+    pub async fn events(&mut self, events: &[ChatEvent]) {
+        let Some(writer) = &mut self.writer else { return };
+        if self.gone {
+            return;
+        }
+        let mut out = Vec::new();
+        for event in events {
+            writer.event(event, &mut out);
+        }
+        self.push(out).await;
+    }
+
+    /// A comment, which every SSE reader skips.
+    pub async fn keep_alive(&mut self) {
+        self.push(b": keep-alive\n\n".to_vec()).await;
+    }
+
+    /// Whether the caller went away.
+    #[must_use]
+    pub const fn caller_is_gone(&self) -> bool {
+        self.gone
+    }
+
+    /// Ends the answer. The books are closed by now.
+    pub async fn finish(mut self, exchange: &Exchange, paid: &Paid, rooms: &[Room]) {
+        let answer = Answer {
+            completion: &exchange.completion,
+            usage: exchange.reported.as_ref().map(|reported| &reported.usage),
+            paid,
+            created: self.created,
+        };
+        if self.chunks.is_some() {
+            let mut out = Vec::new();
+            if let Some(writer) = &mut self.writer {
+                match &exchange.error {
+                    None => writer.last(&answer, &mut out),
+                    Some(error) => writer.failed(error, &answer, &mut out),
+                }
+            }
+            self.push(out).await;
+            return;
+        }
+        let mut headers = std::mem::take(&mut self.headers);
+        headers.extend(exchange.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        insert(&mut headers, "x-farebox-cost-usd", &paid.charged.to_string());
+        insert_rooms(&mut headers, rooms);
+        let (status, body) = match &exchange.error {
+            None => (StatusCode::OK, self.dialect.answer(&answer)),
+            Some(error) => {
+                let retry = error.row().retry && paid.charged == Money::ZERO;
+                insert(&mut headers, "x-should-retry", if retry { "true" } else { "false" });
+                (status_of(error), self.dialect.error(error, self.request_id))
+            }
+        };
+        json_type(&mut headers);
+        self.respond(status, headers, ReplyBody::Whole(Some(Bytes::from(body.to_string()))));
+    }
+
+    async fn push(&mut self, bytes: Vec<u8>) {
+        let Some(chunks) = self.chunks.as_ref().filter(|_| !bytes.is_empty() && !self.gone) else {
+            return;
+        };
+        let sent = tokio::time::timeout(CALLER_PATIENCE, chunks.send(Bytes::from(bytes))).await;
+        self.gone = !matches!(sent, Ok(Ok(())));
+    }
+
+    fn respond(&mut self, status: StatusCode, headers: HeaderMap, body: ReplyBody) {
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        if let Some(sender) = self.response.take() {
+            self.gone = sender.send(response).is_err();
+        }
+    }
+}
+
+/// The answer to a request that was refused before any provider was called.
+#[must_use]
+pub fn refusal(
+    dialect: &'static dyn Dialect,
+    incoming: &Incoming,
+    error: &Error,
+) -> Response<ReplyBody> {
+    if error.row().status >= 500 {
+        tracing::error!(rid = %incoming.request_id, cause = error.cause(), "{error}");
+    } else {
+        tracing::info!(rid = %incoming.request_id, cause = error.cause(), "{error}");
+    }
+    let mut response = json(incoming, &dialect.error(error, incoming.request_id));
+    *response.status_mut() = status_of(error);
+    let headers = response.headers_mut();
+    match error {
+        Error::BudgetExceeded { scope, period, limit, committed, needed, resets_at } => {
+            let text = format!("{};{period};{limit};{committed};{needed}", scope.kind.name());
+            insert(headers, "x-farebox-budget", &text);
+            if let Some(reset) = resets_at {
+                insert(
+                    headers,
+                    &format!("x-farebox-reset-{}", scope.kind.name()),
+                    &reset.to_string(),
+                );
+            }
+        }
+        Error::BudgetContention { .. } => insert(headers, "retry-after", "1"),
+        Error::RateLimited { retry_after_s, .. } => {
+            insert(headers, "retry-after", &retry_after_s.to_string());
+        }
+        Error::MethodNotAllowed { allowed, .. } => insert(headers, "allow", allowed),
+        _ => {}
+    }
+    response
+}
+
+/// A good answer of JSON.
+#[must_use]
+pub fn json(incoming: &Incoming, body: &serde_json::Value) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::Whole(Some(Bytes::from(body.to_string()))));
+    insert(response.headers_mut(), "x-request-id", &incoming.request_id.to_string());
+    json_type(response.headers_mut());
+    response
+}
+
+fn status_of(error: &Error) -> StatusCode {
+    StatusCode::from_u16(error.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+fn json_type(headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+}
+
+fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
+    if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
+        headers.insert(name, value);
+    }
+}
+
+/// `x-farebox-room-usd-<scope>` and `x-farebox-reset-<scope>` of the tightest period of each.
+fn insert_rooms(headers: &mut HeaderMap, rooms: &[Room]) {
+    for (scope, _, room, resets_at) in rooms {
+        let kind = scope.kind.name();
+        if let Some(left) = room {
+            insert(headers, &format!("x-farebox-room-usd-{kind}"), &left.to_string());
+        }
+        if let Some(reset) = resets_at {
+            insert(headers, &format!("x-farebox-reset-{kind}"), &reset.to_string());
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The call to the provider: one POST, never sent again by itself.
+
+use std::time::Duration;
+
+use farebox_aws::Credential;
+use farebox_core::Error;
+use farebox_ledger::ProviderOutcome;
+use farebox_providers::{Outbound, Provider, Wire};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// Why there is no answer, and what that means for the money.
+pub struct NoAnswer {
+    /// For [`farebox_ledger::decide`].
+    pub outcome: ProviderOutcome,
+    /// For the caller.
+    pub error: Error,
+}
+
+/// Where a call goes.
+pub struct Target<'a> {
+    /// The provider's row.
+    pub provider: &'static Provider,
+    /// Its wire format for this model.
+    pub wire: &'static dyn Wire,
+    /// The secret and, where the owner set one, the base URL.
+    pub credential: &'a Credential,
+}
+
+/// Sends the call and waits for the answer's head.
+///
+/// # Errors
+/// [`NoAnswer`]: `NotSent` only where no byte of the body can have left.
+pub async fn send(
+    client: &reqwest::Client,
+    target: &Target<'_>,
+    outbound: &Outbound,
+    patience: Duration,
+) -> Result<reqwest::Response, NoAnswer> {
+    let name = target.provider.name;
+    let request = prepare(client, target, outbound)
+        .map_err(|error| NoAnswer { outcome: ProviderOutcome::NotSent, error })?;
+    match tokio::time::timeout(patience, client.execute(request)).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(fault)) if fault.is_connect() || fault.is_builder() => Err(NoAnswer {
+            outcome: ProviderOutcome::NotSent,
+            error: unavailable(name, "Nothing was charged. Retry later.", &fault),
+        }),
+        Ok(Err(fault)) => Err(NoAnswer {
+            outcome: ProviderOutcome::Unknown,
+            error: unavailable(name, CHARGED, &fault),
+        }),
+        Err(_) => {
+            Err(NoAnswer { outcome: ProviderOutcome::Unknown, error: timed_out(name, patience) })
+        }
+    }
+}
+
+/// The advice where the provider may bill a call whose end nobody saw.
+pub const CHARGED: &str = "It may bill the call, so the call is charged at its worst case. \
+                           Retrying makes a second call.";
+
+/// A provider that failed, without the URL (it can carry a secret).
+pub fn unavailable(
+    provider: &str,
+    advice: &'static str,
+    cause: &(dyn std::error::Error + 'static),
+) -> Error {
+    let mut causes = Vec::new();
+    let mut next = cause.source();
+    while let Some(source) = next {
+        causes.push(source.to_string());
+        next = source.source();
+    }
+    let cause = if causes.is_empty() { "no further cause".to_owned() } else { causes.join(": ") };
+    Error::ProviderUnavailable { provider: provider.to_owned(), advice, cause }
+}
+
+/// A provider that took too long after the body was sent.
+pub fn timed_out(provider: &str, patience: Duration) -> Error {
+    Error::ProviderTimeout {
+        provider: provider.to_owned(),
+        seconds: u32::try_from(patience.as_secs()).unwrap_or(u32::MAX),
+        advice: CHARGED,
+    }
+}
+
+fn prepare(
+    client: &reqwest::Client,
+    target: &Target<'_>,
+    outbound: &Outbound,
+) -> Result<reqwest::Request, Error> {
+    let base = target.credential.base_url.as_deref().unwrap_or(target.provider.base_url);
+    if base.is_empty() {
+        return Err(Error::internal(format!("{} has no base URL", target.provider.name)));
+    }
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // Compressed answers could not be relayed as they come, and SSE is small as it is.
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    for (name, value) in target.wire.auth(&target.credential.secret) {
+        let mut value = HeaderValue::from_str(&value)
+            .map_err(|_| Error::internal("a credential that cannot be a header"))?;
+        value.set_sensitive(true);
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    client
+        .post(format!("{}{}", base.trim_end_matches('/'), outbound.path))
+        .headers(headers)
+        .body(outbound.body.clone())
+        .build()
+        .map_err(|_| Error::internal("a base URL that cannot be called"))
+}
+
+/// The provider's headers that survive: when to retry, and what is left of its limits.
+pub fn surviving(headers: &HeaderMap) -> HeaderMap {
+    const NAMES: [&str; 2] = ["retry-after", "retry-after-ms"];
+    const PREFIXES: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
+    let survives = |name: &HeaderName| {
+        let name = name.as_str();
+        NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    };
+    headers
+        .iter()
+        .filter(|(name, _)| survives(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// The provider's own id of the request.
+pub fn provider_request_id(headers: &HeaderMap) -> Option<String> {
+    let value = ["x-request-id", "request-id"].iter().find_map(|name| headers.get(*name))?;
+    Some(value.to_str().ok()?.chars().take(128).collect())
+}

@@ -1,0 +1,213 @@
+//! The logger: a batch of call records from the queue becomes finished books and rows.
+//!
+//! For each record, in this order, so that a message that fails half-way is safe to see again:
+//!
+//! 1. read the budgets; what is still held is ended as the record decided ([`repair`]);
+//! 2. thresholds that the budgets have reached become alerts ([`alerts`]);
+//! 3. the record becomes a row of `logs`;
+//! 4. key and credential get their time of last use ([`last_used`]).
+//!
+//! Every write is conditional, so records may come twice and in any order.
+
+mod alerts;
+mod last_used;
+mod repair;
+
+use std::collections::HashMap;
+
+use farebox_aws::{Aws, Config, Ledger, Logs};
+use farebox_core::{CallRecord, Outcome, Scope, ScopeKind};
+use farebox_ledger::Budget;
+use futures_util::future::join_all;
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde::{Deserialize, Serialize};
+
+use alerts::Alerts;
+use last_used::LastUsed;
+
+/// What an environment keeps between batches.
+pub struct Logger {
+    ledger: Ledger,
+    logs: Logs,
+    alerts: Alerts,
+    last_used: LastUsed,
+    aws: Aws,
+}
+
+/// A batch as SQS hands it to a function.
+#[derive(Debug, Deserialize)]
+pub struct Batch {
+    /// The messages.
+    #[serde(rename = "Records", default)]
+    pub records: Vec<Message>,
+}
+
+/// One message.
+#[derive(Debug, Deserialize)]
+pub struct Message {
+    /// Its identity in a [`Failures`].
+    #[serde(rename = "messageId")]
+    pub message_id: String,
+    /// The JSON of a [`CallRecord`].
+    #[serde(default)]
+    pub body: String,
+}
+
+/// The messages that the queue keeps (`ReportBatchItemFailures`).
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Failures {
+    /// One entry a message.
+    #[serde(rename = "batchItemFailures")]
+    pub items: Vec<Failed>,
+}
+
+/// One message that the queue keeps.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Failed {
+    /// Its identity.
+    #[serde(rename = "itemIdentifier")]
+    pub message_id: String,
+}
+
+/// Why a record could not be finished now. The message comes back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("not a call record")]
+    Poison,
+    #[error(transparent)]
+    Aws(#[from] farebox_aws::Error),
+    #[error("{scope} is not ended: {cause}")]
+    NotEnded { scope: Scope, cause: farebox_ledger::Cause },
+}
+
+/// The budgets of a batch.
+type Budgets = HashMap<Scope, Option<Budget>>;
+
+/// Runs the Lambda until its environment ends.
+///
+/// # Errors
+/// Where the configuration is not complete or the Lambda runtime breaks.
+pub async fn run() -> Result<(), lambda_runtime::Error> {
+    // A second call in one process (tests) finds the first subscriber in place.
+    let _ = tracing_subscriber::fmt().json().with_ansi(false).try_init();
+    let logger = Logger::new(&Aws::new(Config::from_env()?));
+    let logger = &logger;
+    let service = service_fn(move |event: LambdaEvent<Batch>| async move {
+        Ok::<_, lambda_runtime::Error>(handle(logger, event.payload).await)
+    });
+    lambda_runtime::run(service).await
+}
+
+/// Finishes every record of a batch, each for itself.
+pub async fn handle(logger: &Logger, batch: Batch) -> Failures {
+    let read = |message: &Message| serde_json::from_str::<CallRecord>(&message.body).ok();
+    let records: Vec<_> = batch.records.iter().map(read).collect();
+    let mut scopes: Vec<_> = records.iter().flatten().flat_map(scopes).collect();
+    scopes.sort();
+    scopes.dedup();
+    let budgets = logger.budgets(&scopes).await;
+    let results = batch.records.iter().zip(&records).map(async |(message, record)| {
+        let result = match record {
+            None => Err(Failure::Poison),
+            Some(record) => Box::pin(logger.finish(record, budgets.as_ref().ok())).await,
+        };
+        let error = result.err()?;
+        let rid = record.as_ref().map(|record| record.request_id.to_string());
+        // The body stays in the queue, and in the dead-letter queue after five times.
+        tracing::error!(metric = "record_failed", rid, message_id = message.message_id, %error);
+        Some(Failed { message_id: message.message_id.clone() })
+    });
+    Failures { items: join_all(results).await.into_iter().flatten().collect() }
+}
+
+impl Logger {
+    /// Takes the services; reads nothing yet.
+    #[must_use]
+    pub fn new(aws: &Aws) -> Self {
+        Self {
+            ledger: Ledger::new(aws),
+            logs: Logs::new(aws),
+            alerts: Alerts::new(aws),
+            last_used: LastUsed::new(aws),
+            aws: aws.clone(),
+        }
+    }
+
+    async fn budgets(&self, scopes: &[Scope]) -> Result<Budgets, farebox_aws::Error> {
+        let found = self.ledger.find_budgets(scopes).await?;
+        Ok(scopes.iter().cloned().zip(found).collect())
+    }
+
+    async fn finish(&self, record: &CallRecord, shared: Option<&Budgets>) -> Result<(), Failure> {
+        // One unreadable budget must not keep back the calls of the others in its batch.
+        let own;
+        let budgets = match shared {
+            Some(shared) => shared,
+            None => {
+                own = self.budgets(&scopes(record)).await?;
+                &own
+            }
+        };
+        let repaired = repair::finish(&self.ledger, record, budgets, self.aws.now()).await?;
+        if repaired.is_changed {
+            // What was ended now counts towards the thresholds now.
+            let fresh = self.budgets(&scopes(record)).await?;
+            self.alerts.put(record, &fresh).await?;
+        } else {
+            self.alerts.put(record, budgets).await?;
+        }
+        let mut row = record.clone();
+        if repaired.is_adjusted {
+            row.outcome = Outcome::Adjusted;
+        }
+        self.logs.put(&row).await?;
+        self.last_used.put(record).await?;
+        Ok(())
+    }
+}
+
+/// The budgets that a record is about: those it was held in, else its user's and its key's.
+fn scopes(record: &CallRecord) -> Vec<Scope> {
+    if record.parts.is_empty() {
+        let user = Scope { kind: ScopeKind::User, id: record.user.clone() };
+        return vec![user, Scope { kind: ScopeKind::Key, id: record.key_id.clone() }];
+    }
+    record.parts.iter().map(|part| part.scope.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logger() -> Logger {
+        let config = Config::from_lookup(|variable| {
+            Some(match variable {
+                "AWS_REGION" => "eu-central-1".to_owned(),
+                "AWS_ENDPOINT_URL_DYNAMODB" => "http://127.0.0.1:9".to_owned(),
+                variable if variable.starts_with("AWS_ENDPOINT") => return None,
+                variable if variable.ends_with("_FILE") => return None,
+                variable if variable.ends_with("ORIGINS") => return None,
+                _ => "local".to_owned(),
+            })
+        });
+        Logger::new(&Aws::new(config.unwrap()))
+    }
+
+    #[tokio::test]
+    async fn a_poisoned_message_is_reported_alone_and_by_its_own_id() {
+        let batch = r#"{"Records":[{"messageId":"m1","body":"{}"},{"messageId":"m2"}]}"#;
+
+        let failures = handle(&logger(), serde_json::from_str(batch).unwrap()).await;
+
+        let told = serde_json::to_string(&failures).unwrap();
+        let both = r#"{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"m2"}]}"#;
+        assert_eq!(told, both);
+    }
+
+    #[tokio::test]
+    async fn an_empty_batch_has_no_failures() {
+        let batch = serde_json::from_str("{}").unwrap();
+
+        assert_eq!(handle(&logger(), batch).await, Failures::default());
+    }
+}

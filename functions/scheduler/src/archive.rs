@@ -1,0 +1,85 @@
+//! Closing past months and days (money.md 3.7).
+
+use farebox_aws::expression::{Attributes, Failure as Unwritten, Store, again, classify, item};
+use farebox_aws::{Aws, Error};
+use farebox_core::Timestamp;
+use farebox_ledger::{Attr, Budget, Owner, archive};
+use futures_util::future::join_all;
+
+use crate::Failure;
+
+/// Parts that the table is scanned in at once.
+const SEGMENTS: i32 = 4;
+
+/// Closes what is over in every budget.
+pub(crate) async fn close(aws: &Aws, now: Timestamp) -> Result<(), Failure> {
+    let segments = join_all((0..SEGMENTS).map(|segment| scan(aws, segment, now))).await;
+    segments.into_iter().collect()
+}
+
+async fn scan(aws: &Aws, segment: i32, now: Timestamp) -> Result<(), Failure> {
+    let mut start = None;
+    loop {
+        let page = again("Scan", || async {
+            let scan = aws.dynamodb().scan().table_name(&aws.config().ledger_table);
+            let scan = scan.segment(segment).total_segments(SEGMENTS);
+            let scan = scan.set_exclusive_start_key(start.clone());
+            scan.send().await.map_err(|error| classify(&error))
+        });
+        let page = page.await?;
+        for found in page.items.unwrap_or_default() {
+            // One broken budget does not keep the others open.
+            if let Err(error) = close_one(aws, found, now).await {
+                tracing::error!(metric = "archive_failed", %error);
+            }
+        }
+        start = page.last_evaluated_key;
+        if start.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+async fn close_one(aws: &Aws, found: Attributes, now: Timestamp) -> Result<(), Error> {
+    let found = item(found);
+    let Some(owner) = owner(&aws.config().tenant, found.get("pk")) else { return Ok(()) };
+    let malformed = |error: farebox_ledger::Error| Error::Malformed {
+        thing: format!("the budget of {}", owner.scope),
+        detail: error.to_string(),
+    };
+    let budget = Budget::parse(&found).map_err(malformed)?;
+    let store = Store::patient(aws);
+    for closing in archive::due(&budget, now) {
+        let written = store.transact(&closing.write(&owner, &budget, now)).await;
+        let scope = &owner.scope;
+        match written.failure {
+            None => tracing::info!(%scope, ?closing, "closed"),
+            // It moved since it was read, another run was first, or the answer is lost: the
+            // next run looks again. Later periods wait, because the watermark may not pass.
+            Some(Unwritten::ConditionFailed | Unwritten::Cancelled) => return Ok(()),
+            Some(failure) => return Err(failure.error("TransactWriteItems")),
+        }
+    }
+    Ok(())
+}
+
+/// Whose budget a partition key names; another deployment's is nobody's here.
+fn owner(tenant: &str, pk: Option<&Attr>) -> Option<Owner> {
+    let Some(Attr::S(pk)) = pk else { return None };
+    let scope = pk.strip_prefix("B#")?.strip_prefix(tenant)?.strip_prefix('#')?;
+    Some(Owner::new(tenant, scope.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_key_names_an_owner_of_this_deployment() {
+        let owner = |pk: &str| owner("main", Some(&Attr::S(pk.to_owned())));
+
+        assert_eq!(owner("B#main#user:u1").unwrap().scope.to_string(), "user:u1");
+        assert!(owner("B#main2#user:u1").is_none());
+        assert!(owner("B#main#org:o1").is_none());
+    }
+}

@@ -1,0 +1,162 @@
+//! One signed POST to the owner's webhook, and to nowhere else.
+//!
+//! | header | value |
+//! |---|---|
+//! | `Alert-Id` | the same for every delivery of an alert: the receiver drops repeats by it |
+//! | `Farebox-Timestamp` | epoch seconds |
+//! | `Farebox-Signature` | `v1=` and hex HMAC-SHA-256 of `timestamp.body` under the secret |
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use farebox_aws::Aws;
+use farebox_aws::control::{PublicUrl, UrlUse};
+use farebox_aws::credentials::secret_text;
+use farebox_core::{Secret, Timestamp};
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, redirect, retry};
+use sha2::Sha256;
+
+use crate::Failure;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Well inside the lease of a minute.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where alerts go.
+pub(crate) struct Webhook {
+    url: String,
+    secret: Secret,
+    client: Client,
+}
+
+/// Resolves names to public addresses only: a public name may point into a private network.
+struct PublicOnly;
+
+impl Webhook {
+    /// Judges a URL and reads the signing secret.
+    pub(crate) async fn new(aws: &Aws, url: &str) -> Result<Self, Failure> {
+        let allowed = &aws.config().allowed_origins;
+        let url = PublicUrl::parse(url, UrlUse::Whole, allowed).map_err(Failure::Webhook)?;
+        // Which rule let it pass decides whether private addresses are meant.
+        let is_allowed = PublicUrl::parse(url.as_str(), UrlUse::Whole, &[]).is_err();
+        let name = format!("{}/webhook", aws.config().secret_prefix);
+        let secret = secret_text(aws, &name).await?;
+        let secret = secret.ok_or(Failure::Webhook("its signing secret is gone"))?;
+        let client = client(is_allowed).map_err(|_| Failure::Webhook("no client"))?;
+        Ok(Self { url: url.as_str().to_owned(), secret, client })
+    }
+
+    /// Posts once. The error says what went wrong and quotes nothing of the answer.
+    pub(crate) async fn post(&self, id: &str, body: &str, now: Timestamp) -> Result<(), String> {
+        let timestamp = now.seconds().to_string();
+        let signature = signature(&self.secret, &timestamp, body);
+        let request = self.client.post(&self.url).body(body.to_owned());
+        let request = request
+            .header("Content-Type", "application/json")
+            .header("Alert-Id", id)
+            .header("Farebox-Timestamp", &timestamp)
+            .header("Farebox-Signature", format!("v1={signature}"));
+        match request.send().await {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            Ok(answer) => Err(format!("status {}", answer.status().as_u16())),
+            // The URL may carry a token of the receiver in its query.
+            Err(error) if error.is_connect() => Err("no connection".to_owned()),
+            Err(error) if error.is_timeout() => Err("timeout".to_owned()),
+            Err(_) => Err("no answer".to_owned()),
+        }
+    }
+}
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
+            if public.is_empty() {
+                return Err("the name has no public address".into());
+            }
+            let addresses: Addrs = Box::new(public.into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+/// Whether an address is one of the public internet, by the same table as URLs are judged by.
+fn is_public(address: IpAddr) -> bool {
+    let url = match address.to_canonical() {
+        IpAddr::V4(address) => format!("https://{address}"),
+        IpAddr::V6(address) => format!("https://[{address}]"),
+    };
+    PublicUrl::parse(&url, UrlUse::Base, &[]).is_ok()
+}
+
+fn client(may_be_private: bool) -> Result<Client, reqwest::Error> {
+    let builder = Client::builder()
+        .tls_backend_preconfigured(farebox_aws::Aws::tls().as_ref().clone())
+        // A redirect could lead where the guard was not asked.
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TIMEOUT);
+    let builder = if may_be_private { builder } else { builder.dns_resolver(PublicOnly) };
+    builder.build()
+}
+
+fn signature(secret: &Secret, timestamp: &str, body: &str) -> String {
+    // HMAC takes a key of any length, so this cannot fail.
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())
+        .unwrap_or_else(|_| Hmac::new(&Default::default()));
+    for part in [timestamp, ".", body] {
+        mac.update(part.as_bytes());
+    }
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_that_of_the_vector() {
+        let secret = Secret::new("whsec_test".to_owned());
+
+        // printf '1763900000.{"id":"abc"}' | openssl dgst -sha256 -hmac whsec_test
+        assert_eq!(
+            signature(&secret, "1763900000", r#"{"id":"abc"}"#),
+            "bfbe7d0b47463e750fb7fb8a1885b3e80b5370f208f14399bab9eaf7903e6d30"
+        );
+    }
+
+    #[test]
+    fn only_public_addresses_pass_the_guard() {
+        for (address, expected) in [
+            ("8.8.8.8", true),
+            ("2606:4700::1111", true),
+            ("127.0.0.1", false),
+            ("10.0.0.1", false),
+            ("172.16.0.1", false),
+            ("192.168.1.1", false),
+            ("169.254.169.254", false),
+            ("100.64.0.1", false),
+            ("0.0.0.0", false),
+            ("::1", false),
+            ("::", false),
+            ("fe80::1", false),
+            ("fd00:ec2::254", false),
+            ("::ffff:10.0.0.1", false),
+            ("64:ff9b::7f00:1", false),
+            ("2002:7f00:1::", false),
+        ] {
+            assert_eq!(is_public(address.parse().unwrap()), expected, "{address}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_home_is_not_resolved() {
+        assert!(PublicOnly.resolve("localhost".parse().unwrap()).await.is_err());
+    }
+}

@@ -1,0 +1,43 @@
+import { Duration, Stack } from "aws-cdk-lib";
+import { Alarm, ComparisonOperator, IMetric, MathExpression, TreatMissingData } from "aws-cdk-lib/aws-cloudwatch";
+import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
+import { Topic } from "aws-cdk-lib/aws-sns";
+import { Queue } from "aws-cdk-lib/aws-sqs";
+import { GatewayFunction } from "./functions";
+
+/** Settlements that need a person, and functions that crash. */
+export function alarms(stack: Stack, deadLetters: Queue, functions: GatewayFunction[], topicArn: string): void {
+  const usingMetrics: Record<string, IMetric> = {};
+  for (const one of functions) {
+    usingMetrics[one.node.id.toLowerCase()] = one.lambda.metricErrors();
+  }
+  const all = [
+    new Alarm(stack, "DeadLetterAlarm", {
+      alarmDescription: "Settlement events have failed five times. See docs/operations.md.",
+      metric: deadLetters.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(1) }),
+      ...whenAny,
+    }),
+    new Alarm(stack, "ErrorAlarm", {
+      alarmDescription: "A function crashed or ran out of time. See docs/operations.md.",
+      metric: new MathExpression({
+        expression: "SUM(METRICS())",
+        label: "Errors of all functions",
+        usingMetrics,
+        period: Duration.minutes(5),
+      }),
+      ...whenAny,
+    }),
+  ];
+
+  if (topicArn !== "") {
+    const notify = new SnsAction(Topic.fromTopicArn(stack, "AlarmTopic", topicArn));
+    all.forEach((alarm) => alarm.addAlarmAction(notify));
+  }
+}
+
+const whenAny = {
+  evaluationPeriods: 1,
+  threshold: 0,
+  comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+  treatMissingData: TreatMissingData.NOT_BREACHING,
+};

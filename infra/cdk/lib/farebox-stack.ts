@@ -1,0 +1,120 @@
+import { CfnOutput, Duration, Stack } from "aws-cdk-lib";
+import { EndpointType, RestApi } from "aws-cdk-lib/aws-apigateway";
+import { Rule, Schedule } from "aws-cdk-lib/aws-events";
+import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
+import { EventSourceMapping } from "aws-cdk-lib/aws-lambda";
+import { Construct } from "constructs";
+import { alarms } from "./alarms";
+import { GatewayFunction, stream } from "./functions";
+import { adminStatements, chatStatements, loggerStatements, schedulerStatements } from "./policies";
+import { Settings } from "./settings";
+import { State } from "./state";
+
+/**
+ * The stack of `infra/template.yaml` in native constructs, for those who deploy with CDK. The SAM
+ * template is the reference: `infra/check_template.py` fails where the two disagree, and the reasons
+ * for the numbers stand there.
+ */
+export class FareboxStack extends Stack {
+  constructor(scope: Construct, id: string, settings: Settings) {
+    super(scope, id, { description: "Farebox, an LLM gateway that holds the cost of a call before it is made." });
+    const state = new State(this, settings);
+
+    const shared = {
+      FAREBOX_LEDGER_TABLE: state.ledger.tableName,
+      FAREBOX_MAIN_TABLE: state.main.tableName,
+      FAREBOX_LOGS_TABLE: state.logs.tableName,
+      FAREBOX_QUEUE_URL: state.queue.queueUrl,
+      FAREBOX_TENANT: settings.tenant,
+      FAREBOX_STAGE: settings.stage,
+      FAREBOX_SECRET_PREFIX: state.secretPrefix,
+      FAREBOX_ALLOWED_ORIGINS: settings.allowedOrigins,
+    };
+    const http = {
+      ...shared,
+      FAREBOX_PEPPER_SECRET: state.pepper.secretArn,
+      AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH: "true",
+    };
+
+    const chat = new GatewayFunction(this, "Chat", settings, {
+      description: "Authenticates, holds, calls the provider, relays, settles.",
+      memorySize: 512,
+      timeout: Duration.seconds(900),
+      environment: http,
+      statements: chatStatements(state),
+    });
+    const logger = new GatewayFunction(this, "Logger", settings, {
+      description: "Turns settlement events into log rows and finishes what a call left open.",
+      memorySize: 256,
+      timeout: Duration.seconds(15),
+      environment: shared,
+      statements: loggerStatements(state),
+    });
+    const scheduler = new GatewayFunction(this, "Scheduler", settings, {
+      description: "Closes past periods, delivers alerts and drains the outbox, each minute.",
+      memorySize: 256,
+      timeout: Duration.seconds(55),
+      environment: shared,
+      statements: schedulerStatements(state),
+      // The next minute is the retry.
+      asynchronous: { retryAttempts: 0, maxEventAge: Duration.seconds(60) },
+    });
+    const admin = new GatewayFunction(this, "Admin", settings, {
+      description: "The admin API and the console.",
+      memorySize: 256,
+      timeout: Duration.seconds(28),
+      environment: { ...http, FAREBOX_ADMIN_KEY_SECRET: state.adminKey.secretArn },
+      statements: adminStatements(state),
+    });
+
+    // Not `SqsEventSource`: it would add grants of its own to the logger's role.
+    new EventSourceMapping(this, "Settlements", {
+      target: logger.lambda,
+      eventSourceArn: state.queue.queueArn,
+      batchSize: 10,
+      maxBatchingWindow: Duration.seconds(1),
+      reportBatchItemFailures: true,
+      maxConcurrency: 10,
+    });
+
+    new Rule(this, "Minute", {
+      schedule: Schedule.rate(Duration.minutes(1)),
+      targets: [
+        new LambdaFunction(scheduler.lambda, { retryAttempts: 0, maxEventAge: Duration.seconds(60) }),
+      ],
+    });
+
+    const api = new RestApi(this, "Api", {
+      restApiName: this.stackName,
+      endpointTypes: [EndpointType.REGIONAL],
+      // Its account-wide role for access logs is the account's own business.
+      cloudWatchRole: false,
+      deployOptions: { stageName: settings.stage },
+    });
+    const toChat = stream(chat.lambda, Duration.seconds(900));
+    const toAdmin = stream(admin.lambda, Duration.seconds(29));
+    const adminPath = api.root.addResource("admin");
+    api.root.addMethod("ANY", toChat);
+    api.root.addResource("{proxy+}").addMethod("ANY", toChat);
+    adminPath.addMethod("ANY", toAdmin);
+    adminPath.addResource("{proxy+}").addMethod("ANY", toAdmin);
+
+    alarms(this, state.deadLetterQueue, [chat, logger, scheduler, admin], settings.alarmTopic);
+
+    const base = `https://${api.restApiId}.execute-api.${this.region}.${this.urlSuffix}/${settings.stage}`;
+    const outputs: Record<string, string> = {
+      BaseUrl: base,
+      AdminUrl: `${base}/admin/v1`,
+      AdminKeySecret: state.adminKey.secretArn,
+      PepperSecret: state.pepper.secretArn,
+      LedgerTable: state.ledger.tableName,
+      MainTable: state.main.tableName,
+      LogsTable: state.logs.tableName,
+      QueueUrl: state.queue.queueUrl,
+      DeadLetterQueueUrl: state.deadLetterQueue.queueUrl,
+    };
+    for (const [name, value] of Object.entries(outputs)) {
+      new CfnOutput(this, name, { value });
+    }
+  }
+}

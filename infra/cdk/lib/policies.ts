@@ -1,0 +1,122 @@
+import { ArnFormat, Stack } from "aws-cdk-lib";
+import { Table } from "aws-cdk-lib/aws-dynamodb";
+import { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { State } from "./state";
+
+// Exact actions on exact resources, written out and not left to `grant...`, which gives more.
+
+export function chatStatements(state: State): PolicyStatement[] {
+  const outbox = allow("Outbox", ["dynamodb:PutItem"], [state.main.tableArn]);
+  outbox.addCondition("ForAllValues:StringLike", { "dynamodb:LeadingKeys": ["OB#*"] });
+  outbox.addCondition("Null", { "dynamodb:LeadingKeys": "false" });
+
+  return [
+    allow("Ledger", ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], [state.ledger.tableArn]),
+    allow("ReadMain", ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"], [state.main.tableArn]),
+    outbox,
+    allow(
+      "ReadLogs",
+      ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"],
+      [state.logs.tableArn, indexOf(state.logs, "bykey")],
+    ),
+    allow("Enqueue", ["sqs:SendMessage"], [state.queue.queueArn]),
+    allow("Secrets", ["secretsmanager:GetSecretValue"], [state.pepper.secretArn, credentialsOf(state)]),
+  ];
+}
+
+export function loggerStatements(state: State): PolicyStatement[] {
+  return [
+    allow("Ledger", ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], [state.ledger.tableArn]),
+    allow("Main", ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], [state.main.tableArn]),
+    allow("WriteLogs", ["dynamodb:PutItem"], [state.logs.tableArn]),
+    allow(
+      "Receive",
+      ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+      [state.queue.queueArn],
+    ),
+  ];
+}
+
+export function schedulerStatements(state: State): PolicyStatement[] {
+  return [
+    allow("Ledger", ["dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"], [state.ledger.tableArn]),
+    allow(
+      "Main",
+      ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+      [state.main.tableArn],
+    ),
+    allow("Due", ["dynamodb:Query"], [indexOf(state.main, "due")]),
+    allow("Enqueue", ["sqs:SendMessage"], [state.queue.queueArn]),
+    allow("WebhookSecret", ["secretsmanager:GetSecretValue"], [webhookOf(state)]),
+  ];
+}
+
+export function adminStatements(state: State): PolicyStatement[] {
+  return [
+    allow(
+      "Ledger",
+      ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem"],
+      [state.ledger.tableArn],
+    ),
+    allow(
+      "Main",
+      [
+        "dynamodb:BatchGetItem",
+        "dynamodb:ConditionCheckItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+      ],
+      [state.main.tableArn],
+    ),
+    allow(
+      "ReadLogs",
+      ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"],
+      [state.logs.tableArn, indexOf(state.logs, "bykey"), indexOf(state.logs, "byday")],
+    ),
+    allow(
+      "WriteSecrets",
+      [
+        "secretsmanager:CreateSecret",
+        "secretsmanager:DeleteSecret",
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:PutSecretValue",
+      ],
+      [credentialsOf(state), webhookOf(state)],
+    ),
+    allow(
+      "ReadSecrets",
+      ["secretsmanager:GetSecretValue"],
+      [state.pepper.secretArn, state.adminKey.secretArn],
+    ),
+  ];
+}
+
+export function allow(sid: string, actions: string[], resources: string[]): PolicyStatement {
+  return new PolicyStatement({ sid, actions, resources });
+}
+
+function indexOf(table: Table, index: string): string {
+  return `${table.tableArn}/index/${index}`;
+}
+
+function credentialsOf(state: State): string {
+  return secretArn(state, "credentials/*");
+}
+
+/** The six marks are the random end that Secrets Manager gives every ARN. */
+function webhookOf(state: State): string {
+  return secretArn(state, "webhook-??????");
+}
+
+function secretArn(state: State, name: string): string {
+  return Stack.of(state).formatArn({
+    service: "secretsmanager",
+    resource: "secret",
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    resourceName: `${state.secretPrefix}/${name}`,
+  });
+}

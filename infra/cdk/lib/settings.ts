@@ -1,0 +1,72 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { Architecture } from "aws-cdk-lib/aws-lambda";
+import { Node } from "constructs";
+
+/** What an installation chooses. The same names, lower case first, as the parameters of the SAM template. */
+export interface Settings {
+  readonly stackName: string;
+  readonly stage: string;
+  readonly tenant: string;
+  readonly architecture: Architecture;
+  readonly logRetentionDays: number;
+  readonly allowedOrigins: string;
+  /** Deletion protection of the tables. */
+  readonly protect: boolean;
+  /** ARN of an SNS topic, or empty. */
+  readonly alarmTopic: string;
+  /** Folder with one folder a binary, each with its `bootstrap`. */
+  readonly assetOf: (binary: string) => string;
+}
+
+/** Reads the settings from the context: `-c stage=prod -c architecture=x86_64`, or `cdk.json`. */
+export function settingsFrom(node: Node): Settings {
+  const text = (name: string, fallback: string): string => String(node.tryGetContext(name) ?? fallback);
+
+  return {
+    stackName: text("stackName", "farebox"),
+    stage: matching("stage", text("stage", "prod"), /^[a-z][a-z0-9]{0,15}$/),
+    tenant: matching("tenant", text("tenant", "main"), /^[a-z][a-z0-9_]{0,31}$/),
+    architecture: architectureOf(text("architecture", "arm64")),
+    logRetentionDays: Number(matching("logRetentionDays", text("logRetentionDays", "30"), /^[1-9][0-9]*$/)),
+    allowedOrigins: text("allowedOrigins", ""),
+    protect: matching("protect", text("protect", "true"), /^(true|false)$/) === "true",
+    alarmTopic: text("alarmTopic", ""),
+    assetOf: assetsIn(process.env.FAREBOX_ASSETS ?? resolve(__dirname, "../../../../target/lambda")),
+  };
+}
+
+function matching(name: string, value: string, pattern: RegExp): string {
+  if (!pattern.test(value)) {
+    throw new Error(`context ${name}=${value} must match ${pattern.source}`);
+  }
+  return value;
+}
+
+function architectureOf(name: string): Architecture {
+  switch (name) {
+    case "arm64":
+      return Architecture.ARM_64;
+    case "x86_64":
+      return Architecture.X86_64;
+    default:
+      throw new Error(`context architecture=${name} must be arm64 or x86_64`);
+  }
+}
+
+/**
+ * A missing build is an error and not a silent placeholder: otherwise `cdk deploy` in a fresh clone
+ * would put four functions on line that only fail. `FAREBOX_ASSETS=placeholder` asks for them.
+ */
+function assetsIn(folder: string): (binary: string) => string {
+  return (binary) => {
+    const asset = folder === "placeholder" ? resolve(__dirname, "../../placeholder") : join(folder, binary);
+    if (!existsSync(join(asset, "bootstrap"))) {
+      throw new Error(
+        `${join(asset, "bootstrap")} is missing: run 'cargo lambda build --release' first, ` +
+          "or set FAREBOX_ASSETS=placeholder to synthesise without a build",
+      );
+    }
+    return asset;
+  };
+}

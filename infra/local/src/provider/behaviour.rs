@@ -1,0 +1,163 @@
+//! The models of the demo provider: one table row says the name, the wire format, the prices and
+//! how the model behaves. The seeding code copies the prices into the owner's price overrides.
+
+/// The wire format that a model is called by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// `POST /v1/chat/completions`.
+    OpenAi,
+    /// `POST /v1/messages`.
+    Anthropic,
+}
+
+/// What a model does with a well-formed call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Behaviour {
+    /// A friendly text, or a tool call.
+    Answer,
+    /// An answer whose usage is the bytes of the request and the cap: it costs exactly its hold.
+    Exact,
+    /// An answer after `Options::slow`.
+    Slow,
+    /// HTTP 500.
+    Fail,
+    /// Half an answer, then the connection closes; the whole of it is billed.
+    Cut,
+    /// HTTP 429 with `Retry-After`.
+    Busy,
+    /// HTTP 529 (Anthropic only).
+    Overloaded,
+    /// One token per `Options::drip_interval`.
+    Drip,
+    /// No answer until the client goes away.
+    Hang,
+    /// HTTP 200 with JSON that does not parse.
+    BadJson,
+    /// Half a stream, then an error event.
+    ErrorInStream,
+    /// An answer that never states its usage.
+    NoUsage,
+    /// HTTP 400.
+    Refuse,
+    /// HTTP 401 although the key is right.
+    Unauthorized,
+    /// An answer; the next request on the same connection is read and the connection closed.
+    Close,
+    /// `stop_reason: refusal` before any output: usage is stated and nothing is billed.
+    Refusal,
+}
+
+/// One model with its prices, as decimal USD per 1M tokens (at most six decimals).
+#[derive(Clone, Copy, Debug)]
+pub struct DemoPrice {
+    /// The name sent upstream, without the `demo/` prefix.
+    pub model: &'static str,
+    /// The wire format that serves it.
+    pub wire: Wire,
+    /// Input price.
+    pub input: &'static str,
+    /// Output price.
+    pub output: &'static str,
+    /// Price of input read from the prompt cache, where the model has one.
+    pub cache_read: Option<&'static str>,
+    /// Price of input written to the prompt cache for five minutes.
+    pub cache_write_5m: Option<&'static str>,
+    /// Price of input written to the prompt cache for one hour.
+    pub cache_write_1h: Option<&'static str>,
+    /// Most prompt tokens; a longer prompt is refused unbilled.
+    pub context_window: u64,
+    /// Highest cap accepted, and the cap of a call that sends none.
+    pub max_output_tokens: u64,
+    pub(super) behaviour: Behaviour,
+}
+
+/// Every model of the demo provider.
+pub fn prices() -> &'static [DemoPrice] {
+    MODELS
+}
+
+/// The model of that name on that wire, if there is one.
+pub(super) fn model(wire: Wire, name: &str) -> Option<&'static DemoPrice> {
+    MODELS.iter().find(|row| row.wire == wire && row.model == name)
+}
+
+const MODELS: &[DemoPrice] = &[
+    chat("chat", Behaviour::Answer),
+    chat("slow", Behaviour::Slow),
+    chat("fail", Behaviour::Fail),
+    chat("cut", Behaviour::Cut),
+    chat("busy", Behaviour::Busy),
+    chat("drip", Behaviour::Drip),
+    chat("hang", Behaviour::Hang),
+    chat("bad-json", Behaviour::BadJson),
+    chat("error-in-stream", Behaviour::ErrorInStream),
+    chat("no-usage", Behaviour::NoUsage),
+    chat("refuse", Behaviour::Refuse),
+    chat("close", Behaviour::Close),
+    chat("unauthorized", Behaviour::Unauthorized),
+    exact(),
+    claude("claude", Behaviour::Answer),
+    claude("claude-fail", Behaviour::Fail),
+    claude("claude-cut", Behaviour::Cut),
+    claude("claude-busy", Behaviour::Busy),
+    claude("claude-overloaded", Behaviour::Overloaded),
+    claude("claude-refusal", Behaviour::Refusal),
+    claude("claude-error-in-stream", Behaviour::ErrorInStream),
+];
+
+const fn chat(model: &'static str, behaviour: Behaviour) -> DemoPrice {
+    DemoPrice {
+        model,
+        wire: Wire::OpenAi,
+        input: "0.50",
+        output: "2.00",
+        cache_read: None,
+        cache_write_5m: None,
+        cache_write_1h: None,
+        context_window: 128_000,
+        max_output_tokens: 4_096,
+        behaviour,
+    }
+}
+
+const fn exact() -> DemoPrice {
+    // The window is wide because every byte counts as a token, so that bytes bound the hold alone.
+    DemoPrice {
+        input: "1",
+        output: "10",
+        context_window: 10_000_000,
+        max_output_tokens: 100_000,
+        ..chat("exact", Behaviour::Exact)
+    }
+}
+
+const fn claude(model: &'static str, behaviour: Behaviour) -> DemoPrice {
+    DemoPrice {
+        model,
+        wire: Wire::Anthropic,
+        input: "1",
+        output: "5",
+        cache_read: Some("0.1"),
+        cache_write_5m: Some("1.25"),
+        cache_write_1h: Some("2"),
+        context_window: 200_000,
+        max_output_tokens: 8_192,
+        behaviour,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_has_one_row_and_is_served_on_its_own_wire_alone() {
+        for row in prices() {
+            assert_eq!(prices().iter().filter(|other| other.model == row.model).count(), 1);
+            assert!(model(row.wire, row.model).is_some());
+        }
+
+        assert!(model(Wire::OpenAi, "claude").is_none());
+        assert!(model(Wire::Anthropic, "chat").is_none());
+    }
+}

@@ -1,0 +1,301 @@
+//! Starts everything in order, and stops it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::clock::{self, Clock};
+use crate::environments::{Environments, Launch};
+use crate::error::Error;
+use crate::function::FUNCTIONS;
+use crate::gateway::{self, Gateway};
+use crate::options::{Options, RealProvider, from_environment, real_providers};
+use crate::output::Output;
+use crate::schedule::{DEAD_LETTERS, QUEUE, Schedule};
+use crate::secrets::Secrets;
+use crate::seed::{Admin, USER};
+use crate::services::{self, Services};
+use crate::sqs::{Sqs, arn};
+use crate::state::{self, State};
+use crate::{dynamodb, provider, runtime_api, server, welcome};
+
+const PEPPER: &str = "farebox/local/pepper";
+const ADMIN_KEY: &str = "farebox/local/admin-key";
+const PREFIX: &str = "farebox/local";
+/// How long a stop waits for what still runs.
+const STOP_PATIENCE: Duration = Duration::from_millis(300);
+
+/// What is kept of the demo between two starts.
+#[derive(Serialize, Deserialize)]
+struct Known {
+    key: String,
+}
+
+/// Where everything listens, for those who print it.
+#[derive(Serialize)]
+pub struct Ready {
+    /// The API.
+    pub base_url: String,
+    /// The admin API.
+    pub admin_url: String,
+    /// The console.
+    pub console_url: String,
+    /// The admin key.
+    pub admin_key: String,
+    /// The demo key.
+    pub key: String,
+    /// The demo user.
+    pub user: &'static str,
+    /// The demo provider.
+    pub demo_provider_url: String,
+    /// SQS, Secrets Manager and the stack's controls.
+    pub services_url: String,
+    /// DynamoDB.
+    pub dynamodb_url: String,
+    /// What the functions print.
+    pub functions_log: Option<PathBuf>,
+}
+
+/// A listener and its origin.
+struct Bound {
+    listener: TcpListener,
+    url: String,
+}
+
+/// Runs the stack until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// [`Error`]: what kept it from starting.
+pub async fn run(options: Options) -> Result<(), Error> {
+    if let Some(dir) = &options.bootstrap {
+        check_bootstraps(dir)?;
+    }
+    let front = bind(options.port).await?;
+    let state = if options.ephemeral { State::ephemeral() } else { State::open(&options.state)? };
+    let log = state.file("functions.log").or_else(|| options.ephemeral.then(temporary_log));
+    let output = Arc::new(Output::open(!options.quiet && !options.json, log)?);
+    let clock = Clock::new(options.clock.clone());
+
+    let (demo, runtime) = (bind(0).await?, bind(0).await?);
+    let (database, aws) = (bind(0).await?, bind(0).await?);
+    let stores = dynamodb::open(state.file("dynamodb.sqlite").as_deref())?;
+    let secrets = Secrets::open(state.file("secrets.json"))?;
+    secrets.ensure(PEPPER, || new_secret(""))?;
+    let admin_key = secrets.ensure(ADMIN_KEY, || new_secret("sk-fba-"))?;
+    let sqs = Sqs::open(aws.url.clone(), state.file("queue.jsonl").as_deref())?;
+    create_queues(&sqs).await?;
+
+    let real = real_providers(from_environment);
+    let variables = variables(&options, &sqs, &database.url, &aws.url, &demo.url, &real);
+    if options.services {
+        write_env(&options.state, &variables)?;
+    }
+    let launch = Launch {
+        executable: std::env::current_exe()
+            .map_err(|cause| Error::System { what: "this executable's path", cause })?,
+        bootstrap: options.bootstrap.clone(),
+        variables,
+        runtime_api: runtime.url.clone(),
+    };
+    let environments = Environments::new(launch, Arc::clone(&output), options.environments);
+    let schedule = OnceLock::new();
+    let running = Arc::new(Schedule::new(Arc::clone(&environments), sqs.clone(), clock.clone()));
+    if !options.services {
+        schedule.get_or_init(|| Arc::clone(&running));
+    }
+    let shared = Services { sqs, secrets, output: Arc::clone(&output), schedule };
+
+    tokio::spawn(dynoxide::server::serve_on(database.listener, stores));
+    let shared = Arc::new(shared);
+    tokio::spawn(server::serve(aws.listener, move |request, _| {
+        services::serve(Arc::clone(&shared), request)
+    }));
+    tokio::spawn(serve_provider(demo.listener));
+    let runtime_of = Arc::clone(&environments);
+    tokio::spawn(server::serve(runtime.listener, move |request, _| {
+        runtime_api::serve(Arc::clone(&runtime_of), request)
+    }));
+    let mut ready = Ready {
+        admin_url: format!("{}/admin/v1", front.url),
+        console_url: format!("{}/admin/console", front.url),
+        base_url: front.url,
+        admin_key,
+        key: String::new(),
+        user: USER,
+        demo_provider_url: demo.url,
+        services_url: aws.url,
+        dynamodb_url: database.url,
+        functions_log: output.path().cloned(),
+    };
+    if !options.services {
+        let front_end = Arc::new(Gateway { environments, clock });
+        tokio::spawn(server::serve(front.listener, move |request, _| {
+            gateway::serve(Arc::clone(&front_end), request)
+        }));
+        running.start();
+        ready.key = demo_key(&state, &ready, &real).await?;
+    }
+    welcome::tell(&options, &ready, &real);
+    stopped().await?;
+    // What runs gets a moment; children end with this process.
+    tokio::time::timeout(STOP_PATIENCE, running.drain()).await.unwrap_or(false);
+    Ok(())
+}
+
+/// The demo's key: made at the first start, kept for the next.
+async fn demo_key(state: &State, ready: &Ready, real: &[RealProvider]) -> Result<String, Error> {
+    let admin = Admin::new(&ready.base_url, &ready.admin_key);
+    let provider_key = provider::Options::default().key;
+    let file = state.file("local.json");
+    let known = match &file {
+        None => None,
+        Some(path) => match std::fs::read(path) {
+            Ok(bytes) => Some(
+                serde_json::from_slice::<Known>(&bytes)
+                    .map_err(|cause| Error::Unreadable { path: path.clone(), cause })?,
+            ),
+            Err(_) => None,
+        },
+    };
+    let key = match known {
+        Some(known) => {
+            admin.move_demo_provider(&ready.demo_provider_url, &provider_key).await?;
+            known.key
+        }
+        None => {
+            let key = admin.seed(&ready.demo_provider_url, &provider_key).await?;
+            if let Some(path) = &file {
+                let known = serde_json::to_vec(&Known { key: key.clone() })
+                    .map_err(|cause| Error::Unreadable { path: path.clone(), cause })?;
+                state::write_atomically(path, &known)?;
+            }
+            key
+        }
+    };
+    admin.store_real(real).await?;
+    Ok(key)
+}
+
+async fn bind(port: u16) -> Result<Bound, Error> {
+    let (listener, address) = server::listen(port).await?;
+    Ok(Bound { listener, url: format!("http://{address}") })
+}
+
+fn check_bootstraps(dir: &Path) -> Result<(), Error> {
+    for function in FUNCTIONS {
+        if !dir.join(function.package()).join("bootstrap").is_file() {
+            let (dir, function) = (dir.to_path_buf(), function.package());
+            return Err(Error::NoBootstrap { dir, function });
+        }
+    }
+    Ok(())
+}
+
+/// The queue and its dead-letter queue, with the numbers of `infra/template.yaml` but for the
+/// delay: nobody at a laptop wants to wait for it.
+async fn create_queues(sqs: &Sqs) -> Result<(), Error> {
+    let redrive = json!({"deadLetterTargetArn": arn(DEAD_LETTERS), "maxReceiveCount": 5});
+    for (name, attributes) in [
+        (DEAD_LETTERS, json!({})),
+        (QUEUE, json!({"VisibilityTimeout": "120", "RedrivePolicy": redrive.to_string()})),
+    ] {
+        let request = json!({"QueueName": name, "Attributes": attributes});
+        let request = request.as_object().cloned().unwrap_or_default();
+        let created = sqs.call("CreateQueue", &request).await;
+        created.map_err(|error| Error::System {
+            what: "the queues",
+            cause: std::io::Error::other(error.message),
+        })?;
+    }
+    Ok(())
+}
+
+/// The environment of every function: what `infra/template.yaml` sets, and where the services are.
+fn variables(
+    options: &Options,
+    sqs: &Sqs,
+    database: &str,
+    aws: &str,
+    demo: &str,
+    real: &[RealProvider],
+) -> BTreeMap<String, String> {
+    let mut origins = vec![demo.to_owned()];
+    origins.extend(from_environment("FAREBOX_ALLOWED_ORIGINS"));
+    origins.extend(real.iter().filter_map(|provider| origin(provider.base_url.as_deref()?)));
+    let [ledger, main, logs] = dynamodb::TABLES;
+    let mut variables: BTreeMap<String, String> = [
+        ("FAREBOX_LEDGER_TABLE", ledger),
+        ("FAREBOX_MAIN_TABLE", main),
+        ("FAREBOX_LOGS_TABLE", logs),
+        ("FAREBOX_QUEUE_URL", &sqs.url(QUEUE)),
+        ("FAREBOX_TENANT", "main"),
+        ("FAREBOX_STAGE", "local"),
+        ("FAREBOX_SECRET_PREFIX", PREFIX),
+        ("FAREBOX_PEPPER_SECRET", PEPPER),
+        ("FAREBOX_ADMIN_KEY_SECRET", ADMIN_KEY),
+        ("FAREBOX_ALLOWED_ORIGINS", &origins.join(",")),
+        ("FAREBOX_TRACE_AWS", "1"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", database),
+        ("AWS_ENDPOINT_URL_SQS", aws),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", aws),
+        ("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/farebox"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect();
+    if let Some(file) = &options.clock {
+        variables.insert("FAREBOX_CLOCK_FILE".to_owned(), file.display().to_string());
+    }
+    variables
+}
+
+/// `scheme://host:port` of a URL.
+fn origin(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    Some(format!("{scheme}://{}", rest.split('/').next()?))
+}
+
+fn write_env(dir: &Path, variables: &BTreeMap<String, String>) -> Result<(), Error> {
+    let lines: String = variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    state::write_atomically(&dir.join("env"), lines.as_bytes())
+}
+
+/// 215 random bits in letters and digits.
+fn new_secret(prefix: &str) -> Result<String, Error> {
+    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let bytes = clock::random::<43>()?;
+    let letter = |byte: &u8| ALPHABET.get(usize::from(byte & 31)).copied().map(char::from);
+    Ok(format!("{prefix}{}", bytes.iter().filter_map(letter).collect::<String>()))
+}
+
+fn temporary_log() -> PathBuf {
+    std::env::temp_dir().join(format!("farebox-functions-{}.log", clock::request_id()))
+}
+
+async fn serve_provider(listener: TcpListener) {
+    // It ends with the process; an error would mean a listener without an address.
+    let _ = provider::serve(listener, provider::Options::default(), std::future::pending()).await;
+}
+
+async fn stopped() -> Result<(), Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |cause| Error::System { what: "signals", cause };
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

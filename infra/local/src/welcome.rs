@@ -1,0 +1,72 @@
+//! What a newcomer reads.
+
+use std::io::Write;
+
+use crate::options::{Options, RealProvider};
+use crate::stack::Ready;
+
+/// Prints where everything is: for people, or one line of JSON.
+pub fn tell(options: &Options, ready: &Ready, real: &[RealProvider]) {
+    let text = if options.json {
+        serde_json::to_string(ready).unwrap_or_default()
+    } else if options.services {
+        services(options, ready)
+    } else {
+        people(ready, real)
+    };
+    let mut stdout = std::io::stdout().lock();
+    // A closed standard output is no reason to stop serving.
+    let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+}
+
+fn services(options: &Options, ready: &Ready) -> String {
+    format!(
+        "Services are ready: DynamoDB {}, SQS and Secrets Manager {}, demo provider {}.\n\
+         cargo lambda watch --env-file {}/env\n\
+         Stop with Ctrl-C.",
+        ready.dynamodb_url,
+        ready.services_url,
+        ready.demo_provider_url,
+        options.state.display()
+    )
+}
+
+fn people(ready: &Ready, real: &[RealProvider]) -> String {
+    let Ready { base_url, key, admin_key, console_url, .. } = ready;
+    let mut text = format!(
+        r#"
+Farebox runs at {base_url}   (console: {console_url})
+
+  key        {key}
+  admin key  {admin_key}
+
+Try it:
+
+  curl -s {base_url}/v1/chat \
+    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \
+    -d '{{"provider":"demo","model":"chat","messages":[{{"role":"user","content":"Hello!"}}]}}'
+
+With the OpenAI SDK:
+
+  from openai import OpenAI
+  client = OpenAI(base_url="{base_url}/v1", api_key="{key}")
+  answer = client.chat.completions.create(
+      model="demo/chat", messages=[{{"role": "user", "content": "Hello!"}}]
+  )
+  print(answer.choices[0].message.content)
+
+The demo user may spend 1 USD a day. The admin's command:
+
+  export FAREBOX_URL={base_url} FAREBOX_ADMIN_KEY={admin_key}
+  cargo farebox budget show user:demo
+"#
+    );
+    for provider in real {
+        text.push_str(&format!(
+            "\n  !! REAL MONEY: {} is set, so models of {} are called for real and billed to you.\n",
+            provider.variable, provider.name
+        ));
+    }
+    text.push_str("\nStop with Ctrl-C. State is kept for the next start.\n");
+    text
+}

@@ -1,0 +1,132 @@
+//! Limits, what is spent of them, and the alerts that they raised.
+
+use serde::{Deserialize, Serialize};
+
+/// `PUT /admin/v1/budgets/{kind}:{id}` with `If-Match`: replaces the whole budget, so a limit
+/// that is absent or null is taken away.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutBudget {
+    /// The most in one calendar month.
+    #[serde(default)]
+    pub month_limit_usd: Option<String>,
+    /// The most in one calendar day.
+    #[serde(default)]
+    pub day_limit_usd: Option<String>,
+    /// The most for ever.
+    #[serde(default)]
+    pub total_limit_usd: Option<String>,
+    /// `hard` (default) refuses what does not fit; `observe` only counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Whose midnight: an IANA name; `UTC` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Percentages of a limit whose reaching is told: 1 to 100, rising, at most ten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert_thresholds: Option<Vec<u8>>,
+}
+
+/// A budget: what its owner set, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// `user` or `key`.
+    pub kind: String,
+    /// Which one.
+    pub id: String,
+    /// What a change must name in `If-Match` (with quotes: the `ETag`).
+    pub version: String,
+    /// `hard`, `observe` or `closed`.
+    pub mode: String,
+    /// Whose midnight.
+    pub time_zone: String,
+    /// The most in one calendar month.
+    pub month_limit_usd: Option<String>,
+    /// The most in one calendar day.
+    pub day_limit_usd: Option<String>,
+    /// The most for ever.
+    pub total_limit_usd: Option<String>,
+    /// Percentages of a limit whose reaching is told.
+    pub alert_thresholds: Vec<u8>,
+    /// The current month and day, and the total.
+    pub periods: Vec<Period>,
+}
+
+/// What a period has cost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Period {
+    /// `month`, `day` or `total`.
+    pub period: String,
+    /// Its limit.
+    pub limit_usd: Option<String>,
+    /// What is charged.
+    pub settled_usd: String,
+    /// What is held for open calls.
+    pub held_usd: String,
+    /// Limit less settled and held; null without a limit.
+    pub room_usd: Option<String>,
+    /// When it starts again at zero; null for the total.
+    pub resets_at: Option<String>,
+    /// Whether the charges alone have reached the limit.
+    pub exceeded: bool,
+}
+
+/// `GET /admin/v1/budgets`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetList {
+    /// By kind and id.
+    pub budgets: Vec<Budget>,
+    /// Where the next page begins: `?cursor=`.
+    pub next_cursor: Option<String>,
+}
+
+/// What one user or key has spent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScopeUsage {
+    /// `user` or `key`.
+    pub kind: String,
+    /// Which one.
+    pub id: String,
+    /// The key's user; absent for users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// `hard`, `observe` or `closed`.
+    pub mode: String,
+    /// The current month and day, and the total.
+    pub periods: Vec<Period>,
+}
+
+/// `GET /admin/v1/usage`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageList {
+    /// By kind and id.
+    pub scopes: Vec<ScopeUsage>,
+    /// Where the next page begins: `?cursor=`.
+    pub next_cursor: Option<String>,
+}
+
+/// A threshold that was reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// `month`, `day` or `total`.
+    pub period: String,
+    /// Which one: `202611`, `20261123`; null for the total.
+    pub period_id: Option<String>,
+    /// Percent of the limit; null for the first refusal.
+    pub threshold: Option<u8>,
+    /// The version of the limits that it belongs to.
+    pub limit_version: u64,
+    /// What was charged then.
+    pub spent_usd: String,
+    /// The limit then.
+    pub limit_usd: String,
+    /// When it was delivered; null while it waits for that.
+    pub sent_at: Option<String>,
+}
+
+/// `GET /admin/v1/alerts?scope=`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertList {
+    /// The newest period first.
+    pub alerts: Vec<Alert>,
+}

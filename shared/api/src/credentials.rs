@@ -1,0 +1,41 @@
+//! Providers' credentials: written, never read back.
+
+use serde::{Deserialize, Serialize};
+
+/// `PUT /admin/v1/credentials/{user}/{provider}`, where `{user}` is `ID` or `org:ID`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutCredential {
+    /// The provider's API key.
+    pub secret: String,
+    /// A compatible server in place of the provider's own: https with a public host, or an
+    /// origin that the deployment allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+}
+
+/// What is known about a credential beside its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// Whose: `user:ID` or `org:ID`.
+    pub owner: String,
+    /// The provider.
+    pub provider: String,
+    /// `active` or `disabled`.
+    pub state: String,
+    /// A compatible server in place of the provider's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// When it was set or disabled.
+    pub updated_at: String,
+    /// When it was last used, to five minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<String>,
+}
+
+/// `GET /admin/v1/credentials?user=`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialList {
+    /// The user's own, then those of its organisation; by provider.
+    pub credentials: Vec<Credential>,
+}

@@ -1,0 +1,71 @@
+//! Farebox keys.
+
+use serde::{Deserialize, Serialize};
+
+/// `POST /admin/v1/keys`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateKey {
+    /// Whose key; the user must exist.
+    pub user: String,
+    /// For people.
+    pub name: String,
+    /// The models that it may use: `provider/model` or `provider/*`. Absent: every model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+    /// When it stops working.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+    /// The most that one call may cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost_usd: Option<String>,
+}
+
+/// A key without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// Its public identity; its budget is `key:<id>`.
+    pub id: String,
+    /// Whose.
+    pub user: String,
+    /// The user's organisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org: Option<String>,
+    /// For people.
+    pub name: String,
+    /// `active`, `expired` or `revoked`.
+    pub state: String,
+    /// The models that it may use; absent: every model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+    /// When it stops working.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+    /// The most that one call may cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost_usd: Option<String>,
+    /// When it was made.
+    pub created_at: String,
+    /// When it was last used, to five minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<String>,
+}
+
+/// A new key with its secret, which is shown this once.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedKey {
+    /// What its user sends as `Authorization: Bearer …`.
+    pub secret: String,
+    /// The rest.
+    #[serde(flatten)]
+    pub key: Key,
+}
+
+/// `GET /admin/v1/keys`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyList {
+    /// By user, then by id.
+    pub keys: Vec<Key>,
+    /// Where the next page begins: `?cursor=`.
+    pub next_cursor: Option<String>,
+}

@@ -1,0 +1,38 @@
+//! The admin API's requests and answers, as they stand on the wire, and nothing else.
+//!
+//! Requests refuse unknown fields: a misspelt limit must never become "no limit". Money is a
+//! decimal text of USD, time an RFC 3339 text in UTC. A secret appears in one request
+//! ([`PutCredential`]) and in two answers ([`CreatedKey`], [`SetWebhook`]), once; those three
+//! have no `Debug`.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`owners`] | users and organisations |
+//! | [`keys`] | Farebox keys |
+//! | [`credentials`] | providers' credentials: written, never read back |
+//! | [`budgets`] | limits, what is spent of them, alerts |
+//! | [`prices`] | the owner's own prices |
+//! | [`requests`] | what each call did and cost |
+//! | [`webhook`] | where alerts are delivered |
+//! | [`error`] | refusals |
+
+pub mod budgets;
+pub mod credentials;
+pub mod error;
+pub mod keys;
+pub mod owners;
+pub mod prices;
+pub mod requests;
+pub mod webhook;
+
+pub use budgets::{Alert, AlertList, Budget, BudgetList, Period, PutBudget, ScopeUsage, UsageList};
+pub use credentials::{Credential, CredentialList, PutCredential};
+pub use error::{ErrorAnswer, ErrorBody};
+pub use keys::{CreateKey, CreatedKey, Key, KeyList};
+pub use owners::{Org, OrgList, PutOrg, PutUser, User, UserList};
+pub use prices::{Price, PriceList};
+pub use requests::{RequestList, RequestRow, TokenCounts};
+pub use webhook::{PutWebhook, SetWebhook, Webhook};
+
+/// Where every path of the API begins.
+pub const BASE_PATH: &str = "/admin/v1";

@@ -1,0 +1,69 @@
+//! Users and organisations.
+
+use serde::{Deserialize, Serialize};
+
+/// `PUT /admin/v1/users/{id}`: makes a user, or replaces its name and organisation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutUser {
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The organisation whose credentials the user may use; it must exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org: Option<String>,
+}
+
+/// A user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Its identity, never used again.
+    pub id: String,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its organisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org: Option<String>,
+    /// When it was made.
+    pub created_at: String,
+}
+
+/// `GET /admin/v1/users`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserList {
+    /// By id.
+    pub users: Vec<User>,
+    /// Where the next page begins: `?cursor=`.
+    pub next_cursor: Option<String>,
+}
+
+/// `PUT /admin/v1/orgs/{id}`: makes an organisation, or replaces its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutOrg {
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// An organisation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Org {
+    /// Its identity, never used again.
+    pub id: String,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// When it was made.
+    pub created_at: String,
+}
+
+/// `GET /admin/v1/orgs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrgList {
+    /// By id.
+    pub orgs: Vec<Org>,
+    /// Where the next page begins: `?cursor=`.
+    pub next_cursor: Option<String>,
+}

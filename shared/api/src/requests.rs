@@ -1,0 +1,87 @@
+//! What each call did and cost.
+
+use serde::{Deserialize, Serialize};
+
+/// One call. It carries no content and no secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestRow {
+    /// What the caller got as `x-request-id`.
+    pub request_id: String,
+    /// The caller's own `x-request-id`.
+    pub client_request_id: Option<String>,
+    /// When it arrived.
+    pub started_at: String,
+    /// The key's user.
+    pub user: String,
+    /// The key.
+    pub key_id: String,
+    /// Path of the endpoint.
+    pub endpoint: String,
+    /// The provider.
+    pub provider: Option<String>,
+    /// The model that was asked for.
+    pub model: Option<String>,
+    /// The model that the provider says it served.
+    pub model_served: Option<String>,
+    /// Whether it was streamed.
+    pub stream: bool,
+    /// How it ended, in money: `refused`, `void`, `void_inferred`, `provisional`, `worst`,
+    /// `settled` or `adjusted`.
+    pub outcome: String,
+    /// What it was charged; null where nothing was held.
+    pub cost_usd: Option<String>,
+    /// What was held for it.
+    pub hold_usd: Option<String>,
+    /// What the provider says that it charged.
+    pub provider_cost_usd: Option<String>,
+    /// Which prices were applied.
+    pub price_version: Option<String>,
+    /// Tokens.
+    pub usage: Option<TokenCounts>,
+    /// Why the model stopped.
+    pub finish_reason: Option<String>,
+    /// The status that the caller got.
+    pub http_status: u16,
+    /// The error's code.
+    pub error_code: Option<String>,
+    /// The error's message as the caller saw it.
+    pub error_message: Option<String>,
+    /// The provider's own id of the request.
+    pub provider_request_id: Option<String>,
+    /// Whose credential was used.
+    pub credential_owner: Option<String>,
+    /// From arrival to the provider's last byte.
+    pub response_time_ms: i64,
+    /// From arrival to the first byte of content.
+    pub first_token_ms: Option<i64>,
+    /// The caller went away before the end.
+    pub client_gone: bool,
+    /// The caller's address.
+    pub ip: Option<String>,
+    /// The caller's user agent.
+    pub user_agent: Option<String>,
+}
+
+/// Tokens of one call, as the OpenAI API counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenCounts {
+    /// Of the prompt, cached ones included.
+    pub prompt_tokens: u64,
+    /// Of the prompt, read from the provider's cache.
+    pub cached_tokens: u64,
+    /// Of the completion, reasoning included.
+    pub completion_tokens: u64,
+    /// Of the completion, reasoning.
+    pub reasoning_tokens: u64,
+    /// Prompt and completion.
+    pub total_tokens: u64,
+}
+
+/// `GET /admin/v1/requests?limit=&cursor=`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestList {
+    /// The newest first.
+    pub requests: Vec<RequestRow>,
+    /// Where the next page begins: `?cursor=`.
+    pub next_cursor: Option<String>,
+}

@@ -1,0 +1,128 @@
+//! The control plane: owners, keys, credentials, budgets, prices and the webhook.
+//!
+//! Every change fails safe and can be repeated. What a call needs is written last, so a change
+//! that stops half-way gives nobody more than before:
+//!
+//! | change | order |
+//! |---|---|
+//! | user | budget, entity, its keys |
+//! | key | budget, pointer, key item, look at the owners again |
+//! | credential | lease, secret, metadata, keys |
+//! | credential disabled | lease, metadata, keys, secret erased |
+//! | webhook | signing secret, item |
+
+use std::sync::Arc;
+
+use farebox_core::{Error, Secret, Timestamp};
+use tokio::sync::Mutex;
+
+use crate::Aws;
+use crate::credentials::secret_text;
+use crate::directory::Directory;
+use crate::ledger::Ledger;
+use crate::logs::Logs;
+
+mod budgets;
+mod credentials;
+mod keys;
+mod owners;
+mod public_url;
+mod settings;
+mod store;
+
+pub use budgets::{BudgetRow, Change, Expected};
+pub use credentials::{CredentialOwner, CredentialRow};
+pub use keys::{KeyRow, NewKey};
+pub use owners::OwnerRow;
+pub use public_url::{PublicUrl, UrlUse};
+pub use settings::{PriceRow, WebhookRow};
+
+use store::Store;
+
+/// How long the admin key is believed before it is read again.
+const ADMIN_KEY_AGE_MS: i64 = 300_000;
+/// The most rows of one page of a list (what one `BatchGetItem` takes).
+pub const PAGE_MAX: u32 = 100;
+
+/// One page of a list.
+#[derive(Clone, Debug)]
+pub struct Listed<T> {
+    /// In the order of their keys.
+    pub rows: Vec<T>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+/// The control plane of one deployment. Cheap to clone.
+#[derive(Clone)]
+pub struct Control {
+    store: Store,
+    ledger: Arc<Ledger>,
+    directory: Arc<Directory>,
+    logs: Arc<Logs>,
+    admin_key: Arc<Mutex<Option<(Timestamp, Secret)>>>,
+}
+
+impl Control {
+    /// Takes the services; reads nothing yet.
+    #[must_use]
+    pub fn new(aws: &Aws) -> Self {
+        Self {
+            store: Store::new(aws),
+            ledger: Arc::new(Ledger::new(aws)),
+            directory: Arc::new(Directory::new(aws)),
+            logs: Arc::new(Logs::new(aws)),
+            admin_key: Arc::new(Mutex::new(None)),
+        }
+    }
+
+    /// The services.
+    #[must_use]
+    pub const fn aws(&self) -> &Aws {
+        self.store.aws()
+    }
+
+    /// The log rows.
+    #[must_use]
+    pub fn logs(&self) -> &Logs {
+        &self.logs
+    }
+
+    /// Keys and alerts as the other functions read them.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The admin key; five minutes old at most.
+    ///
+    /// # Errors
+    /// Where it is not configured or cannot be read.
+    pub async fn admin_key(&self) -> Result<Secret, Error> {
+        let now = self.aws().now();
+        let mut cached = self.admin_key.lock().await;
+        if let Some((read_at, key)) = cached.as_ref() {
+            let age = now.since(*read_at);
+            if (0..ADMIN_KEY_AGE_MS).contains(&age) {
+                return Ok(key.clone());
+            }
+        }
+        let name = &self.aws().config().admin_key_secret;
+        if name.is_empty() {
+            let variable = "FAREBOX_ADMIN_KEY_SECRET";
+            return Err(crate::Error::NotConfigured { variable }.into());
+        }
+        let text = secret_text(self.aws(), name).await?;
+        let text = text.ok_or_else(|| Error::internal("the admin key's secret does not exist"))?;
+        *cached = Some((now, text.clone()));
+        Ok(text)
+    }
+
+    fn tenant(&self) -> &str {
+        &self.aws().config().tenant
+    }
+
+    fn entities(&self) -> String {
+        format!("E#{}", self.tenant())
+    }
+}

@@ -1,0 +1,353 @@
+//! Farebox keys: made, listed, revoked, and told which credentials their user has.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use farebox_core::{EntityId, Error, GatewayKey, Money, Scope, ScopeKind, Timestamp};
+
+use super::credentials::rows;
+use super::owners::{ROUNDS_MAX, seconds};
+use super::store::{
+    Attributes, Changed, map, number, read_number, read_text, read_texts, text, texts,
+};
+use super::{Control, CredentialOwner, Listed, PAGE_MAX};
+use crate::config::random_bytes;
+
+/// Pages of keys that one user can have: 10,000 keys.
+const PAGES_MAX: usize = 100;
+const KEY_SK: &str = "0";
+
+/// What a new key may do.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// Whose.
+    pub user: EntityId,
+    /// For people.
+    pub name: String,
+    /// `provider/model` or `provider/*`; `None`: every model.
+    pub models: Option<Vec<String>>,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+    /// The most that one call may cost.
+    pub max_cost: Option<Money>,
+}
+
+/// A key without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Its public identity.
+    pub id: EntityId,
+    /// Whose.
+    pub user: EntityId,
+    /// The user's organisation.
+    pub org: Option<EntityId>,
+    /// For people.
+    pub name: String,
+    /// Whether it is not revoked.
+    pub is_active: bool,
+    /// The models that it may use.
+    pub models: Option<Vec<String>>,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+    /// The most that one call may cost.
+    pub max_cost: Option<Money>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last used.
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl KeyRow {
+    fn read(item: &Attributes) -> Option<Self> {
+        let id = read_text(item, "pk")?;
+        let pico: Option<i128> = read_number(item, "max_cost");
+        Some(Self {
+            id: id.strip_prefix("K#")?.parse().ok()?,
+            user: read_text(item, "user")?.parse().ok()?,
+            org: read_text(item, "org").and_then(|org| org.parse().ok()),
+            name: read_text(item, "name").unwrap_or_default(),
+            is_active: read_text(item, "st").as_deref() == Some("A"),
+            models: read_texts(item, "models"),
+            expires_at: read_number(item, "exp").map(seconds),
+            max_cost: pico.and_then(|pico| Money::from_pico(pico).ok()),
+            created_at: seconds(read_number(item, "created_at").unwrap_or_default()),
+            last_used_at: read_number(item, "last_used_at").map(seconds),
+        })
+    }
+}
+
+/// What a key must know about its user's credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Access {
+    org: Option<EntityId>,
+    /// Provider to owner: the nearest owner wins.
+    providers: BTreeMap<String, String>,
+    /// At least this version.
+    version: i64,
+}
+
+impl Access {
+    fn of(user: &EntityId, item: &Attributes, org: Option<(EntityId, Attributes)>) -> Self {
+        let mut providers = BTreeMap::new();
+        let mut version: i64 = read_number(item, "cv").unwrap_or_default();
+        let mut add = |owner: &CredentialOwner, item: &Attributes| {
+            let active = rows(owner, item).into_iter().filter(|row| row.is_active);
+            providers.extend(active.map(|row| (row.provider, owner.to_string())));
+        };
+        if let Some((id, item)) = &org {
+            add(&CredentialOwner::Org(id.clone()), item);
+            version = version.max(read_number(item, "cv").unwrap_or_default());
+        }
+        // Last, so that the user's own goes before the organisation's.
+        add(&CredentialOwner::User(user.clone()), item);
+        Self { org: org.map(|(id, _)| id), providers, version }
+    }
+
+    fn providers(&self) -> AttributeValue {
+        let entries = self.providers.iter();
+        map(entries.map(|(provider, owner)| (provider.clone(), text(owner))))
+    }
+}
+
+impl Control {
+    /// Makes a key: budget, pointer, key item. Its secret is in the first half of the answer
+    /// and nowhere else. `None` where there is no such user.
+    ///
+    /// # Errors
+    /// Where a service cannot be reached; then no key works that anybody knows.
+    pub async fn create_key(&self, new: NewKey) -> Result<Option<(GatewayKey, KeyRow)>, Error> {
+        if self.access(&new.user).await?.is_none() {
+            return Ok(None);
+        }
+        let pepper = self.directory.pepper().await?;
+        let key = GatewayKey::generate(&self.aws().config().stage, random_bytes());
+        let now = self.aws().now();
+        self.make_budget(Scope { kind: ScopeKind::Key, id: key.id.clone() }).await?;
+
+        let mut pointer = Attributes::new();
+        pointer.insert("pk".to_owned(), text(&self.entities()));
+        pointer.insert("sk".to_owned(), text(&format!("key:{}:{}", new.user, key.id)));
+        self.store.put(pointer, Some("attribute_not_exists(pk)")).await?;
+
+        // Read after the pointer stands: a credential that changes from here on finds the key.
+        let Some(access) = self.access(&new.user).await? else { return Ok(None) };
+        let mac = STANDARD.encode(key.mac(&pepper));
+        let mac = AttributeValue::L(vec![map([("m".to_owned(), text(&mac))])]);
+        let item = self.key_item(&key.id, &new, &access, mac, now);
+        let row = KeyRow::read(&item).ok_or_else(|| Error::internal("a new key is malformed"))?;
+        if !self.store.put(item, Some("attribute_not_exists(pk)")).await? {
+            return Err(Error::internal("a new key's id is taken"));
+        }
+        // A credential may have changed between the two reads, before the key could be found.
+        self.rewrite(&new.user, vec![key.id.clone()]).await?;
+        Ok(Some((key, row)))
+    }
+
+    /// A page of keys by user and id; of one user where `user` is given.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached or the cursor is not one of this list.
+    pub async fn keys(
+        &self,
+        user: Option<&EntityId>,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Listed<KeyRow>, Error> {
+        let prefix = user.map_or_else(|| "key:".to_owned(), |user| format!("key:{user}:"));
+        let (pointers, next) =
+            self.store.query(&self.entities(), &prefix, cursor, limit.min(PAGE_MAX)).await?;
+        let ids = pointers.iter().filter_map(|item| key_of(&read_text(item, "sk")?));
+        let items = self.key_items(ids.map(|(_, id)| id).collect()).await?;
+        let mut rows: Vec<KeyRow> = items.iter().filter_map(KeyRow::read).collect();
+        rows.sort_by(|a, b| (&a.user, &a.id).cmp(&(&b.user, &b.id)));
+        Ok(Listed { rows, next })
+    }
+
+    /// Stops a key for ever; `None` where there is none. It works for 30 seconds more where it
+    /// was used just before.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached.
+    pub async fn revoke_key(&self, id: &EntityId) -> Result<Option<KeyRow>, Error> {
+        let change = Changed::new(&pk(id), KEY_SK, "SET st = :R", "attribute_exists(pk)");
+        let item = self.store.change(change.value(":R", text("R"))).await?;
+        Ok(item.as_ref().and_then(KeyRow::read))
+    }
+
+    /// Tells all keys of a user which credentials there are now.
+    pub(super) async fn rewrite_keys_of(&self, user: &EntityId) -> Result<(), Error> {
+        let prefix = format!("key:{user}:");
+        let mut cursor = None;
+        for _ in 0..PAGES_MAX {
+            let (pointers, next) =
+                self.store.query(&self.entities(), &prefix, cursor.as_deref(), PAGE_MAX).await?;
+            let ids = pointers.iter().filter_map(|item| key_of(&read_text(item, "sk")?));
+            self.rewrite(user, ids.map(|(_, id)| id).collect()).await?;
+            cursor = next;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Rewrites what these keys of a user know, where it is not what the owners' items say.
+    ///
+    /// A key is read before its owners and written only where its version is still the one
+    /// read. So of two rewrites at once the later one has seen both changes, or tries again.
+    async fn rewrite(&self, user: &EntityId, mut ids: Vec<EntityId>) -> Result<(), Error> {
+        for _ in 0..ROUNDS_MAX {
+            if ids.is_empty() {
+                return Ok(());
+            }
+            let items = self.key_items(core::mem::take(&mut ids)).await?;
+            let Some(access) = self.access(user).await? else { return Ok(()) };
+            for item in &items {
+                let Some(row) = KeyRow::read(item) else { continue };
+                let version: i64 = read_number(item, "cv").unwrap_or_default();
+                let knows = item.get("providers") == Some(&access.providers())
+                    && row.org == access.org
+                    && version >= access.version;
+                if knows {
+                    continue;
+                }
+                let mut change = Changed::new(
+                    &pk(&row.id),
+                    KEY_SK,
+                    if access.org.is_some() {
+                        "SET providers = :providers, cv = :next, org = :org"
+                    } else {
+                        "SET providers = :providers, cv = :next REMOVE org"
+                    },
+                    "attribute_exists(pk) AND (attribute_not_exists(cv) OR cv = :cv)",
+                )
+                .value(":providers", access.providers())
+                .value(":next", number(access.version.max(version.saturating_add(1))))
+                .value(":cv", number(version));
+                if let Some(org) = &access.org {
+                    change = change.value(":org", text(org.as_str()));
+                }
+                if self.store.change(change).await?.is_none() {
+                    ids.push(row.id);
+                }
+            }
+        }
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let limit = format!("other changes of the keys of {user} are under way");
+        Err(Error::RateLimited { limit, retry_after_s: 5 })
+    }
+
+    /// What the keys of a user must know; `None` where there is no such user.
+    async fn access(&self, user: &EntityId) -> Result<Option<Access>, Error> {
+        let pk = self.entities();
+        let Some(item) = self.store.get(&pk, &format!("user:{user}")).await? else {
+            return Ok(None);
+        };
+        let org: Option<EntityId> = read_text(&item, "org").and_then(|org| org.parse().ok());
+        let org = match org {
+            Some(org) => {
+                let item = self.store.get(&pk, &format!("org:{org}")).await?;
+                Some((org, item.unwrap_or_default()))
+            }
+            None => None,
+        };
+        Ok(Some(Access::of(user, &item, org)))
+    }
+
+    async fn key_items(&self, ids: Vec<EntityId>) -> Result<Vec<Attributes>, Error> {
+        let keys = ids.iter().map(|id| (pk(id), KEY_SK.to_owned())).collect();
+        self.store.batch(&self.aws().config().main_table, keys).await
+    }
+
+    fn key_item(
+        &self,
+        id: &EntityId,
+        new: &NewKey,
+        access: &Access,
+        macs: AttributeValue,
+        now: Timestamp,
+    ) -> Attributes {
+        let mut item = super::store::key(&pk(id), KEY_SK);
+        let mut set = |name: &str, value: AttributeValue| item.insert(name.to_owned(), value);
+        set("macs", macs);
+        set("tenant", text(self.tenant()));
+        set("user", text(new.user.as_str()));
+        set("name", text(&new.name));
+        set("scopes", texts(&[format!("user:{}", new.user), format!("key:{id}")]));
+        set("providers", access.providers());
+        set("cv", number(access.version));
+        set("st", text("A"));
+        set("created_at", number(now.seconds()));
+        if let Some(org) = &access.org {
+            set("org", text(org.as_str()));
+        }
+        if let Some(at) = new.expires_at {
+            set("exp", number(at.seconds()));
+        }
+        if let Some(models) = &new.models {
+            set("models", texts(models));
+        }
+        if let Some(max_cost) = new.max_cost {
+            set("max_cost", number(max_cost.pico()));
+        }
+        item
+    }
+}
+
+fn pk(id: &EntityId) -> String {
+    format!("K#{id}")
+}
+
+/// The user and the key that a pointer's sort key names.
+pub(super) fn key_of(sk: &str) -> Option<(EntityId, EntityId)> {
+    let (user, id) = sk.strip_prefix("key:")?.split_once(':')?;
+    Some((user.parse().ok()?, id.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entity(version: i64, providers: &[(&str, &str)]) -> Attributes {
+        let rows = providers.iter().map(|(provider, state)| {
+            ((*provider).to_owned(), map([("st".to_owned(), text(state))]))
+        });
+        Attributes::from([("cv".to_owned(), number(version)), ("providers".to_owned(), map(rows))])
+    }
+
+    #[test]
+    fn the_nearest_owner_of_a_credential_wins() {
+        let user = "u1".parse().unwrap();
+        let org = entity(9, &[("openai", "A"), ("anthropic", "A"), ("gemini", "D")]);
+        let own = entity(5, &[("openai", "A"), ("anthropic", "D")]);
+
+        let access = Access::of(&user, &own, Some(("o1".parse().unwrap(), org)));
+
+        let expected = [("anthropic", "org:o1"), ("openai", "user:u1")];
+        let expected = expected.map(|(provider, owner)| (provider.to_owned(), owner.to_owned()));
+        assert_eq!(access.providers, BTreeMap::from(expected));
+        assert_eq!(access.version, 9);
+    }
+
+    #[test]
+    fn a_user_without_an_organisation_has_only_its_own() {
+        let user = "u1".parse().unwrap();
+
+        let access = Access::of(&user, &entity(5, &[("openai", "A")]), None);
+
+        assert_eq!(access.providers.get("openai").map(String::as_str), Some("user:u1"));
+        assert_eq!((access.org, access.version), (None, 5));
+    }
+
+    #[test]
+    fn a_pointer_names_user_and_key() {
+        let (user, id) = key_of("key:u_1:k3f9a").unwrap();
+
+        assert_eq!((user.as_str(), id.as_str()), ("u_1", "k3f9a"));
+        assert!(key_of("user:u_1").is_none() && key_of("key:u_1").is_none());
+    }
+}

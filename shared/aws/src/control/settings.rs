@@ -1,0 +1,160 @@
+//! The owner's own prices, and the webhook.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use farebox_core::{Error, Secret};
+
+use super::store::{Attributes, Changed, number, read_number, read_text, text};
+use super::{Control, Listed, PublicUrl};
+use crate::config::random_bytes;
+
+const WEBHOOK_SK: &str = "webhook";
+
+/// A price override.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriceRow {
+    /// The provider.
+    pub provider: String,
+    /// The model's exact name.
+    pub model: String,
+    /// What log rows name.
+    pub version: String,
+    /// The JSON of a `PriceSpec`.
+    pub spec: String,
+}
+
+impl PriceRow {
+    fn read(item: &Attributes) -> Option<Self> {
+        let sk = read_text(item, "sk")?;
+        let (provider, model) = sk.split_once('#')?;
+        Some(Self {
+            provider: provider.to_owned(),
+            model: model.to_owned(),
+            version: read_text(item, "version")?,
+            spec: read_text(item, "spec")?,
+        })
+    }
+}
+
+/// Where alerts are delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookRow {
+    /// Where.
+    pub url: String,
+    /// Rises with every change.
+    pub version: i64,
+}
+
+impl WebhookRow {
+    fn read(item: &Attributes) -> Option<Self> {
+        let version = read_number(item, "version").unwrap_or_default();
+        Some(Self { url: read_text(item, "url")?, version })
+    }
+}
+
+impl Control {
+    /// Sets an override. The caller has checked that `spec` makes a model.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached.
+    pub async fn put_price(&self, row: &PriceRow) -> Result<(), Error> {
+        let mut item = super::store::key(&self.prices_pk(), &price_sk(&row.provider, &row.model));
+        item.insert("spec".to_owned(), text(&row.spec));
+        item.insert("version".to_owned(), text(&row.version));
+        self.store.put(item, None).await?;
+        Ok(())
+    }
+
+    /// One override.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached.
+    pub async fn price(&self, provider: &str, model: &str) -> Result<Option<PriceRow>, Error> {
+        let item = self.store.get(&self.prices_pk(), &price_sk(provider, model)).await?;
+        Ok(item.as_ref().and_then(PriceRow::read))
+    }
+
+    /// A page of overrides.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached or the cursor is not one of this list.
+    pub async fn prices(
+        &self,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Listed<PriceRow>, Error> {
+        let (items, next) = self.store.query(&self.prices_pk(), "", cursor, limit).await?;
+        Ok(Listed { rows: items.iter().filter_map(PriceRow::read).collect(), next })
+    }
+
+    /// Takes an override away; `false` where there is none.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached.
+    pub async fn delete_price(&self, provider: &str, model: &str) -> Result<bool, Error> {
+        self.store.delete(&self.prices_pk(), &price_sk(provider, model)).await
+    }
+
+    /// Sets where alerts go, and makes a new signing secret: the first half of the answer, which
+    /// can be read nowhere else.
+    ///
+    /// # Errors
+    /// Where a service cannot be reached. Repeat it: deliveries are then signed with a secret
+    /// that nobody was told.
+    pub async fn put_webhook(&self, url: &PublicUrl) -> Result<(Secret, WebhookRow), Error> {
+        let random = URL_SAFE_NO_PAD.encode(random_bytes::<32>());
+        let secret = Secret::new(format!("whsec_{random}"));
+        let name = format!("{}/webhook", self.aws().config().secret_prefix);
+        self.store.put_secret(&name, &secret).await?;
+        let expression = "SET #url = :url ADD version :one";
+        let change = Changed::new(&self.entities(), WEBHOOK_SK, expression, "")
+            .name("#url", "url")
+            .value(":url", text(url.as_str()))
+            .value(":one", number(1));
+        let item = self.store.change(change).await?.unwrap_or_default();
+        let row = WebhookRow::read(&item);
+        Ok((secret, row.ok_or_else(|| super::store::malformed(WEBHOOK_SK, "url"))?))
+    }
+
+    /// Where alerts go.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached.
+    pub async fn webhook(&self) -> Result<Option<WebhookRow>, Error> {
+        let item = self.store.get(&self.entities(), WEBHOOK_SK).await?;
+        Ok(item.as_ref().and_then(WebhookRow::read))
+    }
+
+    /// Delivers no alerts from here on; `false` where none were. The signing secret stays and is
+    /// replaced by the next webhook.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached.
+    pub async fn delete_webhook(&self) -> Result<bool, Error> {
+        self.store.delete(&self.entities(), WEBHOOK_SK).await
+    }
+
+    fn prices_pk(&self) -> String {
+        format!("P#{}", self.tenant())
+    }
+}
+
+fn price_sk(provider: &str, model: &str) -> String {
+    format!("{provider}#{model}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_name_may_have_slashes_and_hashes() {
+        let mut item = super::super::store::key("P#main", &price_sk("openai", "ft:a/b#c"));
+        item.insert("spec".to_owned(), text("{}"));
+        item.insert("version".to_owned(), text("v"));
+
+        let row = PriceRow::read(&item).unwrap();
+
+        assert_eq!((row.provider.as_str(), row.model.as_str()), ("openai", "ft:a/b#c"));
+    }
+}

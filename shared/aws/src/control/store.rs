@@ -1,0 +1,273 @@
+//! Reads and conditional writes of the tables off the money path, and secrets.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use farebox_core::{Error, Secret};
+
+use crate::Aws;
+use crate::expression::{Failure, again, classify};
+
+/// The attributes of an item.
+pub type Attributes = HashMap<String, AttributeValue>;
+
+/// Rounds in which a batch read is completed.
+const BATCH_ROUNDS_MAX: usize = 5;
+
+/// The tables and secrets of the control plane.
+#[derive(Clone)]
+pub struct Store(Aws);
+
+/// One conditional change of an item of `main`.
+#[derive(Clone, Debug, Default)]
+pub struct Changed {
+    pk: String,
+    sk: String,
+    expression: String,
+    condition: String,
+    names: HashMap<String, String>,
+    values: Attributes,
+}
+
+impl Changed {
+    /// A change of one item.
+    pub fn new(pk: &str, sk: &str, expression: &str, condition: &str) -> Self {
+        Self {
+            pk: pk.to_owned(),
+            sk: sk.to_owned(),
+            expression: expression.to_owned(),
+            condition: condition.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Names an attribute by placeholder.
+    pub fn name(mut self, placeholder: &str, name: &str) -> Self {
+        self.names.insert(placeholder.to_owned(), name.to_owned());
+        self
+    }
+
+    /// Gives a value by placeholder.
+    pub fn value(mut self, placeholder: &str, value: AttributeValue) -> Self {
+        self.values.insert(placeholder.to_owned(), value);
+        self
+    }
+}
+
+impl Store {
+    pub fn new(aws: &Aws) -> Self {
+        Self(aws.clone())
+    }
+
+    pub const fn aws(&self) -> &Aws {
+        &self.0
+    }
+
+    fn main(&self) -> &str {
+        &self.0.config().main_table
+    }
+
+    /// One item of `main`, strongly consistent.
+    pub async fn get(&self, pk: &str, sk: &str) -> Result<Option<Attributes>, Error> {
+        let request = self.0.dynamodb().get_item().table_name(self.main()).consistent_read(true);
+        let request = request.set_key(Some(key(pk, sk)));
+        let answer = again("GetItem", || async {
+            request.clone().send().await.map_err(|error| classify(&error))
+        });
+        Ok(answer.await?.item)
+    }
+
+    /// A page of a partition of `main`, strongly consistent: the rows after the sort key
+    /// `after`, and the last sort key where there is more.
+    pub async fn query(
+        &self,
+        pk: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<(Vec<Attributes>, Option<String>), Error> {
+        let mut request = self
+            .0
+            .dynamodb()
+            .query()
+            .table_name(self.main())
+            .consistent_read(true)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .expression_attribute_values(":pk", text(pk));
+        request = if prefix.is_empty() {
+            request.key_condition_expression("pk = :pk")
+        } else {
+            request
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":prefix", text(prefix))
+        };
+        if let Some(after) = after {
+            // A start outside of the list is an error of DynamoDB's; here it is the caller's.
+            if !after.starts_with(prefix) {
+                return Err(crate::Error::Cursor.into());
+            }
+            request = request.set_exclusive_start_key(Some(key(pk, after)));
+        }
+        let answer = again("Query", || async {
+            request.clone().send().await.map_err(|error| classify(&error))
+        });
+        let answer = answer.await?;
+        let last = answer.last_evaluated_key.as_ref().and_then(|key| read_text(key, "sk"));
+        Ok((answer.items.unwrap_or_default(), last))
+    }
+
+    /// Up to a hundred items of one table, strongly consistent, in no order.
+    pub async fn batch(
+        &self,
+        table: &str,
+        keys: Vec<(String, String)>,
+    ) -> Result<Vec<Attributes>, Error> {
+        let mut items = Vec::new();
+        let mut wanted: Vec<Attributes> = keys.iter().map(|(pk, sk)| key(pk, sk)).collect();
+        for _ in 0..BATCH_ROUNDS_MAX {
+            if wanted.is_empty() {
+                return Ok(items);
+            }
+            let request =
+                KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted)).build();
+            let request = request.map_err(Error::internal)?;
+            let request = self.0.dynamodb().batch_get_item().request_items(table, request);
+            let answer = again("BatchGetItem", || async {
+                request.clone().send().await.map_err(|error| classify(&error))
+            });
+            let answer = answer.await?;
+            items.extend(answer.responses.unwrap_or_default().remove(table).unwrap_or_default());
+            let left = answer.unprocessed_keys.unwrap_or_default().remove(table);
+            wanted = left.map(|left| left.keys).unwrap_or_default();
+        }
+        Err(Error::LedgerUnavailable { cause: "BatchGetItem left keys unread".to_owned() })
+    }
+
+    /// Writes a whole item of `main`; `false` where the condition does not hold.
+    pub async fn put(&self, item: Attributes, condition: Option<&str>) -> Result<bool, Error> {
+        let request = self.0.dynamodb().put_item().table_name(self.main()).set_item(Some(item));
+        let request = request.set_condition_expression(condition.map(str::to_owned));
+        applied("PutItem", request.send().await)
+    }
+
+    /// Changes an item of `main`; its new attributes, or `None` where the condition does not
+    /// hold.
+    pub async fn change(&self, change: Changed) -> Result<Option<Attributes>, Error> {
+        let names = if change.names.is_empty() { None } else { Some(change.names) };
+        let values = if change.values.is_empty() { None } else { Some(change.values) };
+        let condition = Some(change.condition).filter(|condition| !condition.is_empty());
+        let request = self
+            .0
+            .dynamodb()
+            .update_item()
+            .table_name(self.main())
+            .set_key(Some(key(&change.pk, &change.sk)))
+            .update_expression(change.expression)
+            .set_condition_expression(condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .return_values(ReturnValue::AllNew);
+        match request.send().await {
+            Ok(answer) => Ok(Some(answer.attributes.unwrap_or_default())),
+            Err(error) if is_condition(&error) => Ok(None),
+            Err(error) => Err(failed("UpdateItem", &error)),
+        }
+    }
+
+    /// Deletes an item of `main`; `false` where there is none.
+    pub async fn delete(&self, pk: &str, sk: &str) -> Result<bool, Error> {
+        let request = self.0.dynamodb().delete_item().table_name(self.main());
+        let request = request.set_key(Some(key(pk, sk)));
+        let request = request.condition_expression("attribute_exists(pk)");
+        applied("DeleteItem", request.send().await)
+    }
+
+    /// Writes a secret, and makes it where there is none.
+    pub async fn put_secret(&self, name: &str, secret: &Secret) -> Result<(), Error> {
+        let request = self.0.secrets().put_secret_value().secret_id(name);
+        match request.secret_string(secret.expose()).send().await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.code() == Some("ResourceNotFoundException") => {}
+            Err(error) => return Err(failed("PutSecretValue", &error)),
+        }
+        let request = self.0.secrets().create_secret().name(name).secret_string(secret.expose());
+        request.send().await.map_err(|error| failed("CreateSecret", &error))?;
+        Ok(())
+    }
+}
+
+/// The service's error as Farebox's.
+fn failed<E: ProvideErrorMetadata>(
+    operation: &'static str,
+    error: &SdkError<E, HttpResponse>,
+) -> Error {
+    classify(error).error(operation).into()
+}
+
+fn is_condition<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    classify(error) == Failure::ConditionFailed
+}
+
+fn applied<T, E: ProvideErrorMetadata>(
+    operation: &'static str,
+    answer: Result<T, SdkError<E, HttpResponse>>,
+) -> Result<bool, Error> {
+    match answer {
+        Ok(_) => Ok(true),
+        Err(error) if is_condition(&error) => Ok(false),
+        Err(error) => Err(failed(operation, &error)),
+    }
+}
+
+/// An item's key.
+pub fn key(pk: &str, sk: &str) -> Attributes {
+    HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
+}
+
+/// A text attribute.
+pub fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+/// A number attribute.
+pub fn number(value: impl Into<i128>) -> AttributeValue {
+    AttributeValue::N(value.into().to_string())
+}
+
+/// A list of texts.
+pub fn texts<T: ToString>(values: &[T]) -> AttributeValue {
+    AttributeValue::L(values.iter().map(|value| AttributeValue::S(value.to_string())).collect())
+}
+
+/// A map of texts.
+pub fn map(values: impl IntoIterator<Item = (String, AttributeValue)>) -> AttributeValue {
+    AttributeValue::M(values.into_iter().collect())
+}
+
+/// Reads a text.
+pub fn read_text(item: &Attributes, name: &str) -> Option<String> {
+    item.get(name)?.as_s().ok().cloned()
+}
+
+/// Reads a number.
+pub fn read_number<T: core::str::FromStr>(item: &Attributes, name: &str) -> Option<T> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+/// Reads a list of texts.
+pub fn read_texts(item: &Attributes, name: &str) -> Option<Vec<String>> {
+    let list = item.get(name)?.as_l().ok()?;
+    Some(list.iter().filter_map(|value| value.as_s().ok().cloned()).collect())
+}
+
+/// Reads a map of anything.
+pub fn read_map<'item>(item: &'item Attributes, name: &str) -> Option<&'item Attributes> {
+    item.get(name)?.as_m().ok()
+}
+
+/// A stored item that is not what Farebox writes.
+pub fn malformed(thing: &str, name: &str) -> Error {
+    crate::Error::malformed(thing, name).into()
+}

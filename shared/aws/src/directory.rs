@@ -1,0 +1,492 @@
+//! Keys, price overrides and alerts: what a call reads besides money.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use farebox_core::catalog::Mode;
+use farebox_core::{EntityId, GatewayKey, Model, Money, PriceSpec, Scope, Secret, Timestamp};
+use farebox_ledger::alert::{AlertName, Stored, Threshold};
+use farebox_ledger::{Key, Owner, Period, Table};
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::cache::Cache;
+use crate::clients::Aws;
+use crate::credentials::secret_text;
+use crate::error::Error;
+use crate::expression::{Attributes, Store, again, classify, item};
+
+/// How long a key is believed: a revocation binds after this (money.md 4).
+const KEY_MS: i64 = 30_000;
+/// How long an absent key is believed.
+const ABSENT_KEY_MS: i64 = 5_000;
+/// Keys remembered, absent ones included.
+const KEYS_MAX: usize = 1_024;
+/// The age from which prices are read again off the path.
+const PRICES_MS: i64 = 60_000;
+/// The age from which prices are read again before a call: a thawed process met none in between.
+const PRICES_STALE_MS: i64 = 600_000;
+/// Overrides that a deployment may have.
+const PRICES_MAX: usize = 10_000;
+/// Alerts shown of one scope, newest first.
+const ALERTS_MAX: i32 = 50;
+
+/// The tables off the money path.
+pub struct Directory {
+    aws: Aws,
+    keys: Cache<EntityId, Option<Arc<KeyItem>>>,
+    pepper: OnceCell<Secret>,
+    prices: Mutex<Option<(Arc<Overrides>, Timestamp)>>,
+}
+
+/// A key as the table has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyItem {
+    /// The key's public identity.
+    pub id: EntityId,
+    /// What is stored of its secret: one MAC, or two during a rotation.
+    pub macs: Vec<StoredMac>,
+    /// The deployment.
+    pub tenant: String,
+    /// Whose key it is.
+    pub user: EntityId,
+    /// The user's organisation.
+    pub org: Option<EntityId>,
+    /// The budgets that its calls are held in.
+    pub scopes: Vec<Scope>,
+    /// Providers with an active credential, and its owner (`user:ID` or `org:ID`).
+    pub providers: BTreeMap<String, String>,
+    /// Rises with every change of those credentials.
+    pub cv: i64,
+    /// Not revoked.
+    pub active: bool,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// `provider/model` or `provider/*`; `None` allows all.
+    pub models: Option<Vec<String>>,
+    /// The most that one call may hold.
+    pub max_cost: Option<Money>,
+}
+
+/// One MAC of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredMac {
+    /// HMAC-SHA-256 of the whole key under the pepper.
+    pub mac: Vec<u8>,
+    /// When a rotated-out secret ends.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The owner's own prices.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    models: BTreeMap<String, BTreeMap<String, Model>>,
+}
+
+/// An alert as the owner of a budget sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertItem {
+    /// Which period it is about.
+    pub period: Period,
+    /// What happened.
+    pub threshold: Threshold,
+    /// The version of the limit.
+    pub version: u64,
+    /// What was settled when it was found.
+    pub spent: Money,
+    /// The limit.
+    pub limit: Money,
+    /// When it was delivered.
+    pub sent_at: Option<Timestamp>,
+}
+
+impl Directory {
+    /// The directory of a deployment; reads nothing yet.
+    #[must_use]
+    pub fn new(aws: &Aws) -> Self {
+        Self {
+            aws: aws.clone(),
+            keys: Cache::new(KEYS_MAX),
+            pepper: OnceCell::new(),
+            prices: Mutex::new(None),
+        }
+    }
+
+    /// A key by its public identity: strongly consistent, believed for at most 30 s.
+    ///
+    /// # Errors
+    /// [`Error`]; an unreadable key is no key.
+    pub async fn key(&self, id: &EntityId) -> Result<Option<Arc<KeyItem>>, Error> {
+        let is_fresh = |key: &Option<Arc<KeyItem>>, age_ms| {
+            age_ms < if key.is_some() { KEY_MS } else { ABSENT_KEY_MS }
+        };
+        let read = async {
+            let key = Key { table: Table::Main, pk: format!("K#{id}"), sk: "0".to_owned() };
+            let store = Store::money(&self.aws);
+            let found = store.fetch(&key).await?;
+            found.map(|found| KeyItem::parse(id.clone(), &found).map(Arc::new)).transpose()
+        };
+        self.keys.value(id, || self.aws.now(), is_fresh, |_, _| false, read).await
+    }
+
+    /// The deployment's pepper, read once a process.
+    ///
+    /// # Errors
+    /// [`Error`]; the next call tries again.
+    pub async fn pepper(&self) -> Result<Secret, Error> {
+        let read = || async {
+            let id = &self.aws.config().pepper_secret;
+            if id.is_empty() {
+                return Err(Error::NotConfigured { variable: "FAREBOX_PEPPER_SECRET" });
+            }
+            let text = secret_text(&self.aws, id).await?;
+            let missing = || Error::malformed("the pepper", "the secret does not exist");
+            text.ok_or_else(missing)
+        };
+        self.pepper.get_or_try_init(read).await.cloned()
+    }
+
+    /// The owner's prices: as read before, unless they are ten minutes old.
+    ///
+    /// # Errors
+    /// [`Error`] where they were never read and cannot be now.
+    pub async fn prices(&self) -> Result<Arc<Overrides>, Error> {
+        let mut cached = self.prices.lock().await;
+        let now = self.aws.now();
+        if let Some((prices, since)) = cached.as_ref()
+            && (0..PRICES_STALE_MS).contains(&now.since(*since))
+        {
+            return Ok(Arc::clone(prices));
+        }
+        let prices = Arc::new(self.read_prices().await?);
+        *cached = Some((Arc::clone(&prices), now));
+        Ok(prices)
+    }
+
+    /// Reads the prices again where they are a minute old. A failure keeps the old ones.
+    pub async fn refresh_prices(&self) {
+        let mut cached = self.prices.lock().await;
+        let now = self.aws.now();
+        let is_young = |since: &Timestamp| (0..PRICES_MS).contains(&now.since(*since));
+        if cached.as_ref().is_some_and(|(_, since)| is_young(since)) {
+            return;
+        }
+        match self.read_prices().await {
+            Ok(prices) => *cached = Some((Arc::new(prices), now)),
+            Err(error) => tracing::warn!(%error, "price overrides were not refreshed"),
+        }
+    }
+
+    /// The alerts of a scope, by period and threshold, latest periods first.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn alerts(&self, scope: &Scope) -> Result<Vec<AlertItem>, Error> {
+        let owner = Owner::new(&self.aws.config().tenant, scope.clone());
+        let name = AlertName { period: Period::Total, threshold: Threshold::Refused, version: 0 };
+        let pk = name.key(&owner).pk;
+        let (found, _) = self.query(&pk, Some(ALERTS_MAX), None).await?;
+        let stored = found.into_iter().map(|found| {
+            let malformed = |error| Error::malformed(format!("an alert of {scope}"), error);
+            Stored::parse(&item(found)).map(AlertItem::from).map_err(malformed)
+        });
+        stored.collect()
+    }
+
+    async fn read_prices(&self) -> Result<Overrides, Error> {
+        let pk = format!("P#{}", self.aws.config().tenant);
+        let (mut overrides, mut next, mut count) = (Overrides::default(), None, 0);
+        loop {
+            let (found, after) = self.query(&pk, None, next).await?;
+            count += found.len();
+            if count > PRICES_MAX {
+                return Err(Error::malformed("the price overrides", "more than 10000"));
+            }
+            found.iter().for_each(|found| overrides.add(found));
+            next = after;
+            if next.is_none() {
+                return Ok(overrides);
+            }
+        }
+    }
+
+    /// One page of a partition of `main`, last sort keys first.
+    async fn query(
+        &self,
+        pk: &str,
+        limit: Option<i32>,
+        start: Option<Attributes>,
+    ) -> Result<(Vec<Attributes>, Option<Attributes>), Error> {
+        let table = &self.aws.config().main_table;
+        let page = again("Query", || async {
+            let query = self.aws.dynamodb().query().table_name(table);
+            let query = query.key_condition_expression("pk = :pk").scan_index_forward(false);
+            let query = query.expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()));
+            let query = query.set_limit(limit).set_exclusive_start_key(start.clone());
+            query.send().await.map_err(|error| classify(&error))
+        });
+        let page = page.await?;
+        Ok((page.items.unwrap_or_default(), page.last_evaluated_key))
+    }
+}
+
+impl KeyItem {
+    /// Reads a key's item.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] names the attribute.
+    pub fn parse(id: EntityId, item: &Attributes) -> Result<Self, Error> {
+        let malformed = |attribute: &str| Error::malformed(format!("key {id}"), attribute);
+        let text = |name: &str| text(item, name);
+        let needed = |name: &str| text(name).ok_or_else(|| malformed(name));
+        let number = |name: &str| -> Result<Option<i128>, Error> {
+            let Some(value) = item.get(name) else { return Ok(None) };
+            let parsed = value.as_n().ok().and_then(|number| number.parse().ok());
+            parsed.map(Some).ok_or_else(|| malformed(name))
+        };
+        let seconds = |name: &str| -> Result<Option<Timestamp>, Error> {
+            number(name)?.map(|value| instant(value).ok_or_else(|| malformed(name))).transpose()
+        };
+        let scopes = texts(item, "scopes").ok_or_else(|| malformed("scopes"))?;
+        let scopes: Result<Vec<Scope>, _> = scopes.iter().map(|scope| scope.parse()).collect();
+        let max_cost = number("max_cost")?.map(Money::from_pico).transpose();
+        let models = match item.get("models") {
+            None => None,
+            Some(_) => Some(texts(item, "models").ok_or_else(|| malformed("models"))?),
+        };
+        Ok(Self {
+            macs: macs(item).ok_or_else(|| malformed("macs"))?,
+            tenant: needed("tenant")?.to_owned(),
+            user: needed("user")?.parse().map_err(|_| malformed("user"))?,
+            org: text("org").map(str::parse).transpose().map_err(|_| malformed("org"))?,
+            scopes: scopes.map_err(|_| malformed("scopes"))?,
+            providers: owners(item).ok_or_else(|| malformed("providers"))?,
+            cv: number("cv")?.and_then(|cv| cv.try_into().ok()).ok_or_else(|| malformed("cv"))?,
+            active: needed("st")? == "A",
+            expires_at: seconds("exp")?,
+            models,
+            max_cost: max_cost.map_err(|_| malformed("max_cost"))?,
+            id,
+        })
+    }
+
+    /// Whether a presented key is this one, and may be used now. Constant time in the secret.
+    #[must_use]
+    pub fn accepts(&self, key: &GatewayKey, pepper: &Secret, now: Timestamp) -> bool {
+        let is_live = |until: Option<Timestamp>| until.is_none_or(|until| now < until);
+        // Every MAC is compared, so that the time does not tell which one matched.
+        let mut matched = false;
+        for stored in &self.macs {
+            matched |= key.matches(pepper, &stored.mac) && is_live(stored.expires_at);
+        }
+        matched && key.id == self.id && self.active && is_live(self.expires_at)
+    }
+
+    /// Whether the key may use a model.
+    #[must_use]
+    pub fn may_use(&self, provider: &str, model: &str) -> bool {
+        let Some(models) = &self.models else { return true };
+        models.iter().any(|allowed| {
+            let named = allowed.split_once('/');
+            named.is_some_and(|(of, name)| of == provider && (name == "*" || name == model))
+        })
+    }
+}
+
+impl Overrides {
+    /// The owner's own row for a model.
+    #[must_use]
+    pub fn find(&self, provider: &str, model: &str) -> Option<&Model> {
+        self.models.get(provider)?.get(model)
+    }
+
+    /// All rows, by provider and name.
+    pub fn iter(&self) -> impl Iterator<Item = &Model> {
+        self.models.values().flat_map(BTreeMap::values)
+    }
+
+    fn add(&mut self, item: &Attributes) {
+        let sk = text(item, "sk").and_then(|sk| sk.split_once('#'));
+        let Some((provider, name)) = sk else { return };
+        let spec = text(item, "spec").and_then(|spec| serde_json::from_str::<PriceSpec>(spec).ok());
+        let version = text(item, "version").unwrap_or_default();
+        let model = spec.and_then(|spec| spec.model(provider, name, version).ok());
+        // A row that cannot be read must not fall back to the catalogue's price.
+        let model = model.unwrap_or_else(|| {
+            tracing::error!(metric = "price_unreadable", provider, name, "a price override");
+            unpriced(provider, name)
+        });
+        self.models.entry(provider.to_owned()).or_default().insert(name.to_owned(), model);
+    }
+}
+
+impl From<Stored> for AlertItem {
+    fn from(stored: Stored) -> Self {
+        let alert = stored.alert;
+        Self {
+            period: alert.name.period,
+            threshold: alert.name.threshold,
+            version: alert.name.version,
+            spent: alert.spent,
+            limit: alert.limit,
+            sent_at: stored.sent_at.and_then(|seconds| instant(i128::from(seconds))),
+        }
+    }
+}
+
+fn unpriced(provider: &str, name: &str) -> Model {
+    Model {
+        provider: Cow::Owned(provider.to_owned()),
+        name: Cow::Owned(name.to_owned()),
+        mode: Mode::Chat,
+        context_window: None,
+        completion_max: None,
+        price: None,
+    }
+}
+
+fn text<'item>(item: &'item Attributes, name: &str) -> Option<&'item str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
+}
+
+fn texts(item: &Attributes, name: &str) -> Option<Vec<String>> {
+    let list = item.get(name)?.as_l().ok()?;
+    list.iter().map(|entry| entry.as_s().ok().cloned()).collect()
+}
+
+fn macs(item: &Attributes) -> Option<Vec<StoredMac>> {
+    let list = item.get("macs")?.as_l().ok()?;
+    let macs = list.iter().map(|entry| {
+        let entry = entry.as_m().ok()?;
+        let mac = STANDARD.decode(text(entry, "m")?).ok()?;
+        let expires_at = match entry.get("exp") {
+            None => None,
+            Some(seconds) => Some(instant(seconds.as_n().ok()?.parse().ok()?)?),
+        };
+        Some(StoredMac { mac, expires_at })
+    });
+    macs.collect()
+}
+
+fn owners(item: &Attributes) -> Option<BTreeMap<String, String>> {
+    let map = item.get("providers")?.as_m().ok()?;
+    map.iter()
+        .map(|(provider, owner)| Some((provider.clone(), owner.as_s().ok()?.clone())))
+        .collect()
+}
+
+fn instant(seconds: i128) -> Option<Timestamp> {
+    i64::try_from(seconds.checked_mul(1000)?).ok().map(Timestamp::from_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn s(text: &str) -> AttributeValue {
+        AttributeValue::S(text.to_owned())
+    }
+
+    fn n(number: i64) -> AttributeValue {
+        AttributeValue::N(number.to_string())
+    }
+
+    fn gateway_key() -> GatewayKey {
+        GatewayKey::generate("local", core::array::from_fn(|place| place as u8))
+    }
+
+    fn pepper() -> Secret {
+        Secret::new("pepper".to_owned())
+    }
+
+    fn stored() -> Attributes {
+        let mac = STANDARD.encode(gateway_key().mac(&pepper()));
+        let mac = AttributeValue::M([("m".to_owned(), s(&mac))].into());
+        let providers = [("openai".to_owned(), s("org:o1"))].into();
+        [
+            ("macs", AttributeValue::L(vec![mac])),
+            ("tenant", s("main")),
+            ("user", s("u1")),
+            ("scopes", AttributeValue::L(vec![s("user:u1"), s("key:k1")])),
+            ("providers", AttributeValue::M(providers)),
+            ("cv", n(4)),
+            ("st", s("A")),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
+    fn key(changes: &[(&str, AttributeValue)]) -> Result<KeyItem, Error> {
+        let mut item = stored();
+        for (name, value) in changes {
+            item.insert((*name).to_owned(), value.clone());
+        }
+        KeyItem::parse(gateway_key().id, &item)
+    }
+
+    fn accepts(changes: &[(&str, AttributeValue)]) -> bool {
+        key(changes).unwrap().accepts(&gateway_key(), &pepper(), Timestamp::from_ms(10_000))
+    }
+
+    #[test]
+    fn a_key_is_accepted_while_it_is_active_and_not_expired() {
+        assert!(accepts(&[]));
+        assert!(accepts(&[("exp", n(11))]));
+        assert!(!accepts(&[("exp", n(10))]));
+        assert!(!accepts(&[("st", s("R"))]));
+        let now = Timestamp::from_ms(0);
+        let other = Secret::new("other".to_owned());
+        assert!(!key(&[]).unwrap().accepts(&gateway_key(), &other, now));
+    }
+
+    #[test]
+    fn a_rotated_out_secret_ends_by_itself() {
+        let mac = STANDARD.encode(gateway_key().mac(&pepper()));
+        let ends = |at| {
+            let entry = [("m".to_owned(), s(&mac)), ("exp".to_owned(), n(at))].into();
+            AttributeValue::L(vec![AttributeValue::M(entry)])
+        };
+
+        assert!(accepts(&[("macs", ends(11))]));
+        assert!(!accepts(&[("macs", ends(10))]));
+    }
+
+    #[test]
+    fn a_malformed_key_is_no_key() {
+        for (name, value) in [
+            ("macs", s("x")),
+            ("scopes", AttributeValue::L(vec![s("tree:1")])),
+            ("exp", s("tomorrow")),
+            ("models", n(1)),
+            ("max_cost", s("1")),
+        ] {
+            assert!(key(&[(name, value)]).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn models_are_exact_or_all_of_a_provider() {
+        let list = AttributeValue::L(vec![s("openai/gpt-4o"), s("anthropic/*")]);
+        let limited = key(&[("models", list)]).unwrap();
+
+        assert!(key(&[]).unwrap().may_use("any", "model"));
+        assert!(limited.may_use("openai", "gpt-4o"));
+        assert!(limited.may_use("anthropic", "claude"));
+        assert!(!limited.may_use("openai", "gpt-4o-mini"));
+        assert!(!limited.may_use("openai", "*"));
+    }
+
+    #[test]
+    fn an_unreadable_override_has_no_price() {
+        let mut overrides = Overrides::default();
+        let row = [("sk".to_owned(), s("openai#a/b")), ("spec".to_owned(), s("{"))].into();
+
+        overrides.add(&row);
+
+        assert_eq!(overrides.find("openai", "a/b").map(|model| &model.price), Some(&None));
+        assert_eq!(overrides.iter().count(), 1);
+    }
+}

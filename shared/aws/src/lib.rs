@@ -1,0 +1,42 @@
+//! The three AWS services behind Farebox; nothing is decided here.
+//!
+//! `farebox-ledger` says which conditional write comes next; [`Ledger`] performs it and tells the
+//! answer. That loop is the only one in the product that sends a money write again: the SDK's
+//! retries and clock correction are off, and the HTTP connections below it ([`http`]) never
+//! resend.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`config`] | [`Config::from_env`]: the only reader of the environment, the clock, randomness |
+//! | [`clients`] | [`Aws`]: the SDK clients, each built when first used |
+//! | [`http`] | the connections: their limits, reuse and what "not sent" means |
+//! | [`expression`] | ledger writes as requests, and answers back |
+//! | [`control`] | the owner's writes: users, keys, credentials, budgets |
+//! | [`ledger`] | [`Ledger`]: reserve and end a call in all its scopes |
+//! | [`directory`] | [`Directory`]: keys, price overrides, alerts |
+//! | [`credentials`] | [`Credentials`]: provider credentials from Secrets Manager |
+//! | [`log_queue`] | [`LogQueue`]: call records to the logger, whatever happens |
+//! | [`logs`] | [`Logs`]: one row a call |
+
+mod cache;
+pub mod clients;
+pub mod config;
+pub mod control;
+pub mod credentials;
+pub mod directory;
+pub mod error;
+pub mod expression;
+pub mod http;
+pub mod ledger;
+pub mod log_queue;
+pub mod logs;
+mod store;
+
+pub use clients::Aws;
+pub use config::{Clock, Config, ConfigError, random, random_bytes};
+pub use credentials::{Credential, Credentials};
+pub use directory::{AlertItem, Directory, KeyItem, Overrides, StoredMac};
+pub use error::Error;
+pub use ledger::{Held, Ledger, Refusal};
+pub use log_queue::LogQueue;
+pub use logs::{Logs, Page};

@@ -1,0 +1,187 @@
+//! The driver with a real store: the embedded one, over HTTP, through the real SDK.
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+use dynoxide::Database;
+use farebox_aws::expression::Store;
+use farebox_aws::{Aws, Config, Ledger, Refusal};
+use farebox_core::{Decision, Money, Scope, Zone};
+use farebox_ledger::{Budget, Limits, Mode, Owner, Settings};
+use tokio::net::TcpListener;
+
+const USER: &str = "user:u1";
+const KEY: &str = "key:k1";
+
+/// A deployment of two tables with a user's and a key's budget.
+async fn deployment(user_limit: i128) -> Aws {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let database = Database::memory().unwrap();
+    tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
+    let config = Config::from_lookup(|variable| match variable {
+        "FAREBOX_LEDGER_TABLE" => Some("ledger".to_owned()),
+        "FAREBOX_MAIN_TABLE" => Some("main".to_owned()),
+        "FAREBOX_LOGS_TABLE" => Some("logs".to_owned()),
+        "AWS_ENDPOINT_URL_DYNAMODB" => Some(url.clone()),
+        "AWS_REGION" | "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
+        _ => None,
+    });
+    let aws = Aws::new(config.unwrap());
+    for table in ["ledger", "main"] {
+        create_table(&aws, table).await;
+    }
+    put_budget(&aws, USER, Mode::Hard, Some(user_limit)).await;
+    put_budget(&aws, KEY, Mode::Observe, None).await;
+    aws
+}
+
+async fn create_table(aws: &Aws, name: &str) {
+    let mut request = aws.dynamodb().create_table().table_name(name);
+    for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
+        let attribute = AttributeDefinition::builder().attribute_name(name);
+        let attribute = attribute.attribute_type(ScalarAttributeType::S).build().unwrap();
+        let key = KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+        request = request.attribute_definitions(attribute).key_schema(key);
+    }
+    request.billing_mode(BillingMode::PayPerRequest).send().await.unwrap();
+}
+
+async fn put_budget(aws: &Aws, scope: &str, mode: Mode, month: Option<i128>) {
+    let month = month.map(pico);
+    let limits = Limits { month, day: None, total: None };
+    let settings = Settings { mode, zone: Zone::utc(), limits, thresholds: vec![80] };
+    let create = Budget::create(&owner(scope), &settings, aws.now());
+    assert!(Store::patient(aws).record(&create).await.unwrap());
+}
+
+fn owner(scope: &str) -> Owner {
+    Owner::new("main", scope.parse().unwrap())
+}
+
+fn scopes() -> Vec<Scope> {
+    vec![USER.parse().unwrap(), KEY.parse().unwrap()]
+}
+
+fn pico(pico: i128) -> Money {
+    Money::from_pico(pico).unwrap()
+}
+
+/// Settled, committed and open holds of both scopes.
+async fn books(aws: &Aws) -> Vec<(i128, i128, u32)> {
+    let budgets = Ledger::new(aws).budgets(&scopes()).await.unwrap();
+    let books = budgets
+        .iter()
+        .map(|budget| (budget.total.settled().pico(), budget.total.committed.pico(), budget.open));
+    books.collect()
+}
+
+#[tokio::test]
+async fn a_call_is_held_and_settled_in_every_scope() {
+    let aws = deployment(100).await;
+    let ledger = Ledger::new(&aws);
+
+    let mut held = ledger.reserve(&scopes(), aws.new_rid(), pico(60)).await.unwrap();
+    assert_eq!(books(&aws).await, [(0, 60, 1), (0, 60, 1)]);
+    let [user, key] = held.rooms().try_into().unwrap();
+    assert_eq!((user.1, user.2, user.3.is_some()), ("month", Some(pico(40)), true));
+    assert_eq!((key.1, key.2, key.3), ("total", None, None));
+
+    ledger.end(&mut held, Decision::Settle(pico(10))).await;
+
+    assert_eq!(books(&aws).await, [(10, 10, 0), (10, 10, 0)]);
+    assert!(held.parts().iter().all(|part| part.ended && !part.ambiguous));
+    assert_eq!(held.rooms()[0].2, Some(pico(90)));
+    assert!(held.capacity_tenths() >= 40, "{}", held.capacity_tenths());
+}
+
+#[tokio::test]
+async fn a_refusal_in_one_scope_voids_the_others() {
+    let aws = deployment(100).await;
+
+    let refused = Ledger::new(&aws).reserve(&scopes(), aws.new_rid(), pico(101)).await;
+
+    let Err(Refusal { error, room, parts, restart, .. }) = refused else { panic!("held") };
+    assert_eq!(error.row().code, "budget_exceeded");
+    assert_eq!((room, restart), (Some(pico(100)), false));
+    assert!(parts.is_empty());
+    assert_eq!(books(&aws).await, [(0, 0, 0), (0, 0, 0)]);
+}
+
+#[tokio::test]
+async fn room_that_open_holds_take_is_contention() {
+    let aws = deployment(100).await;
+    let ledger = Ledger::new(&aws);
+    let mut held = ledger.reserve(&scopes(), aws.new_rid(), pico(60)).await.unwrap();
+
+    let refused = ledger.reserve(&scopes(), aws.new_rid(), pico(60)).await;
+
+    let Err(refusal) = refused else { panic!("held") };
+    assert_eq!(refusal.error.row().code, "budget_contention");
+    ledger.end(&mut held, Decision::Void).await;
+    assert_eq!(books(&aws).await, [(0, 0, 0), (0, 0, 0)]);
+}
+
+#[tokio::test]
+async fn cached_terms_give_way_to_a_new_limit_at_once() {
+    let aws = deployment(100).await;
+    let ledger = Ledger::new(&aws);
+    let mut held = ledger.reserve(&scopes(), aws.new_rid(), pico(60)).await.unwrap();
+    ledger.end(&mut held, Decision::Worst).await;
+    let [budget, _] = ledger.budgets(&scopes()).await.unwrap().try_into().unwrap();
+    let mut settings = budget.terms.settings;
+    settings.limits.month = Some(pico(70));
+    let change = farebox_ledger::update::limit_change(&owner(USER), &settings, budget.terms.epoch);
+    assert!(Store::patient(&aws).record(&change).await.unwrap());
+
+    let refused = ledger.reserve(&scopes(), aws.new_rid(), pico(20)).await;
+
+    let Err(refusal) = refused else { panic!("held") };
+    assert_eq!((refusal.error.row().status, refusal.room), (402, Some(pico(10))));
+}
+
+#[tokio::test]
+async fn a_call_that_its_process_left_is_finished_once_by_another() {
+    let aws = deployment(100).await;
+    let mut held = Ledger::new(&aws).reserve(&scopes(), aws.new_rid(), pico(60)).await.unwrap();
+    let (rid, parts, logger) = (held.rid, held.parts(), Ledger::new(&aws));
+
+    for _ in 0..2 {
+        for part in &parts {
+            let decision = Decision::Settle(pico(7));
+            logger.finish(rid, part, decision, Some(pico(60))).await.unwrap();
+        }
+    }
+    Ledger::new(&aws).end(&mut held, Decision::Settle(pico(7))).await;
+
+    assert_eq!(books(&aws).await, [(7, 7, 0), (7, 7, 0)]);
+}
+
+#[tokio::test]
+async fn a_storm_admits_exactly_what_fits() {
+    let aws = deployment(37 * 5).await;
+    let ledger = Ledger::new(&aws);
+
+    let calls = (0..100).map(|_| async {
+        let mut held = ledger.reserve(&scopes(), aws.new_rid(), pico(5)).await.ok()?;
+        ledger.end(&mut held, Decision::Settle(pico(5))).await;
+        Some(())
+    });
+    let served = futures_util::future::join_all(calls).await.into_iter().flatten().count();
+
+    assert!(served <= 37, "{served}");
+    let settled = i128::try_from(served).unwrap() * 5;
+    assert_eq!(books(&aws).await, [(settled, settled, 0), (settled, settled, 0)]);
+}
+
+#[tokio::test]
+async fn a_scope_without_a_budget_fails_closed() {
+    let aws = deployment(100).await;
+    let unknown: Vec<Scope> = vec![USER.parse().unwrap(), "key:nobody".parse().unwrap()];
+
+    let refused = Ledger::new(&aws).reserve(&unknown, aws.new_rid(), pico(1)).await;
+
+    let Err(refusal) = refused else { panic!("held") };
+    assert_eq!(refusal.error.row().status, 503);
+    assert_eq!(books(&aws).await[0], (0, 0, 0));
+}

@@ -1,0 +1,345 @@
+//! What can be typed.
+
+use clap::{Args as Options, Parser, Subcommand};
+
+/// Farebox from a terminal: users, keys, credentials, budgets, prices and what was spent.
+#[derive(Debug, Parser)]
+#[command(name = "farebox", version, arg_required_else_help = true)]
+pub struct Args {
+    /// Base URL of Farebox [default: the profile's]
+    #[arg(long, env = "FAREBOX_URL", global = true, value_name = "URL")]
+    pub url: Option<String>,
+    /// Print the answer's JSON instead of a table
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask for the admin key and keep it with the URL in a profile file
+    Login,
+    /// People and services that call models
+    #[command(subcommand)]
+    User(User),
+    /// Organisations, whose credentials their users may use
+    #[command(subcommand)]
+    Org(Org),
+    /// Farebox keys
+    #[command(subcommand)]
+    Key(Key),
+    /// Providers' API keys: written, never read back
+    #[command(subcommand)]
+    Credential(Credential),
+    /// Limits
+    #[command(subcommand)]
+    Budget(Budget),
+    /// Your own prices, which go before the catalogue's
+    #[command(subcommand)]
+    Price(Price),
+    /// Where alerts are delivered
+    #[command(subcommand)]
+    Webhook(Webhook),
+    /// What each call did and cost
+    #[command(subcommand)]
+    Requests(Requests),
+    /// What every user and key has spent
+    Usage,
+    /// The alerts that a budget has raised
+    Alerts {
+        /// Whose budget: user:ID or key:ID
+        scope: String,
+    },
+}
+
+/// `farebox user …`
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// Make a user, or replace its name and organisation
+    Add {
+        /// Letters, digits, _ - and .
+        id: String,
+        /// For people
+        #[arg(long)]
+        name: Option<String>,
+        /// The organisation whose credentials it may use
+        #[arg(long)]
+        org: Option<String>,
+    },
+    /// List users
+    List,
+}
+
+/// `farebox org …`
+#[derive(Debug, Subcommand)]
+pub enum Org {
+    /// Make an organisation, or replace its name
+    Add {
+        /// Letters, digits, _ - and .
+        id: String,
+        /// For people
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List organisations
+    List,
+}
+
+/// `farebox key …`
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Make a key; its secret is printed this once
+    Create {
+        /// Whose key
+        #[arg(long)]
+        user: String,
+        /// For people
+        #[arg(long, default_value = "cli")]
+        name: String,
+        /// A model that it may use: provider/model or provider/*; repeat it for more
+        #[arg(long = "model", value_name = "MODEL")]
+        models: Vec<String>,
+        /// When it stops working, such as 2027-01-01T00:00:00Z
+        #[arg(long, value_name = "TIME")]
+        expires_at: Option<String>,
+        /// The most that one call may cost
+        #[arg(long, value_name = "USD")]
+        max_cost_usd: Option<String>,
+    },
+    /// List keys
+    List {
+        /// Only this user's
+        #[arg(long)]
+        user: Option<String>,
+    },
+    /// Stop a key for ever
+    Revoke {
+        /// The id, not the secret
+        id: String,
+    },
+}
+
+/// `farebox credential …`
+#[derive(Debug, Subcommand)]
+pub enum Credential {
+    /// Store a provider's API key; it is read from standard input or asked for
+    Set {
+        /// Whose: a user's ID, or org:ID
+        owner: String,
+        /// The provider, such as openai
+        provider: String,
+        /// A compatible server in place of the provider's own
+        #[arg(long, value_name = "URL")]
+        base_url: Option<String>,
+    },
+    /// List what is stored, without secrets
+    List {
+        /// Whose: a user's ID, or org:ID
+        #[arg(long)]
+        user: String,
+    },
+    /// Stop using a credential, and erase it
+    Disable {
+        /// Whose: a user's ID, or org:ID
+        owner: String,
+        /// The provider
+        provider: String,
+    },
+}
+
+/// `farebox budget …`
+#[derive(Debug, Subcommand)]
+pub enum Budget {
+    /// Change limits; what is not named stays
+    Set(BudgetChange),
+    /// Show one budget, or all
+    Show {
+        /// Whose: user:ID or key:ID
+        scope: Option<String>,
+    },
+}
+
+/// What `farebox budget set` changes.
+#[derive(Debug, Default, Options)]
+pub struct BudgetChange {
+    /// Whose: user:ID or key:ID
+    pub scope: String,
+    /// The most in a calendar month; `none` takes the limit away
+    #[arg(long, value_name = "USD")]
+    pub month: Option<String>,
+    /// The most in a day; `none` takes the limit away
+    #[arg(long, value_name = "USD")]
+    pub day: Option<String>,
+    /// The most for ever; `none` takes the limit away
+    #[arg(long, value_name = "USD")]
+    pub total: Option<String>,
+    /// hard refuses what does not fit; observe only counts
+    #[arg(long)]
+    pub mode: Option<String>,
+    /// Whose midnight, such as Europe/Berlin
+    #[arg(long)]
+    pub time_zone: Option<String>,
+    /// Percentages whose reaching is told, such as 50,80,95
+    #[arg(long, value_delimiter = ',', value_name = "PERCENT")]
+    pub alert_thresholds: Option<Vec<u8>>,
+}
+
+/// `farebox price …`
+#[derive(Debug, Subcommand)]
+pub enum Price {
+    /// Set your own price of a model, in USD per million tokens
+    Set(PriceChange),
+    /// Show your own price of a model, or all of them
+    Show {
+        /// provider/model
+        model: Option<String>,
+    },
+    /// Go back to the catalogue's price
+    Delete {
+        /// provider/model
+        model: String,
+    },
+}
+
+/// What `farebox price set` says.
+#[derive(Debug, Default, Options)]
+pub struct PriceChange {
+    /// provider/model
+    pub model: String,
+    /// Prompt tokens
+    #[arg(long, value_name = "USD")]
+    pub input: Option<String>,
+    /// Completion tokens
+    #[arg(long, value_name = "USD")]
+    pub output: Option<String>,
+    /// Prompt tokens read from the cache
+    #[arg(long, value_name = "USD")]
+    pub cached_input: Option<String>,
+    /// Prompt tokens written to the cache for five minutes
+    #[arg(long, value_name = "USD")]
+    pub cache_write_5m: Option<String>,
+    /// Prompt tokens written to the cache for an hour
+    #[arg(long, value_name = "USD")]
+    pub cache_write_1h: Option<String>,
+    /// The most tokens of prompt and completion together
+    #[arg(long, value_name = "TOKENS")]
+    pub context_window: Option<u64>,
+    /// The most completion tokens
+    #[arg(long, value_name = "TOKENS")]
+    pub max_output_tokens: Option<u64>,
+    /// The model costs nothing
+    #[arg(long)]
+    pub free: bool,
+}
+
+/// `farebox webhook …`
+#[derive(Debug, Subcommand)]
+pub enum Webhook {
+    /// Deliver alerts to a URL; the signing secret is printed this once
+    Set {
+        /// https with a public host
+        url: String,
+    },
+    /// Show where alerts are delivered
+    Show,
+    /// Deliver no alerts
+    Delete,
+}
+
+/// `farebox requests …`
+#[derive(Debug, Subcommand)]
+pub enum Requests {
+    /// The last calls, the newest last
+    Tail {
+        /// How many
+        #[arg(short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+        count: u32,
+        /// Wait for more until interrupted
+        #[arg(short = 'f', long)]
+        follow: bool,
+    },
+    /// One call
+    Show {
+        /// The x-request-id of its answer
+        id: String,
+        /// The user of its key
+        #[arg(long)]
+        user: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_table_of_commands_holds_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_documented_command_parses() {
+        for line in [
+            "farebox login --url http://127.0.0.1:8787",
+            "farebox user add u1 --name Ann --org o1",
+            "farebox user list --json",
+            "farebox org add o1",
+            "farebox key create --user u1 --name ci --model openai/* --max-cost-usd 0.5",
+            "farebox key list --user u1",
+            "farebox key revoke k3f9a",
+            "farebox credential set u1 openai --base-url https://llm.example.com/v1",
+            "farebox credential list --user org:o1",
+            "farebox credential disable org:o1 openai",
+            "farebox budget set user:u1 --month 100 --day none --alert-thresholds 50,80",
+            "farebox budget show",
+            "farebox budget show key:k3f9a",
+            "farebox price set openai/gpt-x --input 2.5 --output 10",
+            "farebox price show",
+            "farebox price delete openai/gpt-x",
+            "farebox webhook set https://hooks.example.com/farebox",
+            "farebox requests tail -n 5",
+            "farebox requests tail -f",
+            "farebox requests show 01KAQ4ZV0M7W1C9Y3T5B8D2E6F --user u1",
+            "farebox usage",
+            "farebox alerts user:u1",
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_an_argument() {
+        for line in [
+            "farebox credential set u1 openai sk-secret",
+            "farebox credential set u1 openai --secret sk-secret",
+            "farebox login --key sk-fba-x",
+            "farebox usage --admin-key sk-fba-x",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_command_is_refused() {
+        for line in ["farebox", "farebox key", "farebox requests tail -n 0", "farebox budget set"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn thresholds_are_a_list_with_commas() {
+        let args = parse("farebox budget set user:u1 --alert-thresholds 50,80").unwrap();
+
+        let Command::Budget(Budget::Set(change)) = args.command else { unreachable!() };
+        assert_eq!(change.alert_thresholds, Some(vec![50, 80]));
+        assert_eq!(change.month, None);
+    }
+}

@@ -1,0 +1,260 @@
+//! The admin API over HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use farebox_api::ErrorAnswer;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue, IF_MATCH};
+use reqwest::{Method, RequestBuilder};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// An admin answer takes at most 29 s (API Gateway's limit).
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A list that has more pages is not for a terminal.
+const PAGES_MAX: usize = 200;
+
+/// A connection to one Farebox with an admin key.
+pub struct Client {
+    http: reqwest::Client,
+    base_url: String,
+    key: HeaderValue,
+}
+
+/// A good answer.
+pub struct Answer {
+    /// The body; null where there is none.
+    pub body: Value,
+    /// The version for `If-Match`.
+    pub etag: Option<String>,
+}
+
+impl Answer {
+    /// The body as what it must be.
+    ///
+    /// # Errors
+    /// A failure where the server is of another version.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        T::deserialize(&self.body).map_err(|error| {
+            Failure::new(
+                format!("the answer is not what this version of farebox expects: {error}"),
+                "use the farebox command of the version that is deployed",
+            )
+        })
+    }
+}
+
+impl Client {
+    /// A client for a base URL such as `http://127.0.0.1:8787`; nothing is sent yet.
+    ///
+    /// # Errors
+    /// A failure that says what is wrong with the URL or the key.
+    pub fn new(url: &str, key: &str) -> Result<Self, Failure> {
+        let base_url = base_url(url)?;
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| {
+            Failure::new("the admin key has characters that no key has", "farebox login")
+        })?;
+        bearer.set_sensitive(true);
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls()?)
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(ANSWER_TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .user_agent(concat!("farebox-cli/", env!("CARGO_PKG_VERSION")));
+        if is_loopback(&base_url) {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|error| Failure::new(error.to_string(), "try again"))?;
+        Ok(Self { http, base_url, key: bearer })
+    }
+
+    /// Reads.
+    ///
+    /// # Errors
+    /// Why there is no good answer, and what to type next.
+    pub async fn get(&self, path: &str) -> Result<Answer, Failure> {
+        self.perform(path, self.request(Method::GET, path)).await
+    }
+
+    /// Writes.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn send<T: Serialize>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &T,
+        if_match: Option<&str>,
+    ) -> Result<Answer, Failure> {
+        let text = serde_json::to_string(body)
+            .map_err(|error| Failure::new(error.to_string(), "try again"))?;
+        let mut request = self.request(method, path);
+        request = request.header(CONTENT_TYPE, "application/json").body(text);
+        if let Some(version) = if_match {
+            request = request.header(IF_MATCH, version);
+        }
+        self.perform(path, request).await
+    }
+
+    /// Takes away.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn delete(&self, path: &str) -> Result<Answer, Failure> {
+        self.perform(path, self.request(Method::DELETE, path)).await
+    }
+
+    /// Reads all pages of a list as one answer; `items` names the list in it.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn all(&self, path: &str, items: &str) -> Result<Answer, Failure> {
+        let mut all = self.get(path).await?;
+        for _ in 0..PAGES_MAX {
+            let Some(cursor) = all.body.get("next_cursor").and_then(Value::as_str) else {
+                return Ok(all);
+            };
+            let joint = if path.contains('?') { '&' } else { '?' };
+            let next = format!("{path}{joint}cursor={}", encoded(cursor));
+            let mut page = self.get(&next).await?.body;
+            let more = page.get_mut(items).map(Value::take);
+            if let (Some(Value::Array(more)), Some(Value::Array(list))) =
+                (more, all.body.get_mut(items))
+            {
+                list.extend(more);
+            }
+            let cursor = page.get_mut("next_cursor").map(Value::take).unwrap_or_default();
+            if let Some(place) = all.body.get_mut("next_cursor") {
+                *place = cursor;
+            }
+        }
+        Ok(all)
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.base_url);
+        self.http.request(method, url).header(AUTHORIZATION, self.key.clone())
+    }
+
+    async fn perform(&self, path: &str, request: RequestBuilder) -> Result<Answer, Failure> {
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
+        let etag = etag.map(str::to_owned);
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        if status.is_success() && bytes.is_empty() {
+            return Ok(Answer { body: Value::Null, etag });
+        }
+        let body: Result<Value, _> = serde_json::from_slice(&bytes);
+        match body {
+            Ok(body) if status.is_success() => Ok(Answer { body, etag }),
+            Ok(body) => match ErrorAnswer::deserialize(&body) {
+                Ok(answer) => Err(Failure::refused(path, &answer.error)),
+                Err(_) => Err(self.not_farebox(status)),
+            },
+            Err(_) => Err(self.not_farebox(status)),
+        }
+    }
+
+    fn not_farebox(&self, status: reqwest::StatusCode) -> Failure {
+        Failure::new(
+            format!("{} answered {status}, but not as Farebox does", self.base_url),
+            "check FAREBOX_URL: it is the base URL, without a path of the API",
+        )
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let why = if error.is_timeout() { "no answer in time" } else { "not reachable" };
+        let next = if is_loopback(&self.base_url) {
+            "start it with: cargo local (it prints its URL; export FAREBOX_URL=…)"
+        } else {
+            "check FAREBOX_URL and the network"
+        };
+        Failure::new(format!("{}: {why}", self.base_url), next)
+    }
+}
+
+fn base_url(url: &str) -> Result<String, Failure> {
+    let trimmed = url.trim().trim_end_matches('/');
+    let trimmed = trimmed.strip_suffix(farebox_api::BASE_PATH).unwrap_or(trimmed);
+    let parsed = reqwest::Url::parse(trimmed).ok();
+    let fits = parsed.is_some_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none()
+    });
+    if fits {
+        return Ok(trimmed.to_owned());
+    }
+    Err(Failure::new(
+        format!("{url:?} is not a base URL"),
+        "write it as http://127.0.0.1:8787 or https://host/stage",
+    ))
+}
+
+fn is_loopback(base_url: &str) -> bool {
+    let url = reqwest::Url::parse(base_url).ok();
+    let host = url.as_ref().and_then(reqwest::Url::host_str).unwrap_or_default();
+    host == "localhost" || host == "[::1]" || host.starts_with("127.")
+}
+
+fn tls() -> Result<rustls::ClientConfig, Failure> {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Failure::new(error.to_string(), "try again"))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// A text as one segment of a path or one value of a query.
+pub fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b':' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_base_url_is_taken_with_or_without_the_api_path() {
+        for url in [
+            "https://x.example/prod",
+            "https://x.example/prod/admin/v1/",
+            " https://x.example/prod/",
+        ] {
+            assert_eq!(base_url(url), Ok("https://x.example/prod".to_owned()));
+        }
+        for url in ["", "x.example", "ftp://x", "https://a:b@x", "https://x?y=1"] {
+            assert!(base_url(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_segment_cannot_leave_its_place() {
+        assert_eq!(encoded("user:u_1"), "user:u_1");
+        assert_eq!(encoded("a/b?c#d é"), "a%2Fb%3Fc%23d%20%C3%A9");
+    }
+
+    #[test]
+    fn a_key_with_a_line_end_is_refused() {
+        assert!(Client::new("http://127.0.0.1:1", "sk-fba-a\nb").is_err());
+    }
+}

@@ -1,0 +1,184 @@
+//! Users, organisations, keys and credentials.
+
+use farebox_api::{
+    CreateKey, CreatedKey, Credential as Stored, CredentialList, Key as Made, KeyList,
+    Org as Group, OrgList, PutCredential, PutOrg, PutUser, User as Person, UserList,
+};
+use reqwest::Method;
+
+use super::{path, table};
+use crate::args::{Credential, Key, Org, User};
+use crate::client::{Client, encoded};
+use crate::failure::Failure;
+use crate::print::{Output, cell};
+
+/// `farebox user …`
+pub async fn user(client: &Client, command: User) -> Result<Output, Failure> {
+    match command {
+        User::Add { id, name, org } => {
+            let path = path(&format!("users/{}", encoded(&id)));
+            let answer = client.send(Method::PUT, &path, &PutUser { name, org }, None).await?;
+            let user: Person = answer.parse()?;
+            let next = format!("Next: farebox key create --user {}", user.id);
+            Ok(Output::new(answer.body, format!("User {} is there. {next}", user.id)))
+        }
+        User::List => {
+            let answer = client.all(&path("users"), "users").await?;
+            let list: UserList = answer.parse()?;
+            let text = table(&["ID", "NAME", "ORG", "CREATED"], &list.users, |user| {
+                let (name, org) = (cell(user.name.as_ref()), cell(user.org.as_ref()));
+                vec![user.id.clone(), name, org, user.created_at.clone()]
+            });
+            Ok(Output::new(answer.body, text))
+        }
+    }
+}
+
+/// `farebox org …`
+pub async fn org(client: &Client, command: Org) -> Result<Output, Failure> {
+    match command {
+        Org::Add { id, name } => {
+            let path = path(&format!("orgs/{}", encoded(&id)));
+            let answer = client.send(Method::PUT, &path, &PutOrg { name }, None).await?;
+            let org: Group = answer.parse()?;
+            Ok(Output::new(answer.body, format!("Organisation {} is there.", org.id)))
+        }
+        Org::List => {
+            let answer = client.all(&path("orgs"), "orgs").await?;
+            let list: OrgList = answer.parse()?;
+            let text = table(&["ID", "NAME", "CREATED"], &list.orgs, |org| {
+                vec![org.id.clone(), cell(org.name.as_ref()), org.created_at.clone()]
+            });
+            Ok(Output::new(answer.body, text))
+        }
+    }
+}
+
+/// `farebox key …`
+pub async fn key(client: &Client, command: Key) -> Result<Output, Failure> {
+    match command {
+        Key::Create { user, name, models, expires_at, max_cost_usd } => {
+            let models = if models.is_empty() { None } else { Some(models) };
+            let body = CreateKey { user, name, models, expires_at, max_cost_usd };
+            let answer = client.send(Method::POST, &path("keys"), &body, None).await?;
+            let created: CreatedKey = answer.parse()?;
+            Ok(Output::new(answer.body, created_text(&created)))
+        }
+        Key::List { user } => {
+            let query = user.map_or_else(String::new, |user| format!("?user={}", encoded(&user)));
+            let answer = client.all(&path(&format!("keys{query}")), "keys").await?;
+            let list: KeyList = answer.parse()?;
+            Ok(Output::new(answer.body, keys_text(&list.keys)))
+        }
+        Key::Revoke { id } => {
+            let answer = client.delete(&path(&format!("keys/{}", encoded(&id)))).await?;
+            let text = format!("Key {id} is revoked. It stops working within 30 seconds.");
+            Ok(Output::new(answer.body, text))
+        }
+    }
+}
+
+fn created_text(created: &CreatedKey) -> String {
+    format!(
+        "{}\n\nKey {} of user {}. The line above is shown this once: store it now.",
+        created.secret, created.key.id, created.key.user
+    )
+}
+
+fn keys_text(keys: &[Made]) -> String {
+    let head = ["ID", "USER", "NAME", "STATE", "MODELS", "MAX_COST_USD", "EXPIRES", "LAST USED"];
+    table(&head, keys, |key| {
+        vec![
+            key.id.clone(),
+            key.user.clone(),
+            key.name.clone(),
+            key.state.clone(),
+            key.models.as_ref().map_or_else(|| "all".to_owned(), |models| models.join(",")),
+            cell(key.max_cost_usd.as_ref()),
+            cell(key.expires_at.as_ref()),
+            cell(key.last_used_at.as_ref()),
+        ]
+    })
+}
+
+/// `farebox credential …`
+pub async fn credential(client: &Client, command: Credential) -> Result<Output, Failure> {
+    let of = |owner: &str, provider: &str| {
+        path(&format!("credentials/{}/{}", encoded(owner), encoded(provider)))
+    };
+    match command {
+        Credential::Set { owner, provider, base_url } => {
+            let secret = crate::secret::read(&format!("{provider} API key"))?;
+            let body = PutCredential { secret, base_url };
+            let answer = client.send(Method::PUT, &of(&owner, &provider), &body, None).await?;
+            let stored: Stored = answer.parse()?;
+            let text = format!(
+                "The {} credential of {} is stored. Keys use it within 30 seconds.",
+                stored.provider, stored.owner
+            );
+            Ok(Output::new(answer.body, text))
+        }
+        Credential::List { user } => {
+            let path = path(&format!("credentials?user={}", encoded(&user)));
+            let answer = client.get(&path).await?;
+            let list: CredentialList = answer.parse()?;
+            let head = ["OWNER", "PROVIDER", "STATE", "BASE URL", "UPDATED", "LAST USED"];
+            let text = table(&head, &list.credentials, |stored| {
+                vec![
+                    stored.owner.clone(),
+                    stored.provider.clone(),
+                    stored.state.clone(),
+                    cell(stored.base_url.as_ref()),
+                    stored.updated_at.clone(),
+                    cell(stored.last_used_at.as_ref()),
+                ]
+            });
+            Ok(Output::new(answer.body, text))
+        }
+        Credential::Disable { owner, provider } => {
+            let answer = client.delete(&of(&owner, &provider)).await?;
+            let text = format!(
+                "The {provider} credential of {owner} is disabled and erased. \
+                 No call uses it after 30 seconds."
+            );
+            Ok(Output::new(answer.body, text))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> Made {
+        Made {
+            id: "k1".into(),
+            user: "u1".into(),
+            org: None,
+            name: "ci".into(),
+            state: "active".into(),
+            models: None,
+            expires_at: None,
+            max_cost_usd: Some("0.5".into()),
+            created_at: "2026-11-23T00:00:00Z".into(),
+            last_used_at: None,
+        }
+    }
+
+    #[test]
+    fn a_new_key_is_the_first_line() {
+        let created = CreatedKey { secret: "sk-fb-local-x".into(), key: key() };
+
+        assert!(created_text(&created).starts_with("sk-fb-local-x\n"));
+    }
+
+    #[test]
+    fn a_key_without_a_list_may_use_all_models() {
+        let text = keys_text(&[key()]);
+
+        assert!(
+            text.ends_with("k1  u1    ci    active  all              0.5  -        -"),
+            "{text}"
+        );
+    }
+}

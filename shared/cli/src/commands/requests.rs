@@ -1,0 +1,195 @@
+//! Calls, alerts and the webhook.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use farebox_api::{AlertList, PutWebhook, RequestList, RequestRow, SetWebhook, Webhook as Target};
+use reqwest::Method;
+use serde_json::Value;
+
+use super::{path, table};
+use crate::args::{Requests, Webhook};
+use crate::client::{Client, encoded};
+use crate::failure::Failure;
+use crate::print::{Output, Table, cell, out};
+
+/// How long `tail -f` waits between two looks.
+const FOLLOW_EVERY: Duration = Duration::from_secs(2);
+/// Rows that one look takes when following.
+const FOLLOW_ROWS: u32 = 100;
+
+/// `farebox requests …`
+pub async fn requests(
+    client: &Client,
+    command: Requests,
+    as_json: bool,
+) -> Result<Output, Failure> {
+    match command {
+        Requests::Tail { count, follow } => {
+            let answer = client.get(&path(&format!("requests?limit={count}"))).await?;
+            let list: RequestList = answer.parse()?;
+            if follow {
+                return follow_from(client, list.requests, as_json).await;
+            }
+            Ok(Output::new(answer.body, rows(&list.requests).with_head()))
+        }
+        Requests::Show { id, user } => {
+            let path = format!("requests/{}?user={}", encoded(&id), encoded(&user));
+            let answer = client.get(&self::path(&path)).await?;
+            let text = fields_text(&answer.body);
+            Ok(Output::new(answer.body, text))
+        }
+    }
+}
+
+/// Prints new rows until interrupted or until the API fails.
+async fn follow_from(
+    client: &Client,
+    first: Vec<RequestRow>,
+    as_json: bool,
+) -> Result<Output, Failure> {
+    let mut seen = BTreeSet::new();
+    let mut fresh = first;
+    let mut head = true;
+    loop {
+        fresh.retain(|row| seen.insert(row.request_id.clone()));
+        if as_json {
+            for row in fresh.iter().rev() {
+                out(&serde_json::to_string(row).unwrap_or_default());
+            }
+        } else if head {
+            out(&rows(&fresh).with_head());
+        } else {
+            rows(&fresh).lines().iter().for_each(|line| out(line));
+        }
+        head = false;
+        // Ids rise with time, so the smallest are the ones that no later look returns.
+        while seen.len() > 10_000 {
+            seen.pop_first();
+        }
+        tokio::time::sleep(FOLLOW_EVERY).await;
+        let answer = client.get(&path(&format!("requests?limit={FOLLOW_ROWS}"))).await?;
+        fresh = answer.parse::<RequestList>()?.requests;
+    }
+}
+
+fn rows(newest_first: &[RequestRow]) -> Table {
+    let mut table = Table::new(&[
+        "TIME",
+        "REQUEST ID",
+        "USER",
+        "KEY",
+        "MODEL",
+        "STATUS",
+        "OUTCOME",
+        "COST_USD",
+        "TIME_MS",
+        "IP",
+        "AGENT",
+    ]);
+    for row in newest_first.iter().rev() {
+        let model = match (&row.provider, &row.model) {
+            (Some(provider), Some(model)) => format!("{provider}/{model}"),
+            _ => cell(row.model.as_ref()),
+        };
+        let status = match &row.error_code {
+            Some(code) => format!("{} {code}", row.http_status),
+            None => row.http_status.to_string(),
+        };
+        table.push(vec![
+            row.started_at.clone(),
+            row.request_id.clone(),
+            row.user.clone(),
+            row.key_id.clone(),
+            model,
+            status,
+            row.outcome.clone(),
+            cell(row.cost_usd.as_ref()),
+            row.response_time_ms.to_string(),
+            cell(row.ip.as_ref()),
+            cell(row.user_agent.as_ref()),
+        ]);
+    }
+    table
+}
+
+fn fields_text(body: &Value) -> String {
+    let mut table = Table::new(&["FIELD", "VALUE"]);
+    for (name, value) in body.as_object().into_iter().flatten() {
+        let shown = match value {
+            Value::Null => continue,
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        table.push(vec![name.clone(), shown]);
+    }
+    table.lines().join("\n")
+}
+
+/// `farebox alerts SCOPE`
+pub async fn alerts(client: &Client, scope: &str) -> Result<Output, Failure> {
+    let answer = client.get(&path(&format!("alerts?scope={}", encoded(scope)))).await?;
+    let list: AlertList = answer.parse()?;
+    let head = ["PERIOD", "THRESHOLD", "SPENT_USD", "LIMIT_USD", "SENT"];
+    let text = table(&head, &list.alerts, |alert| {
+        let which = alert.period_id.as_ref().map_or_else(String::new, |id| format!(" {id}"));
+        vec![
+            format!("{}{which}", alert.period),
+            alert.threshold.map_or_else(|| "refused".to_owned(), |percent| format!("{percent} %")),
+            alert.spent_usd.clone(),
+            alert.limit_usd.clone(),
+            cell(alert.sent_at.as_ref()),
+        ]
+    });
+    Ok(Output::new(answer.body, text))
+}
+
+/// `farebox webhook …`
+pub async fn webhook(client: &Client, command: Webhook) -> Result<Output, Failure> {
+    let path = path("webhook");
+    match command {
+        Webhook::Set { url } => {
+            let answer = client.send(Method::PUT, &path, &PutWebhook { url }, None).await?;
+            let set: SetWebhook = answer.parse()?;
+            let text = format!(
+                "{}\n\nAlerts go to {}. The line above signs them and is shown this once.",
+                set.secret, set.webhook.url
+            );
+            Ok(Output::new(answer.body, text))
+        }
+        Webhook::Show => {
+            let answer = client.get(&path).await?;
+            let target: Target = answer.parse()?;
+            Ok(Output::new(answer.body, format!("Alerts go to {}.", target.url)))
+        }
+        Webhook::Delete => {
+            let answer = client.delete(&path).await?;
+            Ok(Output::new(answer.body, "Alerts are delivered nowhere."))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_call_is_the_last_line() {
+        let row = |id: &str| RequestRow { request_id: id.to_owned(), ..RequestRow::default() };
+
+        let lines = rows(&[row("new"), row("old")]).lines();
+
+        assert!(lines[0].contains("old") && lines[1].contains("new"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_refused_call_shows_its_code() {
+        let row = RequestRow {
+            http_status: 402,
+            error_code: Some("budget_exceeded".into()),
+            ..RequestRow::default()
+        };
+
+        assert!(rows(&[row]).with_head().contains("402 budget_exceeded"));
+    }
+}

@@ -1,0 +1,93 @@
+//! What went wrong, and what to type next.
+
+use core::fmt;
+
+use farebox_api::ErrorBody;
+
+use crate::print::clean;
+
+/// A failure with the operator's next step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    message: String,
+    next: String,
+}
+
+impl Failure {
+    /// From what went wrong and what to type next.
+    pub fn new(message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { message: message.into(), next: next.into() }
+    }
+
+    /// From a refusal of the admin API to a request for `path`.
+    pub fn refused(path: &str, error: &ErrorBody) -> Self {
+        let message = match &error.field {
+            Some(field) if !error.message.starts_with(field.as_str()) => {
+                format!("{field}: {} ({})", error.message, error.code)
+            }
+            _ => format!("{} ({})", error.message, error.code),
+        };
+        let resource = path.strip_prefix(farebox_api::BASE_PATH).unwrap_or(path);
+        Self::new(message, next_step(&error.code, resource))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}\n  next: {}", clean(&self.message), clean(&self.next))
+    }
+}
+
+fn next_step(code: &str, resource: &str) -> &'static str {
+    let about = |name: &str| resource.starts_with(&format!("/{name}"));
+    match code {
+        "forbidden" => "check the admin key: export FAREBOX_ADMIN_KEY=sk-fba-…, or: farebox login",
+        "not_found" if about("keys") => {
+            "farebox key list; farebox user list; a new user: farebox user add ID"
+        }
+        "not_found" if about("prices") => "farebox price show",
+        "not_found" if about("requests") => "farebox requests tail",
+        "not_found" if about("webhook") => "farebox webhook set https://…",
+        "not_found" => "farebox user list; a new user: farebox user add ID",
+        "precondition_failed" | "precondition_required" => {
+            "somebody else changed it: farebox budget show, then set it again"
+        }
+        "invalid_request_error" => "correct the value; `farebox help COMMAND` lists what it takes",
+        "not_supported" => "farebox budget set SCOPE --mode hard (or observe)",
+        "rate_limit_exceeded" | "ledger_unavailable" => "wait some seconds and type it again",
+        _ => "type it again; the answer's request id finds the cause in the admin function's log",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(code: &str, path: &str) -> String {
+        let body = ErrorBody {
+            code: code.to_owned(),
+            message: "No.".to_owned(),
+            field: None,
+            current: None,
+        };
+        Failure::refused(path, &body).to_string()
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_type_next() {
+        let forbidden = refusal("forbidden", "/admin/v1/users");
+        let no_user = refusal("not_found", "/admin/v1/credentials/u9/openai");
+        let no_price = refusal("not_found", "/admin/v1/prices/openai/x");
+
+        assert!(forbidden.ends_with("or: farebox login"), "{forbidden}");
+        assert!(no_user.contains("farebox user add"), "{no_user}");
+        assert!(no_price.contains("farebox price show"), "{no_price}");
+    }
+
+    #[test]
+    fn a_message_from_the_wire_cannot_drive_the_terminal() {
+        let failure = Failure::new("\u{1b}[2Jgone", "x");
+
+        assert!(!failure.to_string().contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,37 @@
+//! `farebox`: the operator's command, the admin API from a terminal.
+//!
+//! It talks to a laptop's stack and to AWS alike: a base URL and an admin key, from
+//! `FAREBOX_URL` and `FAREBOX_ADMIN_KEY` or from the profile that `farebox login` writes.
+//! A secret is never an argument, because arguments stand in process lists and histories.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod args;
+mod client;
+mod commands;
+mod failure;
+mod print;
+mod profile;
+mod secret;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    let as_json = args.json;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(commands::run(args)),
+        Err(error) => Err(failure::Failure::new(error.to_string(), "Try again.")),
+    };
+    match ended {
+        Ok(output) => {
+            print::out(&output.render(as_json));
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            print::err(&failure.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}

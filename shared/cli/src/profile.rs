@@ -1,0 +1,151 @@
+//! Where Farebox is and the admin key: from the environment, else from the profile file.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// What `farebox login` keeps, readable by its owner alone.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Base URL.
+    pub url: Option<String>,
+    /// Admin key.
+    pub admin_key: Option<String>,
+}
+
+impl Profile {
+    /// The profile file, or an empty profile where there is none.
+    ///
+    /// # Errors
+    /// A failure that names the file where it cannot be read.
+    pub fn load() -> Result<Self, Failure> {
+        Self::load_from(&path()?)
+    }
+
+    fn load_from(path: &Path) -> Result<Self, Failure> {
+        let unreadable = |why: String| {
+            Failure::new(format!("{}: {why}", path.display()), "write it again: farebox login")
+        };
+        match std::fs::read_to_string(path) {
+            // The parser's message is left out: it may quote the key.
+            Ok(text) => serde_json::from_str(&text).map_err(|_| unreadable("not a profile".into())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(unreadable(error.to_string())),
+        }
+    }
+
+    /// Writes the profile file with mode 0600 and tells where.
+    ///
+    /// # Errors
+    /// A failure that names the file.
+    pub fn store(&self) -> Result<PathBuf, Failure> {
+        let path = path()?;
+        self.store_to(&path)?;
+        Ok(path)
+    }
+
+    fn store_to(&self, path: &Path) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(self).unwrap_or_default();
+        let written = (|| {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            // A new file beside it takes its place: an old one's mode or a reader in the middle
+            // of a write cannot matter.
+            let fresh = path.with_extension("new");
+            let _ = std::fs::remove_file(&fresh);
+            let mut file = private().open(&fresh)?;
+            file.write_all(text.as_bytes())?;
+            std::fs::rename(&fresh, path)
+        })();
+        written.map_err(|error: std::io::Error| {
+            Failure::new(
+                format!("{} could not be written: {error}", path.display()),
+                "export FAREBOX_URL and FAREBOX_ADMIN_KEY instead",
+            )
+        })
+    }
+}
+
+/// The admin key of the environment, else of the profile.
+///
+/// # Errors
+/// A failure that says how to give one.
+#[expect(clippy::disallowed_methods, reason = "the command line's edge: a key is no argument")]
+pub fn admin_key(profile: &Profile) -> Result<String, Failure> {
+    let given = std::env::var("FAREBOX_ADMIN_KEY").ok().filter(|key| !key.is_empty());
+    given.or_else(|| profile.admin_key.clone()).ok_or_else(|| {
+        Failure::new("no admin key", "export FAREBOX_ADMIN_KEY=sk-fba-…, or: farebox login")
+    })
+}
+
+fn private() -> std::fs::OpenOptions {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line's edge: where the home is")]
+fn path() -> Result<PathBuf, Failure> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let folder = variable("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".config")));
+    let folder = folder.ok_or_else(|| {
+        Failure::new(
+            "neither HOME nor XDG_CONFIG_HOME is set",
+            "export FAREBOX_URL and FAREBOX_ADMIN_KEY",
+        )
+    })?;
+    Ok(folder.join("farebox").join("profile.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("farebox-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        folder
+    }
+
+    #[test]
+    fn a_profile_round_trips_and_only_its_owner_reads_it() {
+        let path = folder("profile").join("deep").join("profile.json");
+        let profile = Profile { url: Some("http://x".into()), admin_key: Some("sk-fba-1".into()) };
+
+        profile.store_to(&path).unwrap();
+        profile.store_to(&path).unwrap();
+
+        assert!(Profile::load_from(&path).unwrap() == profile);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn no_profile_is_an_empty_one_and_a_broken_one_is_not_quoted() {
+        let folder = folder("broken");
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("profile.json");
+        assert!(Profile::load_from(&path).unwrap() == Profile::default());
+
+        std::fs::write(&path, "sk-fba-canary").unwrap();
+        let failure = Profile::load_from(&path).err().unwrap().to_string();
+
+        assert!(failure.contains("farebox login") && !failure.contains("canary"), "{failure}");
+    }
+}

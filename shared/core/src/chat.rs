@@ -1,0 +1,602 @@
+//! The neutral form in which all chat dialects and providers meet: `OpenAI`'s shape, checked.
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::{Error, Reported};
+
+/// The longest body that is read. Lambda refuses an event above 6 MB; the event carries the
+/// body as an escaped JSON string, so this leaves room for the escapes.
+pub const BODY_BYTES_MAX: usize = 4_000_000;
+
+/// The most choices that one call may ask for (`OpenAI`'s own limit).
+const CHOICES_MAX: i64 = 128;
+
+/// The largest output cap that is taken; above every model's maximum.
+const CAP_MAX: u64 = 10_000_000;
+
+/// The most messages and tools that one call may carry.
+const ITEMS_MAX: usize = 10_000;
+
+/// A chat call, checked: every field is known, of its type, and bounded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChatCall {
+    /// The provider, where the caller named it apart from the model.
+    pub provider: Option<String>,
+    /// The model as the caller wrote it.
+    pub model: String,
+    /// `messages` and the options in `OpenAI`'s shape, without `model`, `stream`,
+    /// `stream_options`, the cap fields and `service_tier`: what Farebox decides itself.
+    pub body: Map<String, Value>,
+    /// The caller's output cap for each choice.
+    pub cap: Option<u64>,
+    /// How many choices (`n`), at least one.
+    pub choices: u64,
+    /// Answer as server-sent events.
+    pub stream: bool,
+    /// `stream_options.include_usage`.
+    pub include_usage: bool,
+    /// What the messages carry beside text.
+    pub media: Media,
+}
+
+/// Which kinds of content beside text a call carries: their tokens are not bounded by bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Media {
+    /// Images or files.
+    pub images: bool,
+    /// Audio.
+    pub audio: bool,
+}
+
+/// A whole answer in `OpenAI`'s shape.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Completion {
+    /// The provider's id of the answer.
+    pub id: String,
+    /// The model that the provider says it served.
+    pub model: String,
+    /// `OpenAI`-shaped choices: `{index, message, finish_reason, …}`.
+    pub choices: Vec<Value>,
+    /// What it used; `None` where the answer does not say.
+    pub reported: Option<Reported>,
+}
+
+/// One step of a streamed answer in `OpenAI`'s shape.
+#[derive(Clone, Debug)]
+pub enum ChatEvent {
+    /// The answer's id and served model; comes first, once.
+    Start {
+        /// The provider's id of the answer.
+        id: String,
+        /// The model that the provider says it served.
+        model: String,
+    },
+    /// Content of one choice.
+    Delta {
+        /// Which choice.
+        choice: u32,
+        /// `OpenAI`'s `delta` object.
+        delta: Box<RawValue>,
+        /// `OpenAI`'s `logprobs`, where given.
+        logprobs: Option<Box<RawValue>>,
+    },
+    /// A choice is complete.
+    Finish {
+        /// Which choice.
+        choice: u32,
+        /// `OpenAI`'s finish reason.
+        reason: String,
+    },
+    /// What the call used so far; the last one stands.
+    Usage(Reported),
+    /// The provider reports an error inside a good status.
+    Failed {
+        /// The provider's message.
+        message: String,
+    },
+    /// The provider says that the stream is complete.
+    Done,
+}
+
+impl ChatCall {
+    /// Reads `OpenAI`'s chat completion request.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] names the field and the rule.
+    pub fn from_openai(bytes: &[u8]) -> Result<Self, Error> {
+        let mut body = object(bytes)?;
+        let model = take_text(&mut body, "model", "")?;
+        Self::checked(None, model, body, "")
+    }
+
+    /// Reads Farebox's own `{provider, model, messages, options}`.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] names the field and the rule.
+    pub fn from_native(bytes: &[u8]) -> Result<Self, Error> {
+        let mut request = object(bytes)?;
+        let provider = match request.shift_remove("provider") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(name)) if !name.is_empty() => Some(name),
+            Some(_) => return Err(Error::malformed("provider", "must be a provider's name")),
+        };
+        let model = take_text(&mut request, "model", "")?;
+        let messages = request.shift_remove("messages");
+        let options = match request.shift_remove("options") {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(options)) => options,
+            Some(_) => return Err(Error::malformed("options", "must be an object")),
+        };
+        if let Some((field, _)) = request.iter().next() {
+            let rule = "is not a field of /v1/chat: it takes provider, model, messages, options";
+            return Err(Error::malformed(field, rule));
+        }
+        if options.contains_key("messages") || options.contains_key("model") {
+            return Err(Error::malformed("options", "must not repeat model or messages"));
+        }
+        let mut body = Map::new();
+        body.insert("messages".to_owned(), messages.unwrap_or(Value::Null));
+        body.extend(options);
+        Self::checked(provider, model, body, "options.")
+    }
+
+    fn checked(
+        provider: Option<String>,
+        model: String,
+        mut body: Map<String, Value>,
+        at: &str,
+    ) -> Result<Self, Error> {
+        let media = check_messages(body.get("messages").unwrap_or(&Value::Null))?;
+        let cap = take_cap(&mut body, at)?;
+        let stream = take_bool(&mut body, "stream", at)?;
+        let include_usage = take_stream_options(&mut body, stream, at)?;
+        check_service_tier(body.shift_remove("service_tier").as_ref(), at)?;
+        let mut choices = 1;
+        for (field, value) in &body {
+            if field == "messages" {
+                continue;
+            }
+            let Some((_, rule)) = OPTIONS.iter().find(|(name, _)| name == field) else {
+                return Err(unknown_option(&format!("{at}{field}")));
+            };
+            if value.is_null() {
+                continue;
+            }
+            rule.check(&format!("{at}{field}"), value)?;
+            if field == "n" {
+                choices = value.as_u64().unwrap_or(1);
+            }
+        }
+        body.retain(|_, value| !value.is_null());
+        Ok(Self { provider, model, body, cap, choices, stream, include_usage, media })
+    }
+
+    /// The messages, checked.
+    #[must_use]
+    pub fn messages(&self) -> &[Value] {
+        self.body.get("messages").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The rule that an option's value must meet.
+enum Rule {
+    /// A number in a range (both ends included).
+    Number(i32, i32),
+    /// An integer in a range (both ends included).
+    Integer(i64, i64),
+    Bool,
+    Text,
+    /// Text, or up to so many texts.
+    TextOrTexts(usize),
+    Object,
+    TextOrObject,
+    Tools,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// Only the value that costs nothing: anything else is refused.
+    Unbounded(&'static str),
+    /// `["text"]` only.
+    TextOnly,
+}
+
+/// Every option that may be sent on. A field that is not here may cost money that nobody has
+/// held, so it is refused (section 3 of the field survey: understood or refused).
+const OPTIONS: &[(&str, Rule)] = &[
+    ("temperature", Rule::Number(0, 2)),
+    ("top_p", Rule::Number(0, 1)),
+    ("min_p", Rule::Number(0, 1)),
+    ("top_k", Rule::Integer(-1, 1_000_000)),
+    ("repetition_penalty", Rule::Number(0, 10)),
+    ("presence_penalty", Rule::Number(-2, 2)),
+    ("frequency_penalty", Rule::Number(-2, 2)),
+    ("n", Rule::Integer(1, CHOICES_MAX)),
+    ("seed", Rule::Integer(i64::MIN, i64::MAX)),
+    ("stop", Rule::TextOrTexts(16)),
+    ("logit_bias", Rule::Object),
+    ("logprobs", Rule::Bool),
+    ("top_logprobs", Rule::Integer(0, 20)),
+    ("user", Rule::Text),
+    ("safety_identifier", Rule::Text),
+    ("prompt_cache_key", Rule::Text),
+    ("metadata", Rule::Object),
+    ("store", Rule::Bool),
+    ("tools", Rule::Tools),
+    ("tool_choice", Rule::TextOrObject),
+    ("parallel_tool_calls", Rule::Bool),
+    ("response_format", Rule::Object),
+    (
+        "reasoning_effort",
+        Rule::OneOf(&["none", "minimal", "low", "medium", "high", "xhigh", "max"]),
+    ),
+    ("verbosity", Rule::OneOf(&["low", "medium", "high"])),
+    ("modalities", Rule::TextOnly),
+    ("audio", Rule::Unbounded("Audio output is not served yet.")),
+    ("prediction", Rule::Unbounded("A predicted output cannot be capped: leave it out.")),
+    ("web_search_options", Rule::Unbounded("Searches of the provider are not served yet.")),
+    ("functions", Rule::Unbounded("Send `tools` instead.")),
+    ("function_call", Rule::Unbounded("Send `tool_choice` instead.")),
+];
+
+impl Rule {
+    fn check(&self, field: &str, value: &Value) -> Result<(), Error> {
+        let wrong = |rule: String| Err(Error::malformed(field, rule));
+        match self {
+            Self::Number(least, most) => match value.as_f64() {
+                Some(number) if number >= f64::from(*least) && number <= f64::from(*most) => Ok(()),
+                _ => wrong(format!("must be a number from {least} to {most}")),
+            },
+            Self::Integer(least, most) => match value.as_i64() {
+                Some(number) if (*least..=*most).contains(&number) => Ok(()),
+                _ => wrong(format!("must be an integer from {least} to {most}")),
+            },
+            Self::Bool if !value.is_boolean() => wrong("must be true or false".to_owned()),
+            Self::Text if !value.is_string() => wrong("must be a text".to_owned()),
+            Self::Object if !value.is_object() => wrong("must be an object".to_owned()),
+            Self::TextOrObject if !(value.is_string() || value.is_object()) => {
+                wrong("must be a text or an object".to_owned())
+            }
+            Self::TextOrTexts(most) => match value {
+                Value::String(_) => Ok(()),
+                Value::Array(texts)
+                    if texts.len() <= *most && texts.iter().all(Value::is_string) =>
+                {
+                    Ok(())
+                }
+                _ => wrong(format!("must be a text or at most {most} texts")),
+            },
+            Self::OneOf(words) => match value.as_str() {
+                Some(word) if words.contains(&word) => Ok(()),
+                _ => wrong(format!("must be one of {}", words.join(", "))),
+            },
+            Self::Unbounded(hint) => {
+                Err(Error::UnboundedCall { field: field.to_owned(), hint: (*hint).to_owned() })
+            }
+            Self::TextOnly => match value.as_array().map(Vec::as_slice) {
+                Some([Value::String(only)]) if only == "text" => Ok(()),
+                _ => wrong("only [\"text\"] is served".to_owned()),
+            },
+            Self::Tools => check_tools(field, value),
+            Self::Bool | Self::Text | Self::Object | Self::TextOrObject => Ok(()),
+        }
+    }
+}
+
+/// Reads one JSON object from the body.
+///
+/// # Errors
+/// [`Error::BodyTooLarge`], or [`Error::Malformed`] with the place of the fault.
+pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
+    if bytes.len() > BODY_BYTES_MAX {
+        return Err(Error::BodyTooLarge { bytes_max: BODY_BYTES_MAX });
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Error::malformed("body", "must be a JSON object")),
+        // The parser's own message can quote the body, so only its place is told.
+        Err(fault) => Err(Error::malformed(
+            "body",
+            format!(
+                "is not valid JSON (line {}, column {}): check quotes, commas, numbers, UTF-8, \
+                 and that it is nested less than 128 deep",
+                fault.line(),
+                fault.column()
+            ),
+        )),
+    }
+}
+
+fn unknown_option(field: &str) -> Error {
+    let rule = "Farebox does not know this option, and what it does not know may cost money \
+                that is not held: leave it out";
+    Error::malformed(field.chars().take(80).collect::<String>(), rule)
+}
+
+fn take_text(body: &mut Map<String, Value>, field: &str, at: &str) -> Result<String, Error> {
+    match body.shift_remove(field) {
+        Some(Value::String(text)) if !text.is_empty() && text.len() <= 256 => Ok(text),
+        None | Some(Value::Null) => Err(Error::malformed(format!("{at}{field}"), "is required")),
+        Some(_) => {
+            Err(Error::malformed(format!("{at}{field}"), "must be a text of 1 to 256 characters"))
+        }
+    }
+}
+
+fn take_bool(body: &mut Map<String, Value>, field: &str, at: &str) -> Result<bool, Error> {
+    match body.shift_remove(field) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(yes)) => Ok(yes),
+        Some(_) => Err(Error::malformed(format!("{at}{field}"), "must be true or false")),
+    }
+}
+
+fn take_cap(body: &mut Map<String, Value>, at: &str) -> Result<Option<u64>, Error> {
+    let mut cap = None;
+    for field in ["max_completion_tokens", "max_tokens"] {
+        let value = body.shift_remove(field).filter(|value| !value.is_null());
+        let Some(value) = value else { continue };
+        let tokens = value.as_u64().filter(|tokens| (1..=CAP_MAX).contains(tokens));
+        let tokens = tokens.ok_or_else(|| {
+            let rule = format!("must be an integer from 1 to {CAP_MAX}");
+            Error::malformed(format!("{at}{field}"), rule)
+        })?;
+        if cap.replace(tokens).is_some() {
+            let rule = "send max_completion_tokens or max_tokens, not both";
+            return Err(Error::malformed(format!("{at}{field}"), rule));
+        }
+    }
+    Ok(cap)
+}
+
+fn take_stream_options(
+    body: &mut Map<String, Value>,
+    stream: bool,
+    at: &str,
+) -> Result<bool, Error> {
+    let field = format!("{at}stream_options");
+    match body.shift_remove("stream_options") {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Object(_)) if !stream => {
+            Err(Error::malformed(field, "is allowed only with stream: true"))
+        }
+        Some(Value::Object(mut options)) => {
+            let include = take_bool(&mut options, "include_usage", &format!("{field}."))?;
+            take_bool(&mut options, "include_obfuscation", &format!("{field}."))?;
+            match options.iter().next() {
+                None => Ok(include),
+                Some((name, _)) => Err(unknown_option(&format!("{field}.{name}"))),
+            }
+        }
+        Some(_) => Err(Error::malformed(field, "must be an object")),
+    }
+}
+
+/// Dearer tiers are not held yet, and `auto` may mean one by the project's settings: Farebox
+/// always sends `default` where the provider has tiers.
+fn check_service_tier(value: Option<&Value>, at: &str) -> Result<(), Error> {
+    match value {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::String(tier)) if tier == "auto" || tier == "default" => Ok(()),
+        Some(_) => {
+            let rule = "only auto and default are served; both are sent as default";
+            Err(Error::malformed(format!("{at}service_tier"), rule))
+        }
+    }
+}
+
+fn check_tools(field: &str, value: &Value) -> Result<(), Error> {
+    let Some(tools) = value.as_array().filter(|tools| tools.len() <= ITEMS_MAX) else {
+        return Err(Error::malformed(field, "must be an array of tools"));
+    };
+    for (place, tool) in tools.iter().enumerate() {
+        let field = format!("{field}[{place}]");
+        if tool.get("type").and_then(Value::as_str) != Some("function") {
+            return Err(Error::UnboundedCall {
+                field: format!("{field}.type"),
+                hint: "Only tools of type function are served: the provider's own tools run \
+                       without a limit."
+                    .to_owned(),
+            });
+        }
+        let name = tool.pointer("/function/name").and_then(Value::as_str);
+        if !name.is_some_and(|name| (1..=128).contains(&name.len())) {
+            let rule = "must be a text of 1 to 128 characters";
+            return Err(Error::malformed(format!("{field}.function.name"), rule));
+        }
+        let parameters = tool.pointer("/function/parameters");
+        if parameters.is_some_and(|schema| !schema.is_object() && !schema.is_null()) {
+            let rule = "must be a JSON schema object";
+            return Err(Error::malformed(format!("{field}.function.parameters"), rule));
+        }
+    }
+    Ok(())
+}
+
+fn check_messages(value: &Value) -> Result<Media, Error> {
+    let messages = match value {
+        Value::Array(messages) => messages,
+        Value::Null => return Err(Error::malformed("messages", "is required")),
+        _ => return Err(Error::malformed("messages", "must be an array of messages")),
+    };
+    if messages.is_empty() || messages.len() > ITEMS_MAX {
+        let rule = format!("must hold 1 to {ITEMS_MAX} messages");
+        return Err(Error::malformed("messages", rule));
+    }
+    let mut media = Media::default();
+    let mut open_calls: Vec<&str> = Vec::new();
+    for (place, message) in messages.iter().enumerate() {
+        let field = format!("messages[{place}]");
+        let Some(message) = message.as_object() else {
+            return Err(Error::malformed(field, "must be an object"));
+        };
+        check_message(&field, message, &mut open_calls, &mut media)?;
+    }
+    Ok(media)
+}
+
+fn check_message<'a>(
+    field: &str,
+    message: &'a Map<String, Value>,
+    open_calls: &mut Vec<&'a str>,
+    media: &mut Media,
+) -> Result<(), Error> {
+    let role = message.get("role").and_then(Value::as_str).unwrap_or_default();
+    let content = message.get("content").unwrap_or(&Value::Null);
+    let content_field = format!("{field}.content");
+    match role {
+        "system" | "developer" | "user" => {
+            check_content(&content_field, content, false, media)?;
+        }
+        "assistant" => {
+            *open_calls = check_tool_calls(field, message.get("tool_calls"))?;
+            let speaks =
+                !open_calls.is_empty() || message.get("refusal").is_some_and(Value::is_string);
+            check_content(&content_field, content, speaks, media)?;
+        }
+        "tool" => {
+            let id = message.get("tool_call_id").and_then(Value::as_str);
+            let Some(id) = id else {
+                return Err(Error::malformed(format!("{field}.tool_call_id"), "is required"));
+            };
+            if !open_calls.contains(&id) {
+                let rule = "answers no tool call of the assistant message before it";
+                return Err(Error::malformed(format!("{field}.tool_call_id"), rule));
+            }
+            check_content(&content_field, content, false, media)?;
+        }
+        _ => {
+            let rule = "must be system, developer, user, assistant or tool";
+            return Err(Error::malformed(format!("{field}.role"), rule));
+        }
+    }
+    Ok(())
+}
+
+fn check_tool_calls<'a>(field: &str, calls: Option<&'a Value>) -> Result<Vec<&'a str>, Error> {
+    let calls = match calls {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Array(calls)) if calls.len() <= ITEMS_MAX => calls,
+        Some(_) => return Err(Error::malformed(format!("{field}.tool_calls"), "must be an array")),
+    };
+    let mut ids = Vec::with_capacity(calls.len());
+    for (place, call) in calls.iter().enumerate() {
+        let text = |pointer: &str| call.pointer(pointer).and_then(Value::as_str);
+        let field = format!("{field}.tool_calls[{place}]");
+        let (Some(id), Some(_), Some(_)) =
+            (text("/id"), text("/function/name"), text("/function/arguments"))
+        else {
+            let rule = "needs id, function.name and function.arguments as texts";
+            return Err(Error::malformed(field, rule));
+        };
+        ids.push(id);
+    }
+    Ok(ids)
+}
+
+fn check_content(
+    field: &str,
+    content: &Value,
+    may_be_absent: bool,
+    media: &mut Media,
+) -> Result<(), Error> {
+    let parts = match content {
+        Value::String(_) => return Ok(()),
+        Value::Null if may_be_absent => return Ok(()),
+        Value::Array(parts) if !parts.is_empty() && parts.len() <= ITEMS_MAX => parts,
+        Value::Null => return Err(Error::malformed(field, "is required")),
+        _ => return Err(Error::malformed(field, "must be a text or an array of parts")),
+    };
+    for (place, part) in parts.iter().enumerate() {
+        let kind = part.get("type").and_then(Value::as_str).unwrap_or_default();
+        let has = |pointer: &str| part.pointer(pointer).is_some_and(Value::is_string);
+        let complete = match kind {
+            "text" => has("/text"),
+            "refusal" => has("/refusal"),
+            "image_url" => {
+                media.images = true;
+                has("/image_url/url")
+            }
+            "file" => {
+                media.images = true;
+                part.get("file").is_some_and(Value::is_object)
+            }
+            "input_audio" => {
+                media.audio = true;
+                has("/input_audio/data")
+            }
+            _ => {
+                let rule = "must be text, image_url, file, input_audio or refusal";
+                return Err(Error::malformed(format!("{field}[{place}].type"), rule));
+            }
+        };
+        if !complete {
+            let rule = format!("is not a complete {kind} part");
+            return Err(Error::malformed(format!("{field}[{place}]"), rule));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field_of(body: &str) -> String {
+        match ChatCall::from_openai(body.as_bytes()) {
+            Err(error) => error.field().unwrap_or_default().to_owned(),
+            Ok(call) => format!("accepted: {call:?}"),
+        }
+    }
+
+    #[test]
+    fn a_plain_call_is_taken() {
+        let call = ChatCall::from_openai(
+            br#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":5,"n":2}"#,
+        )
+        .unwrap();
+
+        assert_eq!((call.model.as_str(), call.cap, call.choices), ("m", Some(5), 2));
+        assert!(!call.body.contains_key("max_tokens"));
+    }
+
+    #[test]
+    fn a_fault_names_its_field() {
+        let with = |rest: &str| {
+            format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}]{rest}}}"#)
+        };
+        for (rest, field) in [
+            (r#","max_tokens":-1"#, "max_tokens"),
+            (r#","max_tokens":1,"max_completion_tokens":1"#, "max_tokens"),
+            (r#","temperature":3"#, "temperature"),
+            (r#","n":0"#, "n"),
+            (r#","plugins":[]"#, "plugins"),
+            (r#","stream":"yes""#, "stream"),
+            (r#","stream_options":{}"#, "stream_options"),
+            (r#","prediction":{}"#, "prediction"),
+            (r#","tools":[{"type":"web_search"}]"#, "tools[0].type"),
+            (r#","service_tier":"priority""#, "service_tier"),
+        ] {
+            assert_eq!(field_of(&with(rest)), field);
+        }
+        let orphan = r#"{"model":"m","messages":[{"role":"tool","content":"1"}]}"#;
+        assert_eq!(field_of(orphan), "messages[0].tool_call_id");
+        assert_eq!(field_of(r#"{"messages":[]}"#), "model");
+        assert_eq!(field_of(&"[".repeat(1_000)), "body");
+    }
+
+    #[test]
+    fn options_of_the_native_form_are_openais() {
+        let body =
+            br#"{"provider":"demo","model":"chat","messages":[{"role":"user","content":"x"}],
+            "options":{"max_completion_tokens":7,"stream":true}}"#;
+
+        let call = ChatCall::from_native(body).unwrap();
+
+        assert_eq!(
+            (call.cap, call.stream, call.provider.as_deref()),
+            (Some(7), true, Some("demo"))
+        );
+        let error = ChatCall::from_native(br#"{"model":"m","messages":[],"temperature":1}"#);
+        assert_eq!(error.unwrap_err().field(), Some("temperature"));
+    }
+}

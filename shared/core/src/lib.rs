@@ -1,0 +1,44 @@
+//! Farebox's vocabulary: values and pure rules.
+//!
+//! No I/O, no async, no clock and no environment: time and randomness are arguments.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`chat`] | [`ChatCall`], [`ChatEvent`], [`Completion`]: the neutral form of all dialects |
+//! | [`error`] | [`Error`]: the one table from error to HTTP |
+//! | [`catalog`] | [`Model`] by provider and name; [`PriceSpec`]: an owner's own prices |
+//! | [`pricing`] | [`Price`]: the hold before a call, the cost after it |
+//! | [`money`] | [`Money`]: checked pico-USD |
+//! | [`ids`] | [`Rid`], [`EntityId`], [`Scope`], [`GatewayKey`] |
+//! | [`secret`] | [`Secret`]: a text that nothing prints |
+//! | [`time`] | [`Timestamp`], [`Zone`], [`Day`], [`Month`] |
+//! | [`usage`] | [`Usage`]: tokens by billed class, disjoint |
+//! | [`record`] | [`CallRecord`]: what is written down about a call |
+
+// Money has no floats, no `as` and no unchecked sum.
+#![cfg_attr(
+    not(test),
+    deny(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::float_arithmetic)
+)]
+
+pub mod catalog;
+pub mod chat;
+pub mod error;
+pub mod ids;
+pub mod money;
+pub mod pricing;
+pub mod record;
+pub mod secret;
+pub mod time;
+pub mod usage;
+
+pub use catalog::{Model, PriceSpec};
+pub use chat::{ChatCall, ChatEvent, Completion, Media};
+pub use error::Error;
+pub use ids::{EntityId, GatewayKey, IdError, Rid, Scope, ScopeKind};
+pub use money::{Money, MoneyError};
+pub use pricing::{Bound, CacheWrite, FemtoPerToken, Price, PricingError, Rates};
+pub use record::{CallRecord, Cost, Decision, Outcome, ScopePart};
+pub use secret::Secret;
+pub use time::{Day, Month, TimeError, Timestamp, Zone};
+pub use usage::{Reported, Usage};

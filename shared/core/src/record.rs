@@ -1,0 +1,191 @@
+//! What is written down about a call: the message to the logger and the log row.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{EntityId, Money, Rid, Scope, Timestamp, Usage};
+
+/// How a call ended, in money. The order is the rank of knowledge: a row is replaced only by
+/// one of a higher rank (money.md 3.9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Refused by Farebox: nothing was sent.
+    Refused,
+    /// The provider documents that it does not bill this ending.
+    Void,
+    /// Not billed by inference: the provider refused before a model ran.
+    VoidInferred,
+    /// Charged the whole hold by the sweeper, until the truth arrives.
+    Provisional,
+    /// The provider's charge cannot be known: the whole hold is charged.
+    Worst,
+    /// Charged at the provider's usage.
+    Settled,
+    /// The truth replaced a provisional charge.
+    Adjusted,
+}
+
+impl Outcome {
+    /// The rank of money.md 3.9: refused, void, `void_inferred` 1; provisional 2; worst 3;
+    /// settled 4; adjusted 5.
+    #[must_use]
+    pub const fn rank(self) -> i64 {
+        match self {
+            Self::Refused | Self::Void | Self::VoidInferred => 1,
+            Self::Provisional => 2,
+            Self::Worst => 3,
+            Self::Settled => 4,
+            Self::Adjusted => 5,
+        }
+    }
+}
+
+/// What the process decided for a hold, once (I11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Charge this cost.
+    Settle(Money),
+    /// Charge nothing.
+    Void,
+    /// Charge the whole hold.
+    Worst,
+}
+
+/// One scope's part in a call, complete enough for another process to end it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScopePart {
+    /// Whose budget.
+    pub scope: Scope,
+    /// The hold value as it stands in the item (`amount.day.deadline`); `None` where the scope
+    /// was admitted unheld or was never reached.
+    pub hold: Option<String>,
+    /// A reserve attempt of this call had no definite answer, so its ending sets a fence.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub ambiguous: bool,
+    /// Admitted without a hold (money.md 3.9): the logger posts the charge.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub unheld: bool,
+    /// The chat function saw this scope's ending applied.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub ended: bool,
+    /// The local day that the call belongs to.
+    pub day: u32,
+}
+
+/// The cost of a call, split as the answer shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Prompt tokens of every class.
+    pub input: Money,
+    /// Completion tokens of every class.
+    pub output: Money,
+    /// Fees by the piece.
+    pub fees: Money,
+    /// What is charged. One ceiling is taken here, so it may exceed the sum of the parts,
+    /// which are rounded down, by less than three pico-USD.
+    pub total: Money,
+}
+
+/// Everything that is kept about one call. It never carries content or a secret (I13).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// The identity that the caller sees in `x-request-id`; the log row's sort key.
+    pub request_id: Rid,
+    /// The attempt that holds the money: `request_id`, or a later one after a clamp.
+    pub rid: Rid,
+    /// The deployment.
+    pub tenant: String,
+    /// The key's owner.
+    pub user: EntityId,
+    /// The key.
+    pub key_id: EntityId,
+    /// Endpoint path.
+    pub endpoint: String,
+    /// Provider name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The model that was asked for, as the catalogue names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The model that the provider says it served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_served: Option<String>,
+    /// Whether the caller asked for a stream.
+    #[serde(default)]
+    pub stream: bool,
+    /// How it ended, in money.
+    pub outcome: Outcome,
+    /// The decision that every channel carries; `None` where there was never a hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
+    /// The scopes and what stands in them.
+    #[serde(default)]
+    pub parts: Vec<ScopePart>,
+    /// The amount held in each scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Money>,
+    /// Farebox's own figure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+    /// The provider's own figure, where it gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_cost: Option<Money>,
+    /// Which prices were applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_version: Option<String>,
+    /// Counts by class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Why the model stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
+    /// The status that the caller got.
+    pub http_status: u16,
+    /// The error's code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<String>,
+    /// The error's message as the caller saw it, at most 500 characters, without content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<String>,
+    /// The provider's own id of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_request_id: Option<String>,
+    /// The caller's own `x-request-id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_request_id: Option<String>,
+    /// When the call arrived.
+    pub started_at: Timestamp,
+    /// From arrival to the last byte from the provider.
+    pub response_time_ms: i64,
+    /// From arrival to the first byte of content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_token_ms: Option<i64>,
+    /// The caller went away before the end.
+    #[serde(default)]
+    pub client_gone: bool,
+    /// The caller's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// The caller's user agent, at most 256 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// Whose credential was used (`user:ID` or `org:ID`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_owner: Option<String>,
+    /// Capacity units that the call used before this record was made, in tenths.
+    #[serde(default)]
+    pub capacity_tenths: u32,
+}
+
+impl CallRecord {
+    /// What the call was charged: its cost, its hold, or nothing; `None` where nobody decided.
+    #[must_use]
+    pub fn charged(&self) -> Option<Money> {
+        match self.decision? {
+            Decision::Settle(cost) => Some(cost),
+            Decision::Void => Some(Money::ZERO),
+            Decision::Worst => self.hold,
+        }
+    }
+}

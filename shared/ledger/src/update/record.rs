@@ -1,0 +1,61 @@
+//! Writes that record (3.9): log rows, the outbox, last use.
+
+use farebox_core::{Outcome, Rid, Timestamp};
+
+use super::Update;
+use crate::item::{Item, Key, Table, number, text};
+
+/// The partition of the sparse index `due` that alerts and outbox items stand in.
+pub const DUE: &str = "1";
+
+/// Seconds between two records of the same key's use.
+const LAST_USED_S: i64 = 300;
+
+/// Log row: a duplicate or an older fact fails the condition, which counts as success.
+#[must_use]
+pub fn log_put(pk: &str, sk: &str, fields: Item, outcome: Outcome) -> Update {
+    let key = Key { table: Table::Logs, pk: pk.to_owned(), sk: sk.to_owned() };
+    let mut item = fields;
+    item.extend(key.item());
+    item.insert("rk".to_owned(), number(outcome.rank()));
+    Update::put(key, item, "attribute_not_exists(pk) OR rk < :rk")
+        .value(":rk", number(outcome.rank()))
+}
+
+/// Where the outbox keeps the event of a call: sixteen partitions by the rid's last digit.
+#[must_use]
+pub fn outbox_key(rid: Rid) -> Key {
+    const DIGITS: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let sk = rid.to_string();
+    let last = sk.chars().last().and_then(|last| DIGITS.find(last)).unwrap_or_default();
+    let shard = last.checked_rem(16).unwrap_or_default();
+    Key { table: Table::Main, pk: format!("OB#{shard:02}"), sk }
+}
+
+/// Outbox: an event that the queue did not take.
+#[must_use]
+pub fn outbox_put(rid: Rid, event: &str, now: Timestamp) -> Update {
+    let key = outbox_key(rid);
+    let mut item = key.item();
+    item.insert("ev".to_owned(), text(event));
+    item.insert("due".to_owned(), text(DUE));
+    item.insert("at".to_owned(), number(now.seconds()));
+    Update::put(key, item, "attribute_not_exists(pk)")
+}
+
+/// Outbox: the queue has the event now.
+#[must_use]
+pub fn outbox_delete(rid: Rid) -> Update {
+    Update::delete(outbox_key(rid))
+}
+
+/// Last use of a key or a credential, at most once in five minutes.
+#[must_use]
+pub fn last_used(key: Key, now: Timestamp) -> Update {
+    let condition = "attribute_exists(pk) AND (attribute_not_exists(last_used_at) \
+                     OR last_used_at < :t_minus_300)";
+    let before = now.seconds().saturating_sub(LAST_USED_S);
+    Update::change(key, "SET last_used_at = :t", condition)
+        .value(":t", number(now.seconds()))
+        .value(":t_minus_300", number(before))
+}

@@ -1,0 +1,106 @@
+//! Writes beside the calls: the owner's changes, and the end of a period.
+
+use farebox_core::{Day, Money, Month, Rid, Timestamp};
+
+use super::{Transaction, Update};
+use crate::budget::{Settings, Terms};
+use crate::item::{money, number, text};
+use crate::scope::Owner;
+
+/// Seconds that an archived month is kept: thirteen months.
+const ARCHIVE_S: i64 = 400 * 86_400;
+
+/// Limit, mode, zone or threshold change (3.6), from the epoch that the owner was shown.
+#[must_use]
+pub fn limit_change(owner: &Owner, settings: &Settings, epoch: u64) -> Update {
+    let limits = settings.limits;
+    let rows = [("lm", limits.month), ("ld", limits.day), ("lt", limits.total)];
+    let (mut sets, mut removes, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, limit) in rows {
+        match limit {
+            Some(limit) => {
+                sets.push(format!("{name} = :{name}"));
+                values.push((format!(":{name}"), money(limit)));
+            }
+            None => removes.push(name),
+        }
+    }
+    for (name, value) in [
+        ("md", settings.mode.wire().to_owned()),
+        ("tz", settings.zone.name().to_owned()),
+        ("th", settings.thresholds_wire()),
+    ] {
+        sets.push(format!("{name} = :{name}"));
+        values.push((format!(":{name}"), text(&value)));
+    }
+    let set = format!("SET {}, lv = lv + :one, ep = ep + :one", sets.join(", "));
+    let expression = match removes.as_slice() {
+        [] => set,
+        gone => format!("{set} REMOVE {}", gone.join(", ")),
+    };
+    let mut update = Update::change(owner.budget(), expression, "ep = :ep")
+        .value(":one", number(1))
+        .value(":ep", number(epoch));
+    update.values.extend(values);
+    update
+}
+
+/// Archive and prune a closed month (3.7). `settled` is what its counters say, both of them;
+/// `None` is a month in which every call was voided.
+#[must_use]
+pub fn archive_month(
+    owner: &Owner,
+    month: Month,
+    settled: Option<Money>,
+    terms: &Terms,
+    now: Timestamp,
+) -> Transaction {
+    let key = owner.archive(month);
+    let mut item = key.item();
+    item.insert("s".to_owned(), money(settled.unwrap_or_default()));
+    if let Some(limit) = terms.settings.limits.month {
+        item.insert("lm".to_owned(), money(limit));
+    }
+    item.insert("lv".to_owned(), number(terms.version));
+    item.insert("tz".to_owned(), text(terms.settings.zone.name()));
+    item.insert("ttl".to_owned(), number(now.seconds().saturating_add(ARCHIVE_S)));
+    let put = Update::put(key, item, "attribute_not_exists(pk)");
+    let prune = prune(owner, ["am", "mc", "ms"], month.number(), settled);
+    Transaction { actions: vec![put, prune] }
+}
+
+/// Prune a past day (3.7): days have no archive. `settled` as in [`archive_month`].
+#[must_use]
+pub fn prune_day(owner: &Owner, day: Day, settled: Option<Money>) -> Update {
+    prune(owner, ["ad", "dc", "ds"], day.number(), settled)
+}
+
+/// Take away a fence whose time is over (3.7).
+#[must_use]
+pub fn prune_fence(owner: &Owner, rid: Rid, seen: i64) -> Update {
+    Update::change(owner.budget(), "REMOVE #x", "#x = :seen")
+        .name("#x", format!("x_{rid}"))
+        .value(":seen", number(seen))
+}
+
+/// Both counters equal proves that no hold is open in the period; the epoch rises, so that a
+/// delayed reserve cannot revive it.
+fn prune(owner: &Owner, names: [&str; 3], period: u32, settled: Option<Money>) -> Update {
+    let [mark, committed, charged] = names;
+    let (c, s) = (format!("#{committed}"), format!("#{charged}"));
+    let unspent = match settled {
+        Some(_) => format!("{c} = :{charged} AND {s} = :{charged}"),
+        None => format!("{c} = :zero AND attribute_not_exists({s})"),
+    };
+    let condition = format!("{unspent} AND (attribute_not_exists({mark}) OR {mark} < :p)");
+    let expression = format!("SET {mark} = :p, ep = ep + :one REMOVE {c}, {s}");
+    let update = Update::change(owner.budget(), expression, &condition)
+        .name(&c, format!("{committed}_{period}"))
+        .name(&s, format!("{charged}_{period}"))
+        .value(":p", number(period))
+        .value(":one", number(1));
+    match settled {
+        Some(settled) => update.value(&format!(":{charged}"), money(settled)),
+        None => update.value(":zero", number(0)),
+    }
+}

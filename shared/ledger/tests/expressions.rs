@@ -1,0 +1,288 @@
+//! The strings that are sent are those of `docs/money.md` section 3, with `tc` and `ts` moved
+//! beside month and day as section 2.1 says.
+
+use crate::support::{check_placeholders, owner};
+use farebox_core::{Day, Money, Month, Outcome, Rid, Timestamp, Zone};
+use farebox_ledger::alert::{self, Alert};
+use farebox_ledger::{
+    Attr, Budget, Hold, Key, Limits, Mode, Reach, Settings, Table, Terms, Update, Write, update,
+};
+
+const RID: &str = "01KAQ4ZV0M7W1C9Y3T5B8D2E6F";
+
+fn rid() -> Rid {
+    RID.parse().unwrap()
+}
+
+fn pico(pico: i128) -> Money {
+    Money::from_pico(pico).unwrap()
+}
+
+fn hold() -> Hold {
+    "60.20261123.900".parse().unwrap()
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_ms(1_763_900_000_000)
+}
+
+fn terms(mode: Mode, month: Option<i128>, day: Option<i128>, total: Option<i128>) -> Terms {
+    let limits = Limits { month: month.map(pico), day: day.map(pico), total: total.map(pico) };
+    let settings = Settings { mode, zone: Zone::utc(), limits, thresholds: vec![50, 80, 95] };
+    Terms { epoch: 7, version: 3, settings, archived_month: None, pruned_day: None }
+}
+
+/// Compares one write with the design: expression, condition, and every placeholder's meaning.
+#[track_caller]
+fn golden(update: &Update, expression: &str, condition: &str, places: &str) {
+    check_placeholders(update);
+    let text = match &update.write {
+        Write::Update(text) => text.as_str(),
+        Write::Put(_) => "PUT",
+        Write::Delete => "DELETE",
+    };
+    assert_eq!(text, expression);
+    assert_eq!(update.condition, condition);
+    let names = update.names.iter().map(|(place, name)| format!("{place}={name}"));
+    let values = update.values.iter().map(|(place, value)| match value {
+        Attr::N(number) => format!("{place}={number}"),
+        Attr::S(text) => format!("{place}={text}"),
+    });
+    let mut found: Vec<String> = names.chain(values).collect();
+    found.sort();
+    let mut expected: Vec<String> =
+        places.split_whitespace().map(|place| place.replace("RID", RID)).collect();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+const RESERVE: &str = "SET #h = :h ADD #mc :a, #dc :a, tc :a, n :one";
+const GUARD: &str =
+    "ep = :ep AND attribute_not_exists(#h) AND attribute_not_exists(#x) AND n < :nmax";
+const RESERVE_PLACES: &str = "#h=h_RID #x=x_RID #mc=mc_202611 #dc=dc_20261123 \
+     :h=60.20261123.900 :a=60 :one=1 :ep=7 :nmax=200";
+
+#[test]
+fn reserve_has_a_clause_for_each_limit_that_stands() {
+    let m = "(attribute_not_exists(#mc) OR #mc <= :mroom)";
+    let d = "(attribute_not_exists(#dc) OR #dc <= :droom)";
+    let cases = [
+        (
+            terms(Mode::Hard, Some(100), Some(90), None),
+            format!(" AND {m} AND {d}"),
+            ":mroom=40 :droom=30",
+        ),
+        (
+            terms(Mode::Hard, Some(100), Some(90), Some(80)),
+            format!(" AND {m} AND {d} AND tc <= :troom"),
+            ":mroom=40 :droom=30 :troom=20",
+        ),
+        (terms(Mode::Hard, Some(60), None, None), format!(" AND {m}"), ":mroom=0"),
+        (terms(Mode::Hard, None, Some(100), None), format!(" AND {d}"), ":droom=40"),
+        (
+            terms(Mode::Hard, Some(59), Some(50), Some(40)),
+            " AND #mc <= :mroom AND #dc <= :droom AND tc <= :troom".to_owned(),
+            ":mroom=-1 :droom=-10 :troom=-20",
+        ),
+        (terms(Mode::Hard, None, None, None), String::new(), ""),
+        (terms(Mode::Observe, Some(1), Some(1), Some(1)), String::new(), ""),
+    ];
+
+    for (terms, clauses, rooms) in cases {
+        let write = update::reserve(&owner(), rid(), &hold(), &terms);
+        golden(&write, RESERVE, &format!("{GUARD}{clauses}"), &format!("{RESERVE_PLACES} {rooms}"));
+        assert_eq!((write.key.pk.as_str(), write.key.sk.as_str()), ("B#acme#user:u1", "0"));
+    }
+}
+
+#[test]
+fn settle_void_and_fence() {
+    let settle = "ADD #mc :d, #ms :c, #dc :d, #ds :c, tc :d, ts :c, n :neg1 REMOVE #h";
+    let places = "#h=h_RID #mc=mc_202611 #ms=ms_202611 #dc=dc_20261123 #ds=ds_20261123 \
+                  :h=60.20261123.900 :d=-50 :c=10 :neg1=-1";
+    let fenced = format!("{places} #x=x_RID :exp=1763900900");
+    let plain = update::settle(&owner(), rid(), &hold(), pico(10), None);
+    let after = update::settle(&owner(), rid(), &hold(), pico(10), Some(now()));
+    golden(&plain, settle, "#h = :h", places);
+    golden(&after, &format!("SET #x = :exp {settle}"), "#h = :h", &fenced);
+
+    let void = "ADD #mc :na, #dc :na, tc :na, n :neg1 REMOVE #h";
+    let places = "#h=h_RID #mc=mc_202611 #dc=dc_20261123 :h=60.20261123.900 :na=-60 :neg1=-1";
+    let fenced = format!("{places} #x=x_RID :exp=1763900900");
+    golden(&update::void(&owner(), rid(), &hold(), None), void, "#h = :h", places);
+    let after = update::void(&owner(), rid(), &hold(), Some(now()));
+    golden(&after, &format!("SET #x = :exp {void}"), "#h = :h", &fenced);
+
+    golden(
+        &update::fence(&owner(), rid(), now()),
+        "SET #x = :exp",
+        "attribute_exists(pk) AND attribute_not_exists(#h) AND attribute_not_exists(#x)",
+        "#h=h_RID #x=x_RID :exp=1763900900",
+    );
+}
+
+#[test]
+fn adjust_reaches_as_far_as_the_watermarks_let_it() {
+    let both =
+        "(attribute_not_exists(am) OR am < :month) AND (attribute_not_exists(ad) OR ad < :day)";
+    let day = hold().day;
+    let adjust = |reach| update::adjust(&owner(), rid(), day, pico(60), pico(10), reach).actions;
+
+    let open = adjust(Reach::Open);
+    golden(&open[0], "SET st = :A, c = :c", "st = :P", ":A=A :c=10 :P=P");
+    assert_eq!(open[0].key, owner().tombstone(rid()));
+    golden(
+        &open[1],
+        "ADD #mc :d, #ms :d, #dc :d, #ds :d, tc :d, ts :d",
+        &format!("attribute_exists(pk) AND {both}"),
+        "#mc=mc_202611 #ms=ms_202611 #dc=dc_20261123 #ds=ds_20261123 :d=-50 :month=202611 \
+         :day=20261123",
+    );
+    assert_eq!(open.len(), 2);
+
+    golden(
+        &adjust(Reach::DayPruned)[1],
+        "ADD #mc :d, #ms :d, tc :d, ts :d",
+        "attribute_exists(pk) AND (attribute_not_exists(am) OR am < :month)",
+        "#mc=mc_202611 #ms=ms_202611 :d=-50 :month=202611",
+    );
+
+    let archived = adjust(Reach::Archived);
+    golden(&archived[1], "ADD tc :d, ts :d", "attribute_exists(pk)", ":d=-50");
+    golden(&archived[2], "ADD s :d", "attribute_exists(pk)", ":d=-50");
+    assert_eq!(archived[2].key.pk, "A#acme#user:u1");
+    assert_eq!(archived[2].key.sk, "M#202611");
+}
+
+#[test]
+fn an_unheld_charge_is_a_receipt_and_a_sum() {
+    let day = hold().day;
+    let charge = update::unheld_charge(&owner(), rid(), day, pico(3), Reach::Open, now()).actions;
+
+    golden(&charge[0], "PUT", "attribute_not_exists(pk)", "");
+    golden(
+        &charge[1],
+        "ADD #mc :c, #ms :c, #dc :c, #ds :c, tc :c, ts :c",
+        "attribute_exists(pk) AND (attribute_not_exists(am) OR am < :month) \
+         AND (attribute_not_exists(ad) OR ad < :day)",
+        "#mc=mc_202611 #ms=ms_202611 #dc=dc_20261123 #ds=ds_20261123 :c=3 :month=202611 \
+         :day=20261123",
+    );
+}
+
+#[test]
+fn a_limit_change_sets_what_stands_and_removes_what_does_not() {
+    let all = terms(Mode::Hard, Some(3), Some(2), Some(1)).settings;
+    golden(
+        &update::limit_change(&owner(), &all, 7),
+        "SET lm = :lm, ld = :ld, lt = :lt, md = :md, tz = :tz, th = :th, lv = lv + :one, \
+         ep = ep + :one",
+        "ep = :ep",
+        ":lm=3 :ld=2 :lt=1 :md=h :tz=UTC :th=50,80,95 :one=1 :ep=7",
+    );
+
+    let one = terms(Mode::Closed, None, Some(2), None).settings;
+    golden(
+        &update::limit_change(&owner(), &one, 7),
+        "SET ld = :ld, md = :md, tz = :tz, th = :th, lv = lv + :one, ep = ep + :one REMOVE lm, lt",
+        "ep = :ep",
+        ":ld=2 :md=closed :tz=UTC :th=50,80,95 :one=1 :ep=7",
+    );
+}
+
+#[test]
+fn a_new_budget_starts_its_epoch_at_the_time_and_its_counters_at_zero() {
+    let settings = terms(Mode::Observe, Some(3), None, None).settings;
+    let create = Budget::create(&owner(), &settings, now());
+
+    golden(&create, "PUT", "attribute_not_exists(pk)", "");
+    let Write::Put(item) = &create.write else { panic!("not a put") };
+    let budget = Budget::parse(item).unwrap();
+    assert_eq!((budget.terms.epoch, budget.terms.version), (1_763_900_000_000, 1));
+    assert_eq!(budget.terms.settings, settings);
+    assert_eq!(item["tc"], Attr::N(0));
+    assert_eq!(item["ts"], Attr::N(0));
+}
+
+#[test]
+fn the_end_of_a_period() {
+    let month = Month::from_number(202_610).unwrap();
+    let day = Day::from_number(20_261_031).unwrap();
+    let terms = terms(Mode::Hard, Some(100), None, None);
+    let m = "(attribute_not_exists(am) OR am < :p)";
+    let d = "(attribute_not_exists(ad) OR ad < :p)";
+
+    let archive = update::archive_month(&owner(), month, Some(pico(9)), &terms, now()).actions;
+    golden(&archive[0], "PUT", "attribute_not_exists(pk)", "");
+    let Write::Put(item) = &archive[0].write else { panic!("not a put") };
+    assert_eq!((&item["s"], &item["lm"]), (&Attr::N(9), &Attr::N(100)));
+    let expression = "SET am = :p, ep = ep + :one REMOVE #mc, #ms";
+    let condition = format!("#mc = :ms AND #ms = :ms AND {m}");
+    let places = "#mc=mc_202610 #ms=ms_202610 :p=202610 :one=1 :ms=9";
+    golden(&archive[1], expression, &condition, places);
+
+    let voided = update::archive_month(&owner(), month, None, &terms, now()).actions;
+    let condition = format!("#mc = :zero AND attribute_not_exists(#ms) AND {m}");
+    let places = "#mc=mc_202610 #ms=ms_202610 :p=202610 :one=1 :zero=0";
+    golden(&voided[1], expression, &condition, places);
+
+    golden(
+        &update::prune_day(&owner(), day, Some(pico(9))),
+        "SET ad = :p, ep = ep + :one REMOVE #dc, #ds",
+        &format!("#dc = :ds AND #ds = :ds AND {d}"),
+        "#dc=dc_20261031 #ds=ds_20261031 :p=20261031 :one=1 :ds=9",
+    );
+    golden(&update::prune_fence(&owner(), rid(), 5), "REMOVE #x", "#x = :seen", "#x=x_RID :seen=5");
+}
+
+#[test]
+fn alerts() {
+    let name = "M#202611#80#3".parse().unwrap();
+    let put = Alert { name, spent: pico(9), limit: pico(10) }.put(&owner(), now());
+    golden(&put, "PUT", "attribute_not_exists(pk)", "");
+
+    let key = || name.key(&owner());
+    golden(
+        &alert::lease(key(), "a", now()),
+        "SET st=:L, lo=:me, lu=:until, tries = tries + :one",
+        "st = :P OR (st = :L AND lu < :now)",
+        ":L=L :me=a :until=1763900060 :one=1 :P=P :now=1763900000",
+    );
+    let owned = "st = :L AND lo = :me";
+    golden(
+        &alert::ack(key(), "a", now()),
+        "SET st=:S, sent_at=:now REMOVE due, lo, lu",
+        owned,
+        ":S=S :now=1763900000 :L=L :me=a",
+    );
+    golden(
+        &alert::fail(key(), "a", 2, now()),
+        "SET st=:P, #at=:next REMOVE lo, lu",
+        owned,
+        "#at=at :P=P :next=1763900120 :L=L :me=a",
+    );
+    let last = alert::fail(key(), "a", 20, now());
+    golden(&last, "SET st=:F REMOVE due, lo, lu", owned, ":F=F :L=L :me=a");
+}
+
+#[test]
+fn records() {
+    let row = update::log_put("U#acme#u1#20261123", RID, [].into(), Outcome::Settled);
+    golden(&row, "PUT", "attribute_not_exists(pk) OR rk < :rk", ":rk=4");
+    let Write::Put(item) = &row.write else { panic!("not a put") };
+    assert_eq!(item["rk"], Attr::N(4));
+
+    let event = update::outbox_put(rid(), "e", now());
+    golden(&event, "PUT", "attribute_not_exists(pk)", "");
+    assert_eq!((event.key.pk.as_str(), event.key.sk.as_str()), ("OB#15", RID));
+    golden(&update::outbox_delete(rid()), "DELETE", "", "");
+
+    let key = Key { table: Table::Main, pk: "K#k1".to_owned(), sk: "0".to_owned() };
+    golden(
+        &update::last_used(key, now()),
+        "SET last_used_at = :t",
+        "attribute_exists(pk) AND (attribute_not_exists(last_used_at) \
+         OR last_used_at < :t_minus_300)",
+        ":t=1763900000 :t_minus_300=1763899700",
+    );
+}

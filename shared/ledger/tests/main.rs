@@ -1,0 +1,18 @@
+//! Tests of the whole crate against an interpreter that executes the strings it sends.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
+
+mod bench;
+mod ending;
+mod expressions;
+mod properties;
+mod reading;
+mod reserving;
+mod support;
+mod world;

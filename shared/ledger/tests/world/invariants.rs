@@ -1,0 +1,132 @@
+//! The invariants of `docs/money.md`, after every step and at rest.
+
+use farebox_core::{Day, Decision, Money, Month};
+use farebox_ledger::{Attr, Budget, Hold, Item, Mode, Period, Update};
+
+use super::World;
+
+impl World {
+    /// I1, first half: an admission leaves committed at or below every limit in force.
+    pub(super) fn check_admission(&self, reserve: &Update) {
+        let budget = self.budget();
+        let settings = &budget.terms.settings;
+        assert_ne!(settings.mode, Mode::Closed, "admitted by a closed budget");
+        let placed = |(_, value): &(String, Attr)| match value {
+            Attr::S(text) => text.parse::<Hold>().ok(),
+            Attr::N(_) => None,
+        };
+        let hold = reserve.values.iter().find_map(placed).unwrap();
+        assert!(!budget.terms.is_closed(hold.day), "I14: admitted into a closed period");
+        for period in Period::of(hold.day) {
+            let limit = settings.limits.of(period);
+            if let (Mode::Hard, Some(limit)) = (settings.mode, limit) {
+                let committed = budget.counter(period).committed;
+                assert!(committed <= limit, "I1: {period} {committed} > {limit}");
+            }
+        }
+    }
+
+    pub(super) fn check(&self) {
+        let budget = self.budget();
+        // I4: the books balance.
+        let held = |within: &dyn Fn(Day) -> bool| {
+            let holds = budget.holds.values().filter(|hold| within(hold.day));
+            holds.map(|hold| hold.amount.pico()).sum::<i128>()
+        };
+        assert_eq!(budget.holds.len(), usize::try_from(budget.open).unwrap(), "I4: n");
+        let months = budget.holds.values().map(|hold| Period::Month(hold.day.month()));
+        let days = budget.holds.values().map(|hold| Period::Day(hold.day));
+        let kept = budget.months.keys().map(|month| Period::Month(*month));
+        let kept = kept.chain(budget.days.keys().map(|day| Period::Day(*day)));
+        for period in months.chain(days).chain(kept).chain([Period::Total]) {
+            let counter = budget.counter(period);
+            let open = held(&|day| Period::of(day).contains(&period));
+            let sum = counter.settled().pico() + open;
+            assert_eq!(counter.committed.pico(), sum, "I4: {period} committed");
+            assert!(counter.settled() >= Money::ZERO, "I4: {period} settled below zero");
+        }
+        let terms = &budget.terms;
+        let is_open = |day: &Day| terms.pruned_day.is_none_or(|closed| *day > closed);
+        assert!(budget.days.keys().all(is_open), "I14: a pruned day is revived");
+        let is_open = |month: &Month| terms.archived_month.is_none_or(|closed| *month > closed);
+        assert!(budget.months.keys().all(is_open), "I14: an archived month is revived");
+        // I1, second half: what the provider bills within the holds is committed.
+        let billed = |within: &dyn Fn(Day) -> bool| {
+            let calls = self.calls.iter().filter(|call| call.hold.is_some_and(|h| within(h.day)));
+            calls.map(|call| call.bill.min(call.hold.unwrap().amount.pico())).sum::<i128>()
+        };
+        for day in self.calls.iter().filter_map(|call| call.hold).map(|hold| hold.day) {
+            for period in Period::of(day) {
+                let is_pruned = budget.terms.pruned_day.is_some_and(|closed| day <= closed);
+                if matches!(period, Period::Day(_)) && is_pruned {
+                    continue;
+                }
+                let bill = billed(&|day| Period::of(day).contains(&period));
+                let committed = self.known(&budget, period);
+                assert!(bill <= committed, "I1: {period} bill {bill} > committed {committed}");
+            }
+        }
+    }
+
+    /// What is committed in a period, or was when it was archived.
+    fn known(&self, budget: &Budget, period: Period) -> i128 {
+        if let Period::Month(month) = period
+            && budget.terms.archived_month.is_some_and(|closed| month <= closed)
+        {
+            let archive = self.store.get(&self.owner.archive(month));
+            return archive.map_or(0, |archive| number(&archive, "s"));
+        }
+        budget.counter(period).committed.pico()
+    }
+
+    pub(super) fn check_charges(&self) {
+        let budget = self.budget();
+        assert!(budget.holds.is_empty(), "I5: a hold is left");
+        let mut charges = Vec::new();
+        for call in &self.calls {
+            let tombstone = self.store.get(&self.owner.tombstone(call.rid));
+            let is_provisional =
+                tombstone.as_ref().is_some_and(|item| item["st"] == Attr::S("P".to_owned()));
+            let (day, charge) = match (call.decision, call.hold) {
+                (Some(decision), Some(hold)) => {
+                    assert!(!is_provisional, "I3: a decided call is provisional");
+                    let charge = match decision {
+                        Decision::Settle(cost) => cost.pico(),
+                        Decision::Void => 0,
+                        Decision::Worst => hold.amount.pico(),
+                    };
+                    (hold.day, charge)
+                }
+                _ => {
+                    assert!(!is_provisional || call.crashed, "I3: provisional without a crash");
+                    let Some(tombstone) = tombstone else {
+                        assert_eq!(call.bill, 0, "I2: billed and not charged");
+                        continue;
+                    };
+                    let charge = number(&tombstone, "a");
+                    assert!(charge >= call.bill, "I2: charged below the bill");
+                    let day = u32::try_from(number(&tombstone, "day")).unwrap();
+                    (Day::from_number(day).unwrap(), charge)
+                }
+            };
+            charges.push((day, charge));
+        }
+        let due = |within: &dyn Fn(Day) -> bool| {
+            charges.iter().filter(|(day, _)| within(*day)).map(|(_, charge)| charge).sum::<i128>()
+        };
+        assert_eq!(budget.total.settled().pico(), due(&|_| true), "I2: total");
+        assert_eq!(budget.total.committed, budget.total.settled(), "I3: total");
+        for (day, _) in &charges {
+            let month = Period::Month(day.month());
+            let in_month = due(&|other| other.month() == day.month());
+            assert_eq!(self.known(&budget, month), in_month, "I2: {month}");
+        }
+    }
+}
+
+fn number(item: &Item, name: &str) -> i128 {
+    match item[name] {
+        Attr::N(number) => number,
+        Attr::S(_) => panic!("{name} is a text"),
+    }
+}

@@ -1,0 +1,330 @@
+//! Failures: what the caller is told, and whether the provider bills them.
+
+use serde_json::Value;
+
+/// The most characters of a provider's message that are passed on.
+const MESSAGE_CHARS_MAX: usize = 500;
+
+/// A failure that the provider answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// For the caller: at most 500 characters, credentials masked.
+    pub message: String,
+    /// The provider's own code or type.
+    pub code: Option<String>,
+    /// Whether it may cost money.
+    pub billing: Billing,
+}
+
+/// Whether a provider bills a failed call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Billing {
+    /// The provider says in writing that it does not.
+    Unbilled,
+    /// No page says so, but the provider refused before a model ran.
+    UnbilledInferred,
+    /// Nothing is known: the hold is charged.
+    Unknown,
+}
+
+/// A row of a provider's table of failures that it does not bill.
+#[derive(Clone, Copy, Debug)]
+pub struct Unbilled {
+    /// HTTP status.
+    pub status: u16,
+    /// What the body must carry for the row to hold.
+    pub needs: Needs,
+    /// How sure it is.
+    pub billing: Billing,
+}
+
+/// What a body must carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: the status suffices.
+    Nothing,
+    /// The provider's own error object: no proxy in between has answered.
+    ErrorBody,
+    /// The provider's own error object with this `code` or `type`.
+    Code(&'static str),
+}
+
+const fn row(status: u16, needs: Needs, billing: Billing) -> Unbilled {
+    Unbilled { status, needs, billing }
+}
+
+const fn inferred(status: u16) -> Unbilled {
+    row(status, Needs::Nothing, Billing::UnbilledInferred)
+}
+
+const fn inferred_with_body(status: u16) -> Unbilled {
+    row(status, Needs::ErrorBody, Billing::UnbilledInferred)
+}
+
+const fn documented(status: u16) -> Unbilled {
+    row(status, Needs::Nothing, Billing::Unbilled)
+}
+
+/// `OpenAI` (read 2026-06…11). Flex: "You will not be charged when this occurs"
+/// (developers.openai.com/api/docs/guides/flex-processing). The others are refused before a
+/// model runs; no page says more.
+pub const OPENAI: &[Unbilled] = &[
+    row(429, Needs::Code("resource_unavailable"), Billing::Unbilled),
+    inferred(429),
+    inferred(401),
+    inferred(403),
+    inferred(404),
+    inferred_with_body(400),
+    inferred_with_body(413),
+    inferred_with_body(422),
+];
+
+/// Anthropic (platform.claude.com/docs/en/api/errors, read 2026-08): 413 comes from the edge,
+/// before the API. 529, 500 and 504 are not listed: a model may have run.
+pub const ANTHROPIC: &[Unbilled] = &[
+    documented(413),
+    inferred_with_body(401),
+    inferred_with_body(403),
+    inferred_with_body(404),
+    inferred_with_body(429),
+    row(400, Needs::Code("invalid_request_error"), Billing::UnbilledInferred),
+];
+
+/// Azure bills what it processed whatever the status: a 400 of the content filter or the input
+/// limit and a 408 cost money, 401 and 429 do not
+/// (learn.microsoft.com/azure/ai-foundry/openai/how-to/manage-costs, read 2026-08).
+pub const AZURE: &[Unbilled] = &[documented(401), documented(429), inferred(403), inferred(404)];
+
+/// Gemini: "If your request fails with a 400 or 500 error, you won't be charged"
+/// (ai.google.dev/gemini-api/docs/billing, read 2026-09-20).
+pub const GEMINI: &[Unbilled] =
+    &[documented(400), documented(500), inferred(401), inferred(403), inferred(404), inferred(429)];
+
+/// xAI charges a fee for a request that it refuses as a violation (403), so that is not listed
+/// (docs.x.ai/docs/pricing, read 2026-09-29).
+pub const XAI: &[Unbilled] = &[inferred(401), inferred(404), inferred(422), inferred(429)];
+
+/// Compatible providers without a page about failed calls: what is refused before a model runs.
+pub const COMPATIBLE: &[Unbilled] = &[
+    inferred(401),
+    inferred(403),
+    inferred(404),
+    inferred(429),
+    inferred_with_body(400),
+    inferred_with_body(402),
+    inferred_with_body(413),
+    inferred_with_body(422),
+];
+
+/// Reads a failure against a provider's table.
+#[must_use]
+pub fn read(table: &[Unbilled], status: u16, body: &[u8]) -> Failure {
+    let error = serde_json::from_slice::<Value>(body).ok().and_then(|body| Told::find(&body));
+    let holds = |row: &&Unbilled| {
+        row.status == status
+            && match row.needs {
+                Needs::Nothing => true,
+                Needs::ErrorBody => error.is_some(),
+                Needs::Code(code) => error.as_ref().is_some_and(|told| told.is(code)),
+            }
+    };
+    let billing = table.iter().find(holds).map_or(Billing::Unknown, |row| row.billing);
+    let told = error.unwrap_or_default();
+    let message = match told.message {
+        Some(message) => presentable(&message),
+        None => format!("The provider answered with status {status}."),
+    };
+    let code = told.code.or(told.kind).map(|code| presentable(&code));
+    Failure { message, code, billing }
+}
+
+/// What an error object says.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) message: Option<String>,
+    code: Option<String>,
+    kind: Option<String>,
+}
+
+impl Told {
+    /// Finds the error in a body: `{error: {…}}` (also in an array, as Gemini sends it),
+    /// `{error: "…"}`, `{message, …}` (Mistral, Cohere) or `{detail}` (`FastAPI`).
+    fn find(body: &Value) -> Option<Self> {
+        let body = body.as_array().and_then(|items| items.first()).unwrap_or(body);
+        match body.get("error") {
+            Some(error @ (Value::Object(_) | Value::String(_))) => {
+                let mut told = Self::of(error);
+                told.code = told.code.or_else(|| text(body.get("code")));
+                return Some(told);
+            }
+            Some(Value::Bool(true)) | None => {}
+            Some(_) => return None,
+        }
+        let message = text(body.get("message")).or_else(|| match body.get("detail") {
+            Some(Value::Array(items)) => text(items.first().and_then(|item| item.get("msg"))),
+            detail => text(detail),
+        });
+        message.is_some().then(|| Self { message, ..Self::of(body) })
+    }
+
+    /// Reads the error object itself.
+    pub(crate) fn of(error: &Value) -> Self {
+        if let Value::String(message) = error {
+            return Self { message: Some(message.clone()), code: None, kind: None };
+        }
+        Self {
+            message: text(error.get("message")),
+            code: text(error.get("code")),
+            kind: text(error.get("type")).or_else(|| text(error.get("status"))),
+        }
+    }
+
+    fn is(&self, code: &str) -> bool {
+        [&self.code, &self.kind].into_iter().flatten().any(|told| told == code)
+    }
+}
+
+/// The presentable message of an error object inside a good status.
+pub(crate) fn reported(error: &str) -> String {
+    let told = serde_json::from_str::<Value>(error).map(|error| Told::of(&error));
+    let told = told.unwrap_or_default();
+    let message = told.message.or(told.code).or(told.kind);
+    message.map_or_else(|| "The provider reported an error.".to_owned(), |text| presentable(&text))
+}
+
+fn text(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// How credentials begin.
+const PREFIXES: [&str; 11] =
+    ["sk-", "sk_", "gsk_", "xai-", "pplx-", "csk-", "fw_", "tgp_", "key-", "AIza", "eyJ"];
+
+/// The longest run of letters and digits that can be a word.
+const WORD_CHARS_MAX: usize = 23;
+
+/// At most [`MESSAGE_CHARS_MAX`] characters, one line, anything like a credential masked:
+/// providers quote the key that they refuse.
+pub(crate) fn presentable(message: &str) -> String {
+    let part_of_word = |letter: char| letter.is_alphanumeric() || "-_*.+/=".contains(letter);
+    let mut shown = String::new();
+    let mut rest = message;
+    while let Some(start) = rest.chars().next() {
+        let word_end = rest.find(|letter| !part_of_word(letter)).unwrap_or(rest.len());
+        if word_end == 0 {
+            shown.push(if start.is_control() { ' ' } else { start });
+            rest = rest.get(start.len_utf8()..).unwrap_or_default();
+        } else {
+            let (word, after) = rest.split_at(word_end);
+            shown.push_str(if is_like_a_credential(word) { "***" } else { word });
+            rest = after;
+        }
+        if shown.len() > MESSAGE_CHARS_MAX.saturating_mul(4) {
+            break;
+        }
+    }
+    shown.chars().take(MESSAGE_CHARS_MAX).collect()
+}
+
+fn is_like_a_credential(word: &str) -> bool {
+    let long_mix = |run: &str| {
+        run.len() > WORD_CHARS_MAX
+            && run.bytes().any(|byte| byte.is_ascii_digit())
+            && run.bytes().any(|byte| byte.is_ascii_alphabetic())
+    };
+    // A key can stand behind `key=`, and providers mask the middle of it with stars.
+    word.split('=').any(|part| {
+        PREFIXES.iter().any(|prefix| part.len() > prefix.len() && part.starts_with(prefix))
+            || part.contains("***")
+    }) || word.split(['-', '.', '/']).any(long_mix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: &[u8] = br#"{"error":{"message":"no","type":"invalid_request_error"}}"#;
+    const QUOTA: &[u8] = br#"{"error":{"message":"m","code":"resource_unavailable"}}"#;
+
+    fn billing(table: &[Unbilled], status: u16, body: &[u8]) -> Billing {
+        read(table, status, body).billing
+    }
+
+    #[test]
+    fn openais_refusals_are_inferred_and_flex_is_documented() {
+        for status in [401, 403, 404, 429] {
+            assert_eq!(billing(OPENAI, status, b""), Billing::UnbilledInferred, "{status}");
+        }
+        for status in [400, 413, 422] {
+            assert_eq!(billing(OPENAI, status, BODY), Billing::UnbilledInferred, "{status}");
+            assert_eq!(billing(OPENAI, status, b"<html>"), Billing::Unknown, "{status}");
+        }
+        assert_eq!(billing(OPENAI, 429, QUOTA), Billing::Unbilled);
+    }
+
+    #[test]
+    fn anthropics_refusals_need_its_error_body_but_413() {
+        assert_eq!(billing(ANTHROPIC, 413, b""), Billing::Unbilled);
+        for status in [401, 403, 404, 429] {
+            assert_eq!(billing(ANTHROPIC, status, BODY), Billing::UnbilledInferred, "{status}");
+            assert_eq!(billing(ANTHROPIC, status, b""), Billing::Unknown, "{status}");
+        }
+        let other = br#"{"type":"error","error":{"type":"api_error","message":"m"}}"#;
+        assert_eq!(billing(ANTHROPIC, 400, BODY), Billing::UnbilledInferred);
+        assert_eq!(billing(ANTHROPIC, 400, other), Billing::Unknown);
+    }
+
+    #[test]
+    fn what_no_page_calls_free_charges_the_hold() {
+        for status in [402, 408, 409, 418, 500, 502, 503, 504, 529, 599] {
+            for table in [OPENAI, ANTHROPIC, AZURE, XAI] {
+                assert_eq!(billing(table, status, BODY), Billing::Unknown, "{status}");
+            }
+        }
+        assert_eq!(billing(AZURE, 400, BODY), Billing::Unknown);
+        assert_eq!(billing(AZURE, 401, BODY), Billing::Unbilled);
+        assert_eq!(billing(AZURE, 429, BODY), Billing::Unbilled);
+        assert_eq!(billing(XAI, 403, BODY), Billing::Unknown);
+        assert_eq!(billing(GEMINI, 500, b""), Billing::Unbilled);
+        assert_eq!(billing(GEMINI, 503, BODY), Billing::Unknown);
+        assert_eq!(billing(COMPATIBLE, 500, BODY), Billing::Unknown);
+    }
+
+    #[test]
+    fn every_shape_of_an_error_is_read() {
+        for (body, message, code) in [
+            (r#"{"error":{"message":"m","type":"t","code":"c"}}"#, "m", Some("c")),
+            (r#"{"error":{"message":"m","code":429}}"#, "m", Some("429")),
+            (r#"{"type":"error","error":{"type":"t","message":"m"}}"#, "m", Some("t")),
+            (r#"[{"error":{"code":400,"message":"m","status":"BAD"}}]"#, "m", Some("400")),
+            (r#"{"code":"c","error":"m"}"#, "m", Some("c")),
+            (r#"{"object":"error","message":"m","type":"t","code":1}"#, "m", Some("1")),
+            (r#"{"detail":"m"}"#, "m", None),
+            (r#"{"detail":[{"msg":"m"}]}"#, "m", None),
+            ("upstream is gone", "The provider answered with status 400.", None),
+            (r#"{"error":null}"#, "The provider answered with status 400.", None),
+        ] {
+            let failure = read(COMPATIBLE, 400, body.as_bytes());
+            assert_eq!((failure.message.as_str(), failure.code.as_deref()), (message, code));
+        }
+    }
+
+    #[test]
+    fn a_quoted_credential_is_masked() {
+        for (message, shown) in [
+            ("Incorrect API key provided: sk-abc***xyz.", "Incorrect API key provided: ***"),
+            ("Your api key: ****-key is invalid", "Your api key: *** is invalid"),
+            ("key=AIzaSyABCDEF and gsk_1234", "*** and ***"),
+            ("bad 0123456789abcdef0123456789abcdef!", "bad ***!"),
+            ("no model claude-haiku-4-5-20251001\n", "no model claude-haiku-4-5-20251001 "),
+            ("risk-free task-list", "risk-free task-list"),
+        ] {
+            assert_eq!(presentable(message), shown);
+        }
+        assert_eq!(presentable(&"é ".repeat(2_000)).chars().count(), 500);
+    }
+}

@@ -1,0 +1,114 @@
+//! `OpenAI`'s chat completions, and every format that follows it.
+//!
+//! Sources: developers.openai.com/api/docs and openai/openai-openapi (read 2026-06…11); the
+//! departures of others are in their rows of [`crate::PROVIDERS`].
+
+use bytes::Bytes;
+use farebox_core::{ChatCall, Completion, Error, Secret};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Map, Value, json};
+
+use crate::sse::Stream;
+use crate::{DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider, Wire, failure};
+
+mod bound;
+mod decode;
+mod usage;
+
+pub(crate) use bound::{asked_cache_write, count, json_bytes, within_window};
+pub use usage::{Cost, Costs, UsageRules, cost_in_ticks, cost_in_usd, cost_total};
+
+/// The format, with the header that carries the credential.
+pub struct OpenAi {
+    /// `api-key` instead of `Authorization: Bearer`.
+    api_key_header: bool,
+}
+
+/// With `Authorization: Bearer`.
+pub static OPENAI: OpenAi = OpenAi { api_key_header: false };
+
+/// With `api-key`, as Azure takes it.
+pub static OPENAI_WITH_API_KEY: OpenAi = OpenAi { api_key_header: true };
+
+/// The body: what the caller may say, and then what Farebox says, which cannot be overridden.
+struct Body<'a> {
+    model: &'a str,
+    caller: &'a Map<String, Value>,
+    farebox: &'a Map<String, Value>,
+}
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("model", self.model)?;
+        for (field, value) in self.caller {
+            if !OURS.contains(&field.as_str()) {
+                map.serialize_entry(field, value)?;
+            }
+        }
+        for (field, value) in self.farebox {
+            map.serialize_entry(field, value)?;
+        }
+        map.end()
+    }
+}
+
+/// The fields that only Farebox sets.
+const OURS: [&str; 6] =
+    ["model", "max_tokens", "max_completion_tokens", "stream", "stream_options", "service_tier"];
+
+impl Wire for OpenAi {
+    fn request(
+        &self,
+        provider: &Provider,
+        call: &ChatCall,
+        facts: &Facts<'_>,
+        cap: u64,
+        stream: bool,
+    ) -> Result<Outbound, Error> {
+        if (provider.unbounded)(facts.model) {
+            return Err(Error::UnboundedCall {
+                field: "model".to_owned(),
+                hint: "It runs other models or tools by itself, without a limit.".to_owned(),
+            });
+        }
+        let mut ours = Map::new();
+        let cap = facts.completion_max.map_or(cap, |most| cap.min(most));
+        ours.insert(provider.cap_field.to_owned(), Value::from(cap));
+        if stream {
+            ours.insert("stream".to_owned(), Value::from(true));
+            if provider.include_usage {
+                ours.insert("stream_options".to_owned(), json!({"include_usage": true}));
+            }
+        }
+        if provider.service_tiers {
+            ours.insert("service_tier".to_owned(), Value::from("default"));
+        }
+        let body = Body { model: facts.model, caller: &call.body, farebox: &ours };
+        let body = Bytes::from(serde_json::to_vec(&body).map_err(Error::internal)?);
+        let sent = ours.get(provider.cap_field).and_then(Value::as_u64).unwrap_or(cap);
+        let cap = bound::completion((provider.reach)(facts.model), facts, sent)?;
+        let bound: InputBound = bound::prompt(provider, call, facts, body.len())?;
+        Ok(Outbound { path: "/chat/completions", body, bound, cap, choices: call.choices })
+    }
+
+    fn auth(&self, secret: &Secret) -> Vec<(&'static str, String)> {
+        if self.api_key_header {
+            vec![("api-key", secret.expose().to_owned())]
+        } else {
+            vec![("authorization", format!("Bearer {}", secret.expose()))]
+        }
+    }
+
+    fn decode(&self, provider: &Provider, body: &[u8]) -> Result<Completion, DecodeError> {
+        decode::whole(&provider.usage, body)
+    }
+
+    fn decoder(&self, provider: &Provider) -> Box<dyn Decoder + Send> {
+        Box::new(Stream::new(decode::Chunks::new(provider.usage)))
+    }
+
+    fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure {
+        failure::read(provider.unbilled, status, body)
+    }
+}

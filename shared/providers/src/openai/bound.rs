@@ -1,0 +1,121 @@
+//! The most that a prompt can use, from the bytes that are sent.
+
+use farebox_core::{CacheWrite, ChatCall, Error};
+use serde_json::Value;
+
+use crate::provider::Reach;
+use crate::{Facts, InputBound, Provider};
+
+/// Bytes bound tokens: byte-level vocabularies cover at least one byte a token, and JSON syntax
+/// outweighs the framing of messages. Tools and response schemas are rendered anew inside the
+/// prompt, perhaps more widely than they were sent, so their bytes count twice.
+pub(super) fn prompt(
+    provider: &Provider,
+    call: &ChatCall,
+    facts: &Facts<'_>,
+    body_bytes: usize,
+) -> Result<InputBound, Error> {
+    let mut bytes = count(body_bytes);
+    for field in ["tools", "response_format"] {
+        if let Some(value) = call.body.get(field) {
+            bytes = bytes.saturating_add(json_bytes(value)?);
+        }
+    }
+    let spoken = call.messages().iter().any(|message| message.get("audio").is_some_and(is_given));
+    let media = call.media.images || call.media.audio || spoken;
+    let prompt_tokens = within_window(provider, facts, bytes, media)?;
+    Ok(InputBound {
+        prompt_tokens,
+        cache_write: asked_cache_write(call)?,
+        audio: call.media.audio || spoken,
+        us_geography: false,
+    })
+}
+
+fn is_given(value: &Value) -> bool {
+    !value.is_null()
+}
+
+/// The bound of the prompt with the context window taken into account.
+pub(crate) fn within_window(
+    provider: &Provider,
+    facts: &Facts<'_>,
+    bytes: u64,
+    media: bool,
+) -> Result<u64, Error> {
+    match facts.context_window {
+        // Media behind a few bytes, such as a URL, can fill the whole window.
+        None if media => Err(unknown_window("messages")),
+        Some(window) if media && provider.window_refused_unbilled => Ok(window),
+        Some(window) if media => Ok(window.max(bytes)),
+        Some(window) if provider.window_refused_unbilled => Ok(bytes.min(window)),
+        _ => Ok(bytes),
+    }
+}
+
+/// The most completion tokens of one choice.
+pub(super) fn completion(reach: Reach, facts: &Facts<'_>, sent: u64) -> Result<u64, Error> {
+    let most = match reach {
+        Reach::Cap => return Ok(sent),
+        Reach::ModelMaximum => facts.completion_max.or(facts.context_window),
+        Reach::Window => facts.context_window,
+    };
+    Ok(most.ok_or_else(|| unknown_window("model"))?.max(sent))
+}
+
+/// The refusal where only the context window could bound the call.
+fn unknown_window(field: &str) -> Error {
+    Error::UnboundedCall {
+        field: field.to_owned(),
+        hint: "Only the model's context window could bound it, and the catalogue does not know \
+               it."
+        .to_owned(),
+    }
+}
+
+/// How many bytes a value takes as JSON.
+pub(crate) fn json_bytes(value: &Value) -> Result<u64, Error> {
+    Ok(count(serde_json::to_vec(value).map_err(Error::internal)?.len()))
+}
+
+pub(crate) fn count(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+/// The dearest cache write that a `cache_control` in messages or tools asks for.
+pub(crate) fn asked_cache_write(call: &ChatCall) -> Result<CacheWrite, Error> {
+    let mut asked = CacheWrite::None;
+    for (place, message) in call.messages().iter().enumerate() {
+        let field = format!("messages[{place}]");
+        asked = asked.max(of_one(&field, message)?);
+        let parts = message.get("content").and_then(Value::as_array);
+        for (place, part) in parts.into_iter().flatten().enumerate() {
+            asked = asked.max(of_one(&format!("{field}.content[{place}]"), part)?);
+        }
+    }
+    let tools = call.body.get("tools").and_then(Value::as_array);
+    for (place, tool) in tools.into_iter().flatten().enumerate() {
+        let field = format!("tools[{place}]");
+        asked = asked.max(of_one(&field, tool)?);
+        let function = tool.get("function").unwrap_or(&Value::Null);
+        asked = asked.max(of_one(&format!("{field}.function"), function)?);
+    }
+    Ok(asked)
+}
+
+fn of_one(field: &str, carrier: &Value) -> Result<CacheWrite, Error> {
+    let control = match carrier.get("cache_control") {
+        None | Some(Value::Null) => return Ok(CacheWrite::None),
+        Some(control) => control,
+    };
+    let kind = control.get("type").and_then(Value::as_str);
+    let ttl = control.get("ttl").filter(|ttl| !ttl.is_null());
+    match (kind, ttl.map(Value::as_str)) {
+        (Some("ephemeral"), None | Some(Some("5m"))) => Ok(CacheWrite::FiveMinutes),
+        (Some("ephemeral"), Some(Some("1h"))) => Ok(CacheWrite::OneHour),
+        _ => {
+            let rule = "must be {\"type\": \"ephemeral\"}, with a ttl of \"5m\" or \"1h\" if any";
+            Err(Error::malformed(format!("{field}.cache_control"), rule))
+        }
+    }
+}

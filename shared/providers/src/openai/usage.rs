@@ -1,0 +1,390 @@
+//! Usage of `OpenAI`'s shape, and of those who follow it more or less.
+
+use farebox_core::{Money, Reported, Usage};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::DecodeError;
+use crate::amount::usd_up;
+use crate::usage::Counts;
+
+/// How a provider's counts depart from `OpenAI`'s.
+#[derive(Clone, Copy)]
+pub struct UsageRules {
+    /// `completion_tokens` leaves reasoning out, also where no total tells.
+    pub reasoning_outside: bool,
+    /// Hidden reasoning is in no count but the total: completion = total − prompt.
+    pub completion_from_total: bool,
+    /// Where the provider states what it charged.
+    pub cost: Option<Cost>,
+}
+
+/// Reads what a provider states that it charged.
+pub type Cost = fn(&Costs<'_>) -> Option<Money>;
+
+impl UsageRules {
+    /// `OpenAI`'s own.
+    pub const OPENAI: Self =
+        Self { reasoning_outside: false, completion_from_total: false, cost: None };
+}
+
+/// The fields in which providers state what they charged.
+#[derive(Deserialize)]
+pub struct Costs<'a> {
+    /// `OpenRouter`: a number of USD. Perplexity: an object with `total_cost`.
+    #[serde(borrow, default)]
+    cost: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    cost_details: Option<CostDetails<'a>>,
+    #[serde(default)]
+    is_byok: Option<bool>,
+    #[serde(default)]
+    cost_in_usd_ticks: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct CostDetails<'a> {
+    #[serde(borrow, default)]
+    upstream_inference_cost: Option<&'a RawValue>,
+}
+
+/// xAI: `cost_in_usd_ticks`, 10⁻¹⁰ USD each (docs.x.ai/developers/cost-tracking). Other hosts
+/// of its models send a zero.
+#[must_use]
+pub fn cost_in_ticks(costs: &Costs<'_>) -> Option<Money> {
+    let ticks = costs.cost_in_usd_ticks.filter(|ticks| *ticks > 0)?;
+    Money::from_pico(i128::from(ticks).saturating_mul(100)).ok()
+}
+
+/// `OpenRouter`: `cost`, and with the caller's own key at the upstream also what that upstream
+/// charges (openrouter.ai/docs, usage accounting, read 2026-08-22).
+#[must_use]
+pub fn cost_in_usd(costs: &Costs<'_>) -> Option<Money> {
+    let cost = usd_up(costs.cost?.get())?;
+    if costs.is_byok != Some(true) {
+        return Some(cost);
+    }
+    cost.plus(usd_up(costs.cost_details.as_ref()?.upstream_inference_cost?.get())?)
+}
+
+/// Perplexity: `cost.total_cost`.
+#[must_use]
+pub fn cost_total(costs: &Costs<'_>) -> Option<Money> {
+    #[derive(Deserialize)]
+    struct Total<'a> {
+        #[serde(borrow)]
+        total_cost: &'a RawValue,
+    }
+    let total: Total<'_> = serde_json::from_str(costs.cost?.get()).ok()?;
+    usd_up(total.total_cost.get())
+}
+
+/// What is understood, or is a part of an understood count at the same price.
+const UNDERSTOOD: &[&str] = &[
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "prompt_tokens_details.cached_tokens",
+    "prompt_tokens_details.cache_write_tokens",
+    "prompt_tokens_details.audio_tokens",
+    "prompt_tokens_details.text_tokens",
+    "prompt_tokens_details.image_tokens",
+    "prompt_tokens_details.video_tokens",
+    "prompt_token_details.cached_tokens",
+    "completion_tokens_details.reasoning_tokens",
+    "completion_tokens_details.audio_tokens",
+    "completion_tokens_details.text_tokens",
+    "completion_tokens_details.accepted_prediction_tokens",
+    "completion_tokens_details.rejected_prediction_tokens",
+    "prompt_cache_hit_tokens",
+    "prompt_cache_miss_tokens",
+    "cached_tokens",
+    "num_cached_tokens",
+    "server_tool_use.web_search_requests",
+    "server_tool_use_details.web_search_requests",
+];
+
+/// Times, rates, and the seconds behind audio tokens; amounts are read apart from counts.
+const INFORMATIONAL: &[&str] = &[
+    "prompt_audio_seconds",
+    "prompt_time",
+    "completion_time",
+    "queue_time",
+    "total_time",
+    "latency_checkpoint.*",
+    "prompt_tokens_per_second",
+    "tokens_per_second",
+    "time_per_output_token_ms",
+    "time_to_first_token_ms",
+    "draft_tokens",
+    "draft_tokens_acceptance",
+    "cost",
+    "cost.*",
+    "cost_details.*",
+    "cost_in_usd_ticks",
+];
+
+/// Reads a usage object. `None` where it does not tell the prompt and the completion.
+pub fn read(
+    usage: &RawValue,
+    rules: &UsageRules,
+    service_tier: Option<&str>,
+) -> Result<Option<Reported>, DecodeError> {
+    let object: Map<String, Value> = serde_json::from_str(usage.get())
+        .map_err(|fault| DecodeError::from_json("a usage object", &fault))?;
+    let mut counts = Counts::new(&object, &[UNDERSTOOD, INFORMATIONAL]);
+    let Some(usage_read) = disjoint(&mut counts, rules) else { return Ok(None) };
+    let cost = rules.cost.and_then(|cost| {
+        let costs: Costs<'_> = serde_json::from_str(usage.get()).ok()?;
+        cost(&costs)
+    });
+    let tier = object.get("service_tier").and_then(Value::as_str);
+    Ok(Some(Reported {
+        usage: usage_read,
+        service_tier: service_tier.or(tier).map(str::to_owned),
+        // What the provider charged covers every count, known or not.
+        unknown_fields: if cost.is_some() { Vec::new() } else { counts.unknown },
+        cost,
+        ..Reported::default()
+    }))
+}
+
+/// `OpenAI`'s counts include each other; these classes do not.
+fn disjoint(counts: &mut Counts<'_>, rules: &UsageRules) -> Option<Usage> {
+    let total = counts.get("total_tokens");
+    let (prompt, completion) =
+        match (counts.get("prompt_tokens"), counts.get("completion_tokens"), total) {
+            (Some(prompt), Some(completion), _) => (prompt, completion),
+            (Some(prompt), None, Some(total)) => (prompt, total.saturating_sub(prompt)),
+            (None, Some(completion), Some(total)) => (total.saturating_sub(completion), completion),
+            _ => return None,
+        };
+    let mut most = |paths: &[&str]| paths.iter().filter_map(|path| counts.get(path)).max();
+    let cached = most(&[
+        "prompt_tokens_details.cached_tokens",
+        "prompt_token_details.cached_tokens",
+        "prompt_cache_hit_tokens",
+        "cached_tokens",
+        "num_cached_tokens",
+    ]);
+    let written = most(&["prompt_tokens_details.cache_write_tokens"]);
+    let audio = most(&["prompt_tokens_details.audio_tokens"]).unwrap_or_default();
+    let reasoning = most(&["completion_tokens_details.reasoning_tokens"]).unwrap_or_default();
+    let spoken = most(&["completion_tokens_details.audio_tokens"]).unwrap_or_default();
+    let searches = most(&[
+        "server_tool_use.web_search_requests",
+        "server_tool_use_details.web_search_requests",
+    ]);
+
+    let sums = Sums { prompt, completion, audio, reasoning };
+    let Sums { prompt, completion, audio, reasoning } =
+        sums.whole(total, rules).unwrap_or_else(|| {
+            counts.name("total_tokens");
+            sums
+        });
+
+    // A part that is larger than its whole: whether it stands beside it is not known.
+    let (cached, written) = (cached.unwrap_or_default(), written.unwrap_or_default());
+    if cached.saturating_add(written) > prompt {
+        counts.name("prompt_tokens_details.cached_tokens");
+    }
+    if audio > prompt {
+        counts.name("prompt_tokens_details.audio_tokens");
+    }
+    let mut rest = prompt;
+    let mut share = |count: u64| {
+        let share = count.min(rest);
+        rest = rest.saturating_sub(share);
+        share
+    };
+    let (cached, written) = (share(cached), share(written));
+    let audio = share(audio);
+    let reasoning = reasoning.min(completion);
+    let spoken = spoken.min(completion.saturating_sub(reasoning));
+    Some(Usage {
+        prompt: rest,
+        cached,
+        cache_write_5m: written,
+        cache_write_1h: 0,
+        audio_prompt: audio,
+        completion: completion.saturating_sub(reasoning).saturating_sub(spoken),
+        reasoning,
+        audio_completion: spoken,
+        web_searches: searches.unwrap_or_default(),
+    })
+}
+
+/// The sums, and the details that may stand inside them or beside them.
+#[derive(Clone, Copy)]
+struct Sums {
+    prompt: u64,
+    completion: u64,
+    audio: u64,
+    reasoning: u64,
+}
+
+impl Sums {
+    /// With every detail inside its sum. The total tells which stood beside them; `None` where
+    /// nothing explains the total.
+    fn whole(mut self, total: Option<u64>, rules: &UsageRules) -> Option<Self> {
+        let Self { prompt, completion, audio, reasoning } = self;
+        let gap = total.map(|total| total.saturating_sub(prompt.saturating_add(completion)));
+        let mut reasoning_beside = reasoning > completion;
+        match gap {
+            None => reasoning_beside |= rules.reasoning_outside,
+            Some(0) => {}
+            Some(gap) if gap == reasoning => reasoning_beside = true,
+            Some(gap) if gap == audio => self.prompt = prompt.saturating_add(audio),
+            Some(gap) if gap == audio.saturating_add(reasoning) => {
+                self.prompt = prompt.saturating_add(audio);
+                reasoning_beside = true;
+            }
+            Some(gap) if rules.completion_from_total => {
+                self.completion = completion.saturating_add(gap);
+                self.reasoning = reasoning.saturating_add(gap);
+                reasoning_beside = false;
+            }
+            Some(_) => return None,
+        }
+        if reasoning_beside {
+            self.completion = completion.saturating_add(reasoning);
+        }
+        Some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reported(json: &str, rules: &UsageRules) -> Option<Reported> {
+        read(&RawValue::from_string(json.to_owned()).unwrap(), rules, None).unwrap()
+    }
+
+    fn usage(json: &str) -> Usage {
+        reported(json, &UsageRules::OPENAI).unwrap().usage
+    }
+
+    #[test]
+    fn classes_are_disjoint_and_add_up() {
+        let usage = usage(
+            r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
+                "prompt_tokens_details":{"cached_tokens":40,"cache_write_tokens":10,
+                    "audio_tokens":5},
+                "completion_tokens_details":{"reasoning_tokens":20,"audio_tokens":7}}"#,
+        );
+
+        let expected = Usage {
+            prompt: 45,
+            cached: 40,
+            cache_write_5m: 10,
+            audio_prompt: 5,
+            completion: 23,
+            reasoning: 20,
+            audio_completion: 7,
+            ..Usage::default()
+        };
+        assert_eq!(usage, expected);
+        assert_eq!((usage.prompt_tokens(), usage.completion_tokens()), (100, 50));
+    }
+
+    #[test]
+    fn the_total_tells_what_stands_beside_the_sums() {
+        let xai = usage(
+            r#"{"prompt_tokens":12,"completion_tokens":2,"total_tokens":354,
+                "completion_tokens_details":{"reasoning_tokens":340}}"#,
+        );
+        let mistral = usage(
+            r#"{"prompt_tokens":9,"completion_tokens":248,"total_tokens":632,
+                "prompt_tokens_details":{"audio_tokens":375}}"#,
+        );
+
+        assert_eq!((xai.completion, xai.reasoning), (2, 340));
+        assert_eq!((mistral.prompt, mistral.audio_prompt), (9, 375));
+    }
+
+    #[test]
+    fn a_total_that_nothing_explains_charges_the_hold() {
+        let json = r#"{"prompt_tokens":10,"completion_tokens":20,"total_tokens":90}"#;
+        let gemini = UsageRules { completion_from_total: true, ..UsageRules::OPENAI };
+
+        let strange = reported(json, &UsageRules::OPENAI).unwrap();
+        let thoughts = reported(json, &gemini).unwrap();
+
+        assert_eq!(strange.unknown_fields, ["total_tokens"]);
+        assert_eq!((thoughts.usage.completion, thoughts.usage.reasoning), (20, 60));
+        assert!(thoughts.unknown_fields.is_empty());
+        let hidden = reported(r#"{"prompt_tokens":10,"total_tokens":90}"#, &gemini).unwrap();
+        assert_eq!(hidden.usage.completion_tokens(), 80);
+    }
+
+    #[test]
+    fn without_a_total_the_row_tells_where_reasoning_is() {
+        let json = r#"{"prompt_tokens":1,"completion_tokens":30,
+            "completion_tokens_details":{"reasoning_tokens":10}}"#;
+        let outside = UsageRules { reasoning_outside: true, ..UsageRules::OPENAI };
+
+        assert_eq!(usage(json).completion_tokens(), 30);
+        assert_eq!(reported(json, &outside).unwrap().usage.completion_tokens(), 40);
+    }
+
+    #[test]
+    fn an_unknown_count_is_named_and_a_zero_is_not() {
+        let json = r#"{"prompt_tokens":1,"completion_tokens":1,"citation_tokens":9,"odd":0,
+            "completion_tokens_details":{"image_tokens":3},"deep":[{"n":0},{"n":2}],
+            "total_time":0.5,"prompt_tokens_details":{"cached_tokens":"x"}}"#;
+
+        let reported = reported(json, &UsageRules::OPENAI).unwrap();
+
+        assert_eq!(
+            reported.unknown_fields,
+            [
+                "citation_tokens",
+                "completion_tokens_details.image_tokens",
+                "deep.n",
+                "prompt_tokens_details.cached_tokens"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_stated_cost_is_read_where_the_row_says_so() {
+        let rules = |cost: Cost| UsageRules { cost: Some(cost), ..UsageRules::OPENAI };
+        let with = |rest: &str| format!(r#"{{"prompt_tokens":1,"completion_tokens":1,{rest}}}"#);
+        let cost = |rest: &str, rules: &UsageRules| {
+            reported(&with(rest), rules).unwrap().cost.map(|cost| cost.to_string())
+        };
+        let (ticks, usd, total) = (rules(cost_in_ticks), rules(cost_in_usd), rules(cost_total));
+
+        let byok = r#""cost":0.001,"is_byok":true,"cost_details":{"upstream_inference_cost":2e-3}"#;
+        let cases = [
+            (r#""cost_in_usd_ticks":1721250"#, &ticks, Some("0.000172125")),
+            (r#""cost_in_usd_ticks":0"#, &ticks, None),
+            (r#""cost":0.000419,"odd":3"#, &usd, Some("0.000419")),
+            (byok, &usd, Some("0.003")),
+            (r#""cost":{"total_cost":0.00507}"#, &total, Some("0.00507")),
+            (r#""cost":0.5"#, &UsageRules::OPENAI, None),
+        ];
+        for (rest, rules, stated) in cases {
+            assert_eq!(cost(rest, rules).as_deref(), stated, "{rest}");
+        }
+    }
+
+    #[test]
+    fn a_part_larger_than_its_whole_charges_the_hold() {
+        let json = r#"{"prompt_tokens":10,"completion_tokens":213,"total_tokens":223,
+            "prompt_tokens_details":{"cached_tokens":161}}"#;
+
+        let reported = reported(json, &UsageRules::OPENAI).unwrap();
+
+        assert_eq!(reported.unknown_fields, ["prompt_tokens_details.cached_tokens"]);
+        assert_eq!((reported.usage.prompt, reported.usage.cached), (0, 10));
+    }
+
+    #[test]
+    fn a_usage_without_its_sums_is_none() {
+        assert_eq!(reported("{}", &UsageRules::OPENAI), None);
+        assert_eq!(reported(r#"{"prompt_tokens":3}"#, &UsageRules::OPENAI), None);
+    }
+}

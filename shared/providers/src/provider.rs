@@ -1,0 +1,254 @@
+//! The table of providers.
+
+use crate::Wire;
+use crate::anthropic::ANTHROPIC;
+use crate::failure::{self, Unbilled};
+use crate::openai::{
+    OPENAI, OPENAI_WITH_API_KEY, UsageRules, cost_in_ticks, cost_in_usd, cost_total,
+};
+
+/// One provider: where it is, which format it speaks, and how it departs from that format.
+pub struct Provider {
+    /// The name in `provider/model`.
+    pub name: &'static str,
+    /// The base URL; empty where the credential must carry one.
+    pub base_url: &'static str,
+    /// The wire format for a model.
+    pub wire: fn(model: &str) -> &'static dyn Wire,
+    /// The field that caps the completion (`OpenAI`'s format only).
+    pub cap_field: &'static str,
+    /// How far a completion can reach (`OpenAI`'s format only).
+    pub reach: fn(model: &str) -> Reach,
+    /// It has service tiers, and a request without one may mean a dearer one.
+    pub service_tiers: bool,
+    /// It takes `stream_options.include_usage`; where false, usage comes by itself.
+    pub include_usage: bool,
+    /// A prompt longer than the window is refused without a bill, so the window bounds it.
+    pub window_refused_unbilled: bool,
+    /// Anthropic's `us` geography, a default of the workspace, can make every token dearer.
+    pub us_geography: bool,
+    /// The models that run others, or paid tools, by themselves: their cost has no bound.
+    pub unbounded: fn(model: &str) -> bool,
+    /// How its counts depart from `OpenAI`'s (`OpenAI`'s format only).
+    pub usage: UsageRules,
+    /// The failures that it does not bill. What is not listed charges the hold.
+    pub unbilled: &'static [Unbilled],
+}
+
+/// What bounds the completion of one choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The cap that is sent: it holds reasoning too.
+    Cap,
+    /// The model's own maximum: whether the cap holds reasoning is not known.
+    ModelMaximum,
+    /// The context window: the cap does not hold reasoning.
+    Window,
+}
+
+fn openai(_: &str) -> &'static dyn Wire {
+    &OPENAI
+}
+
+fn openai_with_api_key(_: &str) -> &'static dyn Wire {
+    &OPENAI_WITH_API_KEY
+}
+
+fn anthropic(_: &str) -> &'static dyn Wire {
+    &ANTHROPIC
+}
+
+fn anthropic_for_claude(model: &str) -> &'static dyn Wire {
+    if model.starts_with("claude") { &ANTHROPIC } else { &OPENAI }
+}
+
+const fn to_cap(_: &str) -> Reach {
+    Reach::Cap
+}
+
+/// "The limit is only applied to the main content and not to the reasoning content or function
+/// calls" (xai-org/xai-proto, chat.proto).
+const fn to_window(_: &str) -> Reach {
+    Reach::Window
+}
+
+/// Measured on Gemini 2.5 and 3.x only: the cap holds thoughts and text together
+/// (googleapis/python-genai #2062, #782, #811).
+fn to_cap_where_measured(model: &str) -> Reach {
+    let measured = ["gemini-2", "gemini-3"].iter().any(|family| model.starts_with(family));
+    if measured { Reach::Cap } else { Reach::ModelMaximum }
+}
+
+const fn bounded(_: &str) -> bool {
+    false
+}
+
+/// Groq's compound systems call several models and up to ten tools.
+fn compound(model: &str) -> bool {
+    model.contains("compound")
+}
+
+/// `OpenRouter`'s suffixes and routers that add a paid search or choose the model themselves.
+fn routed(model: &str) -> bool {
+    model.starts_with("openrouter/")
+        || [":online", ":nitro"].iter().any(|suffix| model.contains(suffix))
+}
+
+/// Perplexity's deep research runs as many searches as it likes.
+fn research(model: &str) -> bool {
+    model.contains("deep-research")
+}
+
+/// What most servers of `OpenAI`'s format do. A row of the table states only its departures.
+const COMPATIBLE: Provider = Provider {
+    name: "",
+    base_url: "",
+    wire: openai,
+    cap_field: "max_tokens",
+    reach: to_cap,
+    service_tiers: false,
+    include_usage: true,
+    window_refused_unbilled: true,
+    us_geography: false,
+    unbounded: bounded,
+    usage: UsageRules::OPENAI,
+    unbilled: failure::COMPATIBLE,
+};
+
+/// Every provider. Base URLs were read in the packages of vercel/ai and the providers' own pages
+/// (2026-08…11).
+pub static PROVIDERS: &[Provider] = &[
+    Provider {
+        name: "openai",
+        base_url: "https://api.openai.com/v1",
+        cap_field: "max_completion_tokens",
+        // `auto` means the project's setting, which may be twice as dear.
+        service_tiers: true,
+        unbilled: failure::OPENAI,
+        ..COMPATIBLE
+    },
+    Provider {
+        name: "anthropic",
+        base_url: "https://api.anthropic.com/v1",
+        wire: anthropic,
+        us_geography: true,
+        unbilled: failure::ANTHROPIC,
+        ..COMPATIBLE
+    },
+    Provider {
+        name: "gemini",
+        base_url: "https://generativelanguage.googleapis.com/v1beta/openai",
+        reach: to_cap_where_measured,
+        usage: UsageRules { completion_from_total: true, ..UsageRules::OPENAI },
+        unbilled: failure::GEMINI,
+        ..COMPATIBLE
+    },
+    // The provider inside `cargo local`: it bills the very bytes, so no window cuts the bound.
+    Provider {
+        name: "demo",
+        wire: anthropic_for_claude,
+        cap_field: "max_completion_tokens",
+        window_refused_unbilled: false,
+        unbilled: failure::OPENAI,
+        ..COMPATIBLE
+    },
+    // The base URL is the resource's: https://NAME.openai.azure.com/openai/v1
+    Provider {
+        name: "azure",
+        wire: openai_with_api_key,
+        cap_field: "max_completion_tokens",
+        service_tiers: true,
+        window_refused_unbilled: false,
+        unbilled: failure::AZURE,
+        ..COMPATIBLE
+    },
+    Provider {
+        name: "xai",
+        base_url: "https://api.x.ai/v1",
+        reach: to_window,
+        usage: UsageRules {
+            reasoning_outside: true,
+            cost: Some(cost_in_ticks),
+            ..UsageRules::OPENAI
+        },
+        unbilled: failure::XAI,
+        ..COMPATIBLE
+    },
+    Provider { name: "deepseek", base_url: "https://api.deepseek.com", ..COMPATIBLE },
+    Provider { name: "mistral", base_url: "https://api.mistral.ai/v1", ..COMPATIBLE },
+    Provider {
+        name: "groq",
+        base_url: "https://api.groq.com/openai/v1",
+        unbounded: compound,
+        ..COMPATIBLE
+    },
+    Provider {
+        name: "openrouter",
+        base_url: "https://openrouter.ai/api/v1",
+        unbounded: routed,
+        usage: UsageRules { cost: Some(cost_in_usd), ..UsageRules::OPENAI },
+        ..COMPATIBLE
+    },
+    Provider {
+        name: "perplexity",
+        base_url: "https://api.perplexity.ai",
+        unbounded: research,
+        usage: UsageRules { cost: Some(cost_total), ..UsageRules::OPENAI },
+        ..COMPATIBLE
+    },
+    Provider {
+        name: "cerebras",
+        base_url: "https://api.cerebras.ai/v1",
+        cap_field: "max_completion_tokens",
+        ..COMPATIBLE
+    },
+    Provider { name: "together", base_url: "https://api.together.xyz/v1", ..COMPATIBLE },
+    Provider { name: "fireworks", base_url: "https://api.fireworks.ai/inference/v1", ..COMPATIBLE },
+    Provider { name: "moonshotai", base_url: "https://api.moonshot.ai/v1", ..COMPATIBLE },
+    Provider {
+        name: "alibaba",
+        base_url: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        ..COMPATIBLE
+    },
+    // Self-hosted: the base URL is the owner's. A longer prompt is cut, not refused.
+    Provider { name: "ollama", ..COMPATIBLE },
+    Provider { name: "vllm", ..COMPATIBLE },
+    Provider { name: "gpustack", ..COMPATIBLE },
+];
+
+/// The provider of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Provider> {
+    PROVIDERS.iter().find(|provider| provider.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found() {
+        for (place, provider) in PROVIDERS.iter().enumerate() {
+            let first = PROVIDERS.iter().position(|other| other.name == provider.name);
+            assert_eq!(first, Some(place), "{}", provider.name);
+            assert!(find(provider.name).is_some());
+            assert!(!provider.base_url.ends_with('/'), "{}", provider.name);
+        }
+        assert!(find("nobody").is_none());
+    }
+
+    #[test]
+    fn models_without_a_bound_are_known_by_name() {
+        for (provider, model, unbounded) in [
+            ("groq", "groq/compound-mini", true),
+            ("groq", "llama-3.3-70b-versatile", false),
+            ("openrouter", "openai/gpt-5.2:online", true),
+            ("openrouter", "openrouter/auto", true),
+            ("openrouter", "openai/gpt-5.2", false),
+            ("perplexity", "sonar-deep-research", true),
+            ("openai", "gpt-5.2", false),
+        ] {
+            assert_eq!((find(provider).unwrap().unbounded)(model), unbounded, "{model}");
+        }
+    }
+}

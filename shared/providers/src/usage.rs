@@ -1,0 +1,89 @@
+//! Reading counts: known ones strictly, unknown ones by name.
+
+use serde_json::{Map, Value};
+
+/// The most unknown fields that are named; one suffices to charge the hold.
+const UNKNOWN_MAX: usize = 16;
+
+/// A usage object being read. What cannot be read as a count is an unknown field.
+pub struct Counts<'a> {
+    root: &'a Map<String, Value>,
+    /// The names of the fields that could be billed and are not understood.
+    pub unknown: Vec<String>,
+}
+
+impl<'a> Counts<'a> {
+    /// Starts to read `root`. A path in `known` is understood or does not matter; one that ends
+    /// in `.*` covers all below it.
+    pub fn new(root: &'a Map<String, Value>, known: &[&[&str]]) -> Self {
+        let mut unknown = Vec::new();
+        for (name, value) in root {
+            collect_unknown(name, value, known, &mut unknown);
+        }
+        Self { root, unknown }
+    }
+
+    /// The count at a path such as `prompt_tokens_details.cached_tokens`; `None` where it is
+    /// absent, null or below zero.
+    pub fn get(&mut self, path: &str) -> Option<u64> {
+        let mut names = path.split('.');
+        let first = self.root.get(names.next().unwrap_or_default())?;
+        let value = names.try_fold(first, |value, name| value.get(name))?;
+        let whole = |number: f64| number.fract() == 0.0 && (0.0..=1e15).contains(&number);
+        match value {
+            Value::Null => None,
+            Value::Number(number) => {
+                let count = number.as_u64().or_else(|| {
+                    // Some servers write `12.0`; its text without the fraction is the count.
+                    let whole = number.as_f64().filter(|number| whole(*number))?;
+                    format!("{whole:.0}").parse().ok()
+                });
+                if count.is_none() && number.as_f64().is_none_or(|number| number > 0.0) {
+                    self.name(path);
+                }
+                count
+            }
+            _ => {
+                self.name(path);
+                None
+            }
+        }
+    }
+
+    /// Names a field that could be billed and is not understood.
+    pub fn name(&mut self, path: &str) {
+        push(&mut self.unknown, path);
+    }
+}
+
+fn push(unknown: &mut Vec<String>, path: &str) {
+    if unknown.len() < UNKNOWN_MAX && !unknown.iter().any(|name| name == path) {
+        unknown.push(path.chars().take(80).collect());
+    }
+}
+
+fn collect_unknown(path: &str, value: &Value, known: &[&[&str]], unknown: &mut Vec<String>) {
+    let covers = |pattern: &str| match pattern.strip_suffix(".*") {
+        Some(parent) => path.strip_prefix(parent).is_some_and(|rest| rest.starts_with('.')),
+        None => path == pattern,
+    };
+    if unknown.len() >= UNKNOWN_MAX || known.iter().any(|list| list.iter().any(|p| covers(p))) {
+        return;
+    }
+    match value {
+        Value::Number(number) if number.as_f64().is_none_or(|number| number > 0.0) => {
+            push(unknown, path);
+        }
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                collect_unknown(&format!("{path}.{name}"), value, known, unknown);
+            }
+        }
+        Value::Array(items) => {
+            for value in items {
+                collect_unknown(path, value, known, unknown);
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,135 @@
+//! What a wire format can do.
+
+use bytes::Bytes;
+use farebox_core::{CacheWrite, ChatCall, ChatEvent, Completion, Error, Secret};
+
+use crate::{Failure, Provider};
+
+/// What the catalogue knows about the model of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The model's name at the provider.
+    pub model: &'a str,
+    /// The most tokens of prompt and completion together.
+    pub context_window: Option<u64>,
+    /// The most completion tokens of one choice.
+    pub completion_max: Option<u64>,
+}
+
+/// A request, ready to be sent, and what it can use at most.
+#[derive(Clone, Debug)]
+pub struct Outbound {
+    /// What is appended to the base URL, such as `/chat/completions`.
+    pub path: &'static str,
+    /// The JSON body, exactly as it must be sent.
+    pub body: Bytes,
+    /// The most that the prompt can use.
+    pub bound: InputBound,
+    /// The most completion tokens of one choice: the cap read back from the body. Where the
+    /// provider keeps reasoning outside its cap, the context window.
+    pub cap: u64,
+    /// How many choices were asked for.
+    pub choices: u64,
+}
+
+/// The most that a prompt can use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InputBound {
+    /// All prompt tokens.
+    pub prompt_tokens: u64,
+    /// Which cache writes the body asks for.
+    pub cache_write: CacheWrite,
+    /// The prompt carries audio.
+    pub audio: bool,
+    /// Anthropic's `us` geography, dearer by a tenth, cannot be excluded.
+    pub us_geography: bool,
+}
+
+/// A wire format. The provider's row says how it departs from the format.
+pub trait Wire: Sync {
+    /// The request for a call, with `cap` completion tokens at most for each choice (fewer,
+    /// where the model's own maximum is lower).
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] names a field that the format cannot express,
+    /// [`Error::UnboundedCall`] one whose cost has no bound.
+    fn request(
+        &self,
+        provider: &Provider,
+        call: &ChatCall,
+        facts: &Facts<'_>,
+        cap: u64,
+        stream: bool,
+    ) -> Result<Outbound, Error>;
+
+    /// The headers that carry the credential, and those that the format needs beside it.
+    fn auth(&self, secret: &Secret) -> Vec<(&'static str, String)>;
+
+    /// Reads a whole answer.
+    ///
+    /// # Errors
+    /// [`DecodeError`] where the body is not an answer.
+    fn decode(&self, provider: &Provider, body: &[u8]) -> Result<Completion, DecodeError>;
+
+    /// A decoder for one streamed answer.
+    fn decoder(&self, provider: &Provider) -> Box<dyn Decoder + Send>;
+
+    /// Reads an answer with a bad status.
+    fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure;
+}
+
+/// Reads one streamed answer. Any split of the bytes gives the same events.
+pub trait Decoder {
+    /// Takes the next bytes and appends the events that they complete.
+    ///
+    /// # Errors
+    /// [`DecodeError`] where the stream breaks the format; it cannot be read further.
+    fn feed(&mut self, bytes: &[u8], out: &mut Vec<ChatEvent>) -> Result<(), DecodeError>;
+
+    /// The provider has closed the stream. An event that was cut in the middle is dropped: the
+    /// missing [`ChatEvent::Done`] and usage say that the answer is not whole.
+    ///
+    /// # Errors
+    /// [`DecodeError`] as from [`Self::feed`].
+    fn end(&mut self, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError>;
+}
+
+/// Why an answer cannot be read. It never quotes the answer, but for a reported message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The answer is not what the format says.
+    #[error("the provider's answer is not {expected} (line {line}, column {column})")]
+    Malformed {
+        /// What it should have been.
+        expected: &'static str,
+        /// Where the parser stopped; 0 where that is not known.
+        line: usize,
+        /// Where the parser stopped; 0 where that is not known.
+        column: usize,
+    },
+    /// One event of the stream is longer than [`crate::sse::EVENT_BYTES_MAX`].
+    #[error("one event of the provider's stream is longer than {bytes_max} bytes")]
+    EventTooLong {
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The provider reports an error inside a good status.
+    #[error("{message}")]
+    Reported {
+        /// The provider's message, without secrets.
+        message: String,
+    },
+}
+
+impl DecodeError {
+    /// A fault of the JSON parser. Its own message can quote the answer, so only the place stays.
+    pub(crate) fn from_json(expected: &'static str, fault: &serde_json::Error) -> Self {
+        Self::Malformed { expected, line: fault.line(), column: fault.column() }
+    }
+
+    /// An answer that parses and lacks what it must have.
+    pub(crate) const fn lacking(expected: &'static str) -> Self {
+        Self::Malformed { expected, line: 0, column: 0 }
+    }
+}

@@ -1,0 +1,209 @@
+//! Our own exchanges in each wire format, decoded to the events in `fixtures/*.events`.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may stop at the first surprise"
+)]
+
+use farebox_core::{ChatEvent, Usage};
+use farebox_providers::DecodeError;
+use serde_json::{Value, json};
+
+mod support;
+use support::{byte_at_a_time, decode, provider, shown, with_bom, with_crlf};
+
+/// The provider, a model that selects the format, the stream, and its events.
+const STREAMS: &[(&str, &str, &str, &str)] = &[
+    (
+        "openai",
+        "chat",
+        include_str!("../fixtures/openai-text.sse"),
+        include_str!("../fixtures/openai-text.events"),
+    ),
+    (
+        "openai",
+        "chat",
+        include_str!("../fixtures/openai-tools.sse"),
+        include_str!("../fixtures/openai-tools.events"),
+    ),
+    (
+        "groq",
+        "chat",
+        include_str!("../fixtures/openai-groq.sse"),
+        include_str!("../fixtures/openai-groq.events"),
+    ),
+    (
+        "openai",
+        "chat",
+        include_str!("../fixtures/openai-error.sse"),
+        include_str!("../fixtures/openai-error.events"),
+    ),
+    (
+        "openai",
+        "chat",
+        include_str!("../fixtures/openai-cut.sse"),
+        include_str!("../fixtures/openai-cut.events"),
+    ),
+    (
+        "anthropic",
+        "claude",
+        include_str!("../fixtures/anthropic-tools.sse"),
+        include_str!("../fixtures/anthropic-tools.events"),
+    ),
+    (
+        "demo",
+        "claude",
+        include_str!("../fixtures/anthropic-refusal.sse"),
+        include_str!("../fixtures/anthropic-refusal.events"),
+    ),
+    (
+        "anthropic",
+        "claude",
+        include_str!("../fixtures/anthropic-error.sse"),
+        include_str!("../fixtures/anthropic-error.events"),
+    ),
+];
+
+#[test]
+fn every_split_of_a_stream_gives_its_events() {
+    for (name, model, body, expected) in STREAMS {
+        let provider = provider(name);
+        for body in
+            [body.as_bytes().to_vec(), with_crlf(body.as_bytes()), with_bom(body.as_bytes())]
+        {
+            let events = |cuts: &[usize]| shown(&decode(provider, model, &body, cuts));
+            assert_eq!(events(&[]), *expected);
+            assert_eq!(events(&byte_at_a_time(&body)), *expected);
+            for cut in 1..body.len() {
+                assert_eq!(events(&[cut]), *expected, "cut at {cut}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stream_cut_anywhere_reports_no_usage_before_it_is_final() {
+    for (name, model, body, _) in STREAMS {
+        let whole = shown(&decode(provider(name), model, body.as_bytes(), &[]));
+        let last = whole.lines().rfind(|line| line.starts_with("usage"));
+        for length in 0..body.len() {
+            let Ok(events) = decode(provider(name), model, &body.as_bytes()[..length], &[]) else {
+                panic!("{name}: a cut at {length} is not a malformed stream");
+            };
+            let usage = events.iter().filter(|event| matches!(event, ChatEvent::Usage(_)));
+            let usage = shown(&Ok(usage.cloned().collect()));
+            assert!(usage.lines().all(|line| Some(line) == last), "{name} at {length}: {usage}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_the_format_is_an_error() {
+    for (name, model, body, lacks) in [
+        ("openai", "chat", "data: {\"choices\":[{\"index\":128,\"delta\":{}}]}\n\n", "a chunk"),
+        ("openai", "chat", "data: <html>\n\n", "a chat completion chunk"),
+        ("openai", "chat", "data: {\"choices\":[],\"usage\":7}\n\n", "a usage object"),
+        ("anthropic", "claude", "data: nonsense\n\n", "an event of a message"),
+        (
+            "anthropic",
+            "claude",
+            "data: {\"type\":\"message_stop\"}\n\ndata: {\"type\":\"message_start\",\"message\":{}}\n\n",
+            "one message",
+        ),
+    ] {
+        match decode(provider(name), model, body.as_bytes(), &[]) {
+            Err(DecodeError::Malformed { expected, .. }) => {
+                assert!(expected.starts_with(lacks), "{expected}");
+            }
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+    let invalid = [b"data: \"".as_slice(), &[0xff], b"\"\n\n"].concat();
+    assert!(decode(provider("openai"), "chat", &invalid, &[]).is_err());
+}
+
+#[test]
+fn a_whole_openai_answer_keeps_its_choices() {
+    let choices = json!([{"index": 0, "finish_reason": "stop",
+        "message": {"role": "assistant", "content": "grüezi", "annotations": []}}]);
+    let body = json!({"id": "c", "model": "m-1", "service_tier": "default", "choices": choices,
+        "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}});
+    let openai = provider("openai");
+    let wire = (openai.wire)("chat");
+
+    let answer = wire.decode(openai, body.to_string().as_bytes()).unwrap();
+
+    assert_eq!((answer.id.as_str(), answer.model.as_str()), ("c", "m-1"));
+    assert_eq!(Value::from(answer.choices), choices);
+    let reported = answer.reported.unwrap();
+    assert_eq!(reported.usage, Usage { prompt: 3, completion: 4, ..Usage::default() });
+    assert_eq!(reported.service_tier.as_deref(), Some("default"));
+    let failed = wire.decode(openai, br#"{"error":{"message":"no","code":500}}"#).unwrap_err();
+    assert_eq!(failed, DecodeError::Reported { message: "no".to_owned() });
+    assert!(wire.decode(openai, b"{}").is_err());
+    let silent = wire.decode(openai, br#"{"choices":[]}"#).unwrap();
+    assert_eq!(silent.reported, None);
+}
+
+#[test]
+fn a_whole_anthropic_answer_takes_openais_shape() {
+    let body = json!({"type": "message", "id": "msg", "model": "claude-x", "role": "assistant",
+        "content": [
+            {"type": "thinking", "thinking": "hm", "signature": "s"},
+            {"type": "text", "text": "Let "}, {"type": "text", "text": "me see"},
+            {"type": "tool_use", "id": "t", "name": "f", "input": {"city": "Genève"}}],
+        "stop_reason": "tool_use",
+        "usage": {"input_tokens": 5, "output_tokens": 6, "cache_read_input_tokens": 7}});
+    let anthropic = provider("anthropic");
+    let wire = (anthropic.wire)("claude");
+
+    let answer = wire.decode(anthropic, body.to_string().as_bytes()).unwrap();
+
+    let function = json!({"name": "f", "arguments": "{\"city\":\"Genève\"}"});
+    let expected = json!([{"index": 0, "finish_reason": "tool_calls", "message": {
+        "role": "assistant", "content": "Let me see", "reasoning_content": "hm",
+        "tool_calls": [{"id": "t", "type": "function", "function": function}]}}]);
+    assert_eq!(Value::from(answer.choices), expected);
+    let usage = Usage { prompt: 5, cached: 7, completion: 6, ..Usage::default() };
+    assert_eq!(answer.reported.unwrap().usage, usage);
+    let error = br#"{"type":"error","error":{"type":"overloaded_error","message":"Busy"}}"#;
+    let failed = wire.decode(anthropic, error).unwrap_err();
+    assert_eq!(failed, DecodeError::Reported { message: "Busy".to_owned() });
+}
+
+#[test]
+fn every_stop_reason_has_openais_word() {
+    let anthropic = provider("anthropic");
+    for (stop, finish) in [
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop"),
+        ("max_tokens", "length"),
+        ("model_context_window_exceeded", "length"),
+        ("tool_use", "tool_calls"),
+        ("refusal", "content_filter"),
+        ("pause_turn", "stop"),
+    ] {
+        let text = json!({"type": "text", "text": "x"});
+        let mut body = json!({"content": [text], "stop_reason": stop,
+            "usage": {"input_tokens": 1, "output_tokens": 1}});
+        let decode = |body: &Value| {
+            let wire = (anthropic.wire)("claude");
+            wire.decode(anthropic, body.to_string().as_bytes()).unwrap()
+        };
+        let answer = decode(&body);
+        assert_eq!(answer.choices[0]["finish_reason"], finish, "{stop}");
+        assert!(!answer.reported.unwrap().unbilled);
+        body["content"] = json!([]);
+        assert_eq!(decode(&body).reported.unwrap().unbilled, stop == "refusal", "{stop}");
+    }
+}
+
+#[test]
+fn a_long_stream_takes_linear_time() {
+    // Were a piece copied again with each later one, this would copy 70 GB.
+    let long = format!("data: {{\"choices\":[],\"x\":\"{}\"}}\n\n", "y".repeat(1_000_000));
+    let cuts: Vec<usize> = (1..long.len()).step_by(7).collect();
+    assert_eq!(shown(&decode(provider("openai"), "chat", long.as_bytes(), &cuts)), "");
+}

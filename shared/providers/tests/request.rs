@@ -1,0 +1,319 @@
+//! Requests: what is sent, what is refused by name, and what bounds the cost.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may stop at the first surprise"
+)]
+
+use farebox_core::{CacheWrite, ChatCall, Error, Secret};
+use farebox_providers::{Facts, Outbound, find};
+use serde_json::{Value, json};
+
+const FACTS: Facts<'_> =
+    Facts { model: "upstream", context_window: Some(200_000), completion_max: Some(64_000) };
+
+fn send(provider: &str, facts: &Facts<'_>, body: &Value, stream: bool) -> Result<Outbound, Error> {
+    let mut body = body.clone();
+    body["model"] = json!("as-asked");
+    let call = ChatCall::from_openai(body.to_string().as_bytes())?;
+    let provider = find(provider).unwrap();
+    (provider.wire)(facts.model).request(provider, &call, facts, 100, stream)
+}
+
+fn outbound(provider: &str, body: &Value) -> Outbound {
+    send(provider, &FACTS, body, false).unwrap()
+}
+
+fn sent(provider: &str, body: &Value) -> Value {
+    serde_json::from_slice(&outbound(provider, body).body).unwrap()
+}
+
+fn refused(provider: &str, body: &Value) -> String {
+    match send(provider, &FACTS, body, false) {
+        Err(error) => error.field().unwrap_or_default().to_owned(),
+        Ok(outbound) => format!("sent: {:?}", outbound.body),
+    }
+}
+
+fn said(rest: &Value) -> Value {
+    let mut body = json!({"messages": [{"role": "user", "content": "hé"}]});
+    for (field, value) in rest.as_object().unwrap() {
+        body[field] = value.clone();
+    }
+    body
+}
+
+fn tool(name: &str) -> Value {
+    let parameters = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+    json!({"type": "function", "function": {"name": name, "parameters": parameters}})
+}
+
+const IMAGE: &str = "https://example.com/cat.png";
+
+fn with_image() -> Value {
+    let parts = json!([{"type": "image_url", "image_url": {"url": IMAGE}}]);
+    json!({"messages": [{"role": "user", "content": parts}]})
+}
+
+#[test]
+fn openai_gets_the_callers_fields_and_fareboxs_own() {
+    let body = said(&json!({"temperature": 0.5, "store": true, "n": 3, "max_tokens": 7}));
+
+    let outbound = send("openai", &FACTS, &body, true).unwrap();
+
+    let sent: Value = serde_json::from_slice(&outbound.body).unwrap();
+    let expected = json!({
+        "model": "upstream",
+        "messages": [{"role": "user", "content": "hé"}],
+        "temperature": 0.5,
+        "store": true,
+        "n": 3,
+        "max_completion_tokens": 100,
+        "stream": true,
+        "stream_options": {"include_usage": true},
+        "service_tier": "default",
+    });
+    assert_eq!(sent, expected);
+    assert_eq!((outbound.path, outbound.cap, outbound.choices), ("/chat/completions", 100, 3));
+    assert_eq!(outbound.bound.prompt_tokens, outbound.body.len() as u64);
+}
+
+#[test]
+fn the_cap_rides_in_the_field_that_the_provider_honours() {
+    for (provider, field) in [
+        ("openai", "max_completion_tokens"),
+        ("mistral", "max_tokens"),
+        ("deepseek", "max_tokens"),
+        ("cerebras", "max_completion_tokens"),
+        ("anthropic", "max_tokens"),
+    ] {
+        let outbound = outbound(provider, &said(&json!({})));
+        let sent: Value = serde_json::from_slice(&outbound.body).unwrap();
+        assert_eq!(sent[field].as_u64(), Some(outbound.cap), "{provider}");
+    }
+    let small = Facts { completion_max: Some(60), ..FACTS };
+    for provider in ["openai", "anthropic"] {
+        let clamped = send(provider, &small, &said(&json!({})), false).unwrap();
+        assert_eq!(clamped.cap, 60, "{provider}");
+    }
+}
+
+#[test]
+fn reasoning_outside_the_cap_is_held() {
+    let call = said(&json!({}));
+    let gemini = |model| Facts { model, ..FACTS };
+    let blind = Facts { context_window: None, ..FACTS };
+
+    assert_eq!(send("xai", &FACTS, &call, false).unwrap().cap, 200_000);
+    assert!(send("xai", &blind, &call, false).is_err());
+    assert_eq!(send("gemini", &gemini("gemini-3-pro"), &call, false).unwrap().cap, 100);
+    assert_eq!(send("gemini", &gemini("gemini-4-argon"), &call, false).unwrap().cap, 64_000);
+}
+
+#[test]
+fn tools_and_schemas_count_twice_and_the_demo_counts_bytes() {
+    let tools = json!([tool("weather")]);
+    let format = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": {}}});
+    let outbound = outbound("openai", &said(&json!({"tools": tools, "response_format": format})));
+    let twice = tools.to_string().len() + format.to_string().len();
+    assert_eq!(outbound.bound.prompt_tokens, (outbound.body.len() + twice) as u64);
+
+    let tiny = Facts { context_window: Some(10), ..FACTS };
+    let demo = send("demo", &tiny, &said(&json!({})), false).unwrap();
+    assert_eq!(demo.bound.prompt_tokens, demo.body.len() as u64);
+}
+
+#[test]
+fn media_fill_the_window_and_without_one_there_is_no_bound() {
+    let blind = Facts { context_window: None, ..FACTS };
+    for provider in ["openai", "anthropic", "azure", "demo"] {
+        let bound = outbound(provider, &with_image()).bound;
+        assert_eq!(bound.prompt_tokens, 200_000, "{provider}");
+        let error = send(provider, &blind, &with_image(), false).unwrap_err();
+        assert!(matches!(&error, Error::UnboundedCall { field, .. } if field == "messages"));
+    }
+    let audio = json!({"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}});
+    let heard = json!({"messages": [{"role": "user", "content": [audio]}]});
+    assert!(outbound("openai", &heard).bound.audio);
+}
+
+#[test]
+fn the_window_bounds_only_where_a_longer_prompt_is_refused_unbilled() {
+    let body = said(&json!({"user": "x".repeat(500)}));
+    let small = Facts { context_window: Some(300), ..FACTS };
+    let bound = |provider| {
+        let outbound = send(provider, &small, &body, false).unwrap();
+        (outbound.bound.prompt_tokens, outbound.body.len() as u64)
+    };
+
+    assert_eq!(bound("openai").0, 300);
+    assert_eq!(bound("anthropic").0, 300);
+    let (azure, bytes) = bound("azure");
+    assert_eq!(azure, bytes);
+}
+
+#[test]
+fn a_cache_write_that_is_asked_for_is_bounded() {
+    let with = |control: Value| {
+        let part = json!({"type": "text", "text": "x", "cache_control": control});
+        json!({"messages": [{"role": "user", "content": [part]}]})
+    };
+    for provider in ["anthropic", "openrouter"] {
+        for (control, write) in [
+            (json!({"type": "ephemeral"}), CacheWrite::FiveMinutes),
+            (json!({"type": "ephemeral", "ttl": "5m"}), CacheWrite::FiveMinutes),
+            (json!({"type": "ephemeral", "ttl": "1h"}), CacheWrite::OneHour),
+            (Value::Null, CacheWrite::None),
+        ] {
+            let outbound = outbound(provider, &with(control.clone()));
+            assert_eq!(outbound.bound.cache_write, write, "{provider} {control}");
+        }
+        let odd = with(json!({"type": "ephemeral", "ttl": "12h"}));
+        assert_eq!(refused(provider, &odd), "messages[0].content[0].cache_control");
+    }
+}
+
+#[test]
+fn models_without_a_bound_are_refused() {
+    let facts = Facts { model: "groq/compound", ..FACTS };
+    let error = send("groq", &facts, &said(&json!({})), false).unwrap_err();
+    assert!(matches!(error, Error::UnboundedCall { field, .. } if field == "model"));
+}
+
+#[test]
+fn a_conversation_becomes_anthropics() {
+    let body = json!({
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Weather?"},
+            {"role": "user", "content": [
+                {"type": "text", "text": "", "cache_control": {"type": "ephemeral"}},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+                {"type": "image_url", "image_url": {"url": IMAGE}}]},
+            {"role": "assistant", "content": null, "tool_calls": [
+                {"id": "a", "type": "function",
+                 "function": {"name": "weather", "arguments": "{\"city\": \"Bern\"}"}},
+                {"id": "b", "type": "function",
+                 "function": {"name": "time", "arguments": ""}}]},
+            {"role": "tool", "tool_call_id": "a", "content": "sunny"},
+            {"role": "tool", "tool_call_id": "b", "name": "time", "content": [
+                {"type": "text", "text": "noon"}]},
+            {"role": "developer", "content": "Use Celsius."},
+            {"role": "user", "content": "Well?"}],
+        "stop": "END", "top_k": 5, "user": "u1", "reasoning_effort": "low",
+        "tools": [tool("weather"), {"type": "function", "function": {"name": "time"}}],
+        "tool_choice": "required", "parallel_tool_calls": false,
+        "response_format": {"type": "json_schema",
+            "json_schema": {"name": "x", "schema": {"type": "object"}}}
+    });
+
+    let sent = sent("anthropic", &body);
+
+    let text = |text: &str| json!({"type": "text", "text": text});
+    let weather = tool("weather")["function"]["parameters"].clone();
+    let expected = json!({
+        "model": "upstream",
+        "max_tokens": 100,
+        "system": [text("Be brief."), text("Use Celsius.")],
+        "messages": [
+            {"role": "user", "content": [
+                text("Weather?"),
+                {"type": "image", "source":
+                    {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
+                {"type": "image", "source": {"type": "url", "url": IMAGE}}]},
+            {"role": "assistant", "content": [
+                {"type": "tool_use", "id": "a", "name": "weather", "input": {"city": "Bern"}},
+                {"type": "tool_use", "id": "b", "name": "time", "input": {}}]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "a", "content": [text("sunny")]},
+                {"type": "tool_result", "tool_use_id": "b", "content": [text("noon")]},
+                text("Well?")]}],
+        "stop_sequences": ["END"],
+        "top_k": 5,
+        "output_config": {"effort": "low",
+            "format": {"type": "json_schema", "schema": {"type": "object"}}},
+        "tools": [
+            {"name": "weather", "input_schema": weather},
+            {"name": "time", "input_schema": {"type": "object", "properties": {}}}],
+        "tool_choice": {"type": "any", "disable_parallel_tool_use": true},
+        "metadata": {"user_id": "u1"},
+        "service_tier": "standard_only",
+    });
+    assert_eq!(sent, expected);
+}
+
+#[test]
+fn what_anthropic_cannot_express_is_refused_by_name() {
+    for (rest, field) in [
+        (json!({"temperature": 1.5}), "temperature"),
+        (json!({"n": 2}), "n"),
+        (json!({"logprobs": true}), "logprobs"),
+        (json!({"seed": 1}), "seed"),
+        (json!({"logit_bias": {"1": 2}}), "logit_bias"),
+        (json!({"presence_penalty": 0.5}), "presence_penalty"),
+        (json!({"frequency_penalty": -1}), "frequency_penalty"),
+        (json!({"store": true}), "store"),
+        (json!({"verbosity": "low"}), "verbosity"),
+        (json!({"reasoning_effort": "minimal"}), "reasoning_effort"),
+        (json!({"response_format": {"type": "json_object"}}), "response_format.type"),
+        (json!({"tool_choice": "required"}), "tool_choice"),
+        (json!({"metadata": {"team": "a"}}), "metadata.team"),
+        (json!({"user": "a", "safety_identifier": "b"}), "safety_identifier"),
+    ] {
+        assert_eq!(refused("anthropic", &said(&rest)), field);
+    }
+    let neutral = json!({"n": 1, "logprobs": false, "presence_penalty": 0, "store": false,
+        "top_k": -1, "response_format": {"type": "text"}, "tool_choice": "auto"});
+    assert_eq!(sent("anthropic", &said(&neutral)), sent("anthropic", &said(&json!({}))));
+}
+
+#[test]
+fn messages_that_anthropic_cannot_take_are_refused_by_place() {
+    let call = |arguments: &str| {
+        json!({"role": "assistant", "tool_calls": [{"id": "a", "type": "function",
+            "function": {"name": "f", "arguments": arguments}}]})
+    };
+    let part = |part: Value| json!({"role": "user", "content": [part]});
+    for (message, field) in [
+        (call("{"), "messages[0].tool_calls[0].function.arguments"),
+        (call("[1]"), "messages[0].tool_calls[0].function.arguments"),
+        (part(json!({"type": "file", "file": {"file_id": "f"}})), "messages[0].content[0].file"),
+        (
+            part(json!({"type": "image_url", "image_url": {"url": "ftp://x"}})),
+            "messages[0].content[0].image_url.url",
+        ),
+        (
+            part(json!({"type": "input_audio", "input_audio": {"data": "A"}})),
+            "messages[0].content[0].type",
+        ),
+        (json!({"role": "user", "content": "x", "name": "ann"}), "messages[0].name"),
+        (json!({"role": "user", "content": ""}), "messages[0].content"),
+        (json!({"role": "system", "content": "x"}), "messages"),
+    ] {
+        assert_eq!(refused("anthropic", &json!({"messages": [message]})), field);
+    }
+}
+
+#[test]
+fn anthropics_bound_covers_what_it_adds() {
+    let plain = outbound("anthropic", &said(&json!({})));
+    let tools = outbound("anthropic", &said(&json!({"tools": [tool("f")]})));
+
+    assert_eq!(plain.bound.prompt_tokens, plain.body.len() as u64);
+    assert_eq!(tools.bound.prompt_tokens, tools.body.len() as u64 + 1_024);
+    assert!(plain.bound.us_geography);
+    let demo = send("demo", &Facts { model: "claude", ..FACTS }, &said(&json!({})), false).unwrap();
+    assert_eq!((demo.path, demo.bound.us_geography), ("/messages", false));
+}
+
+#[test]
+fn a_credential_rides_in_the_providers_header() {
+    let secret = Secret::new("s3cret".to_owned());
+    let headers = |provider: &str| (find(provider).unwrap().wire)("m").auth(&secret);
+
+    assert_eq!(headers("openai"), [("authorization", "Bearer s3cret".to_owned())]);
+    assert_eq!(headers("azure"), [("api-key", "s3cret".to_owned())]);
+    let version = ("anthropic-version", "2023-06-01".to_owned());
+    assert_eq!(headers("anthropic"), [("x-api-key", "s3cret".to_owned()), version]);
+}

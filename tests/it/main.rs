@@ -1,0 +1,26 @@
+//! The black-box suite: claims about the whole product, checked over real sockets against the
+//! local stack. One binary, one module a subject.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its own functions too"
+)]
+
+mod admin;
+mod bad_input;
+mod canary;
+mod chat;
+mod money;
+mod periods;
+mod providers;
+mod refusals;
+mod road;
+mod stacks;
+mod state;
+mod storm;
+mod streaming;
+mod tidy;
+mod tools;

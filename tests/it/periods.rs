@@ -1,0 +1,176 @@
+//! Periods under a moved clock: a new one starts at zero, an old one is closed.
+
+use farebox_core::{Money, Timestamp};
+use farebox_tests::caller::openai;
+use farebox_tests::{Caller, Settings, Stack, run, until, usd};
+use serde_json::{Value, json};
+
+use crate::money::{exact, times};
+use crate::stacks::{Scratch, executable};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// A stack whose clock a file moves.
+struct Moved {
+    stack: Stack,
+    file: std::path::PathBuf,
+    _scratch: Scratch,
+}
+
+fn machine_ms() -> i64 {
+    i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap()
+}
+
+impl Moved {
+    /// Starts at this time.
+    async fn at(time: &str) -> Self {
+        let scratch = Scratch::new();
+        let file = scratch.path().join("clock");
+        set(&file, time);
+        let settings =
+            Settings { clock: Some(file.clone()), environments: 2, ..Settings::default() };
+        let stack = Stack::start(executable(), &settings).await;
+        Self { stack, file, _scratch: scratch }
+    }
+
+    fn to(&self, time: &str) {
+        set(&self.file, time);
+    }
+}
+
+fn set(file: &std::path::Path, time: &str) {
+    let wanted = Timestamp::parse(time).unwrap().ms();
+    let beside = file.with_extension("new");
+    std::fs::write(&beside, (wanted - machine_ms()).to_string()).unwrap();
+    std::fs::rename(&beside, file).unwrap();
+}
+
+/// Next year, so that no date of the machine is met.
+fn year() -> i64 {
+    1970 + machine_ms() / (365 * DAY_MS + DAY_MS / 4) + 1
+}
+
+async fn charged(caller: &Caller<'_>) -> Money {
+    let answer = caller.chat("exact", &exact()).await.expect(200);
+    usd(answer.header("x-farebox-cost-usd").unwrap())
+}
+
+async fn assert_refused(caller: &Caller<'_>) {
+    assert_eq!(caller.chat("exact", &exact()).await.code(), 402);
+}
+
+#[test]
+fn a_new_day_and_a_new_month_start_at_zero_and_old_ones_are_closed() {
+    run(async {
+        let year = year();
+        let clock = Moved::at(&format!("{year}-03-30T23:58:00Z")).await;
+        let caller = Caller::new(&clock.stack).await;
+        let cost = charged(&caller).await;
+        let (one, three) = (cost.to_string(), times(cost, 3).to_string());
+        caller.limit_user(&json!({"day_limit_usd": one, "month_limit_usd": three})).await;
+        assert_refused(&caller).await;
+
+        clock.to(&format!("{year}-03-31T00:00:01Z"));
+        assert_eq!(charged(&caller).await, cost);
+        assert_refused(&caller).await;
+        clock.to(&format!("{year}-04-01T00:00:01Z"));
+        assert_eq!(charged(&caller).await, cost);
+        assert_refused(&caller).await;
+
+        let books = caller.user_books().await;
+        books.assert_quiet();
+        let item = &books.item;
+        for (name, amount) in [
+            (format!("ds_{year}0330"), cost),
+            (format!("ds_{year}0331"), cost),
+            (format!("ds_{year}0401"), cost),
+            (format!("ms_{year}03"), times(cost, 2)),
+            (format!("ms_{year}04"), cost),
+        ] {
+            assert_eq!(item.money(&name), amount, "{name}");
+        }
+        assert_eq!(caller.assert_settled_to_the_bill().await, times(cost, 3));
+
+        // Less than 48 hours after its end a month stays open, then it is archived.
+        clock.to(&format!("{year}-04-02T23:50:00Z"));
+        clock.stack.schedule(&format!("{year}-04-02T23:50:00Z")).await;
+        assert_eq!(caller.user_books().await.item.money(&format!("ms_{year}03")), times(cost, 2));
+        clock.to(&format!("{year}-04-03T00:05:00Z"));
+        clock.stack.schedule(&format!("{year}-04-03T00:05:00Z")).await;
+        clock.stack.schedule(&format!("{year}-04-03T00:05:00Z")).await;
+
+        let books = caller.user_books().await;
+        assert_eq!(books.item.text(&format!("ms_{year}03")), "");
+        assert_eq!(books.item.text(&format!("mc_{year}03")), "");
+        assert_eq!(books.item.text("am"), format!("{year}03"));
+        assert_eq!(books.item.money(&format!("ms_{year}04")), cost);
+        assert_eq!(books.item.text(&format!("ds_{year}0331")), "");
+        assert_eq!(books.settled(), times(cost, 3));
+        let archive = clock.stack.query("main", &format!("A#main#{}", caller.user_scope())).await;
+        assert_eq!(archive.len(), 1);
+        assert_eq!(
+            (archive[0].text("sk"), archive[0].money("s")),
+            (format!("M#{year}03").as_str(), times(cost, 2))
+        );
+
+        assert_eq!(charged(&caller).await, cost);
+        assert_refused(&caller).await;
+        assert_eq!(caller.assert_settled_to_the_bill().await, times(cost, 4));
+    });
+}
+
+#[test]
+fn a_call_is_charged_to_the_day_on_which_it_began() {
+    run(async {
+        let year = year();
+        let clock = Moved::at(&format!("{year}-06-30T23:59:00Z")).await;
+        let caller = Caller::new(&clock.stack).await;
+        let body = openai("demo/drip", &json!({"stream": true, "max_tokens": 20}));
+
+        let mut answer = caller.post("/v1/chat/completions", &body).open().await;
+        answer.piece().await.unwrap().unwrap();
+        clock.to(&format!("{year}-07-01T00:00:30Z"));
+        answer.whole().await;
+
+        until("it is settled", || async {
+            (caller.user_books().await.settled() > Money::ZERO).then_some(())
+        })
+        .await;
+        let bill = caller.assert_settled_to_the_bill().await;
+        let item = caller.user_books().await.item;
+        assert_eq!(item.money(&format!("ds_{year}0630")), bill);
+        assert_eq!(item.money(&format!("ms_{year}06")), bill);
+        assert_eq!(item.text(&format!("ds_{year}0701")), "");
+    });
+}
+
+#[test]
+fn a_day_begins_at_the_owners_midnight() {
+    run(async {
+        let year = year();
+        // 16:30 in Berlin's summer is 14:30 UTC; its midnight comes at 22:00 UTC.
+        let clock = Moved::at(&format!("{year}-07-10T21:59:00Z")).await;
+        let caller = Caller::new(&clock.stack).await;
+        let cost = charged(&caller).await;
+        let budget =
+            json!({"day_limit_usd": times(cost, 2).to_string(), "time_zone": "Europe/Berlin"});
+        caller.limit_user(&budget).await;
+        assert_eq!(charged(&caller).await, cost);
+        assert_refused(&caller).await;
+
+        let reset = |budget: &Value| {
+            let rows = budget["scopes"].as_array().unwrap();
+            let row = rows.iter().find(|row| row["kind"] == "user" && row["period"] == "day");
+            row.unwrap()["resets_at"].as_str().unwrap().to_owned()
+        };
+        let resets_at = reset(&caller.read("/v1/budget").await);
+        assert_eq!(
+            Timestamp::parse(&resets_at).unwrap(),
+            Timestamp::parse(&format!("{year}-07-10T22:00:00Z")).unwrap()
+        );
+        clock.to(&format!("{year}-07-10T22:00:01Z"));
+
+        assert_eq!(charged(&caller).await, cost);
+        assert_eq!(caller.user_books().await.item.money(&format!("ds_{year}0711")), cost);
+    });
+}

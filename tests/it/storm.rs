@@ -1,0 +1,41 @@
+//! A thousand calls, two hundred at a time, on a budget for exactly thirty-seven of them.
+
+use farebox_tests::caller::native;
+use farebox_tests::{Caller, run};
+use futures_util::StreamExt;
+use serde_json::json;
+
+use crate::money::{exact, exact_cost, times};
+use crate::stacks::shared;
+
+const CALLS: usize = 1_000;
+const AT_ONCE: usize = 200;
+const AFFORDED: i128 = 37;
+
+#[test]
+fn a_storm_on_a_budget_for_thirty_seven_holds_is_served_thirty_seven_times() {
+    run(async {
+        let cost = exact_cost().await;
+        let limit = times(cost, AFFORDED);
+        let caller = Caller::new(shared().await).await;
+        caller.limit_user(&json!({"month_limit_usd": limit.to_string()})).await;
+
+        let calls = (0..CALLS).map(|_| {
+            let call = caller.post("/v1/chat", &native("exact", &exact()));
+            async move { call.send().await }
+        });
+        let answers: Vec<_> =
+            futures_util::stream::iter(calls).buffer_unordered(AT_ONCE).collect().await;
+
+        let served = answers.iter().filter(|answer| answer.code() == 200).count();
+        for answer in answers.iter().filter(|answer| answer.code() != 200) {
+            let code = answer.json()["error"]["code"].clone();
+            let expected = [(402, json!("budget_exceeded")), (429, json!("budget_contention"))];
+            assert!(expected.contains(&(answer.code(), code)), "{}", answer.text());
+        }
+        assert_eq!(served, 37);
+        assert_eq!(caller.posts().len(), 37, "POSTs at the provider");
+        assert_eq!(caller.bill().await, limit, "the provider's bill is the limit");
+        assert_eq!(caller.assert_settled_to_the_bill().await, limit);
+    });
+}
