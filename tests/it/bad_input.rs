@@ -16,7 +16,7 @@ const BAD: (u16, &str) = (400, "invalid_request_error");
 const UNBOUNDED: (u16, &str) = (422, "unbounded_call");
 
 /// One row: path, body, status and code, and the field that must be named.
-type Row = (&'static str, Vec<u8>, (u16, &'static str), &'static str);
+type Row = (&'static str, Vec<u8>, (u16, &'static str), String);
 
 /// A good call of `OpenAI`'s form with fields added as text, so that they may be no JSON at all.
 fn openai(more: &str) -> Vec<u8> {
@@ -67,43 +67,55 @@ fn not_json() -> Vec<Row> {
         openai(&format!(r#","metadata":{}1{}"#, r#"{"a":"#.repeat(1_000), "}".repeat(1_000))),
     ];
     let both = bodies.into_iter().flat_map(|body| [(OPENAI, body.clone()), (NATIVE, body)]);
-    both.map(|(path, body)| (path, body, BAD, "body")).collect()
+    both.map(|(path, body)| (path, body, BAD, "body".to_owned())).collect()
 }
 
 fn bad_messages() -> Vec<Row> {
+    let bare: Vec<(String, &'static str)> = vec![
+        ("null".to_owned(), ""),
+        ("{}".to_owned(), ""),
+        (format!("\"{CANARY}\""), ""),
+        ("[]".to_owned(), ""),
+        ("7".to_owned(), ""),
+        ("[null]".to_owned(), "[0]"),
+        (format!("[\"{CANARY}\"]"), "[0]"),
+        (format!(r#"[{{"content":"{CANARY}"}}]"#), "[0].role"),
+        (format!(r#"[{{"role":"robot","content":"{CANARY}"}}]"#), "[0].role"),
+        (format!(r#"[{{"role":7,"content":"{CANARY}"}}]"#), "[0].role"),
+    ];
+    let contents = [
+        (r#""role":"user""#, "[0].content"),
+        (r#""role":"user","content":7"#, "[0].content"),
+        (r#""role":"user","content":[]"#, "[0].content"),
+        (r#""role":"user","content":{}"#, "[0].content"),
+        (r#""role":"user","content":["x"]"#, "[0].content[0].type"),
+        (r#""role":"user","content":[{"type":"video"}]"#, "[0].content[0].type"),
+        (r#""role":"user","content":[{"type":"text"}]"#, "[0].content[0]"),
+        (r#""role":"user","content":[{"type":"image_url"}]"#, "[0].content[0]"),
+    ];
+    let contents = contents.map(|(fields, field)| (format!("[{{{fields}}}]"), field));
+    let rows = bare.into_iter().chain(contents).chain(out_of_order());
+    rows.map(|(text, at)| (OPENAI, messages(&text), BAD, format!("messages{at}"))).collect()
+}
+
+/// Messages that are well formed each and wrong in their order.
+fn out_of_order() -> Vec<(String, &'static str)> {
     let user = format!(r#"{{"role":"user","content":"{CANARY}"}}"#);
     let calls = r#"{"role":"assistant","tool_calls":[{"id":"a","type":"function",
         "function":{"name":"f","arguments":"{}"}}]}"#;
-    [
-        ("null".to_owned(), "messages"),
-        ("{}".to_owned(), "messages"),
-        (format!("\"{CANARY}\""), "messages"),
-        ("[]".to_owned(), "messages"),
-        ("7".to_owned(), "messages"),
-        ("[null]".to_owned(), "messages[0]"),
-        (format!("[\"{CANARY}\"]"), "messages[0]"),
-        (format!(r#"[{{"content":"{CANARY}"}}]"#), "messages[0].role"),
-        (format!(r#"[{{"role":"robot","content":"{CANARY}"}}]"#), "messages[0].role"),
-        (format!(r#"[{{"role":7,"content":"{CANARY}"}}]"#), "messages[0].role"),
-        (r#"[{"role":"user"}]"#.to_owned(), "messages[0].content"),
-        (r#"[{"role":"user","content":7}]"#.to_owned(), "messages[0].content"),
-        (r#"[{"role":"user","content":[]}]"#.to_owned(), "messages[0].content"),
-        (r#"[{"role":"user","content":{}}]"#.to_owned(), "messages[0].content"),
-        (r#"[{"role":"user","content":["x"]}]"#.to_owned(), "messages[0].content[0].type"),
-        (r#"[{"role":"user","content":[{"type":"video"}]}]"#.to_owned(), "messages[0].content[0].type"),
-        (r#"[{"role":"user","content":[{"type":"text"}]}]"#.to_owned(), "messages[0].content[0]"),
-        (r#"[{"role":"user","content":[{"type":"image_url"}]}]"#.to_owned(), "messages[0].content[0]"),
-        (format!(r#"[{user},{{"role":"assistant"}}]"#), "messages[1].content"),
-        (format!(r#"[{user},{{"role":"tool","tool_call_id":"a","content":"1"}}]"#), "messages[1].tool_call_id"),
-        (format!(r#"[{user},{calls},{{"role":"tool","content":"1"}}]"#), "messages[2].tool_call_id"),
-        (format!(r#"[{user},{calls},{{"role":"tool","tool_call_id":"b","content":"1"}}]"#), "messages[2].tool_call_id"),
-        (format!(r#"[{user},{calls},{user},{{"role":"assistant","content":"x"}},{{"role":"tool","tool_call_id":"a","content":"1"}}]"#), "messages[4].tool_call_id"),
-        (format!(r#"[{user},{{"role":"assistant","content":"x","tool_calls":"a"}}]"#), "messages[1].tool_calls"),
-        (format!(r#"[{user},{{"role":"assistant","content":"x","tool_calls":[{{"id":"a"}}]}}]"#), "messages[1].tool_calls[0]"),
+    let says = |more: &str| format!(r#"{{"role":"assistant","content":"x"{more}}}"#);
+    let tool = |more: &str| format!(r#"{{"role":"tool","content":"1"{more}}}"#);
+    let (for_a, for_b) = (tool(r#","tool_call_id":"a""#), tool(r#","tool_call_id":"b""#));
+    let (torn, half) = (says(r#","tool_calls":"a""#), says(r#","tool_calls":[{"id":"a"}]"#));
+    vec![
+        (format!(r#"[{user},{{"role":"assistant"}}]"#), "[1].content"),
+        (format!("[{user},{for_a}]"), "[1].tool_call_id"),
+        (format!("[{user},{calls},{}]", tool("")), "[2].tool_call_id"),
+        (format!("[{user},{calls},{for_b}]"), "[2].tool_call_id"),
+        (format!("[{user},{calls},{user},{},{for_a}]", says("")), "[4].tool_call_id"),
+        (format!("[{user},{torn}]"), "[1].tool_calls"),
+        (format!("[{user},{half}]"), "[1].tool_calls[0]"),
     ]
-    .into_iter()
-    .map(|(text, field)| (OPENAI, messages(&text), BAD, field))
-    .collect()
 }
 
 fn bad_options() -> Vec<Row> {
@@ -163,15 +175,11 @@ fn bad_options() -> Vec<Row> {
     .into_iter()
     .map(|(text, refusal, field)| (text.to_owned(), refusal, field))
     .collect();
-    rows.iter()
-        .flat_map(|(text, refusal, field)| {
-            let ours = native("", &format!("{{{text}}}"));
-            [
-                (OPENAI, openai(&format!(",{text}")), *refusal, *field),
-                (NATIVE, ours, *refusal, *field),
-            ]
-        })
-        .collect()
+    let both = rows.iter().flat_map(|(text, refusal, field)| {
+        let theirs = (OPENAI, openai(&format!(",{text}")), *refusal, (*field).to_owned());
+        [theirs, (NATIVE, native("", &format!("{{{text}}}")), *refusal, (*field).to_owned())]
+    });
+    both.collect()
 }
 
 fn bad_names() -> Vec<Row> {
@@ -203,7 +211,9 @@ fn bad_names() -> Vec<Row> {
         (NATIVE, native("", r#"{"model":"chat"}"#), BAD, "options"),
         (NATIVE, native("", r#"{"messages":[]}"#), BAD, "options"),
     ]);
-    rows
+    rows.into_iter()
+        .map(|(path, body, refusal, field)| (path, body, refusal, field.to_owned()))
+        .collect()
 }
 
 /// Asserts that the refusal names the field where programs look for it.
@@ -232,7 +242,7 @@ fn bad_bodies_are_refused_by_field_and_rule_and_leave_nothing_behind() {
             assert_eq!(answer.code(), status, "{path} {shown}: {}", answer.text());
             assert_refusal(&answer, status, code);
             assert_eq!(answer.json().get("success").is_some(), path == NATIVE, "{path} {shown}");
-            assert_names(&answer, path, &shown, field);
+            assert_names(&answer, path, &shown, &field);
         }
 
         assert_left_nothing(&caller).await;
@@ -245,6 +255,12 @@ async fn assert_left_nothing(caller: &Caller<'_>) {
     stack.drain().await;
     assert!(!stack.all_tables().await.contains(CANARY), "content in a table");
     let log = stack.log();
+    let refused = caller.chat("nope", &json!({})).await;
+    let id = refused.header("x-request-id").expect("x-request-id");
+    farebox_tests::until("the log has refusals", || async {
+        stack.log().contains(id).then_some(())
+    })
+    .await;
     assert!(!log.contains(CANARY), "content in the log");
     assert!(!log.contains("panicked"), "a panic in the log");
 }

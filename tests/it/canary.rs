@@ -19,9 +19,12 @@ fn files(dir: &std::path::Path) -> Vec<(String, Vec<u8>)> {
 
 fn assert_absent(needles: &[&str], place: &str, bytes: &[u8]) {
     for needle in needles {
-        let found = bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
-        assert!(!found, "{needle} in {place}");
+        assert!(!holds(bytes, needle), "{needle} in {place}");
     }
+}
+
+fn holds(bytes: &[u8], part: &str) -> bool {
+    bytes.windows(part.len()).any(|window| window == part.as_bytes())
 }
 
 #[test]
@@ -38,9 +41,10 @@ fn no_secret_and_no_content_is_written_or_told() {
 
         // Good, bad and failing calls with the prompt in each; then a credential that is refused.
         let say = |model: &str, stream: bool| {
+            let system = json!({"role": "system", "content": prompt});
             let body = json!({
                 "model": format!("demo/{model}"), "stream": stream,
-                "messages": [{"role": "system", "content": prompt}, {"role": "user", "content": "x"}],
+                "messages": [system, {"role": "user", "content": "x"}],
             });
             caller.post("/v1/chat/completions", &body).with("x-request-id", "mine").send()
         };
@@ -55,9 +59,17 @@ fn no_secret_and_no_content_is_written_or_told() {
         answers.push(second.post("/v1/chat/completions", &body).send().await);
         answers
             .push(second.post("/v1/chat", &body).bearer(&format!("{}x", caller.key)).send().await);
-        assert_eq!(answers.iter().filter(|answer| answer.code() == 200).count(), 5, "{answers:?}");
+        assert_eq!(answers.iter().filter(|answer| answer.code() == 200).count(), 6, "{answers:?}");
         assert!(second.posts().last().unwrap().headers["authorization"].ends_with(&credential));
         stack.drain().await;
+
+        // What must be there is there, so the places are the right ones.
+        assert!(stack.all_tables().await.contains(&caller.user));
+        let id = answers[0].header("x-request-id").unwrap();
+        let kept = files(scratch.path());
+        let holds = |part: &str| kept.iter().filter(|(_, bytes)| holds(bytes, part)).count();
+        assert!(holds(&caller.user) >= 1 && holds(id) >= 2, "tables and queue are files");
+        assert!(!stack.log().is_empty());
 
         let needles = [credential.as_str(), prompt.as_str(), key_secret.as_str()];
         for answer in &answers {
@@ -70,7 +82,7 @@ fn no_secret_and_no_content_is_written_or_told() {
             let text = stack.admin(Method::GET, path).send().await.text();
             assert_absent(&needles, path, text.as_bytes());
         }
-        for (name, bytes) in files(scratch.path()) {
+        for (name, bytes) in kept {
             assert_absent(&needles, &name, &bytes);
         }
     });

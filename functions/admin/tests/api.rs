@@ -1,5 +1,11 @@
 //! The admin API against a real DynamoDB engine and a minimal Secrets Manager, over sockets.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may stop at the first surprise"
+)]
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 

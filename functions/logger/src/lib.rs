@@ -2,10 +2,10 @@
 //!
 //! For each record, in this order, so that a message that fails half-way is safe to see again:
 //!
-//! 1. read the budgets; what is still held is ended as the record decided ([`repair`]);
-//! 2. thresholds that the budgets have reached become alerts ([`alerts`]);
+//! 1. read the budgets; what is still held is ended as the record decided (`repair`);
+//! 2. thresholds that the budgets have reached become alerts (`alerts`);
 //! 3. the record becomes a row of `logs`;
-//! 4. key and credential get their time of last use ([`last_used`]).
+//! 4. key and credential get their time of last use (`last_used`).
 //!
 //! Every write is conditional, so records may come twice and in any order.
 

@@ -41,6 +41,7 @@ impl Clock {
 
 /// Milliseconds since 1970 by the machine's clock, which no test moves: queues and deadlines use it.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one clock of the local stack")]
 pub fn wall_ms() -> i64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)

@@ -73,6 +73,7 @@ pub fn real_providers(variable: impl Fn(&str) -> Option<String>) -> Vec<RealProv
 
 /// One variable of this process's environment, where it is set to text.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one reader of the environment in this crate")]
 pub fn from_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

@@ -140,13 +140,10 @@ impl Secrets {
                 ));
             }
             let mut secret = Secret::new(fields.optional_text("Description"));
-            let mut answer = json!({ "ARN": arn(name), "Name": name });
-            if let Some(value) = value {
-                secret.push(version_id.clone(), value);
-                answer["VersionId"] = json!(version_id);
-            }
+            let stored = value.map(|value| secret.push(version_id.clone(), value));
             store.insert(name.to_owned(), secret);
-            Ok(answer)
+            let version = stored.map(|()| &version_id);
+            Ok(json!({ "ARN": arn(name), "Name": name, "VersionId": version }))
         })
     }
 
@@ -193,13 +190,9 @@ impl Secrets {
             if let Some(description) = fields.optional_text("Description") {
                 secret.description = Some(description.to_owned());
             }
-            let mut answer = json!({ "ARN": arn(&name), "Name": name });
-            if let Some(value) = value {
-                secret.push(version_id.clone(), value);
-                answer["VersionId"] = json!(version_id);
-                answer["VersionStages"] = json!(["AWSCURRENT"]);
-            }
-            Ok(answer)
+            let stored = value.map(|value| secret.push(version_id.clone(), value));
+            let version = stored.map(|()| &version_id);
+            Ok(json!({ "ARN": arn(&name), "Name": name, "VersionId": version }))
         })
     }
 
@@ -256,16 +249,13 @@ impl Secret {
             .chain(&self.previous)
             .map(|version| (version.id.clone(), json!(self.stages(&version.id))))
             .collect();
-        let mut described = json!({
+        json!({
             "ARN": arn(name),
             "Name": name,
+            "Description": self.description,
             "CreatedDate": seconds(self.created_ms),
             "VersionIdsToStages": versions,
-        });
-        if let Some(description) = &self.description {
-            described["Description"] = json!(description);
-        }
-        described
+        })
     }
 }
 
@@ -319,6 +309,7 @@ fn seconds(ms: i64) -> Value {
 mod tests {
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "tests read better with the value inline")]
     fn call(secrets: &Secrets, operation: &str, request: Value) -> Answer {
         secrets.call(operation, request.as_object().unwrap())
     }

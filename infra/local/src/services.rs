@@ -7,7 +7,7 @@
 //! | `POST /_local/schedule?time=` | runs the scheduler once, as if it were that time |
 //! | `GET /_local/calls`, `POST /_local/calls/reset` | the functions' AWS calls |
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -30,8 +30,8 @@ pub struct Services {
     pub secrets: Secrets,
     /// The functions' lines.
     pub output: Arc<Output>,
-    /// Set once the functions run.
-    pub schedule: OnceLock<Arc<Schedule>>,
+    /// The pump and the schedule, where the functions run.
+    pub schedule: Option<Arc<Schedule>>,
 }
 
 /// Answers one request.
@@ -57,7 +57,7 @@ pub async fn serve(services: Arc<Services>, request: Request<Incoming>) -> Respo
 }
 
 async fn control(services: &Services, request: &Request<Incoming>) -> Response<Body> {
-    let schedule = services.schedule.get();
+    let schedule = services.schedule.as_ref();
     match (request.method(), request.uri().path(), schedule) {
         (&Method::POST, "/_local/drain", Some(schedule)) => {
             let is_empty = schedule.drain().await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ struct Known {
 }
 
 /// Where everything listens, for those who print it.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub struct Ready {
     /// The API.
     pub base_url: String,
@@ -75,47 +75,37 @@ pub async fn run(options: Options) -> Result<(), Error> {
     if let Some(dir) = &options.bootstrap {
         check_bootstraps(dir)?;
     }
-    let front = bind(options.port).await?;
+    let front = bind(if options.services { 0 } else { options.port }).await?;
     let state = if options.ephemeral { State::ephemeral() } else { State::open(&options.state)? };
     let log = state.file("functions.log").or_else(|| options.ephemeral.then(temporary_log));
     let output = Arc::new(Output::open(!options.quiet && !options.json, log)?);
     let clock = Clock::new(options.clock.clone());
-
-    let (demo, runtime) = (bind(0).await?, bind(0).await?);
-    let (database, aws) = (bind(0).await?, bind(0).await?);
-    let stores = dynamodb::open(state.file("dynamodb.sqlite").as_deref())?;
-    let secrets = Secrets::open(state.file("secrets.json"))?;
-    secrets.ensure(PEPPER, || new_secret(""))?;
-    let admin_key = secrets.ensure(ADMIN_KEY, || new_secret("sk-fba-"))?;
-    let sqs = Sqs::open(aws.url.clone(), state.file("queue.jsonl").as_deref())?;
-    create_queues(&sqs).await?;
-
     let real = real_providers(from_environment);
-    let variables = variables(&options, &sqs, &database.url, &aws.url, &demo.url, &real);
+
+    let stores = start_stores(&state, &real, &options).await?;
     if options.services {
-        write_env(&options.state, &variables)?;
+        write_env(&options.state, &stores.variables)?;
     }
+    let runtime = bind(0).await?;
     let launch = Launch {
         executable: std::env::current_exe()
             .map_err(|cause| Error::System { what: "this executable's path", cause })?,
         bootstrap: options.bootstrap.clone(),
-        variables,
+        variables: stores.variables,
         runtime_api: runtime.url.clone(),
     };
     let environments = Environments::new(launch, Arc::clone(&output), options.environments);
-    let schedule = OnceLock::new();
-    let running = Arc::new(Schedule::new(Arc::clone(&environments), sqs.clone(), clock.clone()));
-    if !options.services {
-        schedule.get_or_init(|| Arc::clone(&running));
-    }
-    let shared = Services { sqs, secrets, output: Arc::clone(&output), schedule };
-
-    tokio::spawn(dynoxide::server::serve_on(database.listener, stores));
-    let shared = Arc::new(shared);
-    tokio::spawn(server::serve(aws.listener, move |request, _| {
+    let schedule =
+        Arc::new(Schedule::new(Arc::clone(&environments), stores.sqs.clone(), clock.clone()));
+    let shared = Arc::new(Services {
+        sqs: stores.sqs,
+        secrets: stores.secrets,
+        output: Arc::clone(&output),
+        schedule: (!options.services).then(|| Arc::clone(&schedule)),
+    });
+    tokio::spawn(server::serve(stores.listener, move |request, _| {
         services::serve(Arc::clone(&shared), request)
     }));
-    tokio::spawn(serve_provider(demo.listener));
     let runtime_of = Arc::clone(&environments);
     tokio::spawn(server::serve(runtime.listener, move |request, _| {
         runtime_api::serve(Arc::clone(&runtime_of), request)
@@ -124,27 +114,59 @@ pub async fn run(options: Options) -> Result<(), Error> {
         admin_url: format!("{}/admin/v1", front.url),
         console_url: format!("{}/admin/console", front.url),
         base_url: front.url,
-        admin_key,
         key: String::new(),
         user: USER,
-        demo_provider_url: demo.url,
-        services_url: aws.url,
-        dynamodb_url: database.url,
         functions_log: output.path().cloned(),
+        ..stores.ready
     };
     if !options.services {
-        let front_end = Arc::new(Gateway { environments, clock });
+        let gateway = Arc::new(Gateway { environments, clock });
         tokio::spawn(server::serve(front.listener, move |request, _| {
-            gateway::serve(Arc::clone(&front_end), request)
+            gateway::serve(Arc::clone(&gateway), request)
         }));
-        running.start();
+        schedule.start();
         ready.key = demo_key(&state, &ready, &real).await?;
     }
     welcome::tell(&options, &ready, &real);
     stopped().await?;
     // What runs gets a moment; children end with this process.
-    tokio::time::timeout(STOP_PATIENCE, running.drain()).await.unwrap_or(false);
+    tokio::time::timeout(STOP_PATIENCE, schedule.drain()).await.unwrap_or(false);
     Ok(())
+}
+
+/// The stores, once they are open and served.
+struct Stores {
+    sqs: Sqs,
+    secrets: Secrets,
+    listener: TcpListener,
+    variables: BTreeMap<String, String>,
+    ready: Ready,
+}
+
+/// Opens what keeps data, and serves DynamoDB and the demo provider.
+async fn start_stores(
+    state: &State,
+    real: &[RealProvider],
+    options: &Options,
+) -> Result<Stores, Error> {
+    let (demo, database, aws) = (bind(0).await?, bind(0).await?, bind(0).await?);
+    let tables = dynamodb::open(state.file("dynamodb.sqlite").as_deref())?;
+    let secrets = Secrets::open(state.file("secrets.json"))?;
+    secrets.ensure(PEPPER, || new_secret(""))?;
+    let admin_key = secrets.ensure(ADMIN_KEY, || new_secret("sk-fba-"))?;
+    let sqs = Sqs::open(aws.url.clone(), state.file("queue.jsonl").as_deref())?;
+    create_queues(&sqs).await?;
+    let variables = variables(options, &sqs, &database.url, &aws.url, &demo.url, real);
+    tokio::spawn(dynoxide::server::serve_on(database.listener, tables));
+    tokio::spawn(serve_provider(demo.listener));
+    let ready = Ready {
+        admin_key,
+        demo_provider_url: demo.url,
+        services_url: aws.url,
+        dynamodb_url: database.url,
+        ..Ready::default()
+    };
+    Ok(Stores { sqs, secrets, listener: aws.listener, variables, ready })
 }
 
 /// The demo's key: made at the first start, kept for the next.

@@ -51,7 +51,7 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn malformed(thing: impl Into<String>, detail: impl ToString) -> Self {
+    pub(crate) fn malformed(thing: impl Into<String>, detail: impl core::fmt::Display) -> Self {
         Self::Malformed { thing: thing.into(), detail: detail.to_string() }
     }
 }

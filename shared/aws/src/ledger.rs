@@ -7,11 +7,11 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use farebox_core::{Decision, Money, Rid, Scope, ScopePart, Timestamp};
+use farebox_core::{Decision, Money, Rid, Scope, ScopePart};
 use farebox_ledger::attempt::Reserved;
 use farebox_ledger::{
-    Admission, Answer, Attr, Budget, Cause, Ended, Ending, Hold, Item, Mode, Owner, Period,
-    Reserve, Step, Terms, Update, Why,
+    Admission, Answer, Attr, Budget, Cause, Ended, Ending, Hold, Item, Mode, Owner, Reserve,
+    Step, Terms, Update,
 };
 use futures_util::future::join_all;
 
@@ -62,7 +62,8 @@ impl Ledger {
         rid: Rid,
         amount: Money,
     ) -> Result<Held, Refusal> {
-        let (terms, read_tenths) = self.all_terms(scopes).await.map_err(Refusal::unavailable)?;
+        let read = self.all_terms(scopes).await;
+        let (terms, read_tenths) = read.map_err(|error| Refusal::unavailable(&error))?;
         let attempts = scopes.iter().zip(terms);
         let attempts = attempts.map(|(scope, terms)| self.reserve_one(scope, rid, amount, terms));
         let attempts = join_all(attempts).await;

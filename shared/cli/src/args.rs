@@ -255,7 +255,8 @@ pub enum Requests {
     /// The last calls, the newest last
     Tail {
         /// How many
-        #[arg(short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+        #[arg(short = 'n', default_value_t = 20)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
         count: u32,
         /// Wait for more until interrupted
         #[arg(short = 'f', long)]

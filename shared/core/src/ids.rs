@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     fn key() -> GatewayKey {
-        GatewayKey::generate("local", core::array::from_fn(|place| place as u8))
+        GatewayKey::generate("local", core::array::from_fn(|place| u8::try_from(place).unwrap()))
     }
 
     #[test]

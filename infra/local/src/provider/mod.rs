@@ -57,6 +57,7 @@ pub struct Options {
 }
 
 impl Default for Options {
+    #[expect(clippy::disallowed_methods, reason = "a provider has a clock of its own")]
     fn default() -> Self {
         Self {
             key: "demo-key".to_owned(),

@@ -5,8 +5,8 @@ use core::fmt;
 use farebox_core::{Decision, Money, Rid, Scope, ScopePart, Timestamp};
 use farebox_ledger::{Attr, Hold, Item, Period, Terms};
 
-/// Money held for one call in all its scopes. It must be ended with [`Ledger::end`]: dropping it
-/// leaves the money to the sweep.
+/// Money held for one call in all its scopes. It must be ended with
+/// [`Ledger::end`](super::Ledger::end): dropping it leaves the money to the sweep.
 #[must_use = "a hold that is not ended keeps its room until the sweep charges it"]
 pub struct Held {
     /// The attempt that holds.

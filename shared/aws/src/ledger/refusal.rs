@@ -35,7 +35,7 @@ impl fmt::Debug for Refusal {
 }
 
 impl Refusal {
-    pub(super) fn unavailable(error: Error) -> Self {
+    pub(super) fn unavailable(error: &Error) -> Self {
         let error = farebox_core::Error::LedgerUnavailable { cause: error.to_string() };
         Self { error, room: None, parts: Vec::new(), restart: false, capacity_tenths: 0 }
     }
