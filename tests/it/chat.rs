@@ -25,6 +25,7 @@ pub fn total_of(cost: &Value) -> Money {
     let amount = |name: &str| usd(cost[name].as_str().unwrap_or_else(|| panic!("{name}: {cost}")));
     assert_eq!(cost["currency"], "USD");
     assert_eq!(amount("input_cost").plus(amount("output_cost")), Some(amount("total_cost")));
+    assert!(amount("total_cost") > Money::ZERO, "{cost}");
     amount("total_cost")
 }
 

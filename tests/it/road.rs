@@ -40,6 +40,7 @@ fn a_warm_chat_with_two_scopes_makes_two_calls_before_the_provider_and_three_aft
         answer.piece().await.unwrap().unwrap();
         let before = chat_calls(&stack, 2).await;
         answer.whole().await;
+        stack.drain().await;
         let all = chat_calls(&stack, 5).await;
 
         assert_eq!(before, [RESERVE_OR_SETTLE; 2]);

@@ -17,7 +17,6 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::unwrap_used,
     reason = "a harness stops its test at the first surprise"
 )]
 

@@ -1,6 +1,6 @@
 //! One `farebox-local` process with everything in it.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,6 +58,8 @@ pub struct Stack {
     tap: Tap,
     child: Child,
     output: Arc<Mutex<Vec<u8>>>,
+    /// The functions' log, where no state directory keeps it.
+    log: Option<PathBuf>,
     keeper: Child,
     _keeper_stdin: Option<ChildStdin>,
 }
@@ -116,7 +118,7 @@ impl Stack {
         // The tap stands before the demo provider and takes webhooks.
         command.env("FAREBOX_ALLOWED_ORIGINS", format!("{},{UNREACHABLE}", tap.origin()));
         let mut child = command.spawn().expect("farebox-local starts");
-        let (mut keeper, keeper_stdin) = keeper(child.id());
+        let (mut keeper, mut keeper_stdin) = keeper(child.id());
         let output = Arc::new(Mutex::new(Vec::new()));
         let (first, line) = oneshot::channel();
         collect(child.stdout.take(), &output, Some(first));
@@ -131,7 +133,12 @@ impl Stack {
         };
         let ready = Ready(ready);
         tap.set_provider(ready.url("demo_provider_url"));
-        Self { ready, tap, child, output, keeper, _keeper_stdin: keeper_stdin }
+        let log = ready.0.get("functions_log").and_then(Value::as_str).map(PathBuf::from);
+        let log = log.filter(|_| settings.state.is_none());
+        if let (Some(stdin), Some(log)) = (&mut keeper_stdin, &log) {
+            writeln!(stdin, "{}", log.display()).expect("the keeper listens");
+        }
+        Self { ready, tap, child, output, log, keeper, _keeper_stdin: keeper_stdin }
     }
 
     /// What it printed when it was ready.
@@ -202,6 +209,40 @@ impl Stack {
         log
     }
 
+    /// The environment in which the stack runs its chat function, without the Runtime API.
+    ///
+    /// # Panics
+    /// Where the ready line names no services.
+    #[must_use]
+    pub fn chat_environment(&self) -> Vec<(&'static str, String)> {
+        let (services, database) = (self.ready.url("services_url"), self.ready.url("dynamodb_url"));
+        let origins = format!("{},{}", self.ready.url("demo_provider_url"), self.tap.origin());
+        [
+            ("FAREBOX_LEDGER_TABLE", "farebox-ledger"),
+            ("FAREBOX_MAIN_TABLE", "farebox-main"),
+            ("FAREBOX_LOGS_TABLE", "farebox-logs"),
+            ("FAREBOX_QUEUE_URL", &format!("{services}/000000000000/{}", crate::tables::QUEUE)),
+            ("FAREBOX_STAGE", "local"),
+            ("FAREBOX_SECRET_PREFIX", "farebox/local"),
+            ("FAREBOX_PEPPER_SECRET", "farebox/local/pepper"),
+            ("FAREBOX_ALLOWED_ORIGINS", &origins),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", database),
+            ("AWS_ENDPOINT_URL_SQS", services),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", services),
+            ("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true"),
+            ("AWS_LAMBDA_FUNCTION_NAME", "farebox-chat"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/farebox"),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", "figures"),
+        ]
+        .map(|(name, value)| (name, value.to_owned()))
+        .to_vec()
+    }
+
     /// Presses Ctrl-C and waits for the end.
     ///
     /// # Panics
@@ -221,6 +262,7 @@ impl Drop for Stack {
         // The keeper first: once the child is reaped its number may be another's.
         drop((self.keeper.kill(), self.keeper.wait()));
         drop((self.child.kill(), self.child.wait()));
+        drop(self.log.as_ref().map(std::fs::remove_file));
     }
 }
 
@@ -233,11 +275,12 @@ pub fn signal(name: &str, pid: u32) {
 }
 
 /// Ends the stack when this process ends without dropping it, as a test process does: its
-/// statics are never dropped, but its end of the pipe is closed.
+/// statics are never dropped, but its end of the pipe is closed. The first line in the pipe names
+/// a file that goes with it.
 fn keeper(pid: u32) -> (Child, Option<ChildStdin>) {
     let mut keeper = Command::new("sh")
         .arg("-c")
-        .arg(format!("cat >/dev/null; kill -9 {pid} 2>/dev/null"))
+        .arg(format!("read -r log; cat >/dev/null; kill -9 {pid} 2>/dev/null; rm -f \"$log\""))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -12,7 +12,7 @@ use crate::wire::{Answer, Call};
 const TENANT: &str = "main";
 
 /// The queue that the local stack makes.
-const QUEUE: &str = "farebox-log";
+pub(crate) const QUEUE: &str = "farebox-log";
 
 /// One item: attribute name to its plain text, number or JSON.
 #[derive(Clone, Debug, Default)]

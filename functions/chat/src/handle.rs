@@ -63,7 +63,7 @@ pub struct Admitted {
 /// One chat call: authenticate → admit → (in a task of its own) call → settle → log.
 ///
 /// Until `reserve` no money is touched, so every failure simply returns. From then on the hold
-/// belongs to [`carry`], which ends it once, whatever the provider or the caller does.
+/// belongs to `carry`, which ends it once, whatever the provider or the caller does.
 ///
 /// # Errors
 /// Every refusal before the provider is called.

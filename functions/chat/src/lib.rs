@@ -70,6 +70,8 @@ const CHAT_INSTEAD: &str = "Use POST /v1/chat/completions or POST /v1/chat.";
 /// # Errors
 /// A configuration fault, or a fault of the Runtime API.
 pub async fn run() -> Result<(), lambda_runtime::Error> {
+    // A second call in one process (tests) finds the first subscriber in place.
+    let _ = tracing_subscriber::fmt().json().with_ansi(false).try_init();
     let gate = Arc::new(Gate::from_env()?);
     let served = Arc::clone(&gate);
     let handler = lambda_http::service_fn(move |request: Request| {

@@ -1,5 +1,5 @@
-//! The AWS JSON protocol, as far as the services here speak it: an operation name in `X-Amz-Target`,
-//! a JSON object in, a JSON object or an error with `__type` out.
+//! The AWS JSON protocol, as far as the services here speak it: an operation name in
+//! `X-Amz-Target`, a JSON object in, a JSON object or an error with `__type` out.
 
 use http::StatusCode;
 use serde_json::{Map, Value};

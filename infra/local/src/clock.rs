@@ -39,7 +39,8 @@ impl Clock {
     }
 }
 
-/// Milliseconds since 1970 by the machine's clock, which no test moves: queues and deadlines use it.
+/// Milliseconds since 1970 by the machine's clock, which no test moves: queues and deadlines use
+/// it.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the one clock of the local stack")]
 pub fn wall_ms() -> i64 {

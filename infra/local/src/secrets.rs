@@ -1,5 +1,5 @@
-//! Secrets Manager: string secrets with the stages `AWSCURRENT` and `AWSPREVIOUS`, behind the AWS JSON
-//! 1.1 protocol. Kept as plain text in a file that only its owner can read; this is a laptop.
+//! Secrets Manager: string secrets with the stages `AWSCURRENT` and `AWSPREVIOUS`, behind the AWS
+//! JSON 1.1 protocol. Kept as plain text in a file that only its owner can read; this is a laptop.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

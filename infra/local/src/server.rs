@@ -46,7 +46,8 @@ pub async fn listen(port: u16) -> Result<(TcpListener, SocketAddr), Error> {
     Ok((listener, address))
 }
 
-/// Serves connections for as long as the future is polled; connections live on as tasks of their own.
+/// Serves connections for as long as the future is polled; connections live on as tasks of their
+/// own.
 pub async fn serve<H, F>(listener: TcpListener, handler: H)
 where
     H: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,

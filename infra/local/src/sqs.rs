@@ -1,8 +1,8 @@
 //! SQS: standard queues behind the AWS JSON 1.0 protocol, reached by the real SDK over HTTP.
 //!
-//! What is kept to: visibility timeouts, delays, long polling, receive counts, receipts that go stale,
-//! and the move to a dead-letter queue. What is left out: FIFO queues, retention (nothing expires) and
-//! the MD5 fields, which the SDK reads only where they are present.
+//! What is kept to: visibility timeouts, delays, long polling, receive counts, receipts that go
+//! stale, and the move to a dead-letter queue. What is left out: FIFO queues, retention (nothing
+//! expires) and the MD5 fields, which the SDK reads only where they are present.
 
 mod journal;
 pub mod queue;
@@ -81,7 +81,6 @@ impl Sqs {
         match operation {
             "CreateQueue" => self.create(&fields),
             "GetQueueUrl" => self.queue_url(&fields),
-            "ListQueues" => Ok(self.list(&fields)),
             "GetQueueAttributes" => self.attributes(&fields),
             "SendMessage" => self.send(&fields),
             "SendMessageBatch" => self.send_batch(&fields),
@@ -158,7 +157,8 @@ impl Sqs {
         let attributes = fields.0.get("Attributes").and_then(Value::as_object);
         let attributes = attributes.cloned().unwrap_or_default();
         let mut store = self.store();
-        // Created again with other attributes, SQS refuses; here the stack's own start sets them anew.
+        // Created again with other attributes, SQS refuses; here the stack's own start sets them
+        // anew.
         store.append(&[Entry::Create { queue: name.clone(), attributes: attributes.clone() }])?;
         store.create(name.clone(), attributes);
         Ok(json!({ "QueueUrl": self.url(&name) }))
@@ -168,13 +168,6 @@ impl Sqs {
         let name = fields.text("QueueName")?;
         self.store().queue(name)?;
         Ok(json!({ "QueueUrl": self.url(name) }))
-    }
-
-    fn list(&self, fields: &Fields<'_>) -> Value {
-        let prefix = fields.optional_text("QueueNamePrefix").unwrap_or_default();
-        let store = self.store();
-        let names = store.queues.keys().filter(|name| name.starts_with(prefix));
-        json!({ "QueueUrls": names.map(|name| self.url(name)).collect::<Vec<_>>() })
     }
 
     fn attributes(&self, fields: &Fields<'_>) -> Answer {

@@ -63,7 +63,7 @@ The demo user may spend 1 USD a day. The admin's command:
     );
     for provider in real {
         text.push_str(&format!(
-            "\n  !! REAL MONEY: {} is set, so models of {} are called for real and billed to you.\n",
+            "\n  !! REAL MONEY: {} is set: calls to models of {} are real and billed to you.\n",
             provider.variable, provider.name
         ));
     }

@@ -395,7 +395,7 @@ mod tests {
     }
 
     fn gateway_key() -> GatewayKey {
-        GatewayKey::generate("local", core::array::from_fn(|place| place as u8))
+        GatewayKey::generate("local", core::array::from_fn(|place| u8::try_from(place).unwrap()))
     }
 
     fn pepper() -> Secret {

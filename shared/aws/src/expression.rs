@@ -215,6 +215,7 @@ pub(crate) fn tenths(capacity: &[ConsumedCapacity]) -> u32 {
 mod tests {
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "the tests make each failure inline")]
     fn is(failure: Failure) -> &'static str {
         match failure {
             Failure::ConditionFailed => "condition",

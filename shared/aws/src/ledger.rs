@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use farebox_core::{Decision, Money, Rid, Scope, ScopePart};
 use farebox_ledger::attempt::Reserved;
 use farebox_ledger::{
-    Admission, Answer, Attr, Budget, Cause, Ended, Ending, Hold, Item, Mode, Owner, Reserve,
-    Step, Terms, Update,
+    Admission, Answer, Attr, Budget, Cause, Ended, Ending, Hold, Item, Mode, Owner, Reserve, Step,
+    Terms, Update,
 };
 use futures_util::future::join_all;
 

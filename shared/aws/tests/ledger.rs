@@ -1,4 +1,5 @@
 //! The driver with a real store: the embedded one, over HTTP, through the real SDK.
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,

@@ -1,5 +1,7 @@
 //! What goes over the wire: one request each time one is performed, whatever the server does.
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -31,7 +33,8 @@ impl Server {
     async fn start(script: &[Does]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let script = Arc::new(Mutex::new(script.to_vec().into_iter()));
+        let script: VecDeque<Does> = script.iter().copied().collect();
+        let script = Arc::new(Mutex::new(script));
         let (posts, connections) = (Arc::default(), Arc::default());
         let server = Self { url, posts: Arc::clone(&posts), connections: Arc::clone(&connections) };
         tokio::spawn(async move {
@@ -39,7 +42,7 @@ impl Server {
                 connections.fetch_add(1, Ordering::SeqCst);
                 let (script, posts) = (Arc::clone(&script), Arc::clone(&posts));
                 tokio::spawn(async move {
-                    serve(socket, &posts, || script.lock().unwrap().next()).await;
+                    serve(socket, &posts, || script.lock().unwrap().pop_front()).await;
                 });
             }
         });

@@ -1,22 +1,21 @@
 //! The neutral form in which all chat dialects and providers meet: `OpenAI`'s shape, checked.
 
+mod messages;
+mod options;
+
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use self::messages::check_messages;
+use self::options::OPTIONS;
 use crate::{Error, Reported};
 
 /// The longest body that is read. Lambda refuses an event above 6 MB; the event carries the
 /// body as an escaped JSON string, so this leaves room for the escapes.
 pub const BODY_BYTES_MAX: usize = 4_000_000;
 
-/// The most choices that one call may ask for (`OpenAI`'s own limit).
-const CHOICES_MAX: i64 = 128;
-
 /// The largest output cap that is taken; above every model's maximum.
 const CAP_MAX: u64 = 10_000_000;
-
-/// The most messages and tools that one call may carry.
-const ITEMS_MAX: usize = 10_000;
 
 /// A chat call, checked: every field is known, of its type, and bounded.
 #[derive(Clone, Debug, PartialEq)]
@@ -179,109 +178,6 @@ impl ChatCall {
     }
 }
 
-/// The rule that an option's value must meet.
-enum Rule {
-    /// A number in a range (both ends included).
-    Number(i32, i32),
-    /// An integer in a range (both ends included).
-    Integer(i64, i64),
-    Bool,
-    Text,
-    /// Text, or up to so many texts.
-    TextOrTexts(usize),
-    Object,
-    TextOrObject,
-    Tools,
-    /// One of these words.
-    OneOf(&'static [&'static str]),
-    /// Only the value that costs nothing: anything else is refused.
-    Unbounded(&'static str),
-    /// `["text"]` only.
-    TextOnly,
-}
-
-/// Every option that may be sent on. A field that is not here may cost money that nobody has
-/// held, so it is refused (section 3 of the field survey: understood or refused).
-const OPTIONS: &[(&str, Rule)] = &[
-    ("temperature", Rule::Number(0, 2)),
-    ("top_p", Rule::Number(0, 1)),
-    ("min_p", Rule::Number(0, 1)),
-    ("top_k", Rule::Integer(-1, 1_000_000)),
-    ("repetition_penalty", Rule::Number(0, 10)),
-    ("presence_penalty", Rule::Number(-2, 2)),
-    ("frequency_penalty", Rule::Number(-2, 2)),
-    ("n", Rule::Integer(1, CHOICES_MAX)),
-    ("seed", Rule::Integer(i64::MIN, i64::MAX)),
-    ("stop", Rule::TextOrTexts(16)),
-    ("logit_bias", Rule::Object),
-    ("logprobs", Rule::Bool),
-    ("top_logprobs", Rule::Integer(0, 20)),
-    ("user", Rule::Text),
-    ("safety_identifier", Rule::Text),
-    ("prompt_cache_key", Rule::Text),
-    ("metadata", Rule::Object),
-    ("store", Rule::Bool),
-    ("tools", Rule::Tools),
-    ("tool_choice", Rule::TextOrObject),
-    ("parallel_tool_calls", Rule::Bool),
-    ("response_format", Rule::Object),
-    (
-        "reasoning_effort",
-        Rule::OneOf(&["none", "minimal", "low", "medium", "high", "xhigh", "max"]),
-    ),
-    ("verbosity", Rule::OneOf(&["low", "medium", "high"])),
-    ("modalities", Rule::TextOnly),
-    ("audio", Rule::Unbounded("Audio output is not served yet.")),
-    ("prediction", Rule::Unbounded("A predicted output cannot be capped: leave it out.")),
-    ("web_search_options", Rule::Unbounded("Searches of the provider are not served yet.")),
-    ("functions", Rule::Unbounded("Send `tools` instead.")),
-    ("function_call", Rule::Unbounded("Send `tool_choice` instead.")),
-];
-
-impl Rule {
-    fn check(&self, field: &str, value: &Value) -> Result<(), Error> {
-        let wrong = |rule: String| Err(Error::malformed(field, rule));
-        match self {
-            Self::Number(least, most) => match value.as_f64() {
-                Some(number) if number >= f64::from(*least) && number <= f64::from(*most) => Ok(()),
-                _ => wrong(format!("must be a number from {least} to {most}")),
-            },
-            Self::Integer(least, most) => match value.as_i64() {
-                Some(number) if (*least..=*most).contains(&number) => Ok(()),
-                _ => wrong(format!("must be an integer from {least} to {most}")),
-            },
-            Self::Bool if !value.is_boolean() => wrong("must be true or false".to_owned()),
-            Self::Text if !value.is_string() => wrong("must be a text".to_owned()),
-            Self::Object if !value.is_object() => wrong("must be an object".to_owned()),
-            Self::TextOrObject if !(value.is_string() || value.is_object()) => {
-                wrong("must be a text or an object".to_owned())
-            }
-            Self::TextOrTexts(most) => match value {
-                Value::String(_) => Ok(()),
-                Value::Array(texts)
-                    if texts.len() <= *most && texts.iter().all(Value::is_string) =>
-                {
-                    Ok(())
-                }
-                _ => wrong(format!("must be a text or at most {most} texts")),
-            },
-            Self::OneOf(words) => match value.as_str() {
-                Some(word) if words.contains(&word) => Ok(()),
-                _ => wrong(format!("must be one of {}", words.join(", "))),
-            },
-            Self::Unbounded(hint) => {
-                Err(Error::UnboundedCall { field: field.to_owned(), hint: (*hint).to_owned() })
-            }
-            Self::TextOnly => match value.as_array().map(Vec::as_slice) {
-                Some([Value::String(only)]) if only == "text" => Ok(()),
-                _ => wrong("only [\"text\"] is served".to_owned()),
-            },
-            Self::Tools => check_tools(field, value),
-            Self::Bool | Self::Text | Self::Object | Self::TextOrObject => Ok(()),
-        }
-    }
-}
-
 /// Reads one JSON object from the body.
 ///
 /// # Errors
@@ -382,159 +278,6 @@ fn check_service_tier(value: Option<&Value>, at: &str) -> Result<(), Error> {
             Err(Error::malformed(format!("{at}service_tier"), rule))
         }
     }
-}
-
-fn check_tools(field: &str, value: &Value) -> Result<(), Error> {
-    let Some(tools) = value.as_array().filter(|tools| tools.len() <= ITEMS_MAX) else {
-        return Err(Error::malformed(field, "must be an array of tools"));
-    };
-    for (place, tool) in tools.iter().enumerate() {
-        let field = format!("{field}[{place}]");
-        if tool.get("type").and_then(Value::as_str) != Some("function") {
-            return Err(Error::UnboundedCall {
-                field: format!("{field}.type"),
-                hint: "Only tools of type function are served: the provider's own tools run \
-                       without a limit."
-                    .to_owned(),
-            });
-        }
-        let name = tool.pointer("/function/name").and_then(Value::as_str);
-        if !name.is_some_and(|name| (1..=128).contains(&name.len())) {
-            let rule = "must be a text of 1 to 128 characters";
-            return Err(Error::malformed(format!("{field}.function.name"), rule));
-        }
-        let parameters = tool.pointer("/function/parameters");
-        if parameters.is_some_and(|schema| !schema.is_object() && !schema.is_null()) {
-            let rule = "must be a JSON schema object";
-            return Err(Error::malformed(format!("{field}.function.parameters"), rule));
-        }
-    }
-    Ok(())
-}
-
-fn check_messages(value: &Value) -> Result<Media, Error> {
-    let messages = match value {
-        Value::Array(messages) => messages,
-        Value::Null => return Err(Error::malformed("messages", "is required")),
-        _ => return Err(Error::malformed("messages", "must be an array of messages")),
-    };
-    if messages.is_empty() || messages.len() > ITEMS_MAX {
-        let rule = format!("must hold 1 to {ITEMS_MAX} messages");
-        return Err(Error::malformed("messages", rule));
-    }
-    let mut media = Media::default();
-    let mut open_calls: Vec<&str> = Vec::new();
-    for (place, message) in messages.iter().enumerate() {
-        let field = format!("messages[{place}]");
-        let Some(message) = message.as_object() else {
-            return Err(Error::malformed(field, "must be an object"));
-        };
-        check_message(&field, message, &mut open_calls, &mut media)?;
-    }
-    Ok(media)
-}
-
-fn check_message<'a>(
-    field: &str,
-    message: &'a Map<String, Value>,
-    open_calls: &mut Vec<&'a str>,
-    media: &mut Media,
-) -> Result<(), Error> {
-    let role = message.get("role").and_then(Value::as_str).unwrap_or_default();
-    let content = message.get("content").unwrap_or(&Value::Null);
-    let content_field = format!("{field}.content");
-    match role {
-        "system" | "developer" | "user" => {
-            check_content(&content_field, content, false, media)?;
-        }
-        "assistant" => {
-            *open_calls = check_tool_calls(field, message.get("tool_calls"))?;
-            let speaks =
-                !open_calls.is_empty() || message.get("refusal").is_some_and(Value::is_string);
-            check_content(&content_field, content, speaks, media)?;
-        }
-        "tool" => {
-            let id = message.get("tool_call_id").and_then(Value::as_str);
-            let Some(id) = id else {
-                return Err(Error::malformed(format!("{field}.tool_call_id"), "is required"));
-            };
-            if !open_calls.contains(&id) {
-                let rule = "answers no tool call of the assistant message before it";
-                return Err(Error::malformed(format!("{field}.tool_call_id"), rule));
-            }
-            check_content(&content_field, content, false, media)?;
-        }
-        _ => {
-            let rule = "must be system, developer, user, assistant or tool";
-            return Err(Error::malformed(format!("{field}.role"), rule));
-        }
-    }
-    Ok(())
-}
-
-fn check_tool_calls<'a>(field: &str, calls: Option<&'a Value>) -> Result<Vec<&'a str>, Error> {
-    let calls = match calls {
-        None | Some(Value::Null) => return Ok(Vec::new()),
-        Some(Value::Array(calls)) if calls.len() <= ITEMS_MAX => calls,
-        Some(_) => return Err(Error::malformed(format!("{field}.tool_calls"), "must be an array")),
-    };
-    let mut ids = Vec::with_capacity(calls.len());
-    for (place, call) in calls.iter().enumerate() {
-        let text = |pointer: &str| call.pointer(pointer).and_then(Value::as_str);
-        let field = format!("{field}.tool_calls[{place}]");
-        let (Some(id), Some(_), Some(_)) =
-            (text("/id"), text("/function/name"), text("/function/arguments"))
-        else {
-            let rule = "needs id, function.name and function.arguments as texts";
-            return Err(Error::malformed(field, rule));
-        };
-        ids.push(id);
-    }
-    Ok(ids)
-}
-
-fn check_content(
-    field: &str,
-    content: &Value,
-    may_be_absent: bool,
-    media: &mut Media,
-) -> Result<(), Error> {
-    let parts = match content {
-        Value::String(_) => return Ok(()),
-        Value::Null if may_be_absent => return Ok(()),
-        Value::Array(parts) if !parts.is_empty() && parts.len() <= ITEMS_MAX => parts,
-        Value::Null => return Err(Error::malformed(field, "is required")),
-        _ => return Err(Error::malformed(field, "must be a text or an array of parts")),
-    };
-    for (place, part) in parts.iter().enumerate() {
-        let kind = part.get("type").and_then(Value::as_str).unwrap_or_default();
-        let has = |pointer: &str| part.pointer(pointer).is_some_and(Value::is_string);
-        let complete = match kind {
-            "text" => has("/text"),
-            "refusal" => has("/refusal"),
-            "image_url" => {
-                media.images = true;
-                has("/image_url/url")
-            }
-            "file" => {
-                media.images = true;
-                part.get("file").is_some_and(Value::is_object)
-            }
-            "input_audio" => {
-                media.audio = true;
-                has("/input_audio/data")
-            }
-            _ => {
-                let rule = "must be text, image_url, file, input_audio or refusal";
-                return Err(Error::malformed(format!("{field}[{place}].type"), rule));
-            }
-        };
-        if !complete {
-            let rule = format!("is not a complete {kind} part");
-            return Err(Error::malformed(format!("{field}[{place}]"), rule));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

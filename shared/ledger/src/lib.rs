@@ -24,7 +24,7 @@
 //! | I1 no overspend | the condition of [`update::reserve`]; a settle moves what its hold holds |
 //! | I2 charged once | `#h = :h` in [`update::settle`]; `st = :P` in [`update::adjust`] |
 //! | I3 nothing unbilled charged | [`decide`]; [`update::void`], [`update::fence`] |
-//! | I4 books balance | every write moves `mc` and `ms`, `dc` and `ds`, `tc` and `ts`, `n` together |
+//! | I4 books balance | every write moves `mc`/`ms`, `dc`/`ds`, `tc`/`ts` and `n` together |
 //! | I5 no leak | [`Ending`] in chat, again in the logger; then the sweep |
 //! | I6 a reset cannot race | a period is part of a name; [`Budget::counter`] of none is zero |
 //! | I7 a limit binds at once | `ep = :ep`, raised by [`update::limit_change`] |

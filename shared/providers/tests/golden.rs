@@ -109,7 +109,8 @@ fn what_is_not_the_format_is_an_error() {
         (
             "anthropic",
             "claude",
-            "data: {\"type\":\"message_stop\"}\n\ndata: {\"type\":\"message_start\",\"message\":{}}\n\n",
+            "data: {\"type\":\"message_stop\"}\n\n\
+             data: {\"type\":\"message_start\",\"message\":{}}\n\n",
             "one message",
         ),
     ] {

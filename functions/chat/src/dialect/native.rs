@@ -185,7 +185,9 @@ mod tests {
         for delta in [
             json!({"role": "assistant", "content": "Hel"}),
             json!({"content": "lo"}),
-            json!({"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "f", "arguments": "{\"a\""}}]}),
+            json!({"tool_calls": [
+                {"index": 0, "id": "c1", "function": {"name": "f", "arguments": "{\"a\""}},
+            ]}),
             json!({"tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]}),
         ] {
             gathered.take(delta.as_object().unwrap());

@@ -1,6 +1,6 @@
-//! What keeps an accepted message through Ctrl-C and through a kill: one line of JSON for each change,
-//! appended before the change is answered. Receive counts and timeouts are not kept; after a start
-//! every message is visible again.
+//! What keeps an accepted message through Ctrl-C and through a kill: one line of JSON for each
+//! change, appended before the change is answered. Receive counts and timeouts are not kept; after
+//! a start every message is visible again.
 
 use std::fs::File;
 use std::io::Write;

@@ -103,8 +103,8 @@ impl Queue {
         self.messages.insert(self.sequence, message);
     }
 
-    /// Takes up to `messages_max` visible messages out of sight for `visibility_ms`. The second list
-    /// has left the queue: those were received too often and belong to the dead-letter queue.
+    /// Takes up to `messages_max` visible messages out of sight for `visibility_ms`. The second
+    /// list has left the queue: those were received too often and belong to the dead-letter queue.
     pub fn receive(
         &mut self,
         messages_max: usize,
@@ -154,8 +154,8 @@ impl Queue {
         self.messages.retain(|_, message| message.sent.id != id);
     }
 
-    /// Makes a message visible `visibility_ms` from now; `false` where the receipt is not current or
-    /// its visibility timeout has passed.
+    /// Makes a message visible `visibility_ms` from now; `false` where the receipt is not current
+    /// or its visibility timeout has passed.
     pub fn change_visibility(&mut self, receipt: &str, visibility_ms: i64, now_ms: i64) -> bool {
         let found = self.sequence_of(receipt).and_then(|key| self.messages.get_mut(&key));
         match found {
