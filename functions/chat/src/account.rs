@@ -48,6 +48,8 @@ pub async fn model(
     id: &str,
 ) -> Result<Response<ReplyBody>, Error> {
     let key = authenticate(gate, &incoming.headers).await?;
+    // The SDKs write the slash of a model's name as %2F.
+    let id = percent_encoding::percent_decode_str(id).decode_utf8_lossy();
     let found = usable(gate, &key).await?.into_iter().find(|model| {
         id.split_once('/')
             .is_some_and(|(provider, name)| provider == model.provider && name == model.name)

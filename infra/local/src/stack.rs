@@ -131,6 +131,10 @@ pub async fn run(options: Options) -> Result<(), Error> {
     stopped().await?;
     // What runs gets a moment; children end with this process.
     tokio::time::timeout(STOP_PATIENCE, schedule.drain()).await.unwrap_or(false);
+    if let Some(log) = output.path().filter(|_| options.ephemeral) {
+        // Nothing stays of an ephemeral stack; a log that is gone already is as good.
+        let _ = std::fs::remove_file(log);
+    }
     Ok(())
 }
 
