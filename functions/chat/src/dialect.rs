@@ -7,6 +7,8 @@ mod openai;
 pub use native::{NATIVE, Native};
 pub use openai::{OPENAI, OpenAi};
 
+use std::borrow::Cow;
+
 use farebox_core::{ChatCall, ChatEvent, Completion, Error, Rid, Usage};
 use serde_json::{Value, json};
 
@@ -19,6 +21,11 @@ pub trait Dialect: Sync {
     /// # Errors
     /// [`Error::Malformed`] and its kin, naming the field.
     fn parse(&self, body: &[u8]) -> Result<ChatCall, Error>;
+
+    /// The field of a refusal as this dialect's callers wrote it: the wire formats name `OpenAI`'s.
+    fn field<'f>(&self, field: &'f str) -> Cow<'f, str> {
+        Cow::Borrowed(field)
+    }
 
     /// The body of a refusal.
     fn error(&self, error: &Error, request_id: Rid) -> Value;

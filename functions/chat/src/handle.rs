@@ -109,7 +109,8 @@ async fn admit(
     record.credential_owner = Some(resolved.owner.clone());
     let price = resolved.model.price.clone().ok_or_else(|| unpriced(&resolved, "any token"))?;
     record.price_version = Some(price.version.to_string());
-    let plan = first_plan(&call, &resolved, &price, key.max_cost)?;
+    let plan = first_plan(&call, &resolved, &price, key.max_cost);
+    let plan = plan.map_err(|error| located(dialect, error))?;
     let fetched = gate.credentials.fetch(&resolved.owner, key.cv, resolved.provider.name);
     let credential = fetched.await?;
     let candidate = Candidate { call: &call, resolved: &resolved, price: &price };
@@ -129,6 +130,19 @@ async fn admit(
         ends_at: incoming.ends_at,
     };
     Ok((admitted, held))
+}
+
+/// The same refusal with its field as the dialect's callers wrote it.
+fn located(dialect: &dyn Dialect, error: Error) -> Error {
+    match error {
+        Error::Malformed { field, rule } => {
+            Error::Malformed { field: dialect.field(&field).into_owned(), rule }
+        }
+        Error::UnboundedCall { field, hint } => {
+            Error::UnboundedCall { field: dialect.field(&field).into_owned(), hint }
+        }
+        other => other,
+    }
 }
 
 /// Owns the hold until it ends. It is a task of its own, so a caller who hangs up cannot

@@ -32,7 +32,7 @@ struct Inner {
 const TRACED_MAX: usize = 10_000;
 
 impl Output {
-    /// Lines go to the terminal unless told not to, and to `path`.
+    /// Lines go to `path`, and all but the informational ones to the terminal unless told not to.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -64,7 +64,8 @@ impl Output {
             // A log that cannot be written must not stop the stack.
             let _ = writeln!(file, "[{function}] {line}");
         }
-        if self.to_terminal {
+        // What went well is in the file; a person at a terminal is shown the rest.
+        if self.to_terminal && !line.contains("\"level\":\"INFO\"") {
             let _ = writeln!(std::io::stderr(), "[{function}] {line}");
         }
     }

@@ -22,7 +22,7 @@ pub fn tell(options: &Options, ready: &Ready, real: &[RealProvider]) {
 fn services(options: &Options, ready: &Ready) -> String {
     format!(
         "Services are ready: DynamoDB {}, SQS and Secrets Manager {}, demo provider {}.\n\
-         cargo lambda watch --env-file {}/env\n\
+         cargo lambda watch --env-file {}/env farebox-chat\n\
          Stop with Ctrl-C.",
         ready.dynamodb_url,
         ready.services_url,
@@ -67,6 +67,9 @@ The demo user may spend 1 USD a day. The admin's command:
             provider.variable, provider.name
         ));
     }
-    text.push_str("\nStop with Ctrl-C. State is kept for the next start.\n");
+    if let Some(log) = &ready.functions_log {
+        text.push_str(&format!("\nThe functions log to {}.\n", log.display()));
+    }
+    text.push_str("Stop with Ctrl-C.\n");
     text
 }

@@ -1,5 +1,6 @@
 //! Farebox's own contract: `POST /v1/chat`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use farebox_core::{ChatCall, ChatEvent, Error, Rid};
@@ -16,6 +17,12 @@ pub static NATIVE: Native = Native;
 impl Dialect for Native {
     fn parse(&self, body: &[u8]) -> Result<ChatCall, Error> {
         ChatCall::from_native(body)
+    }
+
+    fn field<'f>(&self, field: &'f str) -> Cow<'f, str> {
+        let top = field.split(['.', '[']).next().unwrap_or(field);
+        let stands = ["provider", "model", "messages", "options", "body"].contains(&top);
+        if stands { Cow::Borrowed(field) } else { Cow::Owned(format!("options.{field}")) }
     }
 
     fn error(&self, error: &Error, request_id: Rid) -> Value {
@@ -178,6 +185,13 @@ impl StreamWriter for Deltas {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_option_is_named_where_the_caller_wrote_it() {
+        assert_eq!(NATIVE.field("seed"), "options.seed");
+        assert_eq!(NATIVE.field("options.seed"), "options.seed");
+        assert_eq!(NATIVE.field("messages[1].content"), "messages[1].content");
+    }
 
     #[test]
     fn a_choice_is_put_together_from_its_deltas() {
