@@ -23,8 +23,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Nothing is sent to the caller before a whole answer is there, and API Gateway drops a
 /// silent connection after 300 s.
 const BUFFERED_PATIENCE_MS: i64 = 285_000;
-/// What must be left of the invocation when the provider is given up: settle and log.
-const CLOSING_MS: i64 = 12_000;
+/// What must be left of the invocation when the provider is given up: a record is sent to the
+/// queue in up to 9 s, and into the outbox in up to 9 s more.
+const CLOSING_MS: i64 = 20_000;
 
 /// All that is known when the provider is done.
 #[derive(Default)]
