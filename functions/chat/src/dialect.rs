@@ -57,8 +57,6 @@ pub struct Opening {
     pub created: i64,
     /// The caller asked for the usage.
     pub include_usage: bool,
-    /// How many choices the caller asked for.
-    pub choices: u64,
 }
 
 /// Writes the events of one stream as server-sent events.

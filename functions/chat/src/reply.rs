@@ -89,7 +89,6 @@ pub fn channel(
         request_id: incoming.request_id,
         created,
         include_usage: call.call.include_usage,
-        choices: call.call.choices,
     };
     let mut headers = HeaderMap::new();
     insert(&mut headers, "x-request-id", &incoming.request_id.to_string());

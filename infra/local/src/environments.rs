@@ -157,12 +157,6 @@ impl Environments {
         lock(&self.by_id).get(id).cloned()
     }
 
-    /// The process ids of a function's environments, for measurements.
-    #[must_use]
-    pub fn count(&self, function: Function) -> usize {
-        lock(&self.by_id).values().filter(|each| each.function == function).count()
-    }
-
     /// The environment waits for its next event: it is idle again.
     pub async fn next(&self, environment: &Arc<Environment>) -> Option<Invocation> {
         if let Some(pool) = self.pools.get(&environment.function) {

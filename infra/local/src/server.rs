@@ -145,14 +145,6 @@ pub fn whole(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// An answer without a body.
-#[must_use]
-pub fn empty(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(whole(Bytes::new()));
-    *response.status_mut() = status;
-    response
-}
-
 /// A JSON answer.
 #[must_use]
 pub fn json(status: StatusCode, value: &Value) -> Response<Body> {

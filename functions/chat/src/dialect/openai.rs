@@ -205,7 +205,7 @@ mod tests {
 
     fn written(include_usage: bool, events: &[ChatEvent]) -> String {
         let request_id = Rid::new(Timestamp::from_ms(1), 1);
-        let opening = Opening { request_id, created: 7, include_usage, choices: 1 };
+        let opening = Opening { request_id, created: 7, include_usage };
         let mut writer = OPENAI.stream(opening);
         let mut out = Vec::new();
         for event in events {
