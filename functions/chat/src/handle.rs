@@ -4,9 +4,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use farebox_aws::{Credential, Held, KeyItem};
-use farebox_core::pricing::{Bound, Price, PricingError};
+use farebox_core::pricing::Price;
 use farebox_core::{CallRecord, ChatCall, Decision, Error, Money, Outcome, Timestamp};
-use farebox_providers::{Facts, Outbound, Wire};
+use farebox_providers::Wire;
 use futures_util::FutureExt;
 use futures_util::future::join;
 use http::Response;
@@ -14,31 +14,15 @@ use http::Response;
 use crate::authenticate::authenticate;
 use crate::dialect::Dialect;
 use crate::gate::Gate;
+use crate::hold::reserve;
 use crate::incoming::Incoming;
+use crate::plan::{Candidate, Plan, first_plan, unpriced};
 use crate::relay::{Exchange, exchange};
 use crate::reply::{self, Paid, Reply, ReplyBody};
 use crate::resolve::{Resolved, resolve};
 
-/// A cap lowered to what the room affords is not lowered below this: a shorter answer is of
-/// no use to most callers, and they would pay for it.
-const USEFUL_TOKENS_MIN: u64 = 256;
-/// How often one call may reserve: once, and again after its cap was lowered or its period
-/// ended under it.
-const RESERVE_ROUNDS_MAX: u32 = 3;
 /// A message in the log is cut to this.
 const MESSAGE_CHARS_MAX: usize = 500;
-
-/// What will be sent, and the most that it can cost.
-pub struct Plan {
-    /// The exact bytes.
-    pub outbound: Outbound,
-    /// Upper bounds of what the provider can count.
-    pub bound: Bound,
-    /// The worst case: what is held.
-    pub hold: Money,
-    /// The cap was lowered to what the room affords.
-    pub clamped: bool,
-}
 
 /// A call whose worst case is held in every scope.
 pub struct Admitted {
@@ -109,11 +93,10 @@ async fn admit(
     record.credential_owner = Some(resolved.owner.clone());
     let price = resolved.model.price.clone().ok_or_else(|| unpriced(&resolved, "any token"))?;
     record.price_version = Some(price.version.to_string());
-    let plan = first_plan(&call, &resolved, &price, key.max_cost);
-    let plan = plan.map_err(|error| located(dialect, error))?;
+    let candidate = Candidate { call: &call, resolved: &resolved, price: &price };
+    let plan = first_plan(candidate, key.max_cost).map_err(|error| located(dialect, error))?;
     let fetched = gate.credentials.fetch(&resolved.owner, key.cv, resolved.provider.name);
     let credential = fetched.await?;
-    let candidate = Candidate { call: &call, resolved: &resolved, price: &price };
     let (plan, held) = reserve(gate, incoming, key, candidate, plan, record).await?;
     record.rid = held.rid;
     record.hold = Some(plan.hold);
@@ -180,137 +163,6 @@ async fn carry(
     let ended = gate.ledger.end(&mut held, decided.decision).boxed();
     join(ended, gate.log.send(&record).boxed()).await;
     reply.finish(&exchange, &paid, &held.rooms()).boxed().await;
-}
-
-/// The call as it is tried: what a plan is made of.
-#[derive(Clone, Copy)]
-struct Candidate<'a> {
-    call: &'a ChatCall,
-    resolved: &'a Resolved,
-    price: &'a Price,
-}
-
-/// Reserves the plan's hold in every scope; lowers a cap that the caller left open to what
-/// the room affords. Each round is a new attempt with its own identity.
-async fn reserve(
-    gate: &Gate,
-    incoming: &Incoming,
-    key: &KeyItem,
-    candidate: Candidate<'_>,
-    mut plan: Plan,
-    record: &mut CallRecord,
-) -> Result<(Plan, Held), Error> {
-    let mut rid = incoming.request_id;
-    let mut round = 1;
-    loop {
-        let refusal = match gate.ledger.reserve(&key.scopes, rid, plan.hold).await {
-            Ok(held) => return Ok((plan, held)),
-            Err(refusal) => refusal,
-        };
-        record.rid = rid;
-        record.hold = Some(plan.hold);
-        if !refusal.parts.is_empty() {
-            // Something of this attempt may still stand: its record must carry its identity.
-            record.decision = Some(Decision::Void);
-            record.parts = refusal.parts;
-            return Err(refusal.error);
-        }
-        match refusal.room.and_then(|room| lower(candidate, &plan, room)) {
-            _ if round == RESERVE_ROUNDS_MAX => return Err(refusal.error),
-            Some(lowered) => plan = lowered,
-            None if refusal.restart => {}
-            None => return Err(refusal.error),
-        }
-        rid = gate.aws.new_rid();
-        round += 1;
-    }
-}
-
-/// The plan at the caller's cap, else at the model's maximum, within what the key allows for
-/// one call.
-fn first_plan(
-    call: &ChatCall,
-    resolved: &Resolved,
-    price: &Price,
-    max_cost: Option<Money>,
-) -> Result<Plan, Error> {
-    let most = resolved.model.completion_max.or(resolved.model.context_window);
-    let cap = match (call.cap, most) {
-        (Some(cap), Some(most)) => cap.min(most),
-        (Some(cap), None) => cap,
-        (None, Some(most)) => most,
-        (None, None) => {
-            return Err(Error::UnboundedCall {
-                field: "max_completion_tokens".to_owned(),
-                hint: "The model's maximum is not known: send max_completion_tokens.".to_owned(),
-            });
-        }
-    };
-    let candidate = Candidate { call, resolved, price };
-    let plan = plan_at(candidate, cap, false)?;
-    match max_cost {
-        Some(limit) if plan.hold > limit => {
-            let needed = plan.hold;
-            lower(candidate, &plan, limit).ok_or(Error::CallTooCostly { limit, needed })
-        }
-        _ => Ok(plan),
-    }
-}
-
-/// The same call at a lower cap that fits into `room`, where the caller set none.
-fn lower(candidate: Candidate<'_>, plan: &Plan, room: Money) -> Option<Plan> {
-    if candidate.call.cap.is_some() {
-        return None;
-    }
-    let tokens = candidate.price.completion_bound_within(&plan.bound, room)?;
-    let cap = tokens.checked_div(candidate.call.choices)?.min(plan.outbound.cap);
-    // The body carries the cap, so a shorter number makes it a few bytes shorter: never longer.
-    let lowered = plan_at(candidate, Some(cap).filter(|cap| *cap >= USEFUL_TOKENS_MIN)?, true);
-    lowered.ok().filter(|lowered| lowered.hold <= room)
-}
-
-fn plan_at(candidate: Candidate<'_>, cap: u64, clamped: bool) -> Result<Plan, Error> {
-    let Candidate { call, resolved, price } = candidate;
-    let facts = Facts {
-        model: &resolved.model.name,
-        context_window: resolved.model.context_window,
-        completion_max: resolved.model.completion_max,
-    };
-    let wire = (resolved.provider.wire)(&resolved.model.name);
-    let outbound = wire.request(resolved.provider, call, &facts, cap, call.stream)?;
-    let bound = bound_of(&outbound)?;
-    let hold = price.hold(&bound).map_err(|fault| priced(resolved, &fault))?;
-    Ok(Plan { outbound, bound, hold, clamped })
-}
-
-fn bound_of(outbound: &Outbound) -> Result<Bound, Error> {
-    let completion_tokens = outbound.cap.checked_mul(outbound.choices);
-    Ok(Bound {
-        prompt_tokens: outbound.bound.prompt_tokens,
-        completion_tokens: completion_tokens
-            .ok_or_else(|| Error::malformed("n", "times the cap is beyond every number"))?,
-        cache_write: outbound.bound.cache_write,
-        audio_prompt: outbound.bound.audio,
-        multiplier_us: outbound.bound.us_geography,
-        ..Bound::default()
-    })
-}
-
-fn priced(resolved: &Resolved, fault: &PricingError) -> Error {
-    match fault {
-        PricingError::PriceUnknown { class } => unpriced(resolved, class),
-        PricingError::TooMany { class } => {
-            Error::malformed(*class, "is beyond 1000000000 tokens: send less")
-        }
-        other => unpriced(resolved, &other.to_string()),
-    }
-}
-
-fn unpriced(resolved: &Resolved, class: &str) -> Error {
-    Error::UnpricedModel {
-        model: format!("{}/{}", resolved.provider.name, resolved.model.name),
-        class: class.to_owned(),
-    }
 }
 
 /// The record as far as it is known when the key is.

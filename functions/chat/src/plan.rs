@@ -1,0 +1,123 @@
+//! What a call will send, and the most that it can cost.
+
+use farebox_core::pricing::{Bound, Price, PricingError};
+use farebox_core::{ChatCall, Error, Money};
+use farebox_providers::{Facts, Outbound};
+
+use crate::resolve::Resolved;
+
+/// A cap lowered to what the room affords is not lowered below this: a shorter answer is of
+/// no use to most callers, and they would pay for it.
+const USEFUL_TOKENS_MIN: u64 = 256;
+
+/// What will be sent, and the most that it can cost.
+pub struct Plan {
+    /// The exact bytes.
+    pub outbound: Outbound,
+    /// Upper bounds of what the provider can count.
+    pub bound: Bound,
+    /// The worst case: what is held.
+    pub hold: Money,
+    /// The cap was lowered to what the room affords.
+    pub clamped: bool,
+}
+
+/// The call as it is tried: what a plan is made of.
+#[derive(Clone, Copy)]
+pub struct Candidate<'a> {
+    /// The call.
+    pub call: &'a ChatCall,
+    /// Provider, model and whose credential.
+    pub resolved: &'a Resolved,
+    /// The model's prices.
+    pub price: &'a Price,
+}
+
+/// The plan at the caller's cap, else at the model's maximum, within what the key allows for
+/// one call.
+///
+/// # Errors
+/// A request that the wire format cannot carry, a model without a price or without any bound, and
+/// a call that costs more than the key allows.
+pub fn first_plan(candidate: Candidate<'_>, max_cost: Option<Money>) -> Result<Plan, Error> {
+    let Candidate { call, resolved, .. } = candidate;
+    let most = resolved.model.completion_max.or(resolved.model.context_window);
+    let cap = match (call.cap, most) {
+        (Some(cap), Some(most)) => cap.min(most),
+        (Some(cap), None) => cap,
+        (None, Some(most)) => most,
+        (None, None) => {
+            return Err(Error::UnboundedCall {
+                field: "max_completion_tokens".to_owned(),
+                hint: "The model's maximum is not known: send max_completion_tokens.".to_owned(),
+            });
+        }
+    };
+    let plan = plan_at(candidate, cap, false)?;
+    match max_cost {
+        Some(limit) if plan.hold > limit => {
+            let needed = plan.hold;
+            lower(candidate, &plan, limit).ok_or(Error::CallTooCostly { limit, needed })
+        }
+        _ => Ok(plan),
+    }
+}
+
+/// The same call at a lower cap that fits into `room`, where the caller set none.
+#[must_use]
+pub fn lower(candidate: Candidate<'_>, plan: &Plan, room: Money) -> Option<Plan> {
+    if candidate.call.cap.is_some() {
+        return None;
+    }
+    let tokens = candidate.price.completion_bound_within(&plan.bound, room)?;
+    let cap = tokens.checked_div(candidate.call.choices)?.min(plan.outbound.cap);
+    // The body carries the cap, so a shorter number makes it a few bytes shorter: never longer.
+    let lowered = plan_at(candidate, Some(cap).filter(|cap| *cap >= USEFUL_TOKENS_MIN)?, true);
+    lowered.ok().filter(|lowered| lowered.hold <= room)
+}
+
+fn plan_at(candidate: Candidate<'_>, cap: u64, clamped: bool) -> Result<Plan, Error> {
+    let Candidate { call, resolved, price } = candidate;
+    let facts = Facts {
+        model: &resolved.model.name,
+        context_window: resolved.model.context_window,
+        completion_max: resolved.model.completion_max,
+    };
+    let wire = (resolved.provider.wire)(&resolved.model.name);
+    let outbound = wire.request(resolved.provider, call, &facts, cap, call.stream)?;
+    let bound = bound_of(&outbound)?;
+    let hold = price.hold(&bound).map_err(|fault| priced(resolved, &fault))?;
+    Ok(Plan { outbound, bound, hold, clamped })
+}
+
+fn bound_of(outbound: &Outbound) -> Result<Bound, Error> {
+    let completion_tokens = outbound.cap.checked_mul(outbound.choices);
+    Ok(Bound {
+        prompt_tokens: outbound.bound.prompt_tokens,
+        completion_tokens: completion_tokens
+            .ok_or_else(|| Error::malformed("n", "times the cap is beyond every number"))?,
+        cache_write: outbound.bound.cache_write,
+        audio_prompt: outbound.bound.audio,
+        multiplier_us: outbound.bound.us_geography,
+        ..Bound::default()
+    })
+}
+
+fn priced(resolved: &Resolved, fault: &PricingError) -> Error {
+    match fault {
+        PricingError::PriceUnknown { class } => unpriced(resolved, class),
+        PricingError::TooMany { class } => {
+            Error::malformed(*class, "is beyond 1000000000 tokens: send less")
+        }
+        other => unpriced(resolved, &other.to_string()),
+    }
+}
+
+/// The model has no price for a class of tokens.
+#[must_use]
+pub fn unpriced(resolved: &Resolved, class: &str) -> Error {
+    Error::UnpricedModel {
+        model: format!("{}/{}", resolved.provider.name, resolved.model.name),
+        class: class.to_owned(),
+    }
+}
