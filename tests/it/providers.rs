@@ -6,7 +6,7 @@ use farebox_tests::stack::UNREACHABLE;
 use farebox_tests::{Answer, Caller, run, usd};
 use serde_json::{Value, json};
 
-use crate::stacks::{lone, shared};
+use crate::stacks::{hasty, lone, shared};
 
 /// What a failure does to the money.
 #[derive(Clone, Copy, PartialEq)]
@@ -155,6 +155,58 @@ fn an_answer_that_anthropic_documents_as_unbilled_costs_nothing() {
             assert_eq!((&row["outcome"], &row["cost_usd"]), (&json!("void"), &json!("0")), "{row}");
             assert_eq!(caller.assert_settled_to_the_bill().await, Money::ZERO);
         }
+    });
+}
+
+#[test]
+fn a_provider_that_does_not_answer_is_given_up_in_time_and_costs_the_hold() {
+    run(async {
+        let caller = Caller::new(hasty().await).await;
+        let mut charged = Money::ZERO;
+        let (whole, stream) = (json!({"max_tokens": 9}), json!({"max_tokens": 9, "stream": true}));
+        let answers = tokio::join!(
+            caller.chat("hang", &whole),
+            caller.complete("demo/hang", &whole),
+            caller.chat("hang", &stream),
+            caller.complete("demo/hang", &stream),
+        );
+        for answer in <[_; 4]>::from(answers) {
+            assert_eq!(answer.code(), 504, "{}", answer.text());
+            let error: Value = answer.json()["error"].clone();
+            assert_eq!(error["code"], "provider_unavailable", "{error}");
+            assert!(error["message"].as_str().unwrap().contains("worst case"), "{error}");
+            assert_eq!(answer.header("x-should-retry"), Some("false"));
+            let row = caller.row(answer.header("x-request-id").unwrap()).await;
+            assert_eq!((&row["outcome"], &row["status"]), (&json!("worst"), &json!(504)), "{row}");
+            assert_eq!(row["cost_usd"], row["held_usd"], "{row}");
+            charged = charged.plus(usd(row["cost_usd"].as_str().unwrap())).unwrap();
+        }
+        assert_eq!(caller.posts().len(), 4, "one POST a call");
+        let books = caller.user_books().await;
+        books.assert_quiet();
+        assert_eq!(books.settled(), charged);
+    });
+}
+
+#[test]
+fn a_stream_that_outlives_its_invocation_is_cut_and_costs_the_hold() {
+    run(async {
+        let caller = Caller::new(hasty().await).await;
+
+        let options = json!({"stream": true, "max_tokens": 4_000});
+        let answer = caller.complete("demo/drip", &options).await;
+
+        assert_eq!(answer.code(), 200, "it had begun");
+        let events = answer.text();
+        assert!(events.contains("\"content\":"), "{events}");
+        assert!(events.contains("demo took longer than "), "{events}");
+        assert!(!events.contains("[DONE]"), "{events}");
+        let row = caller.row(answer.header("x-request-id").unwrap()).await;
+        assert_eq!((&row["outcome"], &row["cost_usd"]), (&json!("worst"), &row["held_usd"]));
+        let books = caller.user_books().await;
+        books.assert_quiet();
+        assert_eq!(books.settled(), usd(row["held_usd"].as_str().unwrap()));
+        assert!(caller.bill().await <= books.settled());
     });
 }
 

@@ -34,6 +34,13 @@ pub async fn lone() -> MutexGuard<'static, Stack> {
     LONE.get_or_init(start).await.lock().await
 }
 
+/// A stack whose chat function ends after 23 s, so that a provider is given up after three.
+pub async fn hasty() -> &'static Stack {
+    static HASTY: OnceCell<Stack> = OnceCell::const_new();
+    let settings = Settings { chat_timeout: 23, ..Settings::default() };
+    HASTY.get_or_init(|| async { Stack::start(executable(), &settings).await }).await
+}
+
 /// A directory of its own for one test, removed at its end.
 pub struct Scratch(PathBuf);
 

@@ -45,6 +45,8 @@ pub struct Settings {
     pub clock: Option<PathBuf>,
     /// `--bootstrap`.
     pub bootstrap: Option<PathBuf>,
+    /// `--chat-timeout`, in seconds; 0 leaves the default.
+    pub chat_timeout: u16,
 }
 
 /// What the stack printed when it was ready.
@@ -99,6 +101,9 @@ pub fn command(executable: &Path, settings: &Settings) -> Command {
     }
     if let Some(dir) = &settings.bootstrap {
         command.arg("--bootstrap").arg(dir);
+    }
+    if settings.chat_timeout > 0 {
+        command.arg("--chat-timeout").arg(settings.chat_timeout.to_string());
     }
     for variable in FOREIGN_VARIABLES {
         command.env_remove(variable);

@@ -196,8 +196,7 @@ async fn stream(
     mut exchange: Exchange,
 ) -> Exchange {
     let provider = call.resolved.provider;
-    let patience = patience(gate, call);
-    let ends = tokio::time::Instant::now() + patience;
+    let ends = tokio::time::Instant::now() + patience(gate, call);
     let mut decoder = call.wire.decoder(provider);
     let mut chunks = response.bytes_stream();
     let mut events = Vec::new();
@@ -211,7 +210,9 @@ async fn stream(
                 continue;
             }
             Err(_) => {
-                let error = upstream::timed_out(provider.name, patience);
+                let took = gate.aws.now().since(call.started_at);
+                let took = Duration::from_millis(u64::try_from(took).unwrap_or_default());
+                let error = upstream::timed_out(provider.name, took);
                 return exchange.failed(ProviderOutcome::Unknown, error);
             }
         };

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
@@ -58,6 +59,8 @@ pub struct Launch {
     pub variables: BTreeMap<String, String>,
     /// Origin of the Runtime API, with its scheme: only so may a path follow it.
     pub runtime_api: String,
+    /// Lambda timeout of the chat function.
+    pub chat_timeout: Duration,
 }
 
 /// All environments of all functions.
@@ -132,7 +135,7 @@ impl Environments {
         let permit = Arc::clone(&pool.permits).acquire_owned().await.map_err(|_| no_pool())?;
         let environment = self.free(function, pool)?;
         let id = clock::request_id();
-        let timeout = function.timeout();
+        let timeout = function.timeout(self.launch.chat_timeout);
         let timeout_ms = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
         let deadline_ms = clock::wall_ms().saturating_add(timeout_ms);
         let (reply, answer) = oneshot::channel();

@@ -43,11 +43,11 @@ impl Function {
         }
     }
 
-    /// The function's timeout, as in `infra/template.yaml`.
+    /// The function's timeout, as in `infra/template.yaml`; chat's may be set.
     #[must_use]
-    pub const fn timeout(self) -> Duration {
+    pub const fn timeout(self, chat: Duration) -> Duration {
         match self {
-            Self::Chat => Duration::from_secs(900),
+            Self::Chat => chat,
             Self::Admin => Duration::from_secs(30),
             Self::Logger | Self::Scheduler => Duration::from_secs(60),
         }

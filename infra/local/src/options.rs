@@ -34,6 +34,9 @@ pub struct Options {
     /// File with an offset in milliseconds that moves the clock of all functions (for tests).
     #[arg(long)]
     pub clock: Option<PathBuf>,
+    /// Lambda timeout of the chat function in seconds. Chat gives a provider up 20 s before it.
+    #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u16).range(21..=900))]
+    pub chat_timeout: u16,
     /// Do not show what the functions print.
     #[arg(long)]
     pub quiet: bool,

@@ -93,6 +93,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         bootstrap: options.bootstrap.clone(),
         variables: stores.variables,
         runtime_api: runtime.url.clone(),
+        chat_timeout: Duration::from_secs(options.chat_timeout.into()),
     };
     let environments = Environments::new(launch, Arc::clone(&output), options.environments);
     let schedule =
