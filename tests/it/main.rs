@@ -24,3 +24,4 @@ mod storm;
 mod streaming;
 mod tidy;
 mod tools;
+mod waiting;

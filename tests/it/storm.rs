@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::money::{exact, exact_cost, times};
 use crate::stacks::shared;
+use crate::waiting::ROOM_WAIT;
 
 const CALLS: usize = 1_000;
 const AT_ONCE: usize = 200;
@@ -22,7 +23,8 @@ fn a_storm_on_a_budget_for_thirty_seven_holds_is_served_thirty_seven_times() {
 
         let calls = (0..CALLS).map(|_| {
             let call = caller.post("/v1/chat", &native("exact", &exact()));
-            async move { call.send().await }
+            // A caller who waits could be served later: with 0 a refusal is told at once.
+            async move { call.with(ROOM_WAIT, "0").send().await }
         });
         let answers: Vec<_> =
             futures_util::stream::iter(calls).buffer_unordered(AT_ONCE).collect().await;

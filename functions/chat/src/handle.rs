@@ -159,7 +159,7 @@ async fn carry(
     };
     complete(&mut record, &call, &exchange, &paid, decided.outcome, decided.decision);
     record.client_gone = reply.caller_is_gone();
-    record.capacity_tenths = held.capacity_tenths();
+    record.capacity_tenths = record.capacity_tenths.saturating_add(held.capacity_tenths());
     let ended = gate.ledger.end(&mut held, decided.decision).boxed();
     join(ended, gate.log.send(&record).boxed()).await;
     reply.finish(&exchange, &paid, &held.rooms()).boxed().await;

@@ -1,21 +1,30 @@
 //! Holding the money of a call, in as many rounds as it takes.
 
-use farebox_aws::{Held, KeyItem};
-use farebox_core::{CallRecord, Decision, Error};
+use farebox_aws::{Held, KeyItem, Refusal};
+use farebox_core::{CallRecord, Decision, Error, Scope};
+use farebox_ledger::Wait;
 
 use crate::gate::Gate;
 use crate::incoming::Incoming;
 use crate::plan::{Candidate, Plan, lower};
+use crate::relay::CLOSING_MS;
 
-/// How often one call may reserve: once, and again after its cap was lowered or its period
-/// ended under it.
-const RESERVE_ROUNDS_MAX: u32 = 3;
+/// How often one call may change: its cap is lowered, or its period ended under it.
+const CHANGES_MAX: u32 = 2;
+/// How long a call waits for room that open holds take (money.md 4.1-7), where its caller does
+/// not shorten it. Nothing is sent meanwhile, and the wait is taken off the provider's time.
+const ROOM_WAIT_MS: u64 = 5_000;
+/// The same for a stream, whose caller expects to wait.
+const ROOM_WAIT_STREAM_MS: u64 = 10_000;
+/// The header by which a caller waits less; 0 is not at all.
+const ROOM_WAIT_HEADER: &str = "x-farebox-room-wait-ms";
 
-/// Reserves the plan's hold in every scope; lowers a cap that the caller left open to what
-/// the room affords. Each round is a new attempt with its own identity.
+/// Reserves the plan's hold in every scope; waits for what open holds take, and lowers a cap that
+/// the caller left open to what the room affords. Each round is a new attempt with its own
+/// identity.
 ///
 /// # Errors
-/// The refusal of the last round.
+/// The refusal of the last round; a header that is no number.
 pub async fn reserve(
     gate: &Gate,
     incoming: &Incoming,
@@ -24,28 +33,55 @@ pub async fn reserve(
     mut plan: Plan,
     record: &mut CallRecord,
 ) -> Result<(Plan, Held), Error> {
+    let wait_ms = room_wait_ms(gate, incoming, candidate.call.stream)?;
+    let mut wait = Wait::new(wait_ms, gate.aws.now());
     let mut rid = incoming.request_id;
-    let mut round = 1;
+    let mut first: Option<Scope> = None;
+    let mut changes = 0;
     loop {
-        let refusal = match gate.ledger.reserve(&key.scopes, rid, plan.hold).await {
+        let round = gate.ledger.reserve(&key.scopes, rid, plan.hold, first.as_ref());
+        let refusal = match round.await {
             Ok(held) => return Ok((plan, held)),
             Err(refusal) => refusal,
         };
         record.rid = rid;
         record.hold = Some(plan.hold);
-        if !refusal.parts.is_empty() {
+        record.capacity_tenths = record.capacity_tenths.saturating_add(refusal.capacity_tenths);
+        let Refusal { error, room, contended, parts, restart, .. } = refusal;
+        if !parts.is_empty() {
             // Something of this attempt may still stand: its record must carry its identity.
             record.decision = Some(Decision::Void);
-            record.parts = refusal.parts;
-            return Err(refusal.error);
+            record.parts = parts;
+            return Err(error);
         }
-        match refusal.room.and_then(|room| lower(candidate, &plan, room)) {
-            _ if round == RESERVE_ROUNDS_MAX => return Err(refusal.error),
-            Some(lowered) => plan = lowered,
-            None if refusal.restart => {}
-            None => return Err(refusal.error),
+        if let Some(scope) = &contended {
+            let used = &mut record.capacity_tenths;
+            if !gate.ledger.wait(&mut wait, scope, plan.hold, used).await {
+                return Err(error);
+            }
+        } else if changes == CHANGES_MAX {
+            return Err(error);
+        } else {
+            changes += 1;
+            match room.and_then(|room| lower(candidate, &plan, room)) {
+                Some(lowered) => plan = lowered,
+                None if restart => {}
+                None => return Err(error),
+            }
         }
+        first = contended.or(first);
         rid = gate.aws.new_rid();
-        round += 1;
     }
+}
+
+/// How long this call waits for room, at most as long as its invocation lasts.
+fn room_wait_ms(gate: &Gate, incoming: &Incoming, is_stream: bool) -> Result<u64, Error> {
+    let most = if is_stream { ROOM_WAIT_STREAM_MS } else { ROOM_WAIT_MS };
+    let rest = incoming.ends_at.since(gate.aws.now()).saturating_sub(CLOSING_MS);
+    let most = most.min(u64::try_from(rest).unwrap_or_default());
+    let Some(given) = incoming.headers.get(ROOM_WAIT_HEADER) else { return Ok(most) };
+    let given = given.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+    let given =
+        given.ok_or_else(|| Error::malformed(ROOM_WAIT_HEADER, "is a number of milliseconds"))?;
+    Ok(most.min(given))
 }

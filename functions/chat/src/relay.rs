@@ -25,7 +25,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const BUFFERED_PATIENCE_MS: i64 = 285_000;
 /// What must be left of the invocation when the provider is given up: a record is sent to the
 /// queue in up to 9 s, and into the outbox in up to 9 s more.
-const CLOSING_MS: i64 = 20_000;
+pub const CLOSING_MS: i64 = 20_000;
 
 /// All that is known when the provider is done.
 #[derive(Default)]
@@ -98,7 +98,10 @@ pub async fn exchange(gate: &Gate, call: &Admitted, reply: &mut Reply) -> Exchan
 /// How long the provider may still take.
 fn patience(gate: &Gate, call: &Admitted) -> Duration {
     let rest = call.ends_at.since(gate.aws.now()).saturating_sub(CLOSING_MS);
-    let rest = if call.call.stream { rest } else { rest.min(BUFFERED_PATIENCE_MS) };
+    // What was waited for room is taken off: the caller's connection was silent then too.
+    let waited = gate.aws.now().since(call.started_at);
+    let silent = BUFFERED_PATIENCE_MS.saturating_sub(waited);
+    let rest = if call.call.stream { rest } else { rest.min(silent) };
     Duration::from_millis(u64::try_from(rest).unwrap_or_default())
 }
 

@@ -2,6 +2,7 @@
 
 mod held;
 mod refusal;
+mod room;
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -36,6 +37,9 @@ pub struct Ledger {
     terms: Mutex<HashMap<Scope, Terms>>,
 }
 
+/// One scope's reserve: what stands there, what was said, and what it took.
+type Attempt = (Part, Reserved, Traffic);
+
 /// What the requests of one machine came to.
 #[derive(Default)]
 struct Traffic {
@@ -51,8 +55,9 @@ impl Ledger {
         Self { aws: aws.clone(), terms: Mutex::new(HashMap::new()) }
     }
 
-    /// Holds an amount in every scope, all of them at once. A refusal anywhere voids, and where
-    /// needed fences, everything before this returns.
+    /// Holds an amount in every scope, all of them at once; where `first` is given, the others
+    /// only when that one holds. A refusal anywhere voids, and where needed fences, everything
+    /// before this returns.
     ///
     /// # Errors
     /// [`Refusal`]: no call may go out.
@@ -61,20 +66,23 @@ impl Ledger {
         scopes: &[Scope],
         rid: Rid,
         amount: Money,
+        first: Option<&Scope>,
     ) -> Result<Held, Refusal> {
         let read = self.all_terms(scopes).await;
         let (terms, read_tenths) = read.map_err(|error| Refusal::unavailable(&error))?;
-        let attempts = scopes.iter().zip(terms);
-        let attempts = attempts.map(|(scope, terms)| self.reserve_one(scope, rid, amount, terms));
-        let attempts = join_all(attempts).await;
-        let tenths = attempts.iter().map(|(_, _, traffic)| traffic.capacity_tenths);
-        let capacity_tenths = tenths.fold(read_tenths, u32::saturating_add);
-        let is_admitted = |reserved: &Reserved| {
-            matches!(reserved.admission, Admission::Held | Admission::Unheld { .. })
-        };
-        if !attempts.iter().all(|(_, reserved, _)| is_admitted(reserved)) {
-            return Err(self.refuse(rid, attempts, capacity_tenths).await);
+        let (heads, tails): (Vec<_>, Vec<_>) =
+            scopes.iter().zip(terms).partition(|(scope, _)| Some(*scope) == first);
+        let mut attempts = Vec::with_capacity(scopes.len());
+        for group in [heads, tails] {
+            let group = group.into_iter();
+            let group = group.map(|(scope, terms)| self.reserve_one(scope, rid, amount, terms));
+            attempts.extend(join_all(group).await);
+            if !attempts.iter().all(|(_, reserved, _)| is_admitted(reserved)) {
+                let tenths = traffic_of(&attempts).saturating_add(read_tenths);
+                return Err(self.refuse(rid, attempts, tenths).await);
+            }
         }
+        let capacity_tenths = traffic_of(&attempts).saturating_add(read_tenths);
         let parts = attempts.into_iter().map(|(part, _, _)| part).collect();
         Ok(Held { rid, amount, parts, capacity_tenths, is_ended: false })
     }
@@ -221,13 +229,7 @@ impl Ledger {
         Ok((terms, used))
     }
 
-    async fn reserve_one(
-        &self,
-        scope: &Scope,
-        rid: Rid,
-        amount: Money,
-        terms: Terms,
-    ) -> (Part, Reserved, Traffic) {
+    async fn reserve_one(&self, scope: &Scope, rid: Rid, amount: Money, terms: Terms) -> Attempt {
         let now = self.aws.now();
         let machine = Reserve::new(self.owner(scope), rid, amount, terms.clone(), now, DEADLINE_S);
         let (reserved, traffic) = self.drive_reserve(machine).await;
@@ -250,12 +252,7 @@ impl Ledger {
     }
 
     /// Voids what was held, or may be, and says what the caller is told.
-    async fn refuse(
-        &self,
-        rid: Rid,
-        attempts: Vec<(Part, Reserved, Traffic)>,
-        capacity_tenths: u32,
-    ) -> Refusal {
+    async fn refuse(&self, rid: Rid, attempts: Vec<Attempt>, capacity_tenths: u32) -> Refusal {
         let mut refusal = Refusal::of(&attempts);
         refusal.capacity_tenths = capacity_tenths;
         let voids = attempts.into_iter().filter(|(part, ..)| part.is_held || part.is_ambiguous);
@@ -297,7 +294,7 @@ impl Ledger {
                     let answer = traffic.send(&store, &update).await;
                     machine.observe(answer, self.aws.now(), jitter());
                 }
-                Step::Pause { ms } => pause(ms).await,
+                Step::Pause { ms } => pause(ms.into()).await,
                 Step::Done(reserved) => return (reserved, traffic),
                 Step::Transact(_) | Step::Read(_) => {
                     let answer = Answer::Rejected("a reserve is one write".to_owned());
@@ -331,7 +328,7 @@ impl Ledger {
                     // A read changes nothing, so it may be sent again like a throttled write.
                     Err(_) => machine.observe(Answer::Throttled, self.aws.now(), jitter()),
                 },
-                Step::Pause { ms } => pause(ms).await,
+                Step::Pause { ms } => pause(ms.into()).await,
                 Step::Done(ended) => return (ended, traffic),
             }
         }
@@ -356,6 +353,15 @@ impl Traffic {
     }
 }
 
+fn traffic_of(attempts: &[Attempt]) -> u32 {
+    let tenths = attempts.iter().map(|(_, _, traffic)| traffic.capacity_tenths);
+    tenths.fold(0, u32::saturating_add)
+}
+
+fn is_admitted(reserved: &Reserved) -> bool {
+    matches!(reserved.admission, Admission::Held | Admission::Unheld { .. })
+}
+
 fn is_over(ended: &Ended) -> bool {
     !matches!(ended, Ended::HandOver(_))
 }
@@ -378,6 +384,6 @@ fn jitter() -> u64 {
     u64::from_le_bytes(random_bytes())
 }
 
-async fn pause(ms: u32) {
-    tokio::time::sleep(Duration::from_millis(u64::from(ms))).await;
+async fn pause(ms: u64) {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
 }

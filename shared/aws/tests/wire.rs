@@ -218,7 +218,7 @@ async fn a_ledger_that_cannot_be_reached_refuses_and_leaves_nothing_to_end() {
     let aws = aws(&url, None);
     let scopes: Vec<Scope> = vec!["user:u1".parse().unwrap(), "key:k1".parse().unwrap()];
 
-    let reserved = Ledger::new(&aws).reserve(&scopes, aws.new_rid(), Money::ONE_PICO).await;
+    let reserved = Ledger::new(&aws).reserve(&scopes, aws.new_rid(), Money::ONE_PICO, None).await;
 
     let Err(refusal) = reserved else { panic!("held: {:?}", Decision::Void) };
     assert_eq!(refusal.error.row().status, 503);

@@ -7,9 +7,11 @@
 
 mod ending;
 mod reserve;
+mod wait;
 
 pub use ending::{Ended, Ending, still_open};
 pub use reserve::{Admission, Refusal, Reserve, Reserved, Shortfall, Why};
+pub use wait::{Wait, Waiting};
 
 use farebox_core::Timestamp;
 

@@ -33,7 +33,7 @@
 //! | I12 alerts | [`alert::reached`] by level, one key each |
 //! | I14 monotone knowledge | [`Terms::is_closed`]; the watermarks in every correction |
 //!
-//! What is deliberately absent: the sweep, extend, waiting and allowances have no write here.
+//! What is deliberately absent: the sweep, extend and allowances have no write here.
 
 #![cfg_attr(
     not(test),
@@ -62,7 +62,7 @@ pub use alert::{Alert, AlertName, Threshold};
 pub use archive::Closing;
 pub use attempt::{
     Admission, Answer, Cause, Ended, Ending, Refusal, Reserve, Reserved, Shortfall, Step, Verdict,
-    Why, still_open,
+    Wait, Waiting, Why, still_open,
 };
 pub use budget::{Budget, Counter, Hold, Limits, Mode, Period, PeriodView, Settings, Terms};
 pub use decision::{Decided, ProviderOutcome, decide};

@@ -15,4 +15,5 @@ mod properties;
 mod reading;
 mod reserving;
 mod support;
+mod waiting;
 mod world;

@@ -3,11 +3,9 @@
 use core::fmt;
 
 use farebox_core::{Money, Scope, ScopePart};
-use farebox_ledger::attempt::Reserved;
 use farebox_ledger::{Admission, Cause, Period, Why};
 
-use super::Traffic;
-use super::held::Part;
+use super::Attempt;
 use crate::error::Error;
 
 /// Why nothing is held. Whatever had been held is voided, except for `parts`.
@@ -16,6 +14,8 @@ pub struct Refusal {
     pub error: farebox_core::Error,
     /// The smallest room of the refusing scopes; `None` where waiting, not less, would help.
     pub room: Option<Money>,
+    /// The scope to wait for, where only open holds refuse (4.1-7).
+    pub contended: Option<Scope>,
     /// Scopes whose void has no definite answer yet: the logger ends them.
     pub parts: Vec<ScopePart>,
     /// The period ended meanwhile: reserve once more under a new rid.
@@ -37,12 +37,19 @@ impl fmt::Debug for Refusal {
 impl Refusal {
     pub(super) fn unavailable(error: &Error) -> Self {
         let error = farebox_core::Error::LedgerUnavailable { cause: error.to_string() };
-        Self { error, room: None, parts: Vec::new(), restart: false, capacity_tenths: 0 }
+        Self {
+            error,
+            room: None,
+            contended: None,
+            parts: Vec::new(),
+            restart: false,
+            capacity_tenths: 0,
+        }
     }
 
     /// The refusal that says most: spent money, then a closed budget, then what waiting cures,
     /// then what nobody knows, then a period that ended.
-    pub(super) fn of(attempts: &[(Part, Reserved, Traffic)]) -> Self {
+    pub(super) fn of(attempts: &[Attempt]) -> Self {
         let told = attempts.iter().filter_map(|(part, reserved, traffic)| {
             told(&part.scope, &reserved.admission, traffic.is_unreached)
         });
@@ -58,9 +65,16 @@ impl Refusal {
             });
             room = rooms.min();
         }
+        let mut contended = None;
+        if rank == RANK_CONTENTION {
+            let mut waiting = attempts.iter().filter(|(_, reserved, _)| {
+                matches!(&reserved.admission, Admission::Refused(why) if why.is_contention())
+            });
+            contended = waiting.next().map(|(part, ..)| part.scope.clone());
+        }
         tracing::debug!(%error, "not reserved");
         let restart = rank == RANK_RESTART;
-        Self { error, room, parts: Vec::new(), restart, capacity_tenths: 0 }
+        Self { error, room, contended, parts: Vec::new(), restart, capacity_tenths: 0 }
     }
 }
 

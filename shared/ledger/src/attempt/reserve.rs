@@ -98,8 +98,41 @@ impl Refusal {
     /// Whether waiting may help (4.1-7).
     #[must_use]
     pub const fn is_contention(&self) -> bool {
-        matches!(self.why, Why::Contention(_) | Why::TooManyHolds)
+        self.why.is_contention()
     }
+}
+
+impl Why {
+    /// Whether waiting may help (4.1-7).
+    #[must_use]
+    pub const fn is_contention(&self) -> bool {
+        matches!(self, Self::Contention(_) | Self::TooManyHolds)
+    }
+}
+
+/// What refuses `amount` on a day by the counters of a budget; `None` where nothing does.
+pub(super) fn refusing(budget: &Budget, day: Day, amount: Money) -> Option<Why> {
+    let settings = &budget.terms.settings;
+    if settings.mode == Mode::Observe || settings.limits.is_unlimited() {
+        return None;
+    }
+    let short = |counted: fn(&Counter) -> Money| {
+        let mut periods = Period::of(day).into_iter();
+        periods.find_map(|period| {
+            let (counter, limit) = (budget.counter(period), settings.limits.of(period)?);
+            let sum = counted(&counter).plus(amount);
+            let is_short = sum.is_none_or(|sum| sum > limit);
+            is_short.then_some(Shortfall { period, limit, counter })
+        })
+    };
+    // Money that is spent does not come back, so it is named before what waiting cures.
+    if let Some(spent) = short(Counter::settled) {
+        return Some(Why::Exceeded(spent));
+    }
+    if budget.open >= HOLDS_MAX {
+        return Some(Why::TooManyHolds);
+    }
+    short(|counter| counter.committed).map(Why::Contention)
 }
 
 impl Reserve {
@@ -223,32 +256,15 @@ impl Reserve {
     }
 
     fn weigh(&self, budget: Budget) -> Result<Admission, Cause> {
-        let settings = &budget.terms.settings;
-        let is_full = budget.open >= HOLDS_MAX;
-        if settings.mode == Mode::Observe || settings.limits.is_unlimited() {
-            let day = self.hold.day;
-            return if is_full { Ok(Admission::Unheld { day }) } else { Err(Cause::Unexplained) };
+        let (settings, day) = (&budget.terms.settings, self.hold.day);
+        if let Some(why) = refusing(&budget, day, self.hold.amount) {
+            return Ok(self.refused(why, Some(budget)));
         }
-        let short = |counted: fn(&Counter) -> Money| {
-            let mut periods = Period::of(self.hold.day).into_iter();
-            periods.find_map(|period| {
-                let (counter, limit) = (budget.counter(period), settings.limits.of(period)?);
-                let sum = counted(&counter).plus(self.hold.amount);
-                let is_short = sum.is_none_or(|sum| sum > limit);
-                is_short.then_some(Shortfall { period, limit, counter })
-            })
-        };
-        // Money that is spent does not come back, so it is named before what waiting cures.
-        let why = if let Some(spent) = short(Counter::settled) {
-            Why::Exceeded(spent)
-        } else if is_full {
-            Why::TooManyHolds
-        } else if let Some(held) = short(|counter| counter.committed) {
-            Why::Contention(held)
-        } else {
-            return Err(Cause::Unexplained);
-        };
-        Ok(self.refused(why, Some(budget)))
+        let is_counted_only = settings.mode == Mode::Observe || settings.limits.is_unlimited();
+        if is_counted_only && budget.open >= HOLDS_MAX {
+            return Ok(Admission::Unheld { day });
+        }
+        Err(Cause::Unexplained)
     }
 
     fn refused(&self, why: Why, budget: Option<Budget>) -> Admission {

@@ -1,0 +1,34 @@
+//! Looking on until a budget has room.
+
+use farebox_core::{Money, Scope};
+use farebox_ledger::{Wait, Waiting};
+
+use super::{Ledger, jitter, pause};
+use crate::expression::{Store, item};
+
+impl Ledger {
+    /// Waits until `scope` seems to have room for an amount: the next reserve says for certain.
+    /// `false` where the time is over first. Adds the capacity units that it used, in tenths.
+    pub async fn wait(
+        &self,
+        wait: &mut Wait,
+        scope: &Scope,
+        amount: Money,
+        capacity_tenths: &mut u32,
+    ) -> bool {
+        let (owner, store) = (self.owner(scope), Store::money(&self.aws));
+        loop {
+            match wait.step(&owner, self.aws.now(), jitter()) {
+                Waiting::Pause { ms } => pause(ms).await,
+                Waiting::Look(key) => {
+                    if let Ok((found, used)) = store.read(&key, false).await {
+                        *capacity_tenths = capacity_tenths.saturating_add(used);
+                        wait.observe(found.map(item).as_ref(), amount, self.aws.now());
+                    }
+                }
+                Waiting::Reserve => return true,
+                Waiting::GiveUp => return false,
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Waiting for room: open holds delay a solvent call, they do not refuse it.
+
+use std::time::Instant;
+
+use farebox_tests::caller::native;
+use farebox_tests::{Answer, Call, Caller, Stack, run, until, usd};
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::stacks::{lone, shared};
+
+/// The header by which a caller waits less.
+pub const ROOM_WAIT: &str = "x-farebox-room-wait-ms";
+
+fn slow(caller: &Caller<'_>) -> Call {
+    caller.post("/v1/chat", &native("slow", &json!({"max_tokens": 1_000})))
+}
+
+fn assert_contended(answer: &Answer) {
+    assert_eq!(answer.code(), 429, "{}", answer.text());
+    assert_eq!(answer.json()["error"]["code"], "budget_contention");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+}
+
+/// A limit with room for so many holds of [`slow`] at once.
+async fn limit_to_holds(caller: &Caller<'_>, holds: i128) {
+    let probe = Caller::new(caller.stack()).await;
+    let answer = slow(&probe).send().await.expect(200);
+    let row = probe.row(answer.header("x-request-id").unwrap()).await;
+    let hold = usd(row["held_usd"].as_str().unwrap());
+    let limit = crate::money::times(hold, holds);
+    caller.limit_user(&json!({"total_limit_usd": limit.to_string()})).await;
+}
+
+#[test]
+fn callers_whose_money_suffices_are_served_although_their_holds_do_not_fit_at_once() {
+    run(async {
+        let caller = Caller::new(shared().await).await;
+        limit_to_holds(&caller, 3).await;
+
+        let answers = join_all((0..8).map(|_| slow(&caller).send())).await;
+
+        for answer in &answers {
+            assert_eq!(answer.code(), 200, "{}", answer.text());
+        }
+        assert_eq!(caller.posts().len(), 8);
+        caller.assert_settled_to_the_bill().await;
+    });
+}
+
+#[test]
+fn a_caller_who_does_not_wait_is_refused_by_open_holds() {
+    run(async {
+        let caller = Caller::new(shared().await).await;
+        limit_to_holds(&caller, 2).await;
+
+        let answers = join_all((0..6).map(|_| slow(&caller).with(ROOM_WAIT, "0").send())).await;
+
+        let (served, refused): (Vec<_>, Vec<_>) =
+            answers.into_iter().partition(|answer| answer.code() == 200);
+        assert!(served.len() >= 2 && !refused.is_empty(), "{}", served.len());
+        refused.iter().for_each(assert_contended);
+        caller.assert_settled_to_the_bill().await;
+    });
+}
+
+/// Lets a hold of 0.003 USD stand in a user's way, or takes it away.
+async fn hold(caller: &Caller<'_>, sign: i64) {
+    let books = caller.user_books().await;
+    let update = json!({
+        "TableName": "farebox-ledger",
+        "Key": {"pk": {"S": books.item.text("pk")}, "sk": {"S": books.item.text("sk")}},
+        "UpdateExpression": "ADD tc :a, n :n",
+        "ExpressionAttributeValues": {
+            ":a": {"N": (sign * 3_000_000_000).to_string()}, ":n": {"N": sign.to_string()},
+        },
+    });
+    caller.stack().dynamodb("UpdateItem", &update).await;
+}
+
+#[test]
+fn a_call_whose_room_never_comes_only_looks_and_is_refused_within_its_wait() {
+    run(async {
+        let stack = lone().await;
+        let caller = Caller::new(&stack).await;
+        caller.chat("chat", &json!({"max_tokens": 20})).await.expect(200);
+        limit_to_holds(&caller, 2).await;
+        hold(&caller, 1).await;
+        let warm = slow(&caller).with(ROOM_WAIT, "0").send().await;
+        calls_until(&stack, &warm).await;
+        stack.reset_aws_calls().await;
+
+        let began = Instant::now();
+        let answer = slow(&caller).with(ROOM_WAIT, "700").send().await;
+        let waited = began.elapsed().as_millis();
+
+        assert_contended(&answer);
+        assert!((700..5_000).contains(&waited), "{waited} ms");
+        let calls = calls_until(&stack, &answer).await;
+        let count = |wanted: &str| calls.iter().filter(|call| call.starts_with(wanted)).count();
+        // Two reserves and the void of the key's: what follows only looks.
+        assert_eq!(count("chat UpdateItem"), 3, "{calls:?}");
+        assert!((1..=7).contains(&count("chat GetItem")), "{calls:?}");
+
+        hold(&caller, -1).await;
+        slow(&caller).send().await.expect(200);
+        caller.limit_user(&json!({"total_limit_usd": "0.0000001"})).await;
+        let warm = slow(&caller).send().await;
+        calls_until(&stack, &warm).await;
+        stack.reset_aws_calls().await;
+        let refused = slow(&caller).send().await;
+        assert_eq!(refused.code(), 402, "spent money is not waited for");
+        let calls = calls_until(&stack, &refused).await;
+        assert!(!calls.iter().any(|call| call.starts_with("chat GetItem")), "{calls:?}");
+    });
+}
+
+/// The AWS calls since the last reset, once the record of an answer is among them: it is the last
+/// of a refused call.
+async fn calls_until(stack: &Stack, answer: &Answer) -> Vec<String> {
+    let id = answer.header("x-request-id").unwrap();
+    until("the record is counted", || async {
+        let calls = stack.aws_calls().await;
+        let calls = calls["calls"].as_array().unwrap().iter();
+        let calls: Vec<_> = calls.map(|call| call.as_str().unwrap().to_owned()).collect();
+        let is_last = |call: &String| call.starts_with("chat SendMessage") && call.ends_with(id);
+        calls.iter().any(is_last).then_some(calls)
+    })
+    .await
+}
+
+#[test]
+fn a_wait_that_is_no_number_is_refused() {
+    run(async {
+        let caller = Caller::new(shared().await).await;
+        for wrong in ["soon", "-1", "1.5", ""] {
+            let answer = slow(&caller).with(ROOM_WAIT, wrong).send().await;
+            assert_eq!(answer.code(), 400, "{}", answer.text());
+            assert_eq!(answer.json()["error"]["field"], ROOM_WAIT);
+        }
+        caller.assert_untouched().await;
+    });
+}
