@@ -18,6 +18,7 @@ mod periods;
 mod providers;
 mod refusals;
 mod road;
+mod scopes;
 mod stacks;
 mod state;
 mod storm;

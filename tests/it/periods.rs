@@ -11,8 +11,8 @@ use crate::stacks::{Scratch, executable};
 const DAY_MS: i64 = 86_400_000;
 
 /// A stack whose clock a file moves.
-struct Moved {
-    stack: Stack,
+pub struct Moved {
+    pub stack: Stack,
     file: std::path::PathBuf,
     _scratch: Scratch,
 }
@@ -23,7 +23,7 @@ fn machine_ms() -> i64 {
 
 impl Moved {
     /// Starts at this time.
-    async fn at(time: &str) -> Self {
+    pub async fn at(time: &str) -> Self {
         let scratch = Scratch::new();
         let file = scratch.path().join("clock");
         set(&file, time);
@@ -33,7 +33,7 @@ impl Moved {
         Self { stack, file, _scratch: scratch }
     }
 
-    fn to(&self, time: &str) {
+    pub fn to(&self, time: &str) {
         set(&self.file, time);
     }
 }
@@ -46,7 +46,7 @@ fn set(file: &std::path::Path, time: &str) {
 }
 
 /// Next year, so that no date of the machine is met.
-fn year() -> i64 {
+pub fn year() -> i64 {
     1970 + machine_ms() / (365 * DAY_MS + DAY_MS / 4) + 1
 }
 

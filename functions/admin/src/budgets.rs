@@ -2,7 +2,7 @@
 
 use farebox_api::{Budget as Shown, BudgetList, Period, PutBudget, ScopeUsage, UsageList};
 use farebox_aws::control::{Change, Expected};
-use farebox_core::{Error, Money, Scope, Timestamp, Zone};
+use farebox_core::{Error, Money, Scope, Timestamp, Zone, catalog};
 use farebox_ledger::budget::PeriodView;
 use farebox_ledger::{Budget, Limits, Mode, Settings};
 use lambda_http::http::header::IF_MATCH;
@@ -36,6 +36,7 @@ pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 /// `PUT /admin/v1/budgets/{scope}`
 pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let scope: Scope = call.parsed("scope")?;
+    known_model(gate, &scope).await?;
     let settings = settings(call.body()?)?;
     let expected = expected(call, &scope)?;
     match gate.control.put_budget(&scope, &settings, expected).await? {
@@ -50,8 +51,8 @@ pub async fn usage(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let page = gate.control.budgets(call.limit()?, call.cursor()).await?;
     let now = gate.control.aws().now();
     let scopes = page.rows.into_iter().map(|row| ScopeUsage {
-        kind: row.scope.kind.name().to_owned(),
-        id: row.scope.id.to_string(),
+        kind: row.scope.kind_name().to_owned(),
+        id: row.scope.id_text(),
         user: row.user.map(|user| user.to_string()),
         mode: mode_name(row.budget.terms.settings.mode).to_owned(),
         periods: periods(&row.budget, now),
@@ -68,6 +69,19 @@ pub(crate) fn amount(field: &str, text: Option<String>) -> Result<Option<Money>,
         return Err(Error::malformed(field, "an amount is not below zero"));
     }
     Ok(Some(amount))
+}
+
+/// A budget for a model that nobody serves would never bind: more likely its name is wrong.
+async fn known_model(gate: &Gate, scope: &Scope) -> Result<(), Error> {
+    let Some(model) = &scope.model else { return Ok(()) };
+    let (provider, name) = model.parts();
+    if catalog::find(provider, name).is_some()
+        || gate.control.price(provider, name).await?.is_some()
+    {
+        return Ok(());
+    }
+    let rule = format!("{model} is neither in the catalogue nor has it a price of yours");
+    Err(Error::malformed("scope", rule))
 }
 
 fn answer(gate: &Gate, scope: &Scope, budget: &Budget) -> Result<Answer, Refusal> {
@@ -134,8 +148,8 @@ fn shown(scope: &Scope, budget: &Budget, now: Timestamp) -> Shown {
     let settings = &budget.terms.settings;
     let usd = |amount: Option<Money>| amount.map(|amount| amount.to_string());
     Shown {
-        kind: scope.kind.name().to_owned(),
-        id: scope.id.to_string(),
+        kind: scope.kind_name().to_owned(),
+        id: scope.id_text(),
         version: budget.terms.epoch.to_string(),
         mode: mode_name(settings.mode).to_owned(),
         time_zone: settings.zone.name().to_owned(),

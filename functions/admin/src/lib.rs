@@ -67,6 +67,9 @@ routes! {
     "GET" "/admin/v1/orgs" => owners::list_orgs,
     "GET" "/admin/v1/orgs/{id}" => owners::show_org,
     "PUT" "/admin/v1/orgs/{id}" => owners::put_org,
+    "GET" "/admin/v1/teams" => owners::list_teams,
+    "GET" "/admin/v1/teams/{id}" => owners::show_team,
+    "PUT" "/admin/v1/teams/{id}" => owners::put_team,
     "GET" "/admin/v1/keys" => keys::list,
     "POST" "/admin/v1/keys" => keys::create,
     "DELETE" "/admin/v1/keys/{id}" => keys::revoke,
@@ -74,8 +77,8 @@ routes! {
     "PUT" "/admin/v1/credentials/{owner}/{provider}" => credentials::set,
     "DELETE" "/admin/v1/credentials/{owner}/{provider}" => credentials::disable,
     "GET" "/admin/v1/budgets" => budgets::list,
-    "GET" "/admin/v1/budgets/{scope}" => budgets::show,
-    "PUT" "/admin/v1/budgets/{scope}" => budgets::put,
+    "GET" "/admin/v1/budgets/{scope+}" => budgets::show,
+    "PUT" "/admin/v1/budgets/{scope+}" => budgets::put,
     "GET" "/admin/v1/usage" => budgets::usage,
     "GET" "/admin/v1/prices" => prices::list,
     "GET" "/admin/v1/prices/{provider}/{model+}" => prices::show,
@@ -195,7 +198,11 @@ mod tests {
     #[test]
     fn every_route_finds_itself() {
         for route in ROUTES {
-            let path = route.path.replace("{model+}", "a/b").replace(['{', '}'], "");
+            let path = route
+                .path
+                .replace("{model+}", "a/b")
+                .replace("{scope+}", "a/b")
+                .replace(['{', '}'], "");
             let call = Call::of(route.method, &path, "{}");
 
             let (found, _) = admit(&call, true).unwrap();

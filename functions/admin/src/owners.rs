@@ -1,6 +1,6 @@
-//! Users and organisations.
+//! Users, organisations and teams.
 
-use farebox_api::{Org, OrgList, PutOrg, PutUser, User, UserList};
+use farebox_api::{Org, OrgList, PutOrg, PutTeam, PutUser, Team, TeamList, User, UserList};
 use farebox_aws::control::{CredentialOwner, OwnerRow};
 use farebox_core::{EntityId, Error};
 
@@ -30,7 +30,8 @@ pub async fn put_user(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let body: PutUser = call.body()?;
     let name = name(body.name)?;
     let org = body.org.map(|org| entity("org", &org)).transpose()?;
-    Answer::ok(&user(gate.control.put_user(&id, name, org).await?))
+    let team = body.team.map(|team| entity("team", &team)).transpose()?;
+    Answer::ok(&user(gate.control.put_user(&id, name, org, team).await?))
 }
 
 /// `GET /admin/v1/orgs`
@@ -51,6 +52,26 @@ pub async fn put_org(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let id: EntityId = call.parsed("id")?;
     let body: PutOrg = call.body()?;
     Answer::ok(&org(gate.control.put_org(&id, name(body.name)?).await?))
+}
+
+/// `GET /admin/v1/teams`
+pub async fn list_teams(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let page = gate.control.owners("team:", call.limit()?, call.cursor()).await?;
+    let teams = page.rows.into_iter().map(team).collect();
+    Answer::ok(&TeamList { teams, next_cursor: page.next })
+}
+
+/// `GET /admin/v1/teams/{id}`
+pub async fn show_team(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let row = gate.control.team(&call.parsed("id")?).await?;
+    Answer::ok(&team(row.ok_or_else(|| absent(call))?))
+}
+
+/// `PUT /admin/v1/teams/{id}`
+pub async fn put_team(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let id: EntityId = call.parsed("id")?;
+    let body: PutTeam = call.body()?;
+    Answer::ok(&team(gate.control.put_team(&id, name(body.name)?).await?))
 }
 
 /// There is nothing at the path of a request.
@@ -80,12 +101,17 @@ fn user(row: OwnerRow) -> User {
         id: row.id.to_string(),
         name: row.name,
         org: row.org.map(|org| org.to_string()),
+        team: row.team.map(|team| team.to_string()),
         created_at: row.created_at.to_string(),
     }
 }
 
 fn org(row: OwnerRow) -> Org {
     Org { id: row.id.to_string(), name: row.name, created_at: row.created_at.to_string() }
+}
+
+fn team(row: OwnerRow) -> Team {
+    Team { id: row.id.to_string(), name: row.name, created_at: row.created_at.to_string() }
 }
 
 #[cfg(test)]

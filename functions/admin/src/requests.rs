@@ -105,6 +105,7 @@ mod tests {
             stream: false,
             outcome: Outcome::VoidInferred,
             decision,
+            scopes: Vec::new(),
             parts: Vec::new(),
             hold: Money::parse_usd("0.5").ok(),
             cost: None,

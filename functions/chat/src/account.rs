@@ -127,8 +127,8 @@ fn scope_object(scope: &Scope, view: &PeriodView, alerts: &[AlertItem]) -> Value
         })
         .collect();
     json!({
-        "kind": scope.kind.name(),
-        "id": scope.id,
+        "kind": scope.kind_name(),
+        "id": scope.id_text(),
         "period": view.period.name(),
         "limit_usd": view.limit,
         "settled_usd": view.settled,

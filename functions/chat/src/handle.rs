@@ -91,13 +91,14 @@ async fn admit(
     record.provider = Some(resolved.provider.name.to_owned());
     record.model = Some(resolved.model.name.to_string());
     record.credential_owner = Some(resolved.owner.clone());
+    record.scopes = resolved.scopes(key);
     let price = resolved.model.price.clone().ok_or_else(|| unpriced(&resolved, "any token"))?;
     record.price_version = Some(price.version.to_string());
     let candidate = Candidate { call: &call, resolved: &resolved, price: &price };
     let plan = first_plan(candidate, key.max_cost).map_err(|error| located(dialect, error))?;
     let fetched = gate.credentials.fetch(&resolved.owner, key.cv, resolved.provider.name);
     let credential = fetched.await?;
-    let (plan, held) = reserve(gate, incoming, key, candidate, plan, record).await?;
+    let (plan, held) = reserve(gate, incoming, candidate, plan, record).await?;
     record.rid = held.rid;
     record.hold = Some(plan.hold);
     record.parts = held.parts();
@@ -180,6 +181,7 @@ fn draft(gate: &Gate, incoming: &Incoming, key: &KeyItem) -> CallRecord {
         stream: false,
         outcome: Outcome::Refused,
         decision: None,
+        scopes: Vec::new(),
         parts: Vec::new(),
         hold: None,
         cost: None,

@@ -1,6 +1,6 @@
 //! Holding the money of a call, in as many rounds as it takes.
 
-use farebox_aws::{Held, KeyItem, Refusal};
+use farebox_aws::{Held, Refusal};
 use farebox_core::{CallRecord, Decision, Error, Scope};
 use farebox_ledger::Wait;
 
@@ -19,16 +19,15 @@ const ROOM_WAIT_STREAM_MS: u64 = 10_000;
 /// The header by which a caller waits less; 0 is not at all.
 const ROOM_WAIT_HEADER: &str = "x-farebox-room-wait-ms";
 
-/// Reserves the plan's hold in every scope; waits for what open holds take, and lowers a cap that
-/// the caller left open to what the room affords. Each round is a new attempt with its own
-/// identity.
+/// Reserves the plan's hold in every scope of the record; waits for what open holds take, and
+/// lowers a cap that the caller left open to what the room affords. Each round is a new attempt
+/// with its own identity.
 ///
 /// # Errors
 /// The refusal of the last round; a header that is no number.
 pub async fn reserve(
     gate: &Gate,
     incoming: &Incoming,
-    key: &KeyItem,
     candidate: Candidate<'_>,
     mut plan: Plan,
     record: &mut CallRecord,
@@ -39,7 +38,7 @@ pub async fn reserve(
     let mut first: Option<Scope> = None;
     let mut changes = 0;
     loop {
-        let round = gate.ledger.reserve(&key.scopes, rid, plan.hold, first.as_ref());
+        let round = gate.ledger.reserve(&record.scopes, rid, plan.hold, first.as_ref());
         let refusal = match round.await {
             Ok(held) => return Ok((plan, held)),
             Err(refusal) => refusal,

@@ -218,14 +218,10 @@ pub fn refusal(
     let headers = response.headers_mut();
     match error {
         Error::BudgetExceeded { scope, period, limit, committed, needed, resets_at } => {
-            let text = format!("{};{period};{limit};{committed};{needed}", scope.kind.name());
+            let text = format!("{};{period};{limit};{committed};{needed}", scope.label());
             insert(headers, "x-farebox-budget", &text);
             if let Some(reset) = resets_at {
-                insert(
-                    headers,
-                    &format!("x-farebox-reset-{}", scope.kind.name()),
-                    &reset.to_string(),
-                );
+                insert(headers, &format!("x-farebox-reset-{}", scope.label()), &reset.to_string());
             }
         }
         Error::BudgetContention { .. } => insert(headers, "retry-after", "1"),
@@ -264,7 +260,7 @@ fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
 /// `x-farebox-room-usd-<scope>` and `x-farebox-reset-<scope>` of the tightest period of each.
 fn insert_rooms(headers: &mut HeaderMap, rooms: &[Room]) {
     for (scope, _, room, resets_at) in rooms {
-        let kind = scope.kind.name();
+        let kind = scope.label();
         if let Some(left) = room {
             insert(headers, &format!("x-farebox-room-usd-{kind}"), &left.to_string());
         }

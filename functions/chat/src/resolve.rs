@@ -2,7 +2,7 @@
 
 use farebox_aws::{KeyItem, Overrides};
 use farebox_core::catalog::{self, Model};
-use farebox_core::{ChatCall, Error};
+use farebox_core::{ChatCall, Error, Scope};
 use farebox_providers::Provider;
 
 /// What a call resolves to, decided once: the same names are used for the price, the budget
@@ -14,6 +14,15 @@ pub struct Resolved {
     pub model: Model,
     /// Whose credential is used: `user:ID` or `org:ID`.
     pub owner: String,
+}
+
+impl Resolved {
+    /// The budgets that the call counts to: its owners', and theirs of this model.
+    #[must_use]
+    pub fn scopes(&self, key: &KeyItem) -> Vec<Scope> {
+        let (provider, model) = (self.provider.name, &self.model.name);
+        key.scopes.iter().filter(|scope| scope.counts(provider, model)).cloned().collect()
+    }
 }
 
 /// Resolves `provider/model`, or a bare name among the caller's credentials.

@@ -166,11 +166,14 @@ impl Logger {
     }
 }
 
-/// The budgets that a record is about: those it was held in, else its user's and its key's.
+/// The budgets that a record is about: those it counts to, else its user's and its key's.
 fn scopes(record: &CallRecord) -> Vec<Scope> {
+    if !record.scopes.is_empty() {
+        return record.scopes.clone();
+    }
     if record.parts.is_empty() {
-        let user = Scope { kind: ScopeKind::User, id: record.user.clone() };
-        return vec![user, Scope { kind: ScopeKind::Key, id: record.key_id.clone() }];
+        let user = Scope::new(ScopeKind::User, record.user.clone());
+        return vec![user, Scope::new(ScopeKind::Key, record.key_id.clone())];
     }
     record.parts.iter().map(|part| part.scope.clone()).collect()
 }

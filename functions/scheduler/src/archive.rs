@@ -80,6 +80,6 @@ mod tests {
 
         assert_eq!(owner("B#main#user:u1").unwrap().scope.to_string(), "user:u1");
         assert!(owner("B#main2#user:u1").is_none());
-        assert!(owner("B#main#org:o1").is_none());
+        assert!(owner("B#main#tree:o1").is_none());
     }
 }

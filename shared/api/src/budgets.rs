@@ -30,11 +30,12 @@ pub struct PutBudget {
 /// A budget: what its owner set, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
-    /// `user` or `key`.
+    /// `org`, `team`, `user`, `key` or `model`.
     pub kind: String,
-    /// Which one.
+    /// Which one; of a model: `user:ID/PROVIDER/MODEL`.
     pub id: String,
-    /// What a change must name in `If-Match` (with quotes: the `ETag`).
+    /// What a change must name in `If-Match` (with quotes: the `ETag`); `0` where nobody has made
+    /// the budget yet.
     pub version: String,
     /// `hard`, `observe` or `closed`.
     pub mode: String,
@@ -80,12 +81,12 @@ pub struct BudgetList {
     pub next_cursor: Option<String>,
 }
 
-/// What one user or key has spent.
+/// What has been spent in one scope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScopeUsage {
-    /// `user` or `key`.
+    /// `org`, `team`, `user`, `key` or `model`.
     pub kind: String,
-    /// Which one.
+    /// Which one; of a model: `user:ID/PROVIDER/MODEL`.
     pub id: String,
     /// The key's user; absent for users.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -29,7 +29,7 @@ pub use budgets::{Alert, AlertList, Budget, BudgetList, Period, PutBudget, Scope
 pub use credentials::{Credential, CredentialList, PutCredential};
 pub use error::{ErrorAnswer, ErrorBody};
 pub use keys::{CreateKey, CreatedKey, Key, KeyList};
-pub use owners::{Org, OrgList, PutOrg, PutUser, User, UserList};
+pub use owners::{Org, OrgList, PutOrg, PutTeam, PutUser, Team, TeamList, User, UserList};
 pub use prices::{Price, PriceList};
 pub use requests::{RequestList, RequestRow, TokenCounts};
 pub use webhook::{PutWebhook, SetWebhook, Webhook};

@@ -1,17 +1,22 @@
-//! Users and organisations.
+//! Users, organisations and teams.
 
 use serde::{Deserialize, Serialize};
 
-/// `PUT /admin/v1/users/{id}`: makes a user, or replaces its name and organisation.
+/// `PUT /admin/v1/users/{id}`: makes a user, or replaces its name, organisation and
+/// team.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PutUser {
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The organisation whose credentials the user may use; it must exist.
+    /// The organisation whose credentials the user may use, and in whose budget it is; it must
+    /// exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub org: Option<String>,
+    /// The team in whose budget the user is; it must exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
 }
 
 /// A user.
@@ -25,6 +30,9 @@ pub struct User {
     /// Its organisation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub org: Option<String>,
+    /// Its team.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
     /// When it was made.
     pub created_at: String,
 }
@@ -64,6 +72,36 @@ pub struct Org {
 pub struct OrgList {
     /// By id.
     pub orgs: Vec<Org>,
+    /// Where the next page begins: `?cursor=`.
+    pub next_cursor: Option<String>,
+}
+
+/// `PUT /admin/v1/teams/{id}`: makes a team, or replaces its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutTeam {
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// A team: users of one or more organisations with a budget in common.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Team {
+    /// Its identity, never used again.
+    pub id: String,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// When it was made.
+    pub created_at: String,
+}
+
+/// `GET /admin/v1/teams`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeamList {
+    /// By id.
+    pub teams: Vec<Team>,
     /// Where the next page begins: `?cursor=`.
     pub next_cursor: Option<String>,
 }

@@ -6,6 +6,7 @@
 //! | change | order |
 //! |---|---|
 //! | user | budget, entity, its keys |
+//! | first budget of an org, a team or a model | budget, the owner's entity, its keys |
 //! | key | budget, pointer, key item, look at the owners again |
 //! | credential | lease, secret, metadata, keys |
 //! | credential disabled | lease, metadata, keys, secret erased |
@@ -27,6 +28,7 @@ mod credentials;
 mod keys;
 mod owners;
 mod public_url;
+mod scopes;
 mod settings;
 mod store;
 

@@ -33,6 +33,12 @@ pub enum Error {
     /// A scope has no budget item; no call may go out.
     #[error("{0} has no budget")]
     NoBudget(Scope),
+    /// A call is held in one budget at least, and in 8 at most (money.md 4).
+    #[error("a call is held in 1 to {max} budgets, not in {count}", max = farebox_core::SCOPES_MAX)]
+    Scopes {
+        /// How many it would be.
+        count: usize,
+    },
     /// The owner has no credential for the provider.
     #[error("no credential for {provider}")]
     NoCredential {
@@ -65,7 +71,8 @@ impl From<Error> for farebox_core::Error {
             Error::Unavailable { .. }
             | Error::Refused { .. }
             | Error::Malformed { .. }
-            | Error::NoBudget(_) => Self::LedgerUnavailable { cause: error.to_string() },
+            | Error::NoBudget(_)
+            | Error::Scopes { .. } => Self::LedgerUnavailable { cause: error.to_string() },
         }
     }
 }

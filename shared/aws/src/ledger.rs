@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use farebox_core::{Decision, Money, Rid, Scope, ScopePart};
+use farebox_core::{Decision, Money, Rid, SCOPES_MAX, Scope, ScopePart};
 use farebox_ledger::attempt::Reserved;
 use farebox_ledger::{
     Admission, Answer, Attr, Budget, Cause, Ended, Ending, Hold, Item, Mode, Owner, Reserve, Step,
@@ -68,6 +68,9 @@ impl Ledger {
         amount: Money,
         first: Option<&Scope>,
     ) -> Result<Held, Refusal> {
+        if !(1..=SCOPES_MAX).contains(&scopes.len()) {
+            return Err(Refusal::unavailable(&Error::Scopes { count: scopes.len() }));
+        }
         let read = self.all_terms(scopes).await;
         let (terms, read_tenths) = read.map_err(|error| Refusal::unavailable(&error))?;
         let (heads, tails): (Vec<_>, Vec<_>) =

@@ -28,6 +28,9 @@ pub enum Command {
     /// Organisations, whose credentials their users may use
     #[command(subcommand)]
     Org(Org),
+    /// Teams: users with a budget in common
+    #[command(subcommand)]
+    Team(Team),
     /// Farebox keys
     #[command(subcommand)]
     Key(Key),
@@ -50,7 +53,7 @@ pub enum Command {
     Usage,
     /// The alerts that a budget has raised
     Alerts {
-        /// Whose budget: user:ID or key:ID
+        /// Whose budget: org:ID, team:ID, user:ID, key:ID, model:user:ID/PROVIDER/MODEL
         scope: String,
     },
 }
@@ -58,16 +61,19 @@ pub enum Command {
 /// `farebox user …`
 #[derive(Debug, Subcommand)]
 pub enum User {
-    /// Make a user, or replace its name and organisation
+    /// Make a user, or replace its name, organisation and team
     Add {
         /// Letters, digits, _ - and .
         id: String,
         /// For people
         #[arg(long)]
         name: Option<String>,
-        /// The organisation whose credentials it may use
+        /// The organisation whose credentials it may use, and in whose budget it is
         #[arg(long)]
         org: Option<String>,
+        /// The team in whose budget it is
+        #[arg(long)]
+        team: Option<String>,
     },
     /// List users
     List,
@@ -85,6 +91,21 @@ pub enum Org {
         name: Option<String>,
     },
     /// List organisations
+    List,
+}
+
+/// `farebox team …`
+#[derive(Debug, Subcommand)]
+pub enum Team {
+    /// Make a team, or replace its name
+    Add {
+        /// Letters, digits, _ - and .
+        id: String,
+        /// For people
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List teams
     List,
 }
 
@@ -157,7 +178,7 @@ pub enum Budget {
     Set(BudgetChange),
     /// Show one budget, or all
     Show {
-        /// Whose: user:ID or key:ID
+        /// Whose: org:ID, team:ID, user:ID, key:ID, model:user:ID/PROVIDER/MODEL
         scope: Option<String>,
     },
 }
@@ -165,7 +186,7 @@ pub enum Budget {
 /// What `farebox budget set` changes.
 #[derive(Debug, Default, Options)]
 pub struct BudgetChange {
-    /// Whose: user:ID or key:ID
+    /// Whose: org:ID, team:ID, user:ID, key:ID, model:user:ID/PROVIDER/MODEL
     pub scope: String,
     /// The most in a calendar month; `none` takes the limit away
     #[arg(long, value_name = "USD")]
@@ -293,6 +314,11 @@ mod tests {
             "farebox user add u1 --name Ann --org o1",
             "farebox user list --json",
             "farebox org add o1",
+            "farebox team add t1 --name Search",
+            "farebox team list",
+            "farebox user add u1 --org o1 --team t1",
+            "farebox budget set org:o1 --month 1000",
+            "farebox budget set model:user:u1/openai/gpt-5 --day 5",
             "farebox key create --user u1 --name ci --model openai/* --max-cost-usd 0.5",
             "farebox key list --user u1",
             "farebox key revoke k3f9a",

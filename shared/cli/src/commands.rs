@@ -35,6 +35,7 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         Command::Login => login(url).await,
         Command::User(command) => access::user(&client, command).await,
         Command::Org(command) => access::org(&client, command).await,
+        Command::Team(command) => access::team(&client, command).await,
         Command::Key(command) => access::key(&client, command).await,
         Command::Credential(command) => access::credential(&client, command).await,
         Command::Budget(command) => money::budget(&client, command).await,

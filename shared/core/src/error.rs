@@ -99,7 +99,7 @@ pub enum Error {
     /// The money is gone.
     #[error(
         "Budget exceeded: {} {period} limit {limit} USD, committed {committed} USD, \
-         this call may cost {needed} USD.", scope.kind.name()
+         this call may cost {needed} USD.", scope.label()
     )]
     BudgetExceeded {
         /// Whose budget.

@@ -16,8 +16,14 @@ pub enum IdError {
     #[error("use 1 to 64 letters, digits, '_', '-' or '.', starting with a letter or digit")]
     Malformed,
     /// A scope that is not `kind:id`.
-    #[error("write a scope as user:ID or key:ID")]
+    #[error(
+        "write a scope as org:ID, team:ID, user:ID or key:ID, \
+         or model:user:ID/PROVIDER/MODEL for one model of such an owner"
+    )]
     Scope,
+    /// Not `provider/model`.
+    #[error("write a model as PROVIDER/MODEL: at most 200 visible characters, no '#'")]
+    Model,
     /// Not a ULID.
     #[error("not a request id: 26 characters of Crockford's base 32")]
     Rid,
@@ -63,7 +69,7 @@ impl FromStr for Rid {
 
 /// The identity of an organisation, team, user or key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EntityId(String);
+pub struct EntityId(Box<str>);
 
 impl EntityId {
     /// The text.
@@ -80,7 +86,7 @@ impl FromStr for EntityId {
         let starts_well = text.starts_with(|first: char| first.is_ascii_alphanumeric());
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
         if starts_well && text.len() <= 64 && text.bytes().all(fits) {
-            return Ok(Self(text.to_owned()));
+            return Ok(Self(text.into()));
         }
         Err(IdError::Malformed)
     }
@@ -92,37 +98,149 @@ impl fmt::Display for EntityId {
     }
 }
 
-/// Whose money: the kinds of owner that can have a budget. A further kind is one more row here.
+/// `provider/model`, as a call resolves to it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModelId(String);
+
+/// Longest `provider/model`.
+const MODEL_BYTES_MAX: usize = 200;
+
+impl ModelId {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The provider and the model's own name.
+    #[must_use]
+    pub fn parts(&self) -> (&str, &str) {
+        self.0.split_once('/').unwrap_or((&self.0, ""))
+    }
+}
+
+impl FromStr for ModelId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        // '#' separates the parts of the ledger's keys.
+        let fits = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+        let is_pair = text.split_once('/').is_some_and(|(provider, model)| {
+            provider.parse::<EntityId>().is_ok() && !model.is_empty()
+        });
+        if is_pair && text.len() <= MODEL_BYTES_MAX && text.bytes().all(fits) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(IdError::Model)
+    }
+}
+
+impl fmt::Display for ModelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whose money: the kinds of owner that can have a budget, the widest first. A further kind is
+/// one more row here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ScopeKind {
+    /// All users of an organisation.
+    Org,
+    /// All users of a team.
+    Team,
     /// A person or a service.
     User,
     /// One Farebox key.
     Key,
 }
 
+/// The most scopes that one call is held in: every kind of owner, and its model in each.
+pub const SCOPES_MAX: usize = 2 * ScopeKind::ALL.len();
+
+/// The kind of a scope that is one model of an owner.
+const MODEL: &str = "model";
+
 impl ScopeKind {
-    const NAMES: [(Self, &str); 2] = [(Self::User, "user"), (Self::Key, "key")];
+    /// Each kind with its name, and the header label of one model within it.
+    const NAMES: [(Self, &str, &str); 4] = [
+        (Self::Org, "org", "model-org"),
+        (Self::Team, "team", "model-team"),
+        (Self::User, "user", "model-user"),
+        (Self::Key, "key", "model-key"),
+    ];
+
+    /// Every kind, the widest first.
+    pub const ALL: [Self; 4] = [Self::Org, Self::Team, Self::User, Self::Key];
 
     /// The name used in keys, headers and answers.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+        self.row().map_or("", |(_, name, _)| name)
+    }
+
+    fn row(self) -> Option<&'static (Self, &'static str, &'static str)> {
+        Self::NAMES.iter().find(|(kind, ..)| *kind == self)
     }
 }
 
-/// One owner of a budget, written `user:ID` or `key:ID`.
+/// One owner of a budget, written `user:ID`; or what one model costs it, written
+/// `model:user:ID/PROVIDER/MODEL`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope {
     /// The kind of owner.
     pub kind: ScopeKind,
     /// Which one.
     pub id: EntityId,
+    /// Only the calls of this model; `None` for all of them. Boxed: scopes travel in errors.
+    pub model: Option<Box<ModelId>>,
+}
+
+impl Scope {
+    /// All that an owner spends.
+    #[must_use]
+    pub const fn new(kind: ScopeKind, id: EntityId) -> Self {
+        Self { kind, id, model: None }
+    }
+
+    /// What one model costs the same owner.
+    #[must_use]
+    pub fn with_model(&self, model: ModelId) -> Self {
+        Self { model: Some(Box::new(model)), ..self.clone() }
+    }
+
+    /// Whether a call of this model counts to the scope.
+    #[must_use]
+    pub fn counts(&self, provider: &str, model: &str) -> bool {
+        self.model.as_ref().is_none_or(|only| only.parts() == (provider, model))
+    }
+
+    /// `org`, `team`, `user`, `key` or `model`: what stands before the first colon.
+    #[must_use]
+    pub fn kind_name(&self) -> &'static str {
+        if self.model.is_some() { MODEL } else { self.kind.name() }
+    }
+
+    /// What stands after the first colon.
+    #[must_use]
+    pub fn id_text(&self) -> String {
+        match &self.model {
+            None => self.id.to_string(),
+            Some(model) => format!("{}:{}/{model}", self.kind.name(), self.id),
+        }
+    }
+
+    /// One word that tells the scopes of a call apart, for headers: `user`, `model-user`.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        let Some((_, name, model)) = self.kind.row() else { return "" };
+        if self.model.is_some() { model } else { name }
+    }
 }
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.kind.name(), self.id)
+        write!(f, "{}:{}", self.kind_name(), self.id_text())
     }
 }
 
@@ -131,9 +249,16 @@ impl FromStr for Scope {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         let (kind, id) = text.split_once(':').ok_or(IdError::Scope)?;
-        let named = ScopeKind::NAMES.iter().find(|(_, name)| *name == kind);
-        let (kind, _) = named.ok_or(IdError::Scope)?;
-        Ok(Self { kind: *kind, id: id.parse()? })
+        if kind == MODEL {
+            let (owner, model) = id.split_once('/').ok_or(IdError::Scope)?;
+            let owner: Self = owner.parse()?;
+            // A model of a model is nobody's.
+            let model = Some(model.parse()?).filter(|_| owner.model.is_none());
+            return Ok(owner.with_model(model.ok_or(IdError::Scope)?));
+        }
+        let named = ScopeKind::NAMES.iter().find(|(_, name, _)| *name == kind);
+        let (kind, ..) = named.ok_or(IdError::Scope)?;
+        Ok(Self::new(*kind, id.parse()?))
     }
 }
 
@@ -152,7 +277,7 @@ macro_rules! serde_as_text {
         }
     )*};
 }
-serde_as_text!(Rid, EntityId, Scope);
+serde_as_text!(Rid, EntityId, ModelId, Scope);
 
 /// A Farebox key as a caller presents it: `sk-fb-<stage>-<id>-<secret><checksum>`.
 ///
@@ -181,7 +306,7 @@ impl GatewayKey {
         let (id, secret) = drawn.split_at(KEY_ID_CHARS);
         let body = format!("sk-fb-{stage}-{id}-{secret}");
         let text = format!("{body}{}", checksum(&body));
-        Self { stage: stage.to_owned(), id: EntityId(id.to_owned()), text: Secret::new(text) }
+        Self { stage: stage.to_owned(), id: EntityId(id.into()), text: Secret::new(text) }
     }
 
     /// Reads a presented key.
@@ -296,6 +421,39 @@ mod tests {
     fn a_scope_is_kind_and_id() {
         assert_eq!("user:u_1".parse::<Scope>().unwrap().to_string(), "user:u_1");
         for text in ["user", "user:", "tree:x", "user:a#b", "user:a b"] {
+            assert!(text.parse::<Scope>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_kind_round_trips_alone_and_with_a_model() {
+        for kind in ScopeKind::ALL {
+            let alone = Scope::new(kind, "x.1".parse().unwrap());
+            let model = alone.with_model("bedrock/a.b/claude-v2:1".parse().unwrap());
+
+            assert_eq!(alone.to_string(), format!("{}:x.1", kind.name()));
+            assert_eq!(model.to_string(), format!("model:{alone}/bedrock/a.b/claude-v2:1"));
+            assert_eq!(alone.to_string().parse(), Ok(alone.clone()));
+            assert_eq!(model.to_string().parse(), Ok(model.clone()));
+            assert_eq!(format!("{}:{}", model.kind_name(), model.id_text()), model.to_string());
+            assert_eq!(model.label(), format!("model-{}", kind.name()));
+            assert!(alone.counts("p", "m") && !model.counts("bedrock", "a.b"));
+            assert!(model.counts("bedrock", "a.b/claude-v2:1"));
+        }
+    }
+
+    #[test]
+    fn a_model_scope_names_its_owner_and_provider() {
+        for text in [
+            "model:openai/gpt-5",
+            "model:user:u1",
+            "model:user:u1/gpt-5",
+            "model:user:u1/openai/",
+            "model:user:u1//gpt-5",
+            "model:user:u1/openai/a#b",
+            "model:user:u1/openai/a b",
+            "model:model:user:u1/openai/a/openai/b",
+        ] {
             assert!(text.parse::<Scope>().is_err(), "{text}");
         }
     }

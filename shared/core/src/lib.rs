@@ -35,7 +35,7 @@ pub mod usage;
 pub use catalog::{Model, PriceSpec};
 pub use chat::{ChatCall, ChatEvent, Completion, Media};
 pub use error::Error;
-pub use ids::{EntityId, GatewayKey, IdError, Rid, Scope, ScopeKind};
+pub use ids::{EntityId, GatewayKey, IdError, ModelId, Rid, SCOPES_MAX, Scope, ScopeKind};
 pub use money::{Money, MoneyError};
 pub use pricing::{Bound, CacheWrite, FemtoPerToken, Price, PricingError, Rates};
 pub use record::{CallRecord, Cost, Decision, Outcome, ScopePart};

@@ -119,6 +119,9 @@ pub struct CallRecord {
     /// The decision that every channel carries; `None` where there was never a hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
+    /// The budgets that the call counts to; empty where the model was not known yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<Scope>,
     /// The scopes and what stands in them.
     #[serde(default)]
     pub parts: Vec<ScopePart>,

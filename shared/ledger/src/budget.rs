@@ -169,6 +169,13 @@ impl Limits {
 }
 
 impl Settings {
+    /// Those of a budget that nobody has set: it only counts, without limits.
+    #[must_use]
+    pub fn observing() -> Self {
+        let (mode, zone, limits) = (Mode::Observe, Zone::utc(), Limits::default());
+        Self { mode, zone, limits, thresholds: Vec::new() }
+    }
+
     /// The value of the attribute `th`.
     pub(crate) fn thresholds_wire(&self) -> String {
         let texts: Vec<String> = self.thresholds.iter().map(u8::to_string).collect();
@@ -343,6 +350,23 @@ impl Budget {
             }
         }
         Ok(budget)
+    }
+
+    /// The budget of an owner that has none yet: version 0, which no budget of the ledger has.
+    #[must_use]
+    pub fn unmade() -> Self {
+        let settings = Settings::observing();
+        let terms =
+            Terms { epoch: 0, version: 0, settings, archived_month: None, pruned_day: None };
+        Self {
+            terms,
+            months: BTreeMap::new(),
+            days: BTreeMap::new(),
+            total: Counter::default(),
+            open: 0,
+            holds: BTreeMap::new(),
+            fences: BTreeMap::new(),
+        }
     }
 
     /// The write that makes a budget. Its epoch starts at the time, so that no copy cached from

@@ -1,11 +1,12 @@
 //! Budgets: made with their owner, changed from a version that was seen, listed with what is
 //! spent.
 
-use farebox_core::{EntityId, Error, Scope, ScopeKind, Zone};
-use farebox_ledger::{Budget, Limits, Mode, Owner, Settings, alert, update};
+use farebox_core::{EntityId, Error, Scope, ScopeKind};
+use farebox_ledger::{Budget, Owner, Settings, alert, update};
 
 use super::keys::key_of;
 use super::owners::ROUNDS_MAX;
+use super::scopes::named;
 use super::store::read_text;
 use super::{Control, Listed, PAGE_MAX};
 use crate::expression::{Failure, Store as LedgerStore};
@@ -15,7 +16,7 @@ use crate::expression::{Failure, Store as LedgerStore};
 pub enum Expected {
     /// Whatever is there.
     Any,
-    /// This epoch only.
+    /// This epoch only; 0 is that of a budget that nobody has made yet.
     Epoch(u64),
 }
 
@@ -30,7 +31,7 @@ pub enum Change {
     Absent,
 }
 
-/// A user's or key's budget in a list.
+/// A budget in a list.
 #[derive(Clone, Debug)]
 pub struct BudgetRow {
     /// Whose.
@@ -42,22 +43,48 @@ pub struct BudgetRow {
 }
 
 impl Control {
-    /// A budget; `None` where there is none.
+    /// A budget; that of version 0 where its owner has none yet, `None` without such an owner.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// Where a table cannot be read.
     pub async fn budget(&self, scope: &Scope) -> Result<Option<Budget>, Error> {
+        match self.stored_budget(scope).await? {
+            Some(budget) => Ok(Some(budget)),
+            None => Ok(self.entity_of(scope).await?.map(|_| Budget::unmade())),
+        }
+    }
+
+    async fn stored_budget(&self, scope: &Scope) -> Result<Option<Budget>, Error> {
         let found = self.ledger.find_budgets(core::slice::from_ref(scope)).await?;
         Ok(found.into_iter().next().flatten())
     }
 
     /// Changes limits, mode, time zone and thresholds (money.md 3.6), and records the alerts
-    /// whose thresholds are reached under the new limits.
+    /// whose thresholds are reached under the new limits. The first budget of an organisation, a
+    /// team or a model is made, and told to the keys whose calls it holds: it binds 30 s after
+    /// this returns.
     ///
     /// # Errors
     /// Where the ledger cannot be reached. Read the budget again then: the change is in force
-    /// or it is not.
+    /// or it is not. Repeat a first one: it ends what it began.
     pub async fn put_budget(
+        &self,
+        scope: &Scope,
+        settings: &Settings,
+        expected: Expected,
+    ) -> Result<Change, Error> {
+        let Some(entity) = self.entity_of(scope).await? else { return Ok(Change::Absent) };
+        let change = self.write_budget(scope, settings, expected).await?;
+        // Users and keys are held in their own budgets from the start.
+        let is_told =
+            scope.model.is_some() || matches!(scope.kind, ScopeKind::Org | ScopeKind::Team);
+        if is_told && matches!(change, Change::Applied(_)) {
+            self.bind(scope, &entity).await?;
+        }
+        Ok(change)
+    }
+
+    async fn write_budget(
         &self,
         scope: &Scope,
         settings: &Settings,
@@ -67,10 +94,21 @@ impl Control {
         let store = LedgerStore::patient(self.aws());
         let mut cause = String::new();
         for _ in 0..ROUNDS_MAX {
-            let Some(current) = self.budget(scope).await? else { return Ok(Change::Absent) };
+            let stored = self.stored_budget(scope).await?;
+            let is_new = stored.is_none();
+            let current = stored.unwrap_or_else(Budget::unmade);
             let epoch = current.terms.epoch;
             if matches!(expected, Expected::Epoch(expected) if expected != epoch) {
                 return Ok(Change::Stale(current));
+            }
+            if is_new {
+                // Where another was first, this is a change of what it made.
+                let create = Budget::create(&owner, settings, self.aws().now());
+                if !store.record(&create).await? {
+                    continue;
+                }
+                let Some(made) = self.stored_budget(scope).await? else { continue };
+                return Ok(Change::Applied(made));
             }
             let written = store.write(&update::limit_change(&owner, settings, epoch)).await;
             match written.failure {
@@ -86,7 +124,7 @@ impl Control {
                     continue;
                 }
             }
-            let Some(now) = self.budget(scope).await? else { return Ok(Change::Absent) };
+            let Some(now) = self.stored_budget(scope).await? else { return Ok(Change::Absent) };
             self.record_alerts(&owner, &now, &store).await;
             return Ok(Change::Applied(now));
         }
@@ -96,7 +134,8 @@ impl Control {
         Err(Error::LedgerUnavailable { cause })
     }
 
-    /// A page of all budgets: users first, then keys.
+    /// A page of all budgets: those of users, of keys, of organisations, of teams; those of an
+    /// owner's models beside it, beyond `limit`.
     ///
     /// # Errors
     /// Where a table cannot be reached or the cursor is not one of this list.
@@ -106,38 +145,38 @@ impl Control {
         cursor: Option<&str>,
     ) -> Result<Listed<BudgetRow>, Error> {
         let (prefix, after) = match cursor {
-            None => (USERS, None),
-            Some(KEYS) => (KEYS, None),
-            Some(cursor) if cursor.starts_with(USERS) => (USERS, Some(cursor)),
-            Some(cursor) => (KEYS, Some(cursor)),
+            None => (FIRST, None),
+            Some(cursor) => {
+                let list = LISTS.into_iter().find(|list| cursor.starts_with(list));
+                let list = list.ok_or(crate::Error::Cursor)?;
+                (list, Some(cursor).filter(|cursor| *cursor != list))
+            }
         };
         let limit = limit.min(PAGE_MAX);
         let (items, next) = self.store.query(&self.entities(), prefix, after, limit).await?;
-        let owners = items.iter().filter_map(|item| scope_of(&read_text(item, "sk")?));
-        let (scopes, users): (Vec<_>, Vec<_>) = owners.unzip();
+        let owners = items.iter().filter_map(|item| {
+            let (own, user) = scope_of(&read_text(item, "sk")?)?;
+            let mut scopes = named(item);
+            scopes.retain(|scope| *scope != own);
+            scopes.insert(0, own);
+            Some(scopes.into_iter().map(move |scope| (scope, user.clone())))
+        });
+        let (scopes, users): (Vec<_>, Vec<_>) = owners.flatten().unzip();
         let found = self.ledger.find_budgets(&scopes).await?;
         let rows = scopes.into_iter().zip(users).zip(found);
         let rows = rows
             .filter_map(|((scope, user), budget)| Some(BudgetRow { scope, user, budget: budget? }));
         let rows = rows.collect();
-        let next = match next {
-            None if prefix == USERS => Some(KEYS.to_owned()),
-            next => next,
-        };
+        let later = LISTS.into_iter().skip_while(|list| *list != prefix).nth(1);
+        let next = next.or_else(|| later.map(str::to_owned));
         Ok(Listed { rows, next })
     }
 
     /// Makes the budget that every user and key has: it observes, without limits. One that is
     /// there already stays as it is.
     pub(super) async fn make_budget(&self, scope: Scope) -> Result<(), Error> {
-        let settings = Settings {
-            mode: Mode::Observe,
-            zone: Zone::utc(),
-            limits: Limits::default(),
-            thresholds: Vec::new(),
-        };
         let owner = Owner::new(self.tenant(), scope);
-        let create = Budget::create(&owner, &settings, self.aws().now());
+        let create = Budget::create(&owner, &Settings::observing(), self.aws().now());
         LedgerStore::patient(self.aws()).record(&create).await?;
         Ok(())
     }
@@ -149,7 +188,7 @@ impl Control {
         settings: &Settings,
         epoch: u64,
     ) -> Result<bool, Error> {
-        let Some(budget) = self.budget(scope).await? else { return Ok(false) };
+        let Some(budget) = self.stored_budget(scope).await? else { return Ok(false) };
         let terms = budget.terms;
         Ok(Some(terms.epoch) == epoch.checked_add(1) && terms.settings == *settings)
     }
@@ -166,16 +205,17 @@ impl Control {
     }
 }
 
-const USERS: &str = "user:";
-const KEYS: &str = "key:";
+const FIRST: &str = "user:";
+/// The lists of entities that own budgets, in the order of their pages.
+const LISTS: [&str; 4] = [FIRST, "key:", "org:", "team:"];
 
 /// The scope that an entity's sort key names, and the user of a key.
 fn scope_of(sk: &str) -> Option<(Scope, Option<EntityId>)> {
     if let Some((user, id)) = key_of(sk) {
-        return Some((Scope { kind: ScopeKind::Key, id }, Some(user)));
+        return Some((Scope::new(ScopeKind::Key, id), Some(user)));
     }
-    let id = sk.strip_prefix(USERS)?.parse().ok()?;
-    Some((Scope { kind: ScopeKind::User, id }, None))
+    let scope: Scope = sk.parse().ok()?;
+    Some((scope, None)).filter(|(scope, _)| scope.model.is_none())
 }
 
 #[cfg(test)]
@@ -183,11 +223,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn users_and_keys_have_budgets_and_organisations_have_none() {
+    fn every_owner_of_a_budget_is_read_from_its_entity() {
         let (key, user) = scope_of("key:u1:k1").unwrap();
 
         assert_eq!((key.to_string().as_str(), user.unwrap().as_str()), ("key:k1", "u1"));
-        assert_eq!(scope_of("user:u1").unwrap().0.to_string(), "user:u1");
-        assert!(scope_of("org:o1").is_none() && scope_of("webhook").is_none());
+        for sk in ["user:u1", "org:o1", "team:t1"] {
+            assert_eq!(scope_of(sk).unwrap().0.to_string(), sk);
+        }
+        assert!(scope_of("webhook").is_none());
     }
 }

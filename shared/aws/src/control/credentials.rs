@@ -4,7 +4,7 @@ use core::fmt;
 use core::str::FromStr;
 use std::time::Duration;
 
-use farebox_core::{EntityId, Error, IdError, Secret, Timestamp};
+use farebox_core::{EntityId, Error, IdError, ScopeKind, Secret, Timestamp};
 use serde_json::{Map, Value};
 
 use super::owners::{ROUNDS_MAX, seconds};
@@ -288,7 +288,7 @@ impl Control {
         match owner {
             CredentialOwner::User(user) => self.rewrite_keys_of(user).await,
             CredentialOwner::Org(org) => {
-                for user in self.users_of(org).await? {
+                for user in self.members_of(ScopeKind::Org, org).await? {
                     self.rewrite_keys_of(&user).await?;
                 }
                 Ok(())

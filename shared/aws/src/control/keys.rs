@@ -9,6 +9,7 @@ use farebox_core::{EntityId, Error, GatewayKey, Money, Scope, ScopeKind, Timesta
 
 use super::credentials::rows;
 use super::owners::{ROUNDS_MAX, seconds};
+use super::scopes::{named, scopes_of};
 use super::store::{
     Attributes, Changed, map, number, read_number, read_text, read_texts, text, texts,
 };
@@ -78,10 +79,13 @@ impl KeyRow {
     }
 }
 
-/// What a key must know about its user's credentials.
+/// What a key must know about its owners: their credentials and budgets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Access {
+    user: EntityId,
     org: Option<EntityId>,
+    /// The budgets that the owners' entities name.
+    budgets: Vec<Scope>,
     /// Provider to owner: the nearest owner wins.
     providers: BTreeMap<String, String>,
     /// At least this version.
@@ -89,7 +93,14 @@ struct Access {
 }
 
 impl Access {
-    fn of(user: &EntityId, item: &Attributes, org: Option<(EntityId, Attributes)>) -> Self {
+    fn of(
+        user: &EntityId,
+        item: &Attributes,
+        org: Option<(EntityId, Attributes)>,
+        team: &Attributes,
+    ) -> Self {
+        let owners = [org.as_ref().map(|(_, item)| item), Some(team), Some(item)];
+        let budgets = owners.into_iter().flatten().flat_map(named).collect();
         let mut providers = BTreeMap::new();
         let mut version: i64 = read_number(item, "cv").unwrap_or_default();
         let mut add = |owner: &CredentialOwner, item: &Attributes| {
@@ -102,12 +113,18 @@ impl Access {
         }
         // Last, so that the user's own goes before the organisation's.
         add(&CredentialOwner::User(user.clone()), item);
-        Self { org: org.map(|(id, _)| id), providers, version }
+        Self { user: user.clone(), org: org.map(|(id, _)| id), budgets, providers, version }
     }
 
     fn providers(&self) -> AttributeValue {
         let entries = self.providers.iter();
         map(entries.map(|(provider, owner)| (provider.clone(), text(owner))))
+    }
+
+    /// The scopes of one of the user's keys; `pointer` is its entity.
+    fn scopes(&self, key: &EntityId, pointer: Option<&Attributes>) -> AttributeValue {
+        let own = pointer.map(named).unwrap_or_default();
+        texts(&scopes_of(&self.user, key, [self.budgets.clone(), own].concat()))
     }
 }
 
@@ -124,14 +141,14 @@ impl Control {
         let pepper = self.directory.pepper().await?;
         let key = GatewayKey::generate(&self.aws().config().stage, random_bytes());
         let now = self.aws().now();
-        self.make_budget(Scope { kind: ScopeKind::Key, id: key.id.clone() }).await?;
+        self.make_budget(Scope::new(ScopeKind::Key, key.id.clone())).await?;
 
         let mut pointer = Attributes::new();
         pointer.insert("pk".to_owned(), text(&self.entities()));
-        pointer.insert("sk".to_owned(), text(&format!("key:{}:{}", new.user, key.id)));
+        pointer.insert("sk".to_owned(), text(&pointer_sk(&new.user, &key.id)));
         self.store.put(pointer, Some("attribute_not_exists(pk)")).await?;
 
-        // Read after the pointer stands: a credential that changes from here on finds the key.
+        // Read after the pointer stands: what changes at its owners from here on finds the key.
         let Some(access) = self.access(&new.user).await? else { return Ok(None) };
         let mac = STANDARD.encode(key.mac(&pepper));
         let mac = AttributeValue::L(vec![map([("m".to_owned(), text(&mac))])]);
@@ -140,7 +157,7 @@ impl Control {
         if !self.store.put(item, Some("attribute_not_exists(pk)")).await? {
             return Err(Error::internal("a new key's id is taken"));
         }
-        // A credential may have changed between the two reads, before the key could be found.
+        // Its owners may have changed since they were read, before the key item could be found.
         self.rewrite(&new.user, vec![key.id.clone()]).await?;
         Ok(Some((key, row)))
     }
@@ -176,7 +193,7 @@ impl Control {
         Ok(item.as_ref().and_then(KeyRow::read))
     }
 
-    /// Tells all keys of a user which credentials there are now.
+    /// Tells all keys of a user which credentials and budgets their owners have now.
     pub(super) async fn rewrite_keys_of(&self, user: &EntityId) -> Result<(), Error> {
         let prefix = format!("key:{user}:");
         let mut cursor = None;
@@ -190,24 +207,32 @@ impl Control {
                 return Ok(());
             }
         }
-        Ok(())
+        Err(Error::internal(format!("{user} has more keys than one walk takes")))
     }
 
     /// Rewrites what these keys of a user know, where it is not what the owners' items say.
     ///
     /// A key is read before its owners and written only where its version is still the one
     /// read. So of two rewrites at once the later one has seen both changes, or tries again.
-    async fn rewrite(&self, user: &EntityId, mut ids: Vec<EntityId>) -> Result<(), Error> {
+    pub(super) async fn rewrite(
+        &self,
+        user: &EntityId,
+        mut ids: Vec<EntityId>,
+    ) -> Result<(), Error> {
         for _ in 0..ROUNDS_MAX {
             if ids.is_empty() {
                 return Ok(());
             }
-            let items = self.key_items(core::mem::take(&mut ids)).await?;
+            let ids_now = core::mem::take(&mut ids);
+            let items = self.key_items(ids_now.clone()).await?;
             let Some(access) = self.access(user).await? else { return Ok(()) };
+            let pointers = self.pointers(user, &ids_now).await?;
             for item in &items {
                 let Some(row) = KeyRow::read(item) else { continue };
                 let version: i64 = read_number(item, "cv").unwrap_or_default();
+                let scopes = access.scopes(&row.id, pointers.get(&row.id));
                 let knows = item.get("providers") == Some(&access.providers())
+                    && item.get("scopes") == Some(&scopes)
                     && row.org == access.org
                     && version >= access.version;
                 if knows {
@@ -217,13 +242,14 @@ impl Control {
                     &pk(&row.id),
                     KEY_SK,
                     if access.org.is_some() {
-                        "SET providers = :providers, cv = :next, org = :org"
+                        "SET providers = :providers, scopes = :scopes, cv = :next, org = :org"
                     } else {
-                        "SET providers = :providers, cv = :next REMOVE org"
+                        "SET providers = :providers, scopes = :scopes, cv = :next REMOVE org"
                     },
                     "attribute_exists(pk) AND (attribute_not_exists(cv) OR cv = :cv)",
                 )
                 .value(":providers", access.providers())
+                .value(":scopes", scopes)
                 .value(":next", number(access.version.max(version.saturating_add(1))))
                 .value(":cv", number(version));
                 if let Some(org) = &access.org {
@@ -255,7 +281,27 @@ impl Control {
             }
             None => None,
         };
-        Ok(Some(Access::of(user, &item, org)))
+        let team = match read_text(&item, "team") {
+            Some(team) => self.store.get(&pk, &format!("team:{team}")).await?.unwrap_or_default(),
+            None => Attributes::new(),
+        };
+        Ok(Some(Access::of(user, &item, org, &team)))
+    }
+
+    /// The entities of a user's keys, by key.
+    async fn pointers(
+        &self,
+        user: &EntityId,
+        ids: &[EntityId],
+    ) -> Result<BTreeMap<EntityId, Attributes>, Error> {
+        let pk = self.entities();
+        let keys = ids.iter().map(|id| (pk.clone(), pointer_sk(user, id))).collect();
+        let items = self.store.batch(&self.aws().config().main_table, keys).await?;
+        let by_key = items.into_iter().filter_map(|item| {
+            let (_, id) = key_of(&read_text(&item, "sk")?)?;
+            Some((id, item))
+        });
+        Ok(by_key.collect())
     }
 
     async fn key_items(&self, ids: Vec<EntityId>) -> Result<Vec<Attributes>, Error> {
@@ -277,7 +323,7 @@ impl Control {
         set("tenant", text(self.tenant()));
         set("user", text(new.user.as_str()));
         set("name", text(&new.name));
-        set("scopes", texts(&[format!("user:{}", new.user), format!("key:{id}")]));
+        set("scopes", access.scopes(id, None));
         set("providers", access.providers());
         set("cv", number(access.version));
         set("st", text("A"));
@@ -300,6 +346,10 @@ impl Control {
 
 fn pk(id: &EntityId) -> String {
     format!("K#{id}")
+}
+
+fn pointer_sk(user: &EntityId, id: &EntityId) -> String {
+    format!("key:{user}:{id}")
 }
 
 /// The user and the key that a pointer's sort key names.
@@ -325,7 +375,8 @@ mod tests {
         let org = entity(9, &[("openai", "A"), ("anthropic", "A"), ("gemini", "D")]);
         let own = entity(5, &[("openai", "A"), ("anthropic", "D")]);
 
-        let access = Access::of(&user, &own, Some(("o1".parse().unwrap(), org)));
+        let access =
+            Access::of(&user, &own, Some(("o1".parse().unwrap(), org)), &Attributes::new());
 
         let expected = [("anthropic", "org:o1"), ("openai", "user:u1")];
         let expected = expected.map(|(provider, owner)| (provider.to_owned(), owner.to_owned()));
@@ -337,7 +388,7 @@ mod tests {
     fn a_user_without_an_organisation_has_only_its_own() {
         let user = "u1".parse().unwrap();
 
-        let access = Access::of(&user, &entity(5, &[("openai", "A")]), None);
+        let access = Access::of(&user, &entity(5, &[("openai", "A")]), None, &Attributes::new());
 
         assert_eq!(access.providers.get("openai").map(String::as_str), Some("user:u1"));
         assert_eq!((access.org, access.version), (None, 5));

@@ -1,4 +1,4 @@
-//! Users and organisations.
+//! Users, organisations and teams.
 
 use farebox_core::{EntityId, Error, Scope, ScopeKind, Timestamp};
 
@@ -10,7 +10,7 @@ pub(super) const ROUNDS_MAX: usize = 5;
 /// Pages that one walk over a list of entities takes: 100,000 of them.
 const PAGES_MAX: usize = 1000;
 
-/// A user or an organisation.
+/// A user, an organisation or a team.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnerRow {
     /// Its identity.
@@ -19,6 +19,8 @@ pub struct OwnerRow {
     pub name: Option<String>,
     /// A user's organisation.
     pub org: Option<EntityId>,
+    /// A user's team.
+    pub team: Option<EntityId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Its credential version.
@@ -32,6 +34,7 @@ impl OwnerRow {
             id: id.parse().ok()?,
             name: read_text(item, "name"),
             org: read_text(item, "org").and_then(|org| org.parse().ok()),
+            team: read_text(item, "team").and_then(|team| team.parse().ok()),
             created_at: seconds(read_number(item, "created_at").unwrap_or_default()),
             version: read_number(item, "cv").unwrap_or_default(),
         })
@@ -43,24 +46,27 @@ pub(super) fn seconds(seconds: i64) -> Timestamp {
 }
 
 impl Control {
-    /// Makes a user with its budget, or replaces its name and organisation.
+    /// Makes a user with its budget, or replaces its name, organisation and team. Its keys follow:
+    /// what they spent stays with the owners that they had.
     ///
     /// # Errors
-    /// Where the organisation does not exist, or a table cannot be reached.
+    /// Where the organisation or the team does not exist, or a table cannot be reached.
     pub async fn put_user(
         &self,
         id: &EntityId,
         name: Option<String>,
         org: Option<EntityId>,
+        team: Option<EntityId>,
     ) -> Result<OwnerRow, Error> {
-        if let Some(org) = &org {
-            let owner = CredentialOwner::Org(org.clone());
-            if self.owner(&owner).await?.is_none() {
-                return Err(Error::malformed("org", "there is no such organisation: add it first"));
+        for (field, parent) in [("org", &org), ("team", &team)] {
+            let Some(parent) = parent else { continue };
+            if self.entity(&format!("{field}:{parent}")).await?.is_none() {
+                let rule = format!("there is no {field} {parent}: add it first");
+                return Err(Error::malformed(field, rule));
             }
         }
-        self.make_budget(Scope { kind: ScopeKind::User, id: id.clone() }).await?;
-        let user = self.put_owner(&CredentialOwner::User(id.clone()), name, org).await?;
+        self.make_budget(Scope::new(ScopeKind::User, id.clone())).await?;
+        let user = self.put_owner(&format!("user:{id}"), name, org, team).await?;
         self.rewrite_keys_of(id).await?;
         Ok(user)
     }
@@ -70,7 +76,23 @@ impl Control {
     /// # Errors
     /// Where a table cannot be reached.
     pub async fn put_org(&self, id: &EntityId, name: Option<String>) -> Result<OwnerRow, Error> {
-        self.put_owner(&CredentialOwner::Org(id.clone()), name, None).await
+        self.put_owner(&format!("org:{id}"), name, None, None).await
+    }
+
+    /// Makes a team, or replaces its name.
+    ///
+    /// # Errors
+    /// Where a table cannot be reached.
+    pub async fn put_team(&self, id: &EntityId, name: Option<String>) -> Result<OwnerRow, Error> {
+        self.put_owner(&format!("team:{id}"), name, None, None).await
+    }
+
+    /// A team.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached.
+    pub async fn team(&self, id: &EntityId) -> Result<Option<OwnerRow>, Error> {
+        self.entity(&format!("team:{id}")).await
     }
 
     /// A user or an organisation.
@@ -78,12 +100,15 @@ impl Control {
     /// # Errors
     /// Where the table cannot be reached.
     pub async fn owner(&self, owner: &CredentialOwner) -> Result<Option<OwnerRow>, Error> {
-        let sk = owner.to_string();
-        let item = self.store.get(&self.entities(), &sk).await?;
-        Ok(item.and_then(|item| OwnerRow::read(&sk, &item)))
+        self.entity(&owner.to_string()).await
     }
 
-    /// A page of users (`user:`) or organisations (`org:`).
+    async fn entity(&self, sk: &str) -> Result<Option<OwnerRow>, Error> {
+        let item = self.store.get(&self.entities(), sk).await?;
+        Ok(item.and_then(|item| OwnerRow::read(sk, &item)))
+    }
+
+    /// A page of users (`user:`), organisations (`org:`) or teams (`team:`).
     ///
     /// # Errors
     /// Where the table cannot be reached or the cursor is not one of this list.
@@ -98,50 +123,71 @@ impl Control {
         Ok(Listed { rows: rows.collect(), next: page.1 })
     }
 
-    /// The users of an organisation.
-    pub(super) async fn users_of(&self, org: &EntityId) -> Result<Vec<EntityId>, Error> {
+    /// The users of an organisation or a team.
+    ///
+    /// # Errors
+    /// Where a table cannot be reached, or there are more users than one walk takes.
+    pub(super) async fn members_of(
+        &self,
+        kind: ScopeKind,
+        id: &EntityId,
+    ) -> Result<Vec<EntityId>, Error> {
         let (mut users, mut cursor) = (Vec::new(), None);
         for _ in 0..PAGES_MAX {
             let page = self.owners("user:", super::PAGE_MAX, cursor.as_deref()).await?;
-            let members = page.rows.into_iter().filter(|user| user.org.as_ref() == Some(org));
+            let parent = |user: &OwnerRow| match kind {
+                ScopeKind::Team => user.team.clone(),
+                _ => user.org.clone(),
+            };
+            let members = page.rows.into_iter().filter(|user| parent(user).as_ref() == Some(id));
             users.extend(members.map(|user| user.id));
             cursor = page.next;
             if cursor.is_none() {
-                break;
+                return Ok(users);
             }
         }
-        Ok(users)
+        Err(Error::internal("there are more users than one walk takes"))
     }
 
     async fn put_owner(
         &self,
-        owner: &CredentialOwner,
+        sk: &str,
         name: Option<String>,
         org: Option<EntityId>,
+        team: Option<EntityId>,
     ) -> Result<OwnerRow, Error> {
-        let (pk, sk) = (self.entities(), owner.to_string());
         let now = self.aws().now();
-        let sets = "SET created_at = if_not_exists(created_at, :now), \
-                    cv = if_not_exists(cv, :cv), providers = if_not_exists(providers, :none)";
-        let expression = match (&name, &org) {
-            (Some(_), Some(_)) => format!("{sets}, #name = :name, org = :org"),
-            (Some(_), None) => format!("{sets}, #name = :name REMOVE org"),
-            (None, Some(_)) => format!("{sets}, org = :org REMOVE #name"),
-            (None, None) => format!("{sets} REMOVE #name, org"),
-        };
+        let mut sets = "SET created_at = if_not_exists(created_at, :now), \
+                        cv = if_not_exists(cv, :cv), \
+                        providers = if_not_exists(providers, :none)"
+            .to_owned();
+        let fields = [
+            ("name", name),
+            ("org", org.map(|org| org.to_string())),
+            ("team", team.map(|team| team.to_string())),
+        ];
+        let mut removed = Vec::new();
+        for (field, value) in &fields {
+            match value {
+                Some(_) => sets.push_str(&format!(", #{field} = :{field}")),
+                None => removed.push(format!("#{field}")),
+            }
+        }
+        if !removed.is_empty() {
+            sets.push_str(&format!(" REMOVE {}", removed.join(", ")));
+        }
         // Two changes of one owner do not contradict each other: the later one stands.
-        let mut change = Changed::new(&pk, &sk, &expression, "")
-            .name("#name", "name")
+        let mut change = Changed::new(&self.entities(), sk, &sets, "")
             .value(":now", number(now.seconds()))
             .value(":cv", number(now.ms()))
             .value(":none", map([]));
-        if let Some(name) = &name {
-            change = change.value(":name", text(name));
-        }
-        if let Some(org) = &org {
-            change = change.value(":org", text(org.as_str()));
+        for (field, value) in fields {
+            change = change.name(&format!("#{field}"), field);
+            if let Some(value) = value {
+                change = change.value(&format!(":{field}"), text(&value));
+            }
         }
         let item = self.store.change(change).await?.unwrap_or_default();
-        OwnerRow::read(&sk, &item).ok_or_else(|| super::store::malformed(&sk, "item"))
+        OwnerRow::read(sk, &item).ok_or_else(|| super::store::malformed(sk, "item"))
     }
 }

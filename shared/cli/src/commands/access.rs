@@ -1,13 +1,14 @@
-//! Users, organisations, keys and credentials.
+//! Users, organisations, teams, keys and credentials.
 
 use farebox_api::{
     CreateKey, CreatedKey, Credential as Stored, CredentialList, Key as Made, KeyList,
-    Org as Group, OrgList, PutCredential, PutOrg, PutUser, User as Person, UserList,
+    Org as Group, OrgList, PutCredential, PutOrg, PutTeam, PutUser, Team as Crew, TeamList,
+    User as Person, UserList,
 };
 use reqwest::Method;
 
 use super::{path, table};
-use crate::args::{Credential, Key, Org, User};
+use crate::args::{Credential, Key, Org, Team, User};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
 use crate::print::{Output, cell};
@@ -15,9 +16,10 @@ use crate::print::{Output, cell};
 /// `farebox user …`
 pub async fn user(client: &Client, command: User) -> Result<Output, Failure> {
     match command {
-        User::Add { id, name, org } => {
+        User::Add { id, name, org, team } => {
             let path = path(&format!("users/{}", encoded(&id)));
-            let answer = client.send(Method::PUT, &path, &PutUser { name, org }, None).await?;
+            let answer =
+                client.send(Method::PUT, &path, &PutUser { name, org, team }, None).await?;
             let user: Person = answer.parse()?;
             let next = format!("Next: farebox key create --user {}", user.id);
             Ok(Output::new(answer.body, format!("User {} is there. {next}", user.id)))
@@ -25,9 +27,10 @@ pub async fn user(client: &Client, command: User) -> Result<Output, Failure> {
         User::List => {
             let answer = client.all(&path("users"), "users").await?;
             let list: UserList = answer.parse()?;
-            let text = table(&["ID", "NAME", "ORG", "CREATED"], &list.users, |user| {
+            let text = table(&["ID", "NAME", "ORG", "TEAM", "CREATED"], &list.users, |user| {
                 let (name, org) = (cell(user.name.as_ref()), cell(user.org.as_ref()));
-                vec![user.id.clone(), name, org, user.created_at.clone()]
+                let team = cell(user.team.as_ref());
+                vec![user.id.clone(), name, org, team, user.created_at.clone()]
             });
             Ok(Output::new(answer.body, text))
         }
@@ -48,6 +51,27 @@ pub async fn org(client: &Client, command: Org) -> Result<Output, Failure> {
             let list: OrgList = answer.parse()?;
             let text = table(&["ID", "NAME", "CREATED"], &list.orgs, |org| {
                 vec![org.id.clone(), cell(org.name.as_ref()), org.created_at.clone()]
+            });
+            Ok(Output::new(answer.body, text))
+        }
+    }
+}
+
+/// `farebox team …`
+pub async fn team(client: &Client, command: Team) -> Result<Output, Failure> {
+    match command {
+        Team::Add { id, name } => {
+            let path = path(&format!("teams/{}", encoded(&id)));
+            let answer = client.send(Method::PUT, &path, &PutTeam { name }, None).await?;
+            let team: Crew = answer.parse()?;
+            let next = format!("Next: farebox user add ID --team {}", team.id);
+            Ok(Output::new(answer.body, format!("Team {} is there. {next}", team.id)))
+        }
+        Team::List => {
+            let answer = client.all(&path("teams"), "teams").await?;
+            let list: TeamList = answer.parse()?;
+            let text = table(&["ID", "NAME", "CREATED"], &list.teams, |team| {
+                vec![team.id.clone(), cell(team.name.as_ref()), team.created_at.clone()]
             });
             Ok(Output::new(answer.body, text))
         }

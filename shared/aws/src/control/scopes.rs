@@ -1,0 +1,126 @@
+//! Which budgets the calls of a key are held in.
+//!
+//! Users and keys own a budget from the start. Organisations, teams, and models within any owner
+//! get theirs later: then the owner's entity names it (`budgets`), and the keys concerned are told
+//! (`scopes` of the key item). The entity is marked before the keys are looked for, and a new key
+//! looks at its owners after it can be found: so of a first budget and a new key at once, one
+//! sees the other.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use farebox_core::{EntityId, Error, Scope, ScopeKind};
+
+use super::Control;
+use super::keys::key_of;
+use super::store::{Attributes, Changed, read_text};
+
+/// Budgets for single models that one owner may have: a key's item names them all.
+const MODELS_MAX: usize = 50;
+
+impl Control {
+    /// The entity (its sort key) that owns a scope's budget; `None` where there is no such owner.
+    pub(super) async fn entity_of(&self, scope: &Scope) -> Result<Option<String>, Error> {
+        let sk = match scope.kind {
+            ScopeKind::Org | ScopeKind::Team | ScopeKind::User => {
+                format!("{}:{}", scope.kind.name(), scope.id)
+            }
+            ScopeKind::Key => match self.user_of(&scope.id).await? {
+                Some(user) => format!("key:{user}:{}", scope.id),
+                None => return Ok(None),
+            },
+        };
+        Ok(self.store.get(&self.entities(), &sk).await?.map(|_| sk))
+    }
+
+    /// Makes a budget bind: names it in its owner's entity, then tells the keys. It can be
+    /// repeated, and goes on where an earlier try stopped: a key that knows is left alone.
+    ///
+    /// # Errors
+    /// Where a table cannot be reached, or the owner has too many budgets of models.
+    pub(super) async fn bind(&self, scope: &Scope, sk: &str) -> Result<(), Error> {
+        let pk = self.entities();
+        let item = self.store.get(&pk, sk).await?.unwrap_or_default();
+        let name = scope.to_string();
+        let is_named = texts_in(&item, "budgets").contains(&name);
+        if is_named && !texts_in(&item, "binding").contains(&name) {
+            return Ok(());
+        }
+        if !is_named
+            && named(&item).iter().filter(|scope| scope.model.is_some()).count() >= MODELS_MAX
+        {
+            let rule = format!("an owner has budgets for at most {MODELS_MAX} models");
+            return Err(Error::malformed("scope", rule));
+        }
+        let set = || AttributeValue::Ss(vec![name.clone()]);
+        let exists = "attribute_exists(pk)";
+        let mark = Changed::new(&pk, sk, "ADD budgets :s, binding :s", exists);
+        self.store.change(mark.value(":s", set())).await?;
+        match scope.kind {
+            ScopeKind::Org | ScopeKind::Team => {
+                for user in self.members_of(scope.kind, &scope.id).await? {
+                    self.rewrite_keys_of(&user).await?;
+                }
+            }
+            ScopeKind::User => self.rewrite_keys_of(&scope.id).await?,
+            ScopeKind::Key => {
+                if let Some((user, key)) = key_of(sk) {
+                    self.rewrite(&user, vec![key]).await?;
+                }
+            }
+        }
+        let done = Changed::new(&pk, sk, "DELETE binding :s", exists);
+        self.store.change(done.value(":s", set())).await?;
+        Ok(())
+    }
+
+    async fn user_of(&self, key: &EntityId) -> Result<Option<EntityId>, Error> {
+        let item = self.store.get(&format!("K#{key}"), "0").await?;
+        Ok(item.and_then(|item| read_text(&item, "user")?.parse().ok()))
+    }
+}
+
+/// The budgets that an entity names, in order.
+pub(super) fn named(item: &Attributes) -> Vec<Scope> {
+    let names = texts_in(item, "budgets");
+    let mut scopes: Vec<Scope> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    scopes.sort();
+    scopes
+}
+
+/// The scopes of a key, from those that its owners' entities name: the owners' own first, each
+/// from the widest to the key, then those of single models.
+pub(super) fn scopes_of(user: &EntityId, key: &EntityId, named: Vec<Scope>) -> Vec<Scope> {
+    let mut scopes = named;
+    scopes.push(Scope::new(ScopeKind::User, user.clone()));
+    scopes.push(Scope::new(ScopeKind::Key, key.clone()));
+    scopes.sort_by(|a, b| (a.model.is_some(), a).cmp(&(b.model.is_some(), b)));
+    scopes.dedup();
+    scopes
+}
+
+fn texts_in(item: &Attributes, name: &str) -> Vec<String> {
+    item.get(name).and_then(|value| value.as_ss().ok()).cloned().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_held_in_its_owners_budgets_from_the_widest_on() {
+        let (user, key) = ("u1".parse().unwrap(), "k1".parse().unwrap());
+        let set = ["team:t1", "model:org:o1/openai/gpt-5", "org:o1"].map(str::to_owned);
+        let item = Attributes::from([("budgets".to_owned(), AttributeValue::Ss(set.into()))]);
+
+        let scopes = scopes_of(&user, &key, named(&item));
+
+        let texts: Vec<String> = scopes.iter().map(Scope::to_string).collect();
+        assert_eq!(texts, ["org:o1", "team:t1", "user:u1", "key:k1", "model:org:o1/openai/gpt-5"]);
+    }
+
+    #[test]
+    fn a_user_and_its_key_always_have_their_own() {
+        let scopes = scopes_of(&"u1".parse().unwrap(), &"k1".parse().unwrap(), Vec::new());
+
+        assert_eq!(scopes.len(), 2);
+    }
+}
