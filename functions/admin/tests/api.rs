@@ -279,7 +279,8 @@ async fn a_budget_changes_only_from_the_version_that_was_seen() {
     let usage = world.ask("GET", "/admin/v1/usage", Value::Null).await;
     assert_eq!(usage.body["scopes"][0]["periods"][0]["limit_usd"], "300", "{}", usage.body);
     assert_eq!(usage.body["next_cursor"], "key:");
-    for (list, next) in [("key:", json!("org:")), ("org:", json!("team:")), ("team:", Value::Null)] {
+    for (list, next) in [("key:", json!("org:")), ("org:", json!("team:")), ("team:", Value::Null)]
+    {
         let rest = world.ask("GET", &format!("/admin/v1/usage?cursor={list}"), Value::Null).await;
         assert_eq!((rest.status, &rest.body["next_cursor"]), (200, &next), "{}", rest.body);
     }
