@@ -45,6 +45,8 @@ pub struct Settings {
     pub clock: Option<PathBuf>,
     /// `--bootstrap`.
     pub bootstrap: Option<PathBuf>,
+    /// `--services`.
+    pub services: bool,
     /// `--chat-timeout`, in seconds; 0 leaves the default.
     pub chat_timeout: u16,
 }
@@ -101,6 +103,9 @@ pub fn command(executable: &Path, settings: &Settings) -> Command {
     }
     if let Some(dir) = &settings.bootstrap {
         command.arg("--bootstrap").arg(dir);
+    }
+    if settings.services {
+        command.arg("--services");
     }
     if settings.chat_timeout > 0 {
         command.arg("--chat-timeout").arg(settings.chat_timeout.to_string());

@@ -172,6 +172,13 @@ impl Environments {
         Some(waiting.invocation)
     }
 
+    /// Ends every environment.
+    pub fn end(&self) {
+        for environment in lock(&self.by_id).values() {
+            environment.kill.notify_one();
+        }
+    }
+
     fn free(
         self: &Arc<Self>,
         function: Function,
@@ -241,7 +248,7 @@ impl Environments {
         let ended = tokio::select! {
             ended = child.wait() => ended.map(|status| status.to_string()),
             () = environment.kill.notified() => {
-                child.kill().await.map(|()| "killed: out of time".to_owned())
+                child.kill().await.map(|()| "killed".to_owned())
             }
         };
         environment.is_alive.store(false, Ordering::Release);

@@ -120,13 +120,18 @@ pub async fn run(options: Options) -> Result<(), Error> {
         functions_log: output.path().cloned(),
         ..stores.ready
     };
+    let gateway = Arc::new(Gateway { environments: Arc::clone(&environments), clock });
+    let front = tokio::spawn(server::serve(front.listener, move |request, _| {
+        gateway::serve(Arc::clone(&gateway), request)
+    }));
     if !options.services {
-        let gateway = Arc::new(Gateway { environments, clock });
-        tokio::spawn(server::serve(front.listener, move |request, _| {
-            gateway::serve(Arc::clone(&gateway), request)
-        }));
         schedule.start();
-        ready.key = demo_key(&state, &ready, &real).await?;
+    }
+    ready.key = demo_key(&state, &ready, &real).await?;
+    if options.services {
+        // The product was there for the demo's key only: `cargo lambda watch` runs the functions.
+        front.abort();
+        environments.end();
     }
     welcome::tell(&options, &ready, &real);
     stopped().await?;

@@ -22,11 +22,13 @@ pub fn tell(options: &Options, ready: &Ready, real: &[RealProvider]) {
 fn services(options: &Options, ready: &Ready) -> String {
     format!(
         "Services are ready: DynamoDB {}, SQS and Secrets Manager {}, demo provider {}.\n\
+         The demo user's key: {}\n\
          cargo lambda watch --env-file {}/env farebox-chat\n\
          Stop with Ctrl-C.",
         ready.dynamodb_url,
         ready.services_url,
         ready.demo_provider_url,
+        ready.key,
         options.state.display()
     )
 }
