@@ -363,3 +363,24 @@ fn a_threshold_is_told_once_to_the_webhook_and_signed() {
         assert!(alert["sent_at"].is_string(), "{budget}");
     });
 }
+
+#[test]
+fn the_lines_of_a_call_add_up_to_what_it_was_charged() {
+    run(async {
+        let caller = Caller::new(shared().await).await;
+        let answer = caller.complete("demo/claude", &json!({})).await.expect(200);
+        let id = answer.header("x-request-id").unwrap().to_owned();
+
+        let own = caller.row(&id).await;
+        // The admin needs no user to find it.
+        let row = caller.stack().read(&format!("/requests/{id}")).await;
+
+        assert_eq!(own["lines"], row["lines"]);
+        let lines = row["lines"].as_array().unwrap();
+        assert!(lines.len() >= 2, "{row}");
+        let amounts = lines.iter().map(|line| usd(line["amount_usd"].as_str().unwrap()));
+        let sum = amounts.fold(Money::ZERO, |sum, amount| sum.plus(amount).unwrap());
+        assert_eq!(row["cost_usd"], sum.to_string(), "whole pico-USD at the demo's prices");
+        assert_eq!(row["scopes"], json!([caller.user_scope(), caller.key_scope()]));
+    });
+}

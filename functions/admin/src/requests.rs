@@ -1,6 +1,6 @@
 //! What each call did and cost.
 
-use farebox_api::{RequestList, RequestRow, TokenCounts};
+use farebox_api::{CostLine, RequestList, RequestRow, TokenCounts};
 use farebox_core::{CallRecord, Decision, EntityId, Money, Outcome, Rid, Usage};
 
 use crate::Gate;
@@ -20,16 +20,26 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     Answer::ok(&RequestList { requests, next_cursor: page.next })
 }
 
-/// `GET /admin/v1/requests/{id}?user=`
+/// `GET /admin/v1/requests/{id}`; `?user=` saves a look at the index.
 pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let id: Rid = call.parsed("id")?;
-    let user: EntityId = call.parsed_query("user", "ID")?;
-    let record = gate.control.logs().get(&user, id).await?;
+    let logs = gate.control.logs();
+    let record = match call.query("user") {
+        Some(_) => logs.get(&call.parsed_query::<EntityId>("user", "ID")?, id).await?,
+        None => logs.find(id).await?,
+    };
     Answer::ok(&row(record.ok_or_else(|| absent(call))?))
 }
 
 fn row(record: CallRecord) -> RequestRow {
     let charged = charged(&record);
+    let lines = record.lines.into_iter().map(|line| CostLine {
+        class: line.class,
+        count: line.count,
+        price_usd: line.price_usd,
+        per: line.per,
+        amount_usd: line.amount_usd,
+    });
     RequestRow {
         request_id: record.request_id.to_string(),
         client_request_id: record.client_request_id,
@@ -44,6 +54,8 @@ fn row(record: CallRecord) -> RequestRow {
         outcome: outcome(record.outcome),
         cost_usd: charged.map(|cost| cost.to_string()),
         hold_usd: record.hold.map(|hold| hold.to_string()),
+        lines: lines.collect(),
+        scopes: record.parts.iter().map(|part| part.scope.to_string()).collect(),
         provider_cost_usd: record.provider_cost.map(|cost| cost.to_string()),
         price_version: record.price_version,
         usage: record.usage.as_ref().map(tokens),
@@ -109,6 +121,7 @@ mod tests {
             parts: Vec::new(),
             hold: Money::parse_usd("0.5").ok(),
             cost: None,
+            lines: Vec::new(),
             provider_cost: None,
             price_version: None,
             usage: None,

@@ -195,6 +195,7 @@ fn request_object(record: &CallRecord) -> Value {
         "usage": record.usage,
         "held_usd": record.hold,
         "cost_usd": record.charged(),
+        "lines": record.lines,
         "price_version": record.price_version,
         "response_time_ms": record.response_time_ms,
         "first_token_ms": record.first_token_ms,

@@ -150,7 +150,7 @@ async fn carry(
     let paid = Paid {
         request_id: record.request_id,
         provider: call.resolved.provider.name,
-        cost: exchange.cost,
+        cost: exchange.bill.as_ref().map(|bill| bill.cost),
         charged: match decided.decision {
             Decision::Settle(cost) => cost,
             Decision::Void => Money::ZERO,
@@ -185,6 +185,7 @@ fn draft(gate: &Gate, incoming: &Incoming, key: &KeyItem) -> CallRecord {
         parts: Vec::new(),
         hold: None,
         cost: None,
+        lines: Vec::new(),
         provider_cost: None,
         price_version: None,
         usage: None,
@@ -218,9 +219,16 @@ fn complete(
     record.decision = Some(decision);
     let served = &exchange.completion.model;
     record.model_served = Some(served.clone()).filter(|served| !served.is_empty());
-    record.cost = exchange.cost;
+    record.cost = paid.cost;
+    record.lines = exchange.bill.as_ref().map(|bill| bill.lines.clone()).unwrap_or_default();
     record.usage = exchange.reported.as_ref().map(|reported| reported.usage);
     record.provider_cost = exchange.reported.as_ref().and_then(|reported| reported.cost);
+    if let (Some(theirs), Some(ours)) = (record.provider_cost, record.cost.map(|cost| cost.total))
+        && theirs != ours
+    {
+        let rid = record.rid;
+        tracing::error!(metric = "provider_cost_differs", %rid, %theirs, %ours, "check the price");
+    }
     record.finish_reason.clone_from(&exchange.finish_reason);
     record.provider_request_id.clone_from(&exchange.provider_request_id);
     record.response_time_ms = paid.response_time_ms;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use farebox_core::{ChatEvent, Completion, Cost, Error, Reported, Timestamp};
+use farebox_core::pricing::Bill;
+use farebox_core::{ChatEvent, Completion, Error, Reported, Timestamp};
 use farebox_ledger::ProviderOutcome;
 use farebox_providers::Billing;
 use futures_util::StreamExt;
@@ -35,7 +36,7 @@ pub struct Exchange {
     /// What the provider reported.
     pub reported: Option<Reported>,
     /// That, priced.
-    pub cost: Option<Cost>,
+    pub bill: Option<Bill>,
     /// The answer; for a stream only its identity and served model.
     pub completion: Completion,
     /// Why the model stopped.
@@ -287,10 +288,11 @@ fn price(gate: &Gate, call: &Admitted, exchange: &mut Exchange) {
     exchange.outcome = Some(match &exchange.reported {
         None => ProviderOutcome::Unknown,
         Some(reported) if reported.unbilled => ProviderOutcome::UsageButUnbilled,
-        Some(reported) => match call.price.cost_at(reported, call.started_at, gate.aws.now()) {
-            Ok(cost) => {
-                exchange.cost = Some(cost);
-                ProviderOutcome::Usage { cost: cost.total }
+        Some(reported) => match call.price.bill_at(reported, call.started_at, gate.aws.now()) {
+            Ok(bill) => {
+                let cost = bill.cost.total;
+                exchange.bill = Some(bill);
+                ProviderOutcome::Usage { cost }
             }
             Err(fault) => {
                 tracing::error!(metric = "unpriced_usage", %fault, "charging the whole hold");

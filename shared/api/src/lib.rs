@@ -31,7 +31,7 @@ pub use error::{ErrorAnswer, ErrorBody};
 pub use keys::{CreateKey, CreatedKey, Key, KeyList};
 pub use owners::{Org, OrgList, PutOrg, PutTeam, PutUser, Team, TeamList, User, UserList};
 pub use prices::{Price, PriceList};
-pub use requests::{RequestList, RequestRow, TokenCounts};
+pub use requests::{CostLine, RequestList, RequestRow, TokenCounts};
 pub use webhook::{PutWebhook, SetWebhook, Webhook};
 
 /// Where every path of the API begins.

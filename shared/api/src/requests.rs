@@ -32,6 +32,12 @@ pub struct RequestRow {
     pub cost_usd: Option<String>,
     /// What was held for it.
     pub hold_usd: Option<String>,
+    /// What `cost_usd` is the sum of, where it was settled to the provider's usage.
+    #[serde(default)]
+    pub lines: Vec<CostLine>,
+    /// The scopes that it counts to.
+    #[serde(default)]
+    pub scopes: Vec<String>,
     /// What the provider says that it charged.
     pub provider_cost_usd: Option<String>,
     /// Which prices were applied.
@@ -60,6 +66,23 @@ pub struct RequestRow {
     pub ip: Option<String>,
     /// The caller's user agent.
     pub user_agent: Option<String>,
+}
+
+/// One line of a cost, exact: `amount_usd` is `count` / `per` times `price_usd`. The sum is
+/// rounded up once, to a whole pico-USD.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CostLine {
+    /// A class of tokens (`prompt`, `cached`, `completion`, `reasoning`, …), `web_searches` or
+    /// `request`.
+    pub class: String,
+    /// How many.
+    pub count: u64,
+    /// The price of `per` of them.
+    pub price_usd: String,
+    /// 1,000,000 for tokens, 1 for fees.
+    pub per: u64,
+    /// Not rounded.
+    pub amount_usd: String,
 }
 
 /// Tokens of one call, as the OpenAI API counts them.

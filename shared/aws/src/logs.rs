@@ -38,6 +38,16 @@ enum Cursor {
     Day(Day),
 }
 
+/// Where a query of an index begins.
+enum Start {
+    /// At the newest row.
+    Newest,
+    /// At the row before this one.
+    After(String, Rid),
+    /// At this row, or where it would be.
+    At(Rid),
+}
+
 impl Logs {
     /// The rows of a deployment.
     #[must_use]
@@ -65,13 +75,13 @@ impl Logs {
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<Page, Error> {
-        let after = match cursor.map(Cursor::decode).transpose()? {
-            None => None,
-            Some(Cursor::After { pk, rid }) => Some((pk, rid)),
+        let start = match cursor.map(Cursor::decode).transpose()? {
+            None => Start::Newest,
+            Some(Cursor::After { pk, rid }) => Start::After(pk, rid),
             Some(Cursor::Day(_)) => return Err(Error::Cursor),
         };
         let limit = limit.clamp(1, PAGE_MAX);
-        let (keys, has_more) = self.index("bykey", "keyid", key.as_str(), limit, after).await?;
+        let (keys, has_more) = self.index("bykey", "keyid", key.as_str(), limit, start).await?;
         let next = keys.last().filter(|_| has_more).map(Cursor::after);
         Ok(Page { rows: self.rows(&keys).await?, next })
     }
@@ -83,16 +93,17 @@ impl Logs {
     /// [`Error`].
     pub async fn by_day(&self, from: Day, limit: u32, cursor: Option<&str>) -> Result<Page, Error> {
         let limit = limit.clamp(1, PAGE_MAX);
-        let (mut day, mut after) = match cursor.map(Cursor::decode).transpose()? {
-            None => (from, None),
-            Some(Cursor::Day(day)) => (day, None),
-            Some(Cursor::After { pk, rid }) => (rid.made_at().utc_day(), Some((pk, rid))),
+        let (mut day, mut start) = match cursor.map(Cursor::decode).transpose()? {
+            None => (from, Start::Newest),
+            Some(Cursor::Day(day)) => (day, Start::Newest),
+            Some(Cursor::After { pk, rid }) => (rid.made_at().utc_day(), Start::After(pk, rid)),
         };
         let mut keys = Vec::new();
         for _ in 0..DAYS_MAX {
             let wanted = limit.saturating_sub(u32::try_from(keys.len()).unwrap_or(limit));
             let partition = format!("{}#{day}", self.aws.config().tenant);
-            let found = self.index("byday", "d", &partition, wanted, after.take()).await?;
+            let start = core::mem::replace(&mut start, Start::Newest);
+            let found = self.index("byday", "d", &partition, wanted, start).await?;
             keys.extend(found.0);
             if found.1 || keys.len() >= limit as usize {
                 let next = keys.last().map(Cursor::after);
@@ -117,6 +128,18 @@ impl Logs {
         found.map(|found| record(&found)).transpose()
     }
 
+    /// One call, whoever made it.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn find(&self, id: Rid) -> Result<Option<CallRecord>, Error> {
+        let partition = format!("{}#{}", self.aws.config().tenant, id.made_at().utc_day());
+        // Where the row would be: it is the first one at or before its own id.
+        let (keys, _) = self.index("byday", "d", &partition, 1, Start::At(id)).await?;
+        let keys: Vec<Key> = keys.into_iter().filter(|key| key.sk == id.to_string()).collect();
+        Ok(self.rows(&keys).await?.pop())
+    }
+
     /// Keys of rows by an index, newest first, and whether there are more.
     async fn index(
         &self,
@@ -124,8 +147,13 @@ impl Logs {
         attribute: &str,
         value: &str,
         limit: u32,
-        after: Option<(String, Rid)>,
+        start: Start,
     ) -> Result<(Vec<Key>, bool), Error> {
+        let (after, at) = match start {
+            Start::Newest => (None, None),
+            Start::After(pk, rid) => (Some((pk, rid)), None),
+            Start::At(rid) => (None, Some(AttributeValue::S(rid.to_string()))),
+        };
         let start = after.map(|(pk, rid)| {
             // The sort key of `bykey` and `byday` alike is the rid, which is also the row's.
             Attributes::from([
@@ -137,7 +165,11 @@ impl Logs {
         });
         let page = again("Query", || async {
             let query = self.aws.dynamodb().query().table_name(&self.aws.config().logs_table);
-            let query = query.index_name(index).key_condition_expression("#k = :k");
+            let condition = if at.is_some() { "#k = :k AND rid <= :rid" } else { "#k = :k" };
+            let query = query.index_name(index).key_condition_expression(condition);
+            let query = at
+                .iter()
+                .fold(query, |query, rid| query.expression_attribute_values(":rid", rid.clone()));
             let query = query.expression_attribute_names("#k", attribute);
             let value = AttributeValue::S(value.to_owned());
             let query = query.expression_attribute_values(":k", value).scan_index_forward(false);

@@ -49,6 +49,11 @@ pub enum Command {
     /// What each call did and cost
     #[command(subcommand)]
     Requests(Requests),
+    /// How the cost of one call adds up, line by line
+    Explain {
+        /// The x-request-id of its answer
+        id: String,
+    },
     /// What every user and key has spent
     Usage,
     /// The alerts that a budget has raised
@@ -287,9 +292,6 @@ pub enum Requests {
     Show {
         /// The x-request-id of its answer
         id: String,
-        /// The user of its key
-        #[arg(long)]
-        user: String,
     },
 }
 
@@ -334,7 +336,8 @@ mod tests {
             "farebox webhook set https://hooks.example.com/farebox",
             "farebox requests tail -n 5",
             "farebox requests tail -f",
-            "farebox requests show 01KAQ4ZV0M7W1C9Y3T5B8D2E6F --user u1",
+            "farebox requests show 01KAQ4ZV0M7W1C9Y3T5B8D2E6F",
+            "farebox explain 01KAQ4ZV0M7W1C9Y3T5B8D2E6F",
             "farebox usage",
             "farebox alerts user:u1",
         ] {

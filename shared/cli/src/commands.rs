@@ -7,6 +7,7 @@ use crate::print::{Output, Table};
 use crate::profile::{self, Profile};
 
 mod access;
+mod explain;
 mod money;
 mod requests;
 
@@ -41,6 +42,7 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         Command::Budget(command) => money::budget(&client, command).await,
         Command::Price(command) => money::price(&client, command).await,
         Command::Usage => money::usage(&client).await,
+        Command::Explain { id } => explain::explain(&client, &id).await,
         Command::Webhook(command) => requests::webhook(&client, command).await,
         Command::Alerts { scope } => requests::alerts(&client, &scope).await,
         Command::Requests(command) => requests::requests(&client, command, args.json).await,

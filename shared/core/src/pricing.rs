@@ -21,11 +21,13 @@
 
 use std::borrow::Cow;
 
-use crate::{Cost, Money, Reported, Timestamp, Usage};
+use crate::{Cost, Money, Reported, Timestamp};
 
+mod bill;
 mod decimal;
 mod rates;
 
+pub use bill::{Bill, CostLine};
 pub use rates::{Card, ContextTier, FemtoPerToken, Period, Rates, Schedule, ServiceTier, When};
 
 /// The most tokens of one class, and the most paid pieces, that one call may have. A thousand
@@ -178,7 +180,7 @@ impl Price {
     /// [`PricingError`] where a used class or the returned service tier has no price, or the
     /// answer counts something unknown. The hold is then the charge.
     pub fn cost(&self, reported: &Reported) -> Result<Cost, PricingError> {
-        self.dearest(self.schedules(), reported)
+        Ok(self.dearest(self.schedules(), reported)?.cost)
     }
 
     /// What a call cost that ran from `started` to `ended`: at the prices in force then, and at
@@ -192,6 +194,19 @@ impl Price {
         started: Timestamp,
         ended: Timestamp,
     ) -> Result<Cost, PricingError> {
+        Ok(self.bill_at(reported, started, ended)?.cost)
+    }
+
+    /// [`Self::cost_at`] with the lines that it is the sum of.
+    ///
+    /// # Errors
+    /// As [`Self::cost`].
+    pub fn bill_at(
+        &self,
+        reported: &Reported,
+        started: Timestamp,
+        ended: Timestamp,
+    ) -> Result<Bill, PricingError> {
         // The last announced change at or before the start replaces the standing prices.
         let since = |period: &Period| match period.when {
             When::From(from) if from <= started => Some(from),
@@ -281,85 +296,20 @@ impl Price {
             .ok_or(PricingError::TooLarge)
     }
 
-    /// The dearest cost among price lists.
+    /// The dearest bill among price lists.
     fn dearest<'a>(
         &self,
         schedules: impl Iterator<Item = &'a Schedule>,
         reported: &Reported,
-    ) -> Result<Cost, PricingError> {
-        let mut dearest = Cost::default();
+    ) -> Result<Bill, PricingError> {
+        let mut dearest: Option<Bill> = None;
         for schedule in schedules {
-            let cost = self.cost_by(schedule, reported)?;
-            if cost.total > dearest.total {
-                dearest = cost;
+            let bill = self.bill_by(schedule, reported)?;
+            if dearest.as_ref().is_none_or(|dearest| bill.cost.total > dearest.cost.total) {
+                dearest = Some(bill);
             }
         }
-        Ok(dearest)
-    }
-
-    /// The cost by one price list.
-    fn cost_by(&self, schedule: &Schedule, reported: &Reported) -> Result<Cost, PricingError> {
-        if reported.unbilled {
-            return Ok(Cost::default());
-        }
-        if let Some(field) = reported.unknown_fields.first() {
-            return Err(PricingError::UsageUnknown { field: field.clone() });
-        }
-        let usage = &reported.usage;
-        let card = schedule.card(reported.service_tier.as_deref())?;
-        let rates = card.rates_for(usage.prompt_tokens());
-        let input = input_femto(rates, usage)?;
-        let output = output_femto(rates, usage)?;
-        let us = reported.us_geography;
-        within("web_searches", usage.web_searches)?;
-        let fees = self.fees(usage.web_searches)?;
-        let tokens = pico_up(sum([Ok(input), Ok(output)])?, us)?;
-        Ok(Cost {
-            input: pico_down(input, us)?,
-            output: pico_down(output, us)?,
-            fees,
-            total: tokens.plus(fees).ok_or(PricingError::TooLarge)?,
-        })
-    }
-}
-
-/// The prompt's classes at their prices.
-fn input_femto(rates: &Rates, usage: &Usage) -> Result<i128, PricingError> {
-    let cached = rates.cached.unwrap_or(rates.input);
-    let cached = match rates.audio_cached {
-        Some(audio) if usage.audio_prompt > 0 => cached.max(audio),
-        _ => cached,
-    };
-    let write = |price: Option<FemtoPerToken>| price.unwrap_or_else(|| rates.dearest_input());
-    sum([
-        class("prompt", usage.prompt, Some(rates.input)),
-        class("cached", usage.cached, Some(cached)),
-        class("cache_write_5m", usage.cache_write_5m, Some(write(rates.cache_write_5m))),
-        class("cache_write_1h", usage.cache_write_1h, Some(write(rates.cache_write_1h))),
-        class("audio_prompt", usage.audio_prompt, rates.audio_input),
-    ])
-}
-
-/// The completion's classes at their prices.
-fn output_femto(rates: &Rates, usage: &Usage) -> Result<i128, PricingError> {
-    sum([
-        class("completion", usage.completion, rates.output),
-        class("reasoning", usage.reasoning, rates.reasoning.or(rates.output)),
-        class("audio_completion", usage.audio_completion, rates.audio_output),
-    ])
-}
-
-/// One class; its price is needed only where it was used.
-fn class(
-    class: &'static str,
-    tokens: u64,
-    price: Option<FemtoPerToken>,
-) -> Result<i128, PricingError> {
-    within(class, tokens)?;
-    match price {
-        _ if tokens == 0 => Ok(0),
-        Some(price) => product(tokens, price),
-        None => Err(PricingError::PriceUnknown { class }),
+        Ok(dearest.unwrap_or_default())
     }
 }
 
@@ -389,10 +339,6 @@ const TENTHS_PER_PICO: i128 = 10_000;
 fn pico_up(femto: i128, us: bool) -> Result<Money, PricingError> {
     let up = tenths(femto, us)?.checked_add(9_999).ok_or(PricingError::TooLarge)?;
     money(up.div_euclid(TENTHS_PER_PICO))
-}
-
-fn pico_down(femto: i128, us: bool) -> Result<Money, PricingError> {
-    money(tenths(femto, us)?.div_euclid(TENTHS_PER_PICO))
 }
 
 fn money(pico: i128) -> Result<Money, PricingError> {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::pricing::CostLine;
 use crate::{EntityId, Money, Rid, Scope, Timestamp, Usage};
 
 /// How a call ended, in money. The order is the rank of knowledge: a row is replaced only by
@@ -131,6 +132,9 @@ pub struct CallRecord {
     /// Farebox's own figure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
+    /// The rates and the counts that the figure is the sum of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<CostLine>,
     /// The provider's own figure, where it gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_cost: Option<Money>,

@@ -33,9 +33,8 @@ pub async fn requests(
             }
             Ok(Output::new(answer.body, rows(&list.requests).with_head()))
         }
-        Requests::Show { id, user } => {
-            let path = format!("requests/{}?user={}", encoded(&id), encoded(&user));
-            let answer = client.get(&self::path(&path)).await?;
+        Requests::Show { id } => {
+            let answer = client.get(&path(&format!("requests/{}", encoded(&id)))).await?;
             let text = fields_text(&answer.body);
             Ok(Output::new(answer.body, text))
         }

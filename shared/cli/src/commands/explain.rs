@@ -1,0 +1,82 @@
+//! How the cost of one call adds up.
+
+use farebox_api::{CostLine, RequestRow};
+
+use super::path;
+use crate::client::{Client, encoded};
+use crate::failure::Failure;
+use crate::print::{Output, cell};
+
+/// `farebox explain REQUEST_ID`
+pub async fn explain(client: &Client, id: &str) -> Result<Output, Failure> {
+    let answer = client.get(&path(&format!("requests/{}", encoded(id)))).await?;
+    let row: RequestRow = answer.parse()?;
+    let text = arithmetic(&row);
+    Ok(Output::new(answer.body, text))
+}
+
+fn arithmetic(row: &RequestRow) -> String {
+    let model = format!("{}/{}", cell(row.provider.as_ref()), cell(row.model.as_ref()));
+    let mut lines = vec![
+        format!("{}  {}  user {}, key {}", row.request_id, row.started_at, row.user, row.key_id),
+        format!("{model} at the prices of {}", cell(row.price_version.as_ref())),
+        String::new(),
+    ];
+    lines.extend(row.lines.iter().map(line));
+    let charged = row.cost_usd.as_deref().unwrap_or("nothing");
+    let why = match row.outcome.as_str() {
+        "settled" => "the usage that the provider reported, rounded up once",
+        "worst" => "its hold: what the provider bills cannot be known",
+        "provisional" => "its hold, until the truth arrives",
+        "adjusted" => "the truth, after a provisional charge",
+        "void" => "the provider does not bill this ending",
+        "void_inferred" => "the provider refused before a model ran",
+        _ => "refused: nothing was sent",
+    };
+    lines.push(format!("{:>39}  = {charged} USD  {}: {why}", "charged", row.outcome));
+    if let Some(hold) = &row.hold_usd {
+        lines.push(format!("{:>39}    {hold} USD in {}", "held before", row.scopes.join(", ")));
+    }
+    if let Some(theirs) = &row.provider_cost_usd {
+        lines.push(format!("{:>39}    {theirs} USD", "the provider's own figure"));
+    }
+    lines.join("\n")
+}
+
+fn line(line: &CostLine) -> String {
+    let unit = if line.per == 1 { "each".to_owned() } else { format!("/ {}", line.per) };
+    let CostLine { class, count, price_usd, amount_usd, .. } = line;
+    format!("{count:>12} {class:<16} × {price_usd} USD {unit} = {amount_usd}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_is_a_line_and_the_charge_says_why() {
+        let line = |class: &str, count, amount_usd: &str| CostLine {
+            class: class.to_owned(),
+            count,
+            price_usd: "0.5".to_owned(),
+            per: 1_000_000,
+            amount_usd: amount_usd.to_owned(),
+        };
+        let row = RequestRow {
+            provider: Some("demo".to_owned()),
+            model: Some("chat".to_owned()),
+            outcome: "settled".to_owned(),
+            cost_usd: Some("0.000015".to_owned()),
+            hold_usd: Some("0.5".to_owned()),
+            scopes: vec!["user:u1".to_owned(), "key:k1".to_owned()],
+            lines: vec![line("prompt", 10, "0.000005"), line("completion", 20, "0.00001")],
+            ..RequestRow::default()
+        };
+
+        let text = arithmetic(&row);
+
+        assert!(text.contains("10 prompt           × 0.5 USD / 1000000 = 0.000005"), "{text}");
+        assert!(text.contains("= 0.000015 USD  settled"), "{text}");
+        assert!(text.contains("0.5 USD in user:u1, key:k1"), "{text}");
+    }
+}
