@@ -13,6 +13,7 @@ mod admin;
 mod bad_input;
 mod canary;
 mod chat;
+mod contrast;
 mod money;
 mod periods;
 mod providers;

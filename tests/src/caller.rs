@@ -46,6 +46,12 @@ impl<'s> Caller<'s> {
         Self { stack: self.stack, user: self.user.clone(), key_id, key }
     }
 
+    /// A user and key that stand in the state of a stack that was started again.
+    pub async fn known(stack: &'s Stack, user: String, key_id: String, key: String) -> Self {
+        stack.set_credential(&user, "demo", DEMO_SECRET, &stack.tap().base_url(&user)).await;
+        Self { stack, user, key_id, key }
+    }
+
     /// Its stack.
     #[must_use]
     pub const fn stack(&self) -> &'s Stack {

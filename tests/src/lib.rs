@@ -6,6 +6,7 @@
 //! | [`stack`] | [`Stack`]: one `farebox-local` process, and what it printed when ready |
 //! | [`caller`] | [`Caller`]: a user with a key, its calls, and its part of the provider's bill |
 //! | [`operator`] | the admin API |
+//! | [`contrast`] | the contrast table: rows, and the gateways that they are measured on |
 //! | [`tap`] | [`Tap`]: between Farebox and the demo provider; it sees every POST on the wire |
 //! | [`tables`] | [`Item`]: what stands in the tables; [`Books`]: a budget as the ledger wrote it |
 //! | [`wire`] | one HTTP request on one connection, whole or piece by piece |
@@ -21,6 +22,7 @@
 )]
 
 pub mod caller;
+pub mod contrast;
 pub mod operator;
 pub mod stack;
 pub mod tables;

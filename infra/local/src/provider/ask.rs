@@ -126,9 +126,13 @@ pub(super) fn subject(
 /// Writes the answer of `model` to `ask`, within the cap.
 pub(super) fn generate(model: &DemoPrice, ask: &Ask, options: &Options) -> Generation {
     let cap = ask.cap.unwrap_or(model.max_output_tokens);
+    let fixed = match model.behaviour {
+        Behaviour::Drip => model.answer_tokens.or(Some(options.drip_tokens)),
+        _ => model.answer_tokens,
+    };
     let (mut pieces, tool, overhead) = match (model.behaviour, &ask.subject) {
         (Behaviour::Refusal, _) => (Vec::new(), None, 1),
-        (Behaviour::Drip, _) => (drops(options.drip_tokens), None, 0),
+        _ if fixed.is_some() => (drops(fixed.unwrap_or_default()), None, 0),
         (_, Subject::CallTool { name, arguments }) => {
             (tokenize(&arguments.to_string()), Some(name.clone()), length(tokenize(name).len()))
         }

@@ -68,6 +68,8 @@ pub struct DemoPrice {
     pub context_window: u64,
     /// Highest cap accepted, and the cap of a call that sends none.
     pub max_output_tokens: u64,
+    /// Tokens of every answer, where the question does not say.
+    pub(super) answer_tokens: Option<u64>,
     pub(super) behaviour: Behaviour,
 }
 
@@ -96,6 +98,9 @@ const MODELS: &[DemoPrice] = &[
     chat("close", Behaviour::Close),
     chat("unauthorized", Behaviour::Unauthorized),
     exact(),
+    cent("cent", Behaviour::Answer),
+    cent("cent-slow", Behaviour::Slow),
+    cent("cent-drip", Behaviour::Drip),
     claude("claude", Behaviour::Answer),
     claude("claude-fail", Behaviour::Fail),
     claude("claude-cut", Behaviour::Cut),
@@ -116,6 +121,7 @@ const fn chat(model: &'static str, behaviour: Behaviour) -> DemoPrice {
         cache_write_1h: None,
         context_window: 128_000,
         max_output_tokens: 4_096,
+        answer_tokens: None,
         behaviour,
     }
 }
@@ -131,6 +137,17 @@ const fn exact() -> DemoPrice {
     }
 }
 
+/// Every answer is 64 tokens long and costs a cent less a millionth of one: the hold of a call with
+/// that cap, which counts each byte of the request as a token, is then within the cent.
+const fn cent(model: &'static str, behaviour: Behaviour) -> DemoPrice {
+    DemoPrice {
+        input: "0.000001",
+        output: "156.24999",
+        answer_tokens: Some(64),
+        ..chat(model, behaviour)
+    }
+}
+
 const fn claude(model: &'static str, behaviour: Behaviour) -> DemoPrice {
     DemoPrice {
         model,
@@ -142,6 +159,7 @@ const fn claude(model: &'static str, behaviour: Behaviour) -> DemoPrice {
         cache_write_1h: Some("2"),
         context_window: 200_000,
         max_output_tokens: 8_192,
+        answer_tokens: None,
         behaviour,
     }
 }

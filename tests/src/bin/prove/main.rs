@@ -1,0 +1,37 @@
+//! `cargo prove WHAT`: the campaigns that are too slow for every change, one row each.
+//!
+//! A campaign prints its figures, says what it did not find within which bound, and exits with 1
+//! where it found something.
+
+#![expect(
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a campaign stops at the first surprise, and prints"
+)]
+
+mod contrast;
+
+use std::process::ExitCode;
+
+/// A campaign: its name, what it shows, and the function that takes the words after the name.
+type Command = (&'static str, &'static str, fn(&[String]) -> ExitCode);
+
+const COMMANDS: &[Command] = &[(
+    "contrast",
+    "the provider's bill beside the budget, and two gateways that overspend: [words of a row]",
+    contrast::run,
+)];
+
+fn main() -> ExitCode {
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let asked = if words.is_empty() { String::new() } else { words.remove(0) };
+    let Some((_, _, run)) = COMMANDS.iter().find(|(name, ..)| *name == asked) else {
+        eprintln!("cargo prove WHAT, where WHAT is one of");
+        for (name, shows, _) in COMMANDS {
+            eprintln!("  {name:<10} {shows}");
+        }
+        return ExitCode::from(2);
+    };
+    run(&words)
+}
