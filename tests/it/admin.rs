@@ -83,7 +83,7 @@ fn an_unknown_field_or_a_number_for_money_is_refused_by_name() {
             (Method::PUT, &budget, json!({"day_limit_usd": 1.5}), "day_limit_usd"),
             (Method::PUT, &budget, json!({"day_limit_usd": "-1"}), "day_limit_usd"),
             (Method::PUT, &budget, json!({"day_limit_usd": "1e3"}), "day_limit_usd"),
-            (Method::PUT, &budget, json!({"mode": "closed"}), "mode"),
+            (Method::PUT, &budget, json!({"mode": "strict"}), "mode"),
             (Method::PUT, &budget, json!({"time_zone": "Mars/Base"}), "time_zone"),
             (Method::PUT, &budget, json!({"alert_thresholds": [0]}), "alert_thresholds"),
             (Method::PUT, &credential, json!({"secret": "x", "url": "y"}), "url"),

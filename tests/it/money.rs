@@ -118,7 +118,7 @@ fn a_changed_limit_binds_at_once_in_every_environment() {
 fn a_limit_that_is_taken_away_no_longer_binds() {
     run(async {
         let caller = Caller::new(shared().await).await;
-        caller.limit_key(&json!({"month_limit_usd": "0"})).await;
+        caller.limit_key(&json!({"month_limit_usd": "0.000000000001"})).await;
         assert_exceeded(&caller.chat("exact", &exact()).await, "key", "month");
 
         caller.limit_key(&json!({"month_limit_usd": null})).await;
@@ -154,8 +154,8 @@ fn a_scope_that_refuses_leaves_no_hold_in_the_other() {
             let caller = Caller::new(shared().await).await;
             let rich = json!({"month_limit_usd": "1"});
             let (user, key) = match poor {
-                "user" => (json!({"month_limit_usd": "0"}), rich),
-                _ => (rich, json!({"month_limit_usd": "0"})),
+                "user" => (json!({"month_limit_usd": "0.000000000001"}), rich),
+                _ => (rich, json!({"month_limit_usd": "0.000000000001"})),
             };
             caller.limit_user(&user).await;
             caller.limit_key(&key).await;

@@ -269,7 +269,7 @@ fn a_spent_budget_is_402_and_says_whose_which_and_how_much() {
 fn the_openai_form_of_a_spent_budget_has_its_own_type() {
     run(async {
         let caller = Caller::new(shared().await).await;
-        caller.limit_user(&json!({"month_limit_usd": "0"})).await;
+        caller.limit_user(&json!({"month_limit_usd": "0.000000000001"})).await;
 
         let answer = caller.complete("demo/chat", &json!({})).await;
 

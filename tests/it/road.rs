@@ -56,7 +56,7 @@ fn a_warm_refusal_calls_nothing_but_the_ledger_and_the_queue() {
         let stack = lone().await;
         let caller = Caller::new(&stack).await;
         caller.complete("demo/chat", &json!({})).await.expect(200);
-        caller.limit_user(&json!({"month_limit_usd": "0"})).await;
+        caller.limit_user(&json!({"month_limit_usd": "0.000000000001"})).await;
         assert_eq!(caller.complete("demo/chat", &json!({})).await.code(), 402);
         stack.drain().await;
         stack.reset_aws_calls().await;

@@ -16,7 +16,8 @@ use crate::reply::{Answer, Refusal};
 const THRESHOLDS_MAX: usize = 10;
 
 /// The modes that a budget can be set to.
-const MODES: [(&str, Mode); 2] = [("hard", Mode::Hard), ("observe", Mode::Observe)];
+const MODES: [(&str, Mode); 3] =
+    [("hard", Mode::Hard), ("observe", Mode::Observe), ("closed", Mode::Closed)];
 
 /// `GET /admin/v1/budgets`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
@@ -30,17 +31,19 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let scope: Scope = call.parsed("scope")?;
     let budget = gate.control.budget(&scope).await?.ok_or_else(|| absent(call))?;
-    answer(gate, &scope, &budget)
+    answer(gate, &scope, &budget).await
 }
 
 /// `PUT /admin/v1/budgets/{scope}`
 pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let scope: Scope = call.parsed("scope")?;
     known_model(gate, &scope).await?;
-    let settings = settings(call.body()?)?;
+    let body: PutBudget = call.body()?;
+    let until = until(body.until.as_deref(), gate.control.aws().now())?;
+    let settings = settings(body)?;
     let expected = expected(call, &scope)?;
-    match gate.control.put_budget(&scope, &settings, expected).await? {
-        Change::Applied(budget) => answer(gate, &scope, &budget),
+    match gate.control.put_budget(&scope, &settings, expected, until).await? {
+        Change::Applied(budget) => answer(gate, &scope, &budget).await,
         Change::Stale(budget) => Err(stale(&scope, &budget, gate.control.aws().now())),
         Change::Absent => Err(absent(call).into()),
     }
@@ -84,27 +87,49 @@ async fn known_model(gate: &Gate, scope: &Scope) -> Result<(), Error> {
     Err(Error::malformed("scope", rule))
 }
 
-fn answer(gate: &Gate, scope: &Scope, budget: &Budget) -> Result<Answer, Refusal> {
-    let answer = Answer::ok(&shown(scope, budget, gate.control.aws().now()))?;
+/// A limit: an amount above zero.
+fn limit(field: &str, text: Option<String>) -> Result<Option<Money>, Error> {
+    let limit = amount(field, text)?;
+    if limit == Some(Money::ZERO) {
+        let rule = "a limit is above zero: to refuse every call, set the mode `closed`";
+        return Err(Error::malformed(field, rule));
+    }
+    Ok(limit)
+}
+
+fn until(text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+    let Some(text) = text else { return Ok(None) };
+    let rule = "write an RFC 3339 time to come, such as 2027-01-01T00:00:00Z";
+    let until = Timestamp::parse(text).ok().filter(|until| *until > now);
+    Ok(Some(until.ok_or_else(|| Error::malformed("until", rule))?))
+}
+
+async fn answer(gate: &Gate, scope: &Scope, budget: &Budget) -> Result<Answer, Refusal> {
+    let mut body = shown(scope, budget, gate.control.aws().now());
+    if let Some(temporary) = gate.control.temporary(scope, budget).await? {
+        body.until = Some(temporary.until.to_string());
+        body.then = Some(written(&temporary.settings));
+    }
+    let answer = Answer::ok(&body)?;
     Ok(answer.with_version(budget.terms.epoch))
 }
 
 fn settings(body: PutBudget) -> Result<Settings, Error> {
     let limits = Limits {
-        month: amount("month_limit_usd", body.month_limit_usd)?,
-        day: amount("day_limit_usd", body.day_limit_usd)?,
-        total: amount("total_limit_usd", body.total_limit_usd)?,
+        month: limit("month_limit_usd", body.month_limit_usd)?,
+        day: limit("day_limit_usd", body.day_limit_usd)?,
+        total: limit("total_limit_usd", body.total_limit_usd)?,
     };
     let mode = match body.mode.as_deref().unwrap_or("hard") {
         later @ ("balanced" | "soft") => {
-            let rule = format!("{later} is not served yet: use hard or observe");
+            let rule = format!("{later} is not served yet: use hard, observe or closed");
             return Err(Error::malformed("mode", rule));
         }
         name => MODES.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode),
     };
     let zone = Zone::parse(body.time_zone.as_deref().unwrap_or("UTC"));
     Ok(Settings {
-        mode: mode.ok_or_else(|| Error::malformed("mode", "use hard or observe"))?,
+        mode: mode.ok_or_else(|| Error::malformed("mode", "use hard, observe or closed"))?,
         zone: zone.map_err(|rule| Error::malformed("time_zone", rule.to_string()))?,
         limits,
         thresholds: thresholds(body.alert_thresholds.unwrap_or_default())?,
@@ -158,7 +183,43 @@ fn shown(scope: &Scope, budget: &Budget, now: Timestamp) -> Shown {
         total_limit_usd: usd(settings.limits.total),
         alert_thresholds: settings.thresholds.clone(),
         periods: periods(budget, now),
+        until: None,
+        then: None,
+        warnings: warnings(budget, now),
     }
+}
+
+/// The settings as a change would write them.
+fn written(settings: &Settings) -> PutBudget {
+    let usd = |amount: Option<Money>| amount.map(|amount| amount.to_string());
+    PutBudget {
+        month_limit_usd: usd(settings.limits.month),
+        day_limit_usd: usd(settings.limits.day),
+        total_limit_usd: usd(settings.limits.total),
+        mode: Some(mode_name(settings.mode).to_owned()),
+        time_zone: Some(settings.zone.name().to_owned()),
+        alert_thresholds: Some(settings.thresholds.clone()),
+        until: None,
+    }
+}
+
+/// A limit below what is spent is taken, and says what it will refuse.
+fn warnings(budget: &Budget, now: Timestamp) -> Vec<String> {
+    if budget.terms.settings.mode != Mode::Hard {
+        return Vec::new();
+    }
+    let passed = budget.view(now).into_iter().filter_map(|view| {
+        let (limit, committed) = (view.limit?, view.settled.plus(view.held)?);
+        let name = view.period.name();
+        let end = view.resets_at.map_or("the limit is raised".to_owned(), |at| at.to_string());
+        (committed > limit).then(|| {
+            format!(
+                "{name}_limit_usd is below the {committed} USD that are settled or held: \
+                 every call is refused until {end}"
+            )
+        })
+    });
+    passed.collect()
 }
 
 fn mode_name(mode: Mode) -> &'static str {
@@ -219,7 +280,7 @@ mod tests {
             let (field, rule) = refused(body);
             assert!(field == "mode" && rule.contains("not served yet"), "{rule}");
         }
-        for mode in ["closed", "Hard", ""] {
+        for mode in ["strict", "Hard", ""] {
             let body = PutBudget { mode: Some(mode.into()), ..PutBudget::default() };
             assert_eq!(refused(body).0, "mode", "{mode}");
         }

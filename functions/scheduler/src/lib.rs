@@ -1,12 +1,14 @@
 //! The scheduler: what is due, once a minute.
 //!
 //! Nothing here is needed for a budget to hold: limits bind and periods begin anew without it.
-//! It tells alerts, forwards what the queue did not take, and closes past periods. Its time is
-//! the event's, and every write is conditional: a run may come late, twice, or twice at once.
+//! It ends limits that have an end date, tells alerts, forwards what the queue did not take, and
+//! closes past periods. Its time is the event's, and every write is conditional: a run may come
+//! late, twice, or twice at once.
 
 mod alerts;
 mod archive;
 mod due;
+mod limits;
 mod outbox;
 mod webhook;
 
@@ -25,8 +27,9 @@ struct Job {
 }
 
 /// The jobs. A further one (the sweep of holds that a dead process left) is one more row.
-const JOBS: [Job; 3] = [
+const JOBS: [Job; 4] = [
     Job { name: "outbox", every_minutes: 1, run: |aws, now| Box::pin(outbox::drain(aws, now)) },
+    Job { name: "limits", every_minutes: 1, run: |aws, now| Box::pin(limits::end(aws, now)) },
     Job { name: "alerts", every_minutes: 1, run: |aws, now| Box::pin(alerts::deliver(aws, now)) },
     // A scan of all budgets (0.06 read units each), so not every minute.
     Job { name: "archive", every_minutes: 5, run: |aws, now| Box::pin(archive::close(aws, now)) },
@@ -97,7 +100,7 @@ mod tests {
             JOBS.iter().filter(|job| job.is_due(now)).map(|job| job.name).collect::<Vec<_>>()
         };
 
-        assert_eq!(due("2026-12-03T00:05:59Z"), ["outbox", "alerts", "archive"]);
-        assert_eq!(due("2026-12-03T00:06:00Z"), ["outbox", "alerts"]);
+        assert_eq!(due("2026-12-03T00:05:59Z"), ["outbox", "limits", "alerts", "archive"]);
+        assert_eq!(due("2026-12-03T00:06:00Z"), ["outbox", "limits", "alerts"]);
     }
 }

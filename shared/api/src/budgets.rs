@@ -16,7 +16,7 @@ pub struct PutBudget {
     /// The most for ever.
     #[serde(default)]
     pub total_limit_usd: Option<String>,
-    /// `hard` (default) refuses what does not fit; `observe` only counts.
+    /// `hard` (default) refuses what does not fit; `observe` only counts; `closed` refuses all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
     /// Whose midnight: an IANA name; `UTC` by default.
@@ -25,6 +25,9 @@ pub struct PutBudget {
     /// Percentages of a limit whose reaching is told: 1 to 100, rising, at most ten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert_thresholds: Option<Vec<u8>>,
+    /// When what was before comes back: an RFC 3339 time. Absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }
 
 /// A budget: what its owner set, and where it stands.
@@ -51,6 +54,15 @@ pub struct Budget {
     pub alert_thresholds: Vec<u8>,
     /// The current month and day, and the total.
     pub periods: Vec<Period>,
+    /// When `then` comes back; absent in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// What comes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then: Option<PutBudget>,
+    /// What these limits will do that may not be meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// What a period has cost.

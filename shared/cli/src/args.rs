@@ -202,7 +202,7 @@ pub struct BudgetChange {
     /// The most for ever; `none` takes the limit away
     #[arg(long, value_name = "USD")]
     pub total: Option<String>,
-    /// hard refuses what does not fit; observe only counts
+    /// hard refuses what does not fit; observe only counts; closed refuses all
     #[arg(long)]
     pub mode: Option<String>,
     /// Whose midnight, such as Europe/Berlin
@@ -211,6 +211,9 @@ pub struct BudgetChange {
     /// Percentages whose reaching is told, such as 50,80,95
     #[arg(long, value_delimiter = ',', value_name = "PERCENT")]
     pub alert_thresholds: Option<Vec<u8>>,
+    /// When what was before comes back, such as 2027-01-01T00:00:00Z; `none` for never
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
 }
 
 /// `farebox price …`
@@ -328,6 +331,7 @@ mod tests {
             "farebox credential list --user org:o1",
             "farebox credential disable org:o1 openai",
             "farebox budget set user:u1 --month 100 --day none --alert-thresholds 50,80",
+            "farebox budget set user:u1 --day 50 --until 2027-01-01T00:00:00Z",
             "farebox budget show",
             "farebox budget show key:k3f9a",
             "farebox price set openai/gpt-x --input 2.5 --output 10",

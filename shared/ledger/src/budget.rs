@@ -176,6 +176,19 @@ impl Settings {
         Self { mode, zone, limits, thresholds: Vec::new() }
     }
 
+    /// Writes them into an item as [`Terms::parse`] reads them.
+    pub(crate) fn write(&self, item: &mut Item) {
+        item.insert("md".to_owned(), item::text(self.mode.wire()));
+        item.insert("tz".to_owned(), item::text(self.zone.name()));
+        item.insert("th".to_owned(), item::text(&self.thresholds_wire()));
+        let limits = self.limits;
+        for (name, limit) in [("lm", limits.month), ("ld", limits.day), ("lt", limits.total)] {
+            if let Some(limit) = limit {
+                item.insert(name.to_owned(), item::money(limit));
+            }
+        }
+    }
+
     /// The value of the attribute `th`.
     pub(crate) fn thresholds_wire(&self) -> String {
         let texts: Vec<String> = self.thresholds.iter().map(u8::to_string).collect();
@@ -380,15 +393,7 @@ impl Budget {
         for name in ["n", "tc", "ts"] {
             item.insert(name.to_owned(), item::number(0));
         }
-        item.insert("md".to_owned(), item::text(settings.mode.wire()));
-        item.insert("tz".to_owned(), item::text(settings.zone.name()));
-        item.insert("th".to_owned(), item::text(&settings.thresholds_wire()));
-        let limits = settings.limits;
-        for (name, limit) in [("lm", limits.month), ("ld", limits.day), ("lt", limits.total)] {
-            if let Some(limit) = limit {
-                item.insert(name.to_owned(), item::money(limit));
-            }
-        }
+        settings.write(&mut item);
         Update::put(key, item, "attribute_not_exists(pk)")
     }
 

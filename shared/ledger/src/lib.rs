@@ -56,6 +56,7 @@ pub mod decision;
 mod error;
 pub mod item;
 pub mod scope;
+pub mod temporary;
 pub mod update;
 
 pub use alert::{Alert, AlertName, Threshold};
@@ -69,4 +70,5 @@ pub use decision::{Decided, ProviderOutcome, decide};
 pub use error::Error;
 pub use item::{Attr, Item, Key, Table};
 pub use scope::Owner;
+pub use temporary::Temporary;
 pub use update::{Reach, Transaction, Update, Write};

@@ -27,7 +27,7 @@ impl Owner {
     /// [`Error::Malformed`] for every other key.
     pub fn from_pk(pk: &str) -> Result<Self, Error> {
         let parts: Vec<&str> = pk.split('#').collect();
-        let ["A" | "AL" | "B", tenant, scope] = parts.as_slice() else {
+        let ["A" | "AL" | "B" | "LC", tenant, scope] = parts.as_slice() else {
             return Err(malformed("pk"));
         };
         Ok(Self::new(tenant, scope.parse().map_err(|_| malformed("pk"))?))
@@ -59,6 +59,12 @@ impl Owner {
         self.pk("AL")
     }
 
+    /// The change of limits that has an end date, while there is one.
+    #[must_use]
+    pub fn temporary(&self) -> Key {
+        Key { table: Table::Main, pk: self.pk("LC"), sk: "0".to_owned() }
+    }
+
     fn pk(&self, kind: &str) -> String {
         format!("{kind}#{}#{}", self.tenant, self.scope)
     }
@@ -84,7 +90,7 @@ mod tests {
     fn an_owner_is_read_back_from_its_keys() {
         let owner = Owner::new("acme", "key:k1".parse().unwrap());
 
-        for pk in [owner.budget().pk, owner.alerts()] {
+        for pk in [owner.budget().pk, owner.alerts(), owner.temporary().pk] {
             assert_eq!(Owner::from_pk(&pk), Ok(owner.clone()));
         }
         for pk in ["", "B#acme", "B#acme#user", "T#acme#user:u1", "B#acme#user:u1#x"] {

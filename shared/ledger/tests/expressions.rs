@@ -5,7 +5,8 @@ use crate::support::{check_placeholders, owner};
 use farebox_core::{Day, Money, Month, Outcome, Rid, Timestamp, Zone};
 use farebox_ledger::alert::{self, Alert};
 use farebox_ledger::{
-    Attr, Budget, Hold, Key, Limits, Mode, Reach, Settings, Table, Terms, Update, Write, update,
+    Attr, Budget, Hold, Key, Limits, Mode, Reach, Settings, Table, Temporary, Terms, Update, Write,
+    update,
 };
 
 const RID: &str = "01KAQ4ZV0M7W1C9Y3T5B8D2E6F";
@@ -188,6 +189,24 @@ fn a_limit_change_sets_what_stands_and_removes_what_does_not() {
         "ep = :ep",
         ":ld=2 :md=closed :tz=UTC :th=50,80,95 :one=1 :ep=7",
     );
+}
+
+#[test]
+fn a_change_with_an_end_date_is_written_with_its_end_and_ends_once() {
+    let before = terms(Mode::Hard, None, Some(2), None).settings;
+    let raised = terms(Mode::Hard, Some(3), Some(2), Some(1)).settings;
+    let temporary = Temporary { until: now(), version: 4, settings: before.clone() };
+
+    let begun = temporary.begin(&owner(), &raised, 7).actions;
+    golden(&begun[0], "PUT", "", "");
+    let Write::Put(item) = &begun[0].write else { panic!("not a put") };
+    assert_eq!(Temporary::parse(item), Ok(temporary.clone()));
+    assert_eq!(item["due"], Attr::S("1".to_owned()));
+    assert_eq!(begun[1], update::limit_change(&owner(), &raised, 7));
+
+    let ended = temporary.end(&owner(), 9).actions;
+    golden(&ended[0], "DELETE", "lv = :lv", ":lv=4");
+    assert_eq!(ended[1], update::limit_change(&owner(), &before, 9));
 }
 
 #[test]

@@ -1,15 +1,15 @@
 //! Budgets: made with their owner, changed from a version that was seen, listed with what is
 //! spent.
 
-use farebox_core::{EntityId, Error, Scope, ScopeKind};
-use farebox_ledger::{Budget, Owner, Settings, alert, update};
+use farebox_core::{EntityId, Error, Scope, ScopeKind, Timestamp};
+use farebox_ledger::{Budget, Owner, Settings, Temporary, Transaction, alert, update};
 
 use super::keys::key_of;
 use super::owners::ROUNDS_MAX;
 use super::scopes::named;
 use super::store::read_text;
 use super::{Control, Listed, PAGE_MAX};
-use crate::expression::{Failure, Store as LedgerStore};
+use crate::expression::{Failure, Store as LedgerStore, item};
 
 /// The version that a change is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,9 @@ impl Control {
     /// team or a model is made, and told to the keys whose calls it holds: it binds 30 s after
     /// this returns.
     ///
+    /// With `until`, what was before comes back then; of one such change after another, what was
+    /// before the first.
+    ///
     /// # Errors
     /// Where the ledger cannot be reached. Read the budget again then: the change is in force
     /// or it is not. Repeat a first one: it ends what it began.
@@ -72,9 +75,10 @@ impl Control {
         scope: &Scope,
         settings: &Settings,
         expected: Expected,
+        until: Option<Timestamp>,
     ) -> Result<Change, Error> {
         let Some(entity) = self.entity_of(scope).await? else { return Ok(Change::Absent) };
-        let change = self.write_budget(scope, settings, expected).await?;
+        let change = self.write_budget(scope, settings, expected, until).await?;
         // Users and keys are held in their own budgets from the start.
         let is_told =
             scope.model.is_some() || matches!(scope.kind, ScopeKind::Org | ScopeKind::Team);
@@ -84,11 +88,48 @@ impl Control {
         Ok(change)
     }
 
+    /// The change of a budget that is still in force and has an end date.
+    ///
+    /// # Errors
+    /// Where the table cannot be read.
+    pub async fn temporary(
+        &self,
+        scope: &Scope,
+        budget: &Budget,
+    ) -> Result<Option<Temporary>, Error> {
+        let key = Owner::new(self.tenant(), scope.clone()).temporary();
+        let Some(found) = self.store.get(&key.pk, &key.sk).await? else { return Ok(None) };
+        let temporary = Temporary::parse(&item(found));
+        let malformed = |error| crate::Error::malformed(format!("{} of {scope}", key.pk), error);
+        let temporary = temporary.map_err(malformed)?;
+        Ok(Some(temporary).filter(|temporary| temporary.is_in_force(&budget.terms)))
+    }
+
+    /// The writes that change a budget as it is now.
+    async fn change_of(
+        &self,
+        owner: &Owner,
+        current: &Budget,
+        settings: &Settings,
+        until: Option<Timestamp>,
+    ) -> Result<Transaction, Error> {
+        let epoch = current.terms.epoch;
+        let Some(until) = until else {
+            return Ok(Transaction { actions: vec![update::limit_change(owner, settings, epoch)] });
+        };
+        let before = self.temporary(&owner.scope, current).await?;
+        let before = before.map_or_else(|| current.terms.settings.clone(), |last| last.settings);
+        let version = current.terms.version.saturating_add(1);
+        let temporary = Temporary { until, version, settings: before };
+        Ok(temporary.begin(owner, settings, epoch))
+    }
+
     async fn write_budget(
         &self,
         scope: &Scope,
         settings: &Settings,
         expected: Expected,
+        until: Option<Timestamp>,
     ) -> Result<Change, Error> {
         let owner = Owner::new(self.tenant(), scope.clone());
         let store = LedgerStore::patient(self.aws());
@@ -101,6 +142,10 @@ impl Control {
             if matches!(expected, Expected::Epoch(expected) if expected != epoch) {
                 return Ok(Change::Stale(current));
             }
+            if is_new && until.is_some() {
+                let rule = "set the budget without an end first: nothing could come back";
+                return Err(Error::malformed("until", rule));
+            }
             if is_new {
                 // Where another was first, this is a change of what it made.
                 let create = Budget::create(&owner, settings, self.aws().now());
@@ -110,10 +155,11 @@ impl Control {
                 let Some(made) = self.stored_budget(scope).await? else { continue };
                 return Ok(Change::Applied(made));
             }
-            let written = store.write(&update::limit_change(&owner, settings, epoch)).await;
+            let change = self.change_of(&owner, &current, settings, until).await?;
+            let written = store.transact(&change).await;
             match written.failure {
                 None => {}
-                Some(Failure::ConditionFailed) => continue,
+                Some(Failure::ConditionFailed | Failure::Cancelled) => continue,
                 Some(Failure::Ambiguous(_)) if self.is_in_force(scope, settings, epoch).await? => {}
                 Some(failure @ Failure::Rejected(_)) => {
                     return Err(failure.error("UpdateItem").into());

@@ -53,7 +53,8 @@ fn changed(now: &Stored, change: BudgetChange) -> Result<PutBudget, Failure> {
         || change.total.is_some()
         || change.mode.is_some()
         || change.time_zone.is_some()
-        || change.alert_thresholds.is_some();
+        || change.alert_thresholds.is_some()
+        || change.until.is_some();
     if !names_something {
         return Err(Failure::new(
             "nothing to change",
@@ -80,6 +81,8 @@ fn changed(now: &Stored, change: BudgetChange) -> Result<PutBudget, Failure> {
         alert_thresholds: Some(
             change.alert_thresholds.unwrap_or_else(|| now.alert_thresholds.clone()),
         ),
+        // A change beside a temporary one does not make that one permanent.
+        until: limit(change.until, &now.until),
     })
 }
 
@@ -89,7 +92,15 @@ fn budget_text(budget: &Stored) -> String {
     let thresholds: Vec<String> =
         budget.alert_thresholds.iter().map(|percent| format!("{percent} %")).collect();
     let thresholds = if thresholds.is_empty() { "none".into() } else { thresholds.join(", ") };
-    format!("{}\ntime zone {}, alerts at: {thresholds}", table.with_head(), budget.time_zone)
+    let mut text =
+        format!("{}\ntime zone {}, alerts at: {thresholds}", table.with_head(), budget.time_zone);
+    if let Some(until) = &budget.until {
+        text.push_str(&format!("\nuntil {until}; then what was before comes back"));
+    }
+    for warning in &budget.warnings {
+        text.push_str(&format!("\nwarning: {warning}"));
+    }
+    text
 }
 
 /// `farebox usage`
@@ -196,6 +207,9 @@ mod tests {
 
     fn stored(mode: &str, month: Option<&str>) -> Stored {
         Stored {
+            until: None,
+            then: None,
+            warnings: Vec::new(),
             kind: "user".into(),
             id: "u1".into(),
             version: "7".into(),
