@@ -7,10 +7,12 @@
 
 mod ending;
 mod reserve;
+mod sweep;
 mod wait;
 
 pub use ending::{Ended, Ending, still_open};
 pub use reserve::{Admission, Refusal, Reserve, Reserved, Shortfall, Why};
+pub use sweep::{Sweep, Swept};
 pub use wait::{Wait, Waiting};
 
 use farebox_core::Timestamp;

@@ -25,7 +25,7 @@
 //! | I2 charged once | `#h = :h` in [`update::settle`]; `st = :P` in [`update::adjust`] |
 //! | I3 nothing unbilled charged | [`decide`]; [`update::void`], [`update::fence`] |
 //! | I4 books balance | every write moves `mc`/`ms`, `dc`/`ds`, `tc`/`ts` and `n` together |
-//! | I5 no leak | [`Ending`] in chat, again in the logger; then the sweep |
+//! | I5 no leak | [`Ending`] in chat, again in the logger; then [`Sweep`] |
 //! | I6 a reset cannot race | a period is part of a name; [`Budget::counter`] of none is zero |
 //! | I7 a limit binds at once | `ep = :ep`, raised by [`update::limit_change`] |
 //! | I8 truth beats estimate | [`Decided::overrun`] flags, nothing clips |
@@ -33,7 +33,7 @@
 //! | I12 alerts | [`alert::reached`] by level, one key each |
 //! | I14 monotone knowledge | [`Terms::is_closed`]; the watermarks in every correction |
 //!
-//! What is deliberately absent: the sweep, extend and allowances have no write here.
+//! What is deliberately absent: extend and allowances have no write here.
 
 #![cfg_attr(
     not(test),
@@ -62,8 +62,8 @@ pub mod update;
 pub use alert::{Alert, AlertName, Threshold};
 pub use archive::Closing;
 pub use attempt::{
-    Admission, Answer, Cause, Ended, Ending, Refusal, Reserve, Reserved, Shortfall, Step, Verdict,
-    Wait, Waiting, Why, still_open,
+    Admission, Answer, Cause, Ended, Ending, Refusal, Reserve, Reserved, Shortfall, Step, Sweep,
+    Swept, Verdict, Wait, Waiting, Why, still_open,
 };
 pub use budget::{Budget, Counter, Hold, Limits, Mode, Period, PeriodView, Settings, Terms};
 pub use decision::{Decided, ProviderOutcome, decide};

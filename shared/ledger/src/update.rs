@@ -189,6 +189,24 @@ pub fn fence(owner: &Owner, rid: Rid, now: Timestamp) -> Update {
     Update::change(owner.budget(), "SET #x = :exp", condition).hold_name(rid).fence_value(rid, now)
 }
 
+/// Sweep (3.4): the whole hold becomes a charge, with a tombstone that the truth corrects once.
+/// What is committed does not move, so no limit can be hurt.
+#[must_use]
+pub fn sweep(owner: &Owner, rid: Rid, hold: &Hold, now: Timestamp) -> Transaction {
+    let expression = "ADD #ms :a, #ds :a, ts :a, n :neg1 REMOVE #h";
+    let budget = Update::change(owner.budget(), expression, "#h = :h")
+        .hold_name(rid)
+        .settled_names(hold.day)
+        .value(":h", text(&hold.to_string()))
+        .value(":a", money(hold.amount))
+        .value(":neg1", number(-1));
+    let mut tombstone = receipt(owner, rid, hold.day, now);
+    tombstone.insert("st".to_owned(), text("P"));
+    tombstone.insert("a".to_owned(), money(hold.amount));
+    let tombstone = Update::put(owner.tombstone(rid), tombstone, "attribute_not_exists(pk)");
+    Transaction { actions: vec![budget, tombstone] }
+}
+
 /// Adjust (3.5): the truth replaces a provisional charge, exactly once.
 #[must_use]
 pub fn adjust(
@@ -216,20 +234,24 @@ pub fn unheld_charge(
     reach: Reach,
     now: Timestamp,
 ) -> Transaction {
-    let key = owner.tombstone(rid);
-    let mut receipt = key.item();
+    let mut receipt = receipt(owner, rid, day, now);
     receipt.insert("st".to_owned(), text("A"));
     receipt.insert("c".to_owned(), money(cost));
-    receipt.insert("day".to_owned(), number(day.number()));
-    receipt.insert("at".to_owned(), number(now.seconds()));
-    let ttl = now.seconds().saturating_add(TOMBSTONE_S);
-    receipt.insert("ttl".to_owned(), number(ttl));
-    let receipt = Update::put(key, receipt, "attribute_not_exists(pk)");
+    let receipt = Update::put(owner.tombstone(rid), receipt, "attribute_not_exists(pk)");
     correction(receipt, owner, day, cost.pico(), ":c", reach)
 }
 
 /// Seconds that a receipt is kept: longer than a message can live in the queues (money.md 4).
 const TOMBSTONE_S: i64 = 40 * 86_400;
+
+/// A tombstone or receipt without its state and amount.
+fn receipt(owner: &Owner, rid: Rid, day: Day, now: Timestamp) -> Item {
+    let mut item = owner.tombstone(rid).item();
+    item.insert("day".to_owned(), number(day.number()));
+    item.insert("at".to_owned(), number(now.seconds()));
+    item.insert("ttl".to_owned(), number(now.seconds().saturating_add(TOMBSTONE_S)));
+    item
+}
 
 fn end(
     owner: &Owner,

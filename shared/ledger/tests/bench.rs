@@ -2,11 +2,11 @@
 
 use farebox_core::{Day, Decision, Rid, Timestamp};
 use farebox_ledger::{
-    Admission, Answer, Attr, Budget, Counter, Ended, Ending, Hold, Item, Mode, Reserve, Reserved,
-    Step, Why,
+    Admission, Attr, Budget, Counter, Ended, Ending, Hold, Item, Mode, Reserve, Reserved,
+    Step, Sweep, Swept, Why,
 };
 
-use crate::support::{self, Store, owner};
+use crate::support::{Store, owner};
 use crate::world::{pico, settings};
 
 pub const NOON: &str = "2026-11-23T12:00:00Z";
@@ -104,8 +104,23 @@ impl Bench {
     }
 
     pub fn sweep(&mut self, number: u128, hold: &Hold) {
-        let sweep = support::sweep(&owner(), rid(number), hold, self.now);
-        assert_eq!(self.store.transact(&sweep), Answer::Applied);
+        let swept = self.finish_sweep(Sweep::new(owner(), rid(number), *hold, self.now));
+        assert_eq!(swept, Swept::Charged(*hold));
+    }
+
+    pub fn finish_sweep(&mut self, mut sweep: Sweep) -> Swept {
+        for _ in 0..20 {
+            match sweep.step(self.now) {
+                Step::Send(update) => sweep.observe(self.store.apply(&update), 0),
+                Step::Transact(transaction) => {
+                    sweep.observe(self.store.transact(&transaction), 0);
+                }
+                Step::Pause { .. } => {}
+                Step::Read(key) => panic!("a sweep reads nothing: {key:?}"),
+                Step::Done(swept) => return swept,
+            }
+        }
+        panic!("no end");
     }
 
     pub fn total(&self) -> (i128, i128) {

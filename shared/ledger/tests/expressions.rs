@@ -172,6 +172,28 @@ fn an_unheld_charge_is_a_receipt_and_a_sum() {
 }
 
 #[test]
+fn a_sweep_makes_the_hold_a_charge_and_leaves_a_tombstone() {
+    let sweep = update::sweep(&owner(), rid(), &hold(), now()).actions;
+
+    golden(
+        &sweep[0],
+        "ADD #ms :a, #ds :a, ts :a, n :neg1 REMOVE #h",
+        "#h = :h",
+        &format!(
+            "#h=h_{} #ms=ms_202611 #ds=ds_20261123 :h={} :a={} :neg1=-1",
+            rid(),
+            hold(),
+            hold().amount.pico()
+        ),
+    );
+    golden(&sweep[1], "PUT", "attribute_not_exists(pk)", "");
+    let Write::Put(tombstone) = &sweep[1].write else { panic!("no put") };
+    assert_eq!(tombstone["st"], Attr::S("P".to_owned()));
+    assert_eq!(tombstone["a"], Attr::N(hold().amount.pico()));
+    assert_eq!(tombstone["ttl"], Attr::N(i128::from(now().seconds() + 40 * 86_400)));
+}
+
+#[test]
 fn a_limit_change_sets_what_stands_and_removes_what_does_not() {
     let all = terms(Mode::Hard, Some(3), Some(2), Some(1)).settings;
     golden(

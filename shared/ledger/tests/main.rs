@@ -15,5 +15,6 @@ mod properties;
 mod reading;
 mod reserving;
 mod support;
+mod sweeping;
 mod waiting;
 mod world;

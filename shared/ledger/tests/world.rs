@@ -6,7 +6,7 @@ mod invariants;
 use farebox_core::{Decision, Money, Rid, Timestamp, Zone};
 use farebox_ledger::{
     Admission, Answer, Budget, Cause, Closing, Ended, Ending, Hold, Limits, Mode, Owner, Reserve,
-    Reserved, Settings, Step, Terms, Transaction, Update, Write, archive, update,
+    Reserved, Settings, Step, Sweep, Terms, Transaction, Update, Write, archive, update,
 };
 
 use crate::support::{self, Store};
@@ -307,10 +307,8 @@ impl World {
 
     fn sweep(&mut self, how: u8) {
         for (rid, hold) in self.budget().holds {
-            let made = rid.made_at();
-            let over_ms = i64::from(hold.deadline_s) * 1_000 + 60_000;
-            if self.now > made.plus_ms(SWEEP_MS.max(over_ms)) {
-                let sweep = support::sweep(&self.owner, rid, &hold, self.now);
+            if Sweep::is_due(rid, &hold, self.now) {
+                let sweep = update::sweep(&self.owner, rid, &hold, self.now);
                 self.send(Request::Many(sweep), how);
             }
         }

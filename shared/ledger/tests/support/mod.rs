@@ -5,8 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use farebox_core::{Rid, Timestamp};
-use farebox_ledger::{Answer, Attr, Hold, Item, Key, Owner, Transaction, Update, Verdict, Write};
+use farebox_ledger::{Answer, Attr, Item, Key, Owner, Transaction, Update, Verdict, Write};
 
 /// Those of DynamoDB's reserved words that a ledger is tempted to use.
 const RESERVED: &[&str] = &[
@@ -137,44 +136,6 @@ impl Store {
         }
         Answer::Applied
     }
-}
-
-/// The sweep of 3.4, which this crate does not have yet: the whole hold becomes a charge, with a
-/// tombstone that the truth corrects once.
-pub fn sweep(owner: &Owner, rid: Rid, hold: &Hold, now: Timestamp) -> Transaction {
-    let named = |pairs: &[(&str, String)]| {
-        pairs.iter().map(|(place, name)| ((*place).to_owned(), name.clone())).collect()
-    };
-    let amount = Attr::N(hold.amount.pico());
-    let budget = Update {
-        key: owner.budget(),
-        write: Write::Update("ADD #ms :a, #ds :a, ts :a, n :neg1 REMOVE #h".to_owned()),
-        condition: "#h = :h".to_owned(),
-        names: named(&[
-            ("#ms", format!("ms_{}", hold.day.month())),
-            ("#ds", format!("ds_{}", hold.day)),
-            ("#h", format!("h_{rid}")),
-        ]),
-        values: vec![
-            (":a".to_owned(), amount.clone()),
-            (":neg1".to_owned(), Attr::N(-1)),
-            (":h".to_owned(), Attr::S(hold.to_string())),
-        ],
-    };
-    let key = owner.tombstone(rid);
-    let mut item = key.item();
-    item.insert("st".to_owned(), Attr::S("P".to_owned()));
-    item.insert("a".to_owned(), amount);
-    item.insert("day".to_owned(), Attr::N(i128::from(hold.day.number())));
-    item.insert("at".to_owned(), Attr::N(i128::from(now.seconds())));
-    let tombstone = Update {
-        key,
-        write: Write::Put(item),
-        condition: "attribute_not_exists(pk)".to_owned(),
-        names: Vec::new(),
-        values: Vec::new(),
-    };
-    Transaction { actions: vec![budget, tombstone] }
 }
 
 /// W6: every placeholder is used and every used one is defined, and no bare name is reserved.
