@@ -19,6 +19,7 @@ mod money;
 mod periods;
 mod providers;
 mod refusals;
+mod repair;
 mod road;
 mod scopes;
 mod stacks;

@@ -105,40 +105,13 @@ mod tests {
     fn record(decision: Option<Decision>) -> CallRecord {
         let rid: Rid = "01KAQ4ZV0M7W1C9Y3T5B8D2E6F".parse().unwrap();
         CallRecord {
-            request_id: rid,
-            rid,
-            tenant: "main".into(),
-            user: "u1".parse().unwrap(),
-            key_id: "k1".parse().unwrap(),
-            endpoint: "/v1/chat".into(),
-            provider: None,
-            model: None,
-            model_served: None,
-            stream: false,
             outcome: Outcome::VoidInferred,
             decision,
-            scopes: Vec::new(),
-            parts: Vec::new(),
             hold: Money::parse_usd("0.5").ok(),
-            cost: None,
-            lines: Vec::new(),
-            provider_cost: None,
-            price_version: None,
-            usage: None,
-            finish_reason: None,
-            http_status: 200,
-            error_code: None,
-            error_message: None,
-            provider_request_id: None,
-            client_request_id: None,
             started_at: Timestamp::from_ms(0),
-            response_time_ms: 1,
-            first_token_ms: None,
-            client_gone: false,
             ip: Some("127.0.0.1".into()),
             user_agent: Some("curl".into()),
-            credential_owner: None,
-            capacity_tenths: 0,
+            ..CallRecord::new(rid, "main".into(), "u1".parse().unwrap(), "k1".parse().unwrap())
         }
     }
 

@@ -168,41 +168,15 @@ async fn carry(
 
 /// The record as far as it is known when the key is.
 fn draft(gate: &Gate, incoming: &Incoming, key: &KeyItem) -> CallRecord {
+    let tenant = gate.aws.config().tenant.clone();
+    let record = CallRecord::new(incoming.request_id, tenant, key.user.clone(), key.id.clone());
     CallRecord {
-        request_id: incoming.request_id,
-        rid: incoming.request_id,
-        tenant: gate.aws.config().tenant.clone(),
-        user: key.user.clone(),
-        key_id: key.id.clone(),
         endpoint: incoming.path.clone(),
-        provider: None,
-        model: None,
-        model_served: None,
-        stream: false,
-        outcome: Outcome::Refused,
-        decision: None,
-        scopes: Vec::new(),
-        parts: Vec::new(),
-        hold: None,
-        cost: None,
-        lines: Vec::new(),
-        provider_cost: None,
-        price_version: None,
-        usage: None,
-        finish_reason: None,
-        http_status: 0,
-        error_code: None,
-        error_message: None,
-        provider_request_id: None,
         client_request_id: incoming.client_request_id.clone(),
         started_at: incoming.started_at,
-        response_time_ms: 0,
-        first_token_ms: None,
-        client_gone: false,
         ip: incoming.ip.clone(),
         user_agent: incoming.user_agent.clone(),
-        credential_owner: None,
-        capacity_tenths: 0,
+        ..record
     }
 }
 

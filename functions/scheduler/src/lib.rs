@@ -1,15 +1,16 @@
 //! The scheduler: what is due, once a minute.
 //!
 //! Nothing here is needed for a budget to hold: limits bind and periods begin anew without it.
-//! It ends limits that have an end date, tells alerts, forwards what the queue did not take, and
-//! closes past periods. Its time is the event's, and every write is conditional: a run may come
-//! late, twice, or twice at once.
+//! It ends limits that have an end date, tells alerts, forwards what the queue did not take,
+//! sweeps the holds of dead processes, and closes past periods. Its time is the event's, and every
+//! write is conditional: a run may come late, twice, or twice at once.
 
 mod alerts;
-mod archive;
+mod budgets;
 mod due;
 mod limits;
 mod outbox;
+mod sweep;
 mod webhook;
 
 use farebox_aws::{Aws, Config};
@@ -26,13 +27,17 @@ struct Job {
     run: for<'run> fn(&'run Aws, Timestamp) -> BoxFuture<'run, Result<(), Failure>>,
 }
 
-/// The jobs. A further one (the sweep of holds that a dead process left) is one more row.
+/// The jobs. A further one is one more row.
 const JOBS: [Job; 4] = [
     Job { name: "outbox", every_minutes: 1, run: |aws, now| Box::pin(outbox::drain(aws, now)) },
     Job { name: "limits", every_minutes: 1, run: |aws, now| Box::pin(limits::end(aws, now)) },
     Job { name: "alerts", every_minutes: 1, run: |aws, now| Box::pin(alerts::deliver(aws, now)) },
     // A scan of all budgets (0.06 read units each), so not every minute.
-    Job { name: "archive", every_minutes: 5, run: |aws, now| Box::pin(archive::close(aws, now)) },
+    Job {
+        name: "budgets",
+        every_minutes: 5,
+        run: |aws, now| Box::pin(budgets::look_after(aws, now)),
+    },
 ];
 
 /// The event that the schedule sends.
@@ -100,7 +105,7 @@ mod tests {
             JOBS.iter().filter(|job| job.is_due(now)).map(|job| job.name).collect::<Vec<_>>()
         };
 
-        assert_eq!(due("2026-12-03T00:05:59Z"), ["outbox", "limits", "alerts", "archive"]);
+        assert_eq!(due("2026-12-03T00:05:59Z"), ["outbox", "limits", "alerts", "budgets"]);
         assert_eq!(due("2026-12-03T00:06:00Z"), ["outbox", "limits", "alerts"]);
     }
 }

@@ -3,6 +3,7 @@
 mod held;
 mod refusal;
 mod room;
+mod sweep;
 
 use core::time::Duration;
 use std::collections::HashMap;

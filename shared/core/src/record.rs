@@ -186,6 +186,47 @@ pub struct CallRecord {
 }
 
 impl CallRecord {
+    /// A call that was refused before anything about it was known, to be filled in.
+    #[must_use]
+    pub fn new(request_id: Rid, tenant: String, user: EntityId, key_id: EntityId) -> Self {
+        Self {
+            request_id,
+            rid: request_id,
+            tenant,
+            user,
+            key_id,
+            endpoint: String::new(),
+            provider: None,
+            model: None,
+            model_served: None,
+            stream: false,
+            outcome: Outcome::Refused,
+            decision: None,
+            scopes: Vec::new(),
+            parts: Vec::new(),
+            hold: None,
+            cost: None,
+            lines: Vec::new(),
+            provider_cost: None,
+            price_version: None,
+            usage: None,
+            finish_reason: None,
+            http_status: 0,
+            error_code: None,
+            error_message: None,
+            provider_request_id: None,
+            client_request_id: None,
+            started_at: request_id.made_at(),
+            response_time_ms: 0,
+            first_token_ms: None,
+            client_gone: false,
+            ip: None,
+            user_agent: None,
+            credential_owner: None,
+            capacity_tenths: 0,
+        }
+    }
+
     /// What the call was charged: its cost, its hold, or nothing; `None` where nobody decided.
     #[must_use]
     pub fn charged(&self) -> Option<Money> {

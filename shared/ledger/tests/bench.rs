@@ -2,8 +2,8 @@
 
 use farebox_core::{Day, Decision, Rid, Timestamp};
 use farebox_ledger::{
-    Admission, Attr, Budget, Counter, Ended, Ending, Hold, Item, Mode, Reserve, Reserved,
-    Step, Sweep, Swept, Why,
+    Admission, Attr, Budget, Counter, Ended, Ending, Hold, Item, Mode, Reserve, Reserved, Step,
+    Sweep, Swept, Why,
 };
 
 use crate::support::{Store, owner};

@@ -1,23 +1,25 @@
-//! Closing past months and days (money.md 3.7).
+//! One look at every budget: sweep what dead processes left (money.md 3.4), close past months
+//! and days (3.7).
 
 use farebox_aws::expression::{Attributes, Failure as Unwritten, Store, again, classify, item};
-use farebox_aws::{Aws, Error};
+use farebox_aws::{Aws, Error, Ledger};
 use farebox_core::Timestamp;
 use farebox_ledger::{Attr, Budget, Owner, archive};
 use futures_util::future::join_all;
 
-use crate::Failure;
+use crate::{Failure, sweep};
 
 /// Parts that the table is scanned in at once.
 const SEGMENTS: i32 = 4;
 
-/// Closes what is over in every budget.
-pub(crate) async fn close(aws: &Aws, now: Timestamp) -> Result<(), Failure> {
-    let segments = join_all((0..SEGMENTS).map(|segment| scan(aws, segment, now))).await;
-    segments.into_iter().collect()
+/// Sweeps and closes what is over in every budget.
+pub(crate) async fn look_after(aws: &Aws, now: Timestamp) -> Result<(), Failure> {
+    let ledger = Ledger::new(aws);
+    let segments = (0..SEGMENTS).map(|segment| scan(aws, &ledger, segment, now));
+    join_all(segments).await.into_iter().collect()
 }
 
-async fn scan(aws: &Aws, segment: i32, now: Timestamp) -> Result<(), Failure> {
+async fn scan(aws: &Aws, ledger: &Ledger, segment: i32, now: Timestamp) -> Result<(), Failure> {
     let mut start = None;
     loop {
         let page = again("Scan", || async {
@@ -29,8 +31,8 @@ async fn scan(aws: &Aws, segment: i32, now: Timestamp) -> Result<(), Failure> {
         let page = page.await?;
         for found in page.items.unwrap_or_default() {
             // One broken budget does not keep the others open.
-            if let Err(error) = close_one(aws, found, now).await {
-                tracing::error!(metric = "archive_failed", %error);
+            if let Err(error) = look_after_one(aws, ledger, found, now).await {
+                tracing::error!(metric = "budget_failed", %error);
             }
         }
         start = page.last_evaluated_key;
@@ -40,7 +42,12 @@ async fn scan(aws: &Aws, segment: i32, now: Timestamp) -> Result<(), Failure> {
     }
 }
 
-async fn close_one(aws: &Aws, found: Attributes, now: Timestamp) -> Result<(), Error> {
+async fn look_after_one(
+    aws: &Aws,
+    ledger: &Ledger,
+    found: Attributes,
+    now: Timestamp,
+) -> Result<(), Failure> {
     let found = item(found);
     let Some(owner) = owner(&aws.config().tenant, found.get("pk")) else { return Ok(()) };
     let malformed = |error: farebox_ledger::Error| Error::Malformed {
@@ -48,9 +55,14 @@ async fn close_one(aws: &Aws, found: Attributes, now: Timestamp) -> Result<(), E
         detail: error.to_string(),
     };
     let budget = Budget::parse(&found).map_err(malformed)?;
+    sweep::holds(aws, ledger, &owner.scope, &budget, now).await?;
+    Ok(close(aws, &owner, &budget, now).await?)
+}
+
+async fn close(aws: &Aws, owner: &Owner, budget: &Budget, now: Timestamp) -> Result<(), Error> {
     let store = Store::patient(aws);
-    for closing in archive::due(&budget, now) {
-        let written = store.transact(&closing.write(&owner, &budget, now)).await;
+    for closing in archive::due(budget, now) {
+        let written = store.transact(&closing.write(owner, budget, now)).await;
         let scope = &owner.scope;
         match written.failure {
             None => tracing::info!(%scope, ?closing, "closed"),

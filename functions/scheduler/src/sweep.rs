@@ -1,0 +1,106 @@
+//! The holds of processes that died between reserve and log.
+//!
+//! What they were for is known to nobody: the provider may bill them, so they stay charged in
+//! full until a late record, or the owner, says better.
+
+use farebox_aws::expression::{Store, item};
+use farebox_aws::{Aws, Ledger, LogQueue};
+use farebox_core::{
+    CallRecord, Decision, EntityId, Outcome, Rid, Scope, ScopeKind, ScopePart, Timestamp,
+};
+use farebox_ledger::{Attr, Budget, Hold, Key, Sweep, Swept, Table};
+
+use crate::Failure;
+
+/// What the log says of such a call.
+const CODE: &str = "outcome_unknown";
+const MESSAGE: &str = "The process that made this call ended before it could write down what \
+                       became of it. The provider may bill it, so its hold is charged.";
+
+/// Sweeps every hold of a budget that is due.
+pub(crate) async fn holds(
+    aws: &Aws,
+    ledger: &Ledger,
+    scope: &Scope,
+    budget: &Budget,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    for (rid, hold) in budget.holds.iter().filter(|(rid, hold)| Sweep::is_due(**rid, hold, now)) {
+        match ledger.sweep(scope, *rid, *hold).await {
+            Swept::Charged(hold) => {
+                let amount = hold.amount;
+                tracing::error!(metric = "provisional", %rid, %scope, %amount, "swept");
+                tell(aws, scope, *rid, hold).await?;
+            }
+            Swept::Gone => {}
+            Swept::Ghost => {
+                tracing::error!(metric = "ledger_bug", %rid, %scope, "reserved after its sweep");
+            }
+            Swept::Left(cause) => tracing::warn!(%rid, %scope, %cause, "left to the next scan"),
+        }
+    }
+    Ok(())
+}
+
+/// Writes the call's row, by way of the logger. Every call is held in its key's budget, so that
+/// one tells of it.
+async fn tell(aws: &Aws, scope: &Scope, rid: Rid, hold: Hold) -> Result<(), Failure> {
+    if scope.kind != ScopeKind::Key || scope.model.is_some() {
+        return Ok(());
+    }
+    let Some(user) = user_of(aws, &scope.id).await? else {
+        tracing::error!(metric = "provisional_untold", %rid, %scope, "the key is gone");
+        return Ok(());
+    };
+    let record = record(&aws.config().tenant, user, scope, rid, hold);
+    LogQueue::new(aws).send(&record).await;
+    Ok(())
+}
+
+async fn user_of(aws: &Aws, key_id: &EntityId) -> Result<Option<EntityId>, Failure> {
+    let key = Key { table: Table::Main, pk: format!("K#{key_id}"), sk: "0".to_owned() };
+    let found = Store::patient(aws).fetch(&key).await?.map(item);
+    Ok(found.and_then(|found| match found.get("user") {
+        Some(Attr::S(user)) => user.parse().ok(),
+        _ => None,
+    }))
+}
+
+fn record(tenant: &str, user: EntityId, key: &Scope, rid: Rid, hold: Hold) -> CallRecord {
+    let part = ScopePart {
+        scope: key.clone(),
+        hold: Some(hold.to_string()),
+        ambiguous: false,
+        unheld: false,
+        ended: true,
+        day: hold.day.number(),
+    };
+    CallRecord {
+        outcome: Outcome::Provisional,
+        decision: Some(Decision::Worst),
+        scopes: vec![Scope::new(ScopeKind::User, user.clone()), key.clone()],
+        parts: vec![part],
+        hold: Some(hold.amount),
+        error_code: Some(CODE.to_owned()),
+        error_message: Some(MESSAGE.to_owned()),
+        ..CallRecord::new(rid, tenant.to_owned(), user, key.id.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_row_of_a_swept_call_says_what_is_known() {
+        let rid: Rid = "01KAQ4ZV0M7W1C9Y3T5B8D2E6F".parse().unwrap();
+        let key = "key:k1".parse().unwrap();
+        let hold: Hold = "5.20261123.900".parse().unwrap();
+
+        let record = record("main", "u1".parse().unwrap(), &key, rid, hold);
+
+        assert_eq!(record.charged(), Some(hold.amount));
+        assert_eq!((record.request_id, record.started_at), (rid, rid.made_at()));
+        assert!(record.parts.iter().all(|part| part.ended), "the logger has nothing to end");
+    }
+}

@@ -1,0 +1,105 @@
+//! What a dead process leaves behind: charged at its worst case, told, and corrected once.
+
+use farebox_core::{Money, Timestamp};
+use farebox_tests::{Caller, run, until, usd};
+use serde_json::json;
+
+use crate::money::times;
+use crate::periods::{Moved, year};
+
+/// Ends every chat environment of a stack at once, as a crash does.
+fn kill_chat(stack_pid: u32) {
+    let mut killed = 0;
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();
+        let status = String::from_utf8_lossy(&read("status")).into_owned();
+        let is_child = status.lines().any(|line| {
+            line.strip_prefix("PPid:").is_some_and(|pid| pid.trim() == stack_pid.to_string())
+        });
+        let is_chat =
+            read("environ").split(|byte| *byte == 0).any(|v| v == b"FAREBOX_FUNCTION=chat");
+        if is_child && is_chat {
+            let pid = entry.file_name().into_string().unwrap();
+            assert!(
+                std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success()
+            );
+            killed += 1;
+        }
+    }
+    assert!(killed > 0, "no chat environment was there");
+}
+
+#[test]
+fn a_hold_of_a_killed_process_is_charged_once_and_corrected_once_by_the_truth() {
+    run(async {
+        let year = year();
+        let noon = format!("{year}-05-12T12:00:00Z");
+        let clock = Moved::at(&noon).await;
+        let caller = Caller::new(&clock.stack).await;
+        let call = async { caller.complete("demo/hang", &json!({"max_tokens": 9})).await };
+        let crash = async {
+            until("the provider has the call", || async {
+                (caller.posts().len() == 1).then_some(())
+            })
+            .await;
+            kill_chat(clock.stack.pid());
+        };
+
+        let (answer, ()) = tokio::join!(call, crash);
+
+        assert!(answer.code() >= 500, "{}", answer.text());
+        let (key, user) = (caller.key_books().await, caller.user_books().await);
+        let hold = user.held();
+        assert!(hold > Money::ZERO);
+        assert_eq!((key.held(), user.settled()), (hold, Money::ZERO));
+        let (rid, value) = user
+            .item
+            .0
+            .iter()
+            .find_map(|(name, value)| {
+                Some((name.strip_prefix("h_")?.to_owned(), value["S"].as_str()?.to_owned()))
+            })
+            .unwrap();
+
+        // The call may still run until its deadline, and its messages a minute longer.
+        clock.to(&format!("{year}-05-12T12:15:00Z"));
+        clock.stack.schedule(&format!("{year}-05-12T12:15:00Z")).await;
+        assert_eq!(caller.user_books().await.held(), hold, "too early");
+        let late = format!("{year}-05-12T12:20:00Z");
+        clock.to(&late);
+        tokio::join!(clock.stack.schedule(&late), clock.stack.schedule(&late));
+        clock.stack.drain().await;
+
+        for books in [caller.user_books().await, caller.key_books().await] {
+            books.assert_quiet();
+            assert_eq!(books.settled(), hold, "the provider may bill it");
+        }
+        let row = caller.read(&format!("/v1/requests/{rid}")).await;
+        assert_eq!(row["outcome"], "provisional", "{row}");
+        assert_eq!(usd(row["cost_usd"].as_str().unwrap()), hold);
+        assert_eq!(row["error"]["code"], "outcome_unknown");
+
+        // Its record arrives after all, twice.
+        let day = Timestamp::parse(&noon).unwrap().utc_day().number();
+        let part = |scope: String| json!({"scope": scope, "hold": value, "day": day});
+        let record = json!({
+            "request_id": rid, "rid": rid, "tenant": "main", "user": caller.user,
+            "key_id": caller.key_id, "endpoint": "/v1/chat/completions", "outcome": "settled",
+            "decision": {"settle": "0.000001"}, "http_status": 200, "response_time_ms": 5,
+            "started_at": Timestamp::parse(&noon).unwrap().ms(),
+            "parts": [part(caller.user_scope()), part(caller.key_scope())],
+        });
+        let queue = clock.stack.queue_url().await;
+        let message = json!({"QueueUrl": queue, "MessageBody": record.to_string()});
+        clock.stack.sqs("SendMessage", &message).await;
+        clock.stack.sqs("SendMessage", &message).await;
+        clock.stack.drain().await;
+
+        for books in [caller.user_books().await, caller.key_books().await] {
+            books.assert_quiet();
+            assert_eq!(books.settled(), times(Money::ONE_PICO, 1_000_000), "the truth, once");
+        }
+        let row = caller.read(&format!("/v1/requests/{rid}")).await;
+        assert_eq!(row["outcome"], "adjusted", "{row}");
+    });
+}
