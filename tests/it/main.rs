@@ -15,6 +15,7 @@ mod budgets;
 mod canary;
 mod chat;
 mod contrast;
+mod modes;
 mod money;
 mod periods;
 mod providers;

@@ -29,7 +29,7 @@ pub fn times(amount: Money, factor: i128) -> Money {
     Money::from_pico(amount.pico() * factor).unwrap()
 }
 
-fn assert_exceeded(answer: &Answer, scope: &str, period: &str) {
+pub fn assert_exceeded(answer: &Answer, scope: &str, period: &str) {
     assert_eq!(answer.code(), 402, "{}", answer.text());
     assert_eq!(answer.json()["error"]["code"], "budget_exceeded");
     let header = answer.header("x-farebox-budget").unwrap();

@@ -16,7 +16,8 @@ pub struct PutBudget {
     /// The most for ever.
     #[serde(default)]
     pub total_limit_usd: Option<String>,
-    /// `hard` (default) refuses what does not fit; `observe` only counts; `closed` refuses all.
+    /// `hard` (default) refuses what does not fit, `soft` only when nothing is left (the last
+    /// call may pass the limit); `observe` only counts; `closed` refuses all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
     /// Whose midnight: an IANA name; `UTC` by default.
@@ -40,7 +41,7 @@ pub struct Budget {
     /// What a change must name in `If-Match` (with quotes: the `ETag`); `0` where nobody has made
     /// the budget yet.
     pub version: String,
-    /// `hard`, `observe` or `closed`.
+    /// `hard`, `soft`, `observe` or `closed`.
     pub mode: String,
     /// Whose midnight.
     pub time_zone: String,
@@ -103,7 +104,7 @@ pub struct ScopeUsage {
     /// The key's user; absent for users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// `hard`, `observe` or `closed`.
+    /// `hard`, `soft`, `observe` or `closed`.
     pub mode: String,
     /// The current month and day, and the total.
     pub periods: Vec<Period>,

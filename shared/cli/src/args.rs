@@ -202,7 +202,8 @@ pub struct BudgetChange {
     /// The most for ever; `none` takes the limit away
     #[arg(long, value_name = "USD")]
     pub total: Option<String>,
-    /// hard refuses what does not fit; observe only counts; closed refuses all
+    /// hard refuses what does not fit, soft only when nothing is left; observe only counts;
+    /// closed refuses all
     #[arg(long)]
     pub mode: Option<String>,
     /// Whose midnight, such as Europe/Berlin

@@ -53,7 +53,7 @@ fn next_step(code: &str, resource: &str) -> &'static str {
             "somebody else changed it: farebox budget show, then set it again"
         }
         "invalid_request_error" => "correct the value; `farebox help COMMAND` lists what it takes",
-        "not_supported" => "farebox budget set SCOPE --mode hard (or observe)",
+        "not_supported" => "farebox budget set SCOPE --mode hard (or soft, observe)",
         "rate_limit_exceeded" | "ledger_unavailable" => "wait some seconds and type it again",
         _ => "type it again; the answer's request id finds the cause in the admin function's log",
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use farebox_core::{Day, Money, Month, Rid, Timestamp, Zone};
 
 use crate::Error;
-use crate::item::{self, Item, malformed, read_money, read_number, read_text};
+use crate::item::{self, Item, difference, malformed, read_money, read_number, read_text};
 use crate::scope::Owner;
 use crate::update::Update;
 
@@ -16,6 +16,8 @@ use crate::update::Update;
 pub enum Mode {
     /// A call is admitted only where its worst case fits.
     Hard,
+    /// A call is admitted while anything is left, so the last one may pass the limit.
+    Soft,
     /// Every call is admitted; it only counts and alerts.
     Observe,
     /// Every call is refused. The item stays and its identity is never used again.
@@ -131,8 +133,17 @@ pub struct PeriodView {
 }
 
 impl Mode {
-    const WIRE: [(Self, &str); 3] =
-        [(Self::Hard, "h"), (Self::Observe, "o"), (Self::Closed, "closed")];
+    const WIRE: [(Self, &str); 4] =
+        [(Self::Hard, "h"), (Self::Soft, "s"), (Self::Observe, "o"), (Self::Closed, "closed")];
+
+    /// The most that may be committed in a period with this limit before a call of this amount
+    /// is admitted; below zero where nothing may. Only the modes that have limits ask for it.
+    pub(crate) fn room(self, limit: Money, amount: Money) -> i128 {
+        match self {
+            Self::Soft => difference(limit, Money::ONE_PICO),
+            Self::Hard | Self::Observe | Self::Closed => difference(limit, amount),
+        }
+    }
 
     /// The value of the attribute `md`.
     #[must_use]

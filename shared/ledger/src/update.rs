@@ -129,8 +129,8 @@ pub fn reserve(owner: &Owner, rid: Rid, hold: &Hold, terms: &Terms) -> Update {
                 Period::Day(_) => ("#dc", ":droom"),
                 Period::Total => ("tc", ":troom"),
             };
-            let room = difference(limit, hold.amount);
-            // Where the amount alone is above the limit, an absent counter must not pass. The
+            let room = terms.settings.mode.room(limit, hold.amount);
+            // Where the amount alone has no room, an absent counter must not pass. The
             // write is sent all the same: it finds out whether the limit is still in force.
             let clause = if room < 0 || period == Period::Total {
                 format!(" AND {name} <= {value}")

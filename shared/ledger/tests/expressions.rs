@@ -85,6 +85,12 @@ fn reserve_has_a_clause_for_each_limit_that_stands() {
             " AND #mc <= :mroom AND #dc <= :droom AND tc <= :troom".to_owned(),
             ":mroom=-1 :droom=-10 :troom=-20",
         ),
+        (
+            terms(Mode::Soft, Some(59), Some(1), Some(40)),
+            format!(" AND {m} AND {d} AND tc <= :troom"),
+            ":mroom=58 :droom=0 :troom=39",
+        ),
+        (terms(Mode::Soft, Some(0), None, None), " AND #mc <= :mroom".to_owned(), ":mroom=-1"),
         (terms(Mode::Hard, None, None, None), String::new(), ""),
         (terms(Mode::Observe, Some(1), Some(1), Some(1)), String::new(), ""),
     ];

@@ -90,7 +90,7 @@ fn a_hold_has_one_spelling() {
 fn a_malformed_item_is_refused_by_name() {
     let bench = Bench::hard(100);
     for (name, value) in [
-        ("md", Attr::S("s".to_owned())),
+        ("md", Attr::S("?".to_owned())),
         ("tz", Attr::S("Mars".to_owned())),
         ("th", Attr::S("50,x".to_owned())),
         ("lm", Attr::S("1".to_owned())),

@@ -56,6 +56,30 @@ fn each_limit_refuses_what_it_does_not_afford_and_takes_what_fits_exactly() {
 }
 
 #[test]
+fn soft_admits_while_anything_is_left_and_passes_its_limit_by_less_than_one_call() {
+    for place in 0..3 {
+        let mut limits = [None; 3];
+        limits[place] = Some(10);
+        let mut bench = Bench::new(Mode::Soft, limits);
+
+        let first = bench.reserve(1, 9);
+        assert_eq!(first.admission, Admission::Held);
+        let last = bench.reserve(2, 60);
+        assert_eq!(last.admission, Admission::Held, "a pico-USD was left");
+        assert!(matches!(why(&bench.reserve(3, 1)), Why::Contention(_)));
+        assert_eq!(bench.total(), (69, 0));
+
+        bench.end(&first, 1, Decision::Settle(pico(9)));
+        bench.end(&last, 2, Decision::Void);
+        let last = bench.reserve(4, 60);
+        bench.end(&last, 4, Decision::Worst);
+        assert!(matches!(why(&bench.reserve(5, 1)), Why::Exceeded(_)));
+    }
+    let mut none = Bench::new(Mode::Soft, [Some(0), None, None]);
+    assert!(matches!(why(&none.reserve(1, 1)), Why::Exceeded(_)));
+}
+
+#[test]
 fn a_full_budget_waits_or_admits_unheld_where_nothing_is_limited() {
     let mut hard = Bench::hard(1_000);
     hard.set("n", 200);

@@ -342,6 +342,7 @@ impl World {
             _ => [limit, limit, limit],
         };
         let mode = match whom % 32 {
+            11 | 13 | 23 => Mode::Soft,
             29 => Mode::Observe,
             31 => Mode::Closed,
             _ => Mode::Hard,

@@ -120,8 +120,7 @@ pub(super) fn refusing(budget: &Budget, day: Day, amount: Money) -> Option<Why> 
         let mut periods = Period::of(day).into_iter();
         periods.find_map(|period| {
             let (counter, limit) = (budget.counter(period), settings.limits.of(period)?);
-            let sum = counted(&counter).plus(amount);
-            let is_short = sum.is_none_or(|sum| sum > limit);
+            let is_short = counted(&counter).pico() > settings.mode.room(limit, amount);
             is_short.then_some(Shortfall { period, limit, counter })
         })
     };

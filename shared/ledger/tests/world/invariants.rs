@@ -19,9 +19,13 @@ impl World {
         assert!(!budget.terms.is_closed(hold.day), "I14: admitted into a closed period");
         for period in Period::of(hold.day) {
             let limit = settings.limits.of(period);
-            if let (Mode::Hard, Some(limit)) = (settings.mode, limit) {
-                let committed = budget.counter(period).committed;
-                assert!(committed <= limit, "I1: {period} {committed} > {limit}");
+            let Some(limit) = limit else { continue };
+            let committed = budget.counter(period).committed;
+            let before = committed.pico() - hold.amount.pico();
+            match settings.mode {
+                Mode::Hard => assert!(committed <= limit, "I1: {period} {committed} > {limit}"),
+                Mode::Soft => assert!(before < limit.pico(), "soft: {period} had no room"),
+                Mode::Observe | Mode::Closed => {}
             }
         }
     }
