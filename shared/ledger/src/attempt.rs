@@ -6,11 +6,13 @@
 //! or the sweep.
 
 mod ending;
+mod extend;
 mod reserve;
 mod sweep;
 mod wait;
 
 pub use ending::{Ended, Ending, still_open};
+pub use extend::{Extend, Extended, Extension};
 pub use reserve::{Admission, Refusal, Reserve, Reserved, Shortfall, Why};
 pub use sweep::{Sweep, Swept};
 pub use wait::{Wait, Waiting};
@@ -25,12 +27,16 @@ use crate::update::{Transaction, Update};
 pub const ATTEMPT_TIMEOUT_MS: u32 = 300;
 /// All of a reserve (W2).
 pub const RESERVE_TOTAL_MS: i64 = 2_000;
+/// All of an extension: the stream stands still meanwhile.
+pub const EXTEND_TOTAL_MS: i64 = 2_000;
 /// All of an ending (W2).
 pub const ENDING_TOTAL_MS: i64 = 6_000;
 /// No reserve is signed later than this after the rid's time (W3): the sweep relies on it.
 pub const RESERVE_WINDOW_MS: i64 = 30_000;
 /// Requests without a definite answer before a machine gives up (W2).
 const ATTEMPTS_MAX: u32 = 4;
+/// Changes of the terms that one machine follows; they do not count as attempts.
+const STALE_MAX: u32 = 3;
 const PAUSE_MIN_MS: u64 = 20;
 const PAUSE_MAX_MS: u64 = 200;
 

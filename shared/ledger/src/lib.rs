@@ -22,6 +22,7 @@
 //! | invariant (`docs/money.md` 1) | where it is kept |
 //! |---|---|
 //! | I1 no overspend | the condition of [`update::reserve`]; a settle moves what its hold holds |
+//! | I1 while it streams | the condition of [`update::extend`], a swap of the hold itself |
 //! | I2 charged once | `#h = :h` in [`update::settle`]; `st = :P` in [`update::adjust`] |
 //! | I3 nothing unbilled charged | [`decide`]; [`update::void`], [`update::fence`] |
 //! | I4 books balance | every write moves `mc`/`ms`, `dc`/`ds`, `tc`/`ts` and `n` together |
@@ -33,7 +34,7 @@
 //! | I12 alerts | [`alert::reached`] by level, one key each |
 //! | I14 monotone knowledge | [`Terms::is_closed`]; the watermarks in every correction |
 //!
-//! What is deliberately absent: extend and allowances have no write here.
+//! What is deliberately absent: allowances have no write here.
 
 #![cfg_attr(
     not(test),
@@ -62,8 +63,8 @@ pub mod update;
 pub use alert::{Alert, AlertName, Threshold};
 pub use archive::Closing;
 pub use attempt::{
-    Admission, Answer, Cause, Ended, Ending, Refusal, Reserve, Reserved, Shortfall, Step, Sweep,
-    Swept, Verdict, Wait, Waiting, Why, still_open,
+    Admission, Answer, Cause, Ended, Ending, Extend, Extended, Extension, Refusal, Reserve,
+    Reserved, Shortfall, Step, Sweep, Swept, Verdict, Wait, Waiting, Why, still_open,
 };
 pub use budget::{Budget, Counter, Hold, Limits, Mode, Period, PeriodView, Settings, Terms};
 pub use decision::{Decided, ProviderOutcome, decide};

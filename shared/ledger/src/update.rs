@@ -122,24 +122,7 @@ pub fn reserve(owner: &Owner, rid: Rid, hold: &Hold, terms: &Terms) -> Update {
         .to_owned();
     let mut rooms = Vec::new();
     if terms.settings.mode != Mode::Observe {
-        for period in Period::of(hold.day) {
-            let Some(limit) = terms.settings.limits.of(period) else { continue };
-            let (name, value) = match period {
-                Period::Month(_) => ("#mc", ":mroom"),
-                Period::Day(_) => ("#dc", ":droom"),
-                Period::Total => ("tc", ":troom"),
-            };
-            let room = terms.settings.mode.room(limit, hold.amount);
-            // Where the amount alone has no room, an absent counter must not pass. The
-            // write is sent all the same: it finds out whether the limit is still in force.
-            let clause = if room < 0 || period == Period::Total {
-                format!(" AND {name} <= {value}")
-            } else {
-                format!(" AND (attribute_not_exists({name}) OR {name} <= {value})")
-            };
-            condition.push_str(&clause);
-            rooms.push((value, room));
-        }
+        rooms = room_clauses(&mut condition, hold.day, hold.amount, terms);
     }
     let expression = "SET #h = :h ADD #mc :a, #dc :a, tc :a, n :one";
     let mut update = Update::change(owner.budget(), expression, &condition)
@@ -155,6 +138,61 @@ pub fn reserve(owner: &Owner, rid: Rid, hold: &Hold, terms: &Terms) -> Update {
         update = update.value(placeholder, Attr::N(room));
     }
     update
+}
+
+/// Extend (3.1a): a confirmed hold becomes one of `amount`, where the limits have room for the
+/// difference. A scope that admits without asking for the amount (soft, observe) is not asked
+/// here either: the whole of the call was admitted.
+#[must_use]
+pub fn extend(owner: &Owner, rid: Rid, hold: &Hold, amount: Money, terms: &Terms) -> Update {
+    let more = Money::from_pico(difference(amount, hold.amount)).unwrap_or_default();
+    let mut condition = "#h = :h1 AND ep = :ep".to_owned();
+    let mut rooms = Vec::new();
+    if terms.settings.mode == Mode::Hard {
+        rooms = room_clauses(&mut condition, hold.day, more, terms);
+    }
+    let extended = Hold { amount, ..*hold };
+    let expression = "SET #h = :h2 ADD #mc :d, #dc :d, tc :d";
+    let mut update = Update::change(owner.budget(), expression, &condition)
+        .hold_name(rid)
+        .committed_names(hold.day)
+        .value(":h1", text(&hold.to_string()))
+        .value(":h2", text(&extended.to_string()))
+        .value(":d", money(more))
+        .value(":ep", number(terms.epoch));
+    for (placeholder, room) in rooms {
+        update = update.value(placeholder, Attr::N(room));
+    }
+    update
+}
+
+/// Adds a clause for each limit that stands, and gives the values that they name.
+fn room_clauses(
+    condition: &mut String,
+    day: Day,
+    amount: Money,
+    terms: &Terms,
+) -> Vec<(&'static str, i128)> {
+    let mut rooms = Vec::new();
+    for period in Period::of(day) {
+        let Some(limit) = terms.settings.limits.of(period) else { continue };
+        let (name, value) = match period {
+            Period::Month(_) => ("#mc", ":mroom"),
+            Period::Day(_) => ("#dc", ":droom"),
+            Period::Total => ("tc", ":troom"),
+        };
+        let room = terms.settings.mode.room(limit, amount);
+        // Where the amount alone has no room, an absent counter must not pass. The write is
+        // sent all the same: it finds out whether the limit is still in force.
+        let clause = if room < 0 || period == Period::Total {
+            format!(" AND {name} <= {value}")
+        } else {
+            format!(" AND (attribute_not_exists({name}) OR {name} <= {value})")
+        };
+        condition.push_str(&clause);
+        rooms.push((value, room));
+    }
+    rooms
 }
 
 /// Settle (3.2): end a hold with a cost. `fence_at` is the time where a reserve attempt of this

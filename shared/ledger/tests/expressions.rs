@@ -103,6 +103,31 @@ fn reserve_has_a_clause_for_each_limit_that_stands() {
 }
 
 #[test]
+fn extend_swaps_the_hold_and_asks_for_room_for_the_difference() {
+    let expression = "SET #h = :h2 ADD #mc :d, #dc :d, tc :d";
+    let swap = "#h = :h1 AND ep = :ep";
+    let places = "#h=h_RID #mc=mc_202611 #dc=dc_20261123 \
+                  :h1=60.20261123.900 :h2=85.20261123.900 :d=25 :ep=7";
+    let m = "(attribute_not_exists(#mc) OR #mc <= :mroom)";
+    let d = "(attribute_not_exists(#dc) OR #dc <= :droom)";
+    let cases = [
+        (
+            terms(Mode::Hard, Some(100), Some(90), Some(24)),
+            format!(" AND {m} AND {d} AND tc <= :troom"),
+            ":mroom=75 :droom=65 :troom=-1",
+        ),
+        (terms(Mode::Hard, Some(24), None, None), " AND #mc <= :mroom".to_owned(), ":mroom=-1"),
+        (terms(Mode::Soft, Some(1), Some(1), Some(1)), String::new(), ""),
+        (terms(Mode::Observe, Some(1), Some(1), Some(1)), String::new(), ""),
+    ];
+
+    for (terms, clauses, rooms) in cases {
+        let write = update::extend(&owner(), rid(), &hold(), pico(85), &terms);
+        golden(&write, expression, &format!("{swap}{clauses}"), &format!("{places} {rooms}"));
+    }
+}
+
+#[test]
 fn settle_void_and_fence() {
     let settle = "ADD #mc :d, #ms :c, #dc :d, #ds :c, tc :d, ts :c, n :neg1 REMOVE #h";
     let places = "#h=h_RID #mc=mc_202611 #ms=ms_202611 #dc=dc_20261123 #ds=ds_20261123 \

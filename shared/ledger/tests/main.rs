@@ -11,6 +11,7 @@
 mod bench;
 mod ending;
 mod expressions;
+mod extending;
 mod properties;
 mod reading;
 mod reserving;

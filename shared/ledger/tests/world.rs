@@ -5,8 +5,9 @@ mod invariants;
 
 use farebox_core::{Decision, Money, Rid, Timestamp, Zone};
 use farebox_ledger::{
-    Admission, Answer, Budget, Cause, Closing, Ended, Ending, Hold, Limits, Mode, Owner, Reserve,
-    Reserved, Settings, Step, Sweep, Terms, Transaction, Update, Write, archive, update,
+    Admission, Answer, Budget, Cause, Closing, Ended, Ending, Extend, Extension, Hold, Limits,
+    Mode, Owner, Reserve, Reserved, Settings, Step, Sweep, Terms, Transaction, Update, Write,
+    archive, update,
 };
 
 use crate::support::{self, Store};
@@ -20,6 +21,7 @@ const SWEEP_MS: i64 = 390_000;
 pub enum Stage {
     Reserving(Box<Reserve>),
     Calling,
+    Extending(Box<Extend>),
     Ending(Box<Ending>),
     Over,
 }
@@ -32,6 +34,7 @@ pub struct Call {
     decision: Option<Decision>,
     bill: i128,
     crashed: bool,
+    is_metered: bool,
 }
 
 /// What the queue carries.
@@ -124,6 +127,7 @@ impl World {
             decision: None,
             bill: 0,
             crashed: false,
+            is_metered: false,
         });
     }
 
@@ -145,7 +149,29 @@ impl World {
                 Step::Done(reserved) => self.admit(place, reserved),
                 Step::Transact(_) | Step::Read(_) => panic!("a reserve is one write"),
             },
+            Stage::Calling if how % 16 >= 14 => self.extend(place, how),
             Stage::Calling => self.answer(place, how),
+            Stage::Extending(mut extend) => match extend.step(self.now) {
+                Step::Send(write) => {
+                    let answer = self.send(Request::One(write), how);
+                    extend.observe(answer, u64::from(how));
+                    Stage::Extending(extend)
+                }
+                Step::Pause { ms } => {
+                    self.now = self.now.plus_ms(i64::from(ms));
+                    Stage::Extending(extend)
+                }
+                Step::Done(extended) => {
+                    assert!(!matches!(
+                        extended.extension,
+                        Extension::Unavailable(Cause::Unexplained)
+                    ));
+                    // Only what is confirmed may be used.
+                    self.calls[place].hold = Some(extended.hold);
+                    Stage::Calling
+                }
+                Step::Transact(_) | Step::Read(_) => panic!("an extension is one write"),
+            },
             Stage::Ending(mut ending) => match self.end(&mut ending, how) {
                 Some(_) => Stage::Over,
                 None => Stage::Ending(ending),
@@ -176,12 +202,24 @@ impl World {
         self.decide(place, Decision::Void)
     }
 
+    /// A metered stream nears its hold.
+    fn extend(&mut self, place: usize, how: u8) -> Stage {
+        let Call { rid, hold, .. } = self.calls[place];
+        let hold = hold.unwrap();
+        self.calls[place].is_metered = true;
+        let amount = pico(hold.amount.pico() + i128::from(how % 32));
+        let (owner, terms) = (self.owner.clone(), self.cached.clone());
+        Stage::Extending(Box::new(Extend::new(owner, rid, hold, amount, terms, self.now)))
+    }
+
     /// The provider answers, or the process dies while it does.
     fn answer(&mut self, place: usize, how: u8) -> Stage {
         let amount = self.calls[place].hold.unwrap().amount.pico();
         let part = amount * i128::from(how) / 255;
         let (bill, decision) = match how % 8 {
             0 => (0, Decision::Void),
+            // A hold may be larger than what is confirmed of it: the worst case is the latter.
+            1 if self.calls[place].is_metered => (part, Decision::Settle(pico(amount))),
             1 => (part, Decision::Worst),
             2 => {
                 self.calls[place].bill = part;
@@ -263,6 +301,9 @@ impl World {
         let Request::One(update) = request else { return answer };
         if is_reserve(update) && answer == Answer::Applied {
             self.check_admission(update);
+        }
+        if is_extend(update) && answer == Answer::Applied {
+            self.check_extension(update);
         }
         answer
     }
@@ -396,4 +437,8 @@ impl World {
 
 fn is_reserve(update: &Update) -> bool {
     matches!(&update.write, Write::Update(text) if text.starts_with("SET #h = :h ADD"))
+}
+
+fn is_extend(update: &Update) -> bool {
+    matches!(&update.write, Write::Update(text) if text.starts_with("SET #h = :h2 ADD"))
 }

@@ -2,14 +2,13 @@
 
 use farebox_core::{Day, Money, Rid, Timestamp};
 
-use super::{Answer, Cause, Pace, RESERVE_TOTAL_MS, RESERVE_WINDOW_MS, Step, still_open};
+use super::{
+    Answer, Cause, Pace, RESERVE_TOTAL_MS, RESERVE_WINDOW_MS, STALE_MAX, Step, still_open,
+};
 use crate::budget::{Budget, Counter, Hold, Mode, Period, Terms};
 use crate::item::Item;
 use crate::scope::Owner;
 use crate::update::{self, HOLDS_MAX};
-
-/// Changes of the terms that one reserve follows; they do not count as attempts.
-const STALE_MAX: u32 = 3;
 
 /// The machine of one reserve.
 #[derive(Clone, Debug)]

@@ -30,6 +30,21 @@ impl World {
         }
     }
 
+    /// I1 for an extension: it leaves committed at or below every limit in force too.
+    pub(super) fn check_extension(&self, extend: &Update) {
+        let budget = self.budget();
+        let settings = &budget.terms.settings;
+        assert_ne!(settings.mode, Mode::Closed, "extended in a closed budget");
+        let (_, day) = extend.names.iter().find(|(name, _)| name == "#dc").unwrap();
+        let day = Day::from_number(day.trim_start_matches("dc_").parse().unwrap()).unwrap();
+        for period in Period::of(day) {
+            if let (Mode::Hard, Some(limit)) = (settings.mode, settings.limits.of(period)) {
+                let committed = budget.counter(period).committed;
+                assert!(committed <= limit, "I1: {period} extended to {committed} > {limit}");
+            }
+        }
+    }
+
     pub(super) fn check(&self) {
         let budget = self.budget();
         // I4: the books balance.
