@@ -126,7 +126,6 @@ pub const ROWS: &[Row] = &[
         ..BASE
     },
     UNCAPPED,
-    Row { gateway: Gateway::Farebox("balanced"), ..UNCAPPED },
     Row { gateway: Gateway::ReadThenWrite, ..SLOW },
     Row { gateway: Gateway::PostHoc, ..SLOW },
 ];
