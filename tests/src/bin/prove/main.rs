@@ -5,23 +5,39 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
     clippy::print_stderr,
     clippy::print_stdout,
+    clippy::unwrap_used,
     reason = "a campaign stops at the first surprise, and prints"
 )]
 
 mod contrast;
+mod simulate;
+// The interpreter of the ledger's expressions and the world around it are the ledger's own tests.
+#[path = "../../../../shared/ledger/tests/support/mod.rs"]
+mod support;
+#[path = "../../../../shared/ledger/tests/world/mod.rs"]
+mod world;
 
 use std::process::ExitCode;
 
 /// A campaign: its name, what it shows, and the function that takes the words after the name.
 type Command = (&'static str, &'static str, fn(&[String]) -> ExitCode);
 
-const COMMANDS: &[Command] = &[(
-    "contrast",
-    "the provider's bill beside the budget, and two gateways that overspend: [words of a row]",
-    contrast::run,
-)];
+const COMMANDS: &[Command] = &[
+    (
+        "contrast",
+        "the provider's bill beside the budget, and two gateways that overspend: [words of a row]",
+        contrast::run,
+    ),
+    (
+        "simulate",
+        "random histories by seed: [--seeds N | --minutes N | --seed N]",
+        simulate::run,
+    ),
+];
 
 fn main() -> ExitCode {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
@@ -34,4 +50,11 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     run(&words)
+}
+
+/// The number after an option, where the option is there.
+fn option(words: &[String], name: &str) -> Option<u64> {
+    let at = words.iter().position(|word| word == name)?;
+    let value = words.get(at + 1).and_then(|word| word.parse().ok());
+    Some(value.unwrap_or_else(|| panic!("{name} needs a number")))
 }
