@@ -12,6 +12,8 @@ mod bench;
 mod ending;
 mod expressions;
 mod extending;
+mod model;
+mod modelled;
 mod properties;
 mod reading;
 mod reserving;

@@ -14,8 +14,12 @@
 )]
 
 mod contrast;
+mod explore;
+// The model, the interpreter of the ledger's expressions and the world around it are the ledger's
+// own tests.
+#[path = "../../../../shared/ledger/tests/model/mod.rs"]
+mod model;
 mod simulate;
-// The interpreter of the ledger's expressions and the world around it are the ledger's own tests.
 #[path = "../../../../shared/ledger/tests/support/mod.rs"]
 mod support;
 #[path = "../../../../shared/ledger/tests/world/mod.rs"]
@@ -32,11 +36,8 @@ const COMMANDS: &[Command] = &[
         "the provider's bill beside the budget, and two gateways that overspend: [words of a row]",
         contrast::run,
     ),
-    (
-        "simulate",
-        "random histories by seed: [--seeds N | --minutes N | --seed N]",
-        simulate::run,
-    ),
+    ("model", "every state of small worlds, and the mutants that die: [names]", explore::run),
+    ("simulate", "random histories by seed: [--seeds N | --minutes N | --seed N]", simulate::run),
 ];
 
 fn main() -> ExitCode {

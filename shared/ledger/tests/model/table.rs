@@ -1,0 +1,87 @@
+//! The configurations and the mutants, one row each (`docs/money.md`, appendix B).
+
+use super::Mutant;
+
+/// A world small enough to be explored.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    pub name: &'static str,
+    /// The scopes of each call.
+    pub scopes: &'static [&'static [usize]],
+    /// The limit, and what the owner changes it to.
+    pub limits: [i128; 2],
+    /// What the provider may bill.
+    pub costs: &'static [i128],
+    pub crashes: u8,
+    /// A period ends and is archived.
+    pub has_period: bool,
+    pub has_limit_change: bool,
+    /// The provider's outcome may stay unknown.
+    pub has_unknown: bool,
+    pub may_lose_event: bool,
+    pub copies: u8,
+    pub attempts: u8,
+}
+
+const ONE: Config = Config {
+    name: "one",
+    scopes: &[&[0]],
+    limits: [3, 3],
+    costs: &[1, 2],
+    crashes: 1,
+    has_period: true,
+    has_limit_change: false,
+    has_unknown: true,
+    may_lose_event: false,
+    copies: 2,
+    attempts: 2,
+};
+
+const TWO: Config = Config {
+    name: "two",
+    scopes: &[&[0], &[0]],
+    costs: &[1],
+    has_period: false,
+    copies: 1,
+    attempts: 1,
+    ..ONE
+};
+
+/// The smallest world: whole in a second, also in a debug build.
+const SMALL: Config = Config { name: "small", attempts: 1, copies: 1, has_period: false, ..ONE };
+
+/// Every configuration that is explored whole, the smallest first.
+pub const CONFIGS: &[Config] = &[
+    SMALL,
+    ONE,
+    Config { name: "one-period", limits: [2, 1], has_limit_change: true, ..ONE },
+    TWO,
+    Config { name: "two-admin", limits: [4, 3], crashes: 0, has_limit_change: true, ..TWO },
+    Config { name: "two-period", has_period: true, has_unknown: false, ..TWO },
+    Config { name: "two-tight", limits: [2, 2], crashes: 0, has_period: true, ..TWO },
+    Config { name: "qfail", may_lose_event: true, has_unknown: false, ..TWO },
+    Config { name: "scopes", scopes: &[&[0, 1]], limits: [2, 2], ..TWO },
+    Config { name: "shared", scopes: &[&[0, 1], &[0]], crashes: 0, has_unknown: false, ..TWO },
+];
+
+/// Each mutant, what is broken in it, and the configuration that kills it.
+pub const MUTANTS: &[(Mutant, &str, &str)] = &[
+    (Mutant::PlainAdd, "reserve without identity, the SDK resends once", "one"),
+    (Mutant::NoFence, "no fence after an ambiguous reserve", "one"),
+    (Mutant::NoVoidFence, "a void finds no hold and leaves no fence", "one"),
+    (Mutant::BlindSweep, "the sweep releases instead of charging", "one"),
+    (Mutant::NoTombstone, "the sweep charges without a tombstone", "one"),
+    (Mutant::NoAdjust, "the truth after the sweep is ignored", "one"),
+    (Mutant::SettleUncond, "settle without #h = :h", "one"),
+    (Mutant::PeriodAtSettle, "period taken at settle, not from the hold", "one"),
+    (Mutant::PruneUncond, "prune without mc = ms", "one"),
+    (Mutant::VoidOnUnknown, "void where the outcome is unknown", "one"),
+    (Mutant::NoEpoch, "reserve without ep = :ep", "two-admin"),
+    (Mutant::ReadThenWrite, "decision on a value read before", "two"),
+    (Mutant::NoCompensation, "a partial hold is not voided", "shared"),
+    (Mutant::AdjustPruned, "adjust ignores the watermark", "one"),
+    (Mutant::PruneNoEpoch, "archive without raising ep", "two-tight"),
+    (Mutant::EarlySweep, "the sweep does not wait for the deadline", "one"),
+    (Mutant::SweepNoWindow, "the sweep waits for the process, not for its reserves", "one"),
+    (Mutant::QueueNoFence, "the event does not carry ambiguous", "one"),
+];

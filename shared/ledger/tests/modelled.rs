@@ -1,0 +1,35 @@
+//! The short form of the model check: the smallest world whole, and mutants that it kills.
+
+use crate::model::{CONFIGS, Config, MUTANTS, Mutant, World, explore};
+
+/// What the smallest world can tell from the protocol.
+const FIRST: [Mutant; 5] = [
+    Mutant::BlindSweep,
+    Mutant::NoTombstone,
+    Mutant::NoAdjust,
+    Mutant::SettleUncond,
+    Mutant::VoidOnUnknown,
+];
+
+fn smallest() -> Config {
+    *CONFIGS.iter().find(|config| config.name == "small").unwrap()
+}
+
+#[test]
+fn no_state_of_the_smallest_world_breaks_an_invariant() {
+    let explored = explore(World { config: smallest(), mutant: None });
+
+    assert!(explored.broken.is_empty(), "{:?}", explored.broken);
+    let (states, transitions) = (explored.states, explored.transitions);
+    println!("{states} states, {transitions} transitions, {} deep", explored.depth);
+}
+
+#[test]
+fn mutants_die_in_the_smallest_world() {
+    for (mutant, broken, _) in MUTANTS.iter().filter(|(mutant, ..)| FIRST.contains(mutant)) {
+        let explored = explore(World { config: smallest(), mutant: Some(*mutant) });
+
+        println!("{mutant:?}: {:?} after {} states", explored.broken, explored.states);
+        assert!(!explored.broken.is_empty(), "{mutant:?} lives: {broken}");
+    }
+}
