@@ -131,6 +131,8 @@ pub async fn run(options: Options) -> Result<(), Error> {
     if options.services {
         // The product was there for the demo's key only: `cargo lambda watch` runs the functions.
         front.abort();
+        // Cancelled, as it must be: the port is free when the services are told to be ready.
+        let _ = front.await;
         environments.end();
     }
     welcome::tell(&options, &ready, &real);

@@ -11,7 +11,7 @@ use super::{
     Action, Cached, Event, HOLD, Machine, Message, Mutant, Request, Stage, State, World, clock,
     hold, owner, pico, rid, settings,
 };
-use crate::support::{self, Store};
+use crate::support::Store;
 
 /// What a machine came to.
 enum Came {
@@ -313,7 +313,7 @@ impl World {
 
     fn sweep(&self, state: &mut State, scope: usize, rid: Rid) {
         let hold = state.budget(scope).holds[&rid];
-        let mut sweep = support::sweep(&owner(scope), rid, &hold, clock(state.period));
+        let mut sweep = update::sweep(&owner(scope), rid, &hold, clock(state.period));
         if self.is(Mutant::BlindSweep) {
             sweep.actions = vec![update::void(&owner(scope), rid, &hold, None)];
         } else if self.is(Mutant::NoTombstone) {
