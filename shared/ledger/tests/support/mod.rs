@@ -84,6 +84,15 @@ const RESERVED: &[&str] = &[
 #[derive(Clone, Debug, Default)]
 pub struct Store {
     pub items: BTreeMap<Key, Item>,
+    /// Where it is kept: every request and its answer, in the order of their effect.
+    pub journal: Option<Vec<(Request, Answer)>>,
+}
+
+/// What a store is asked to do.
+#[derive(Clone, Debug)]
+pub enum Request {
+    One(Update),
+    Many(Transaction),
 }
 
 impl Store {
@@ -93,6 +102,25 @@ impl Store {
 
     /// One conditional write, atomically.
     pub fn apply(&mut self, update: &Update) -> Answer {
+        let answer = self.write(update);
+        self.note(|| Request::One(update.clone()), &answer);
+        answer
+    }
+
+    /// All writes or none.
+    pub fn transact(&mut self, transaction: &Transaction) -> Answer {
+        let answer = self.write_all(transaction);
+        self.note(|| Request::Many(transaction.clone()), &answer);
+        answer
+    }
+
+    fn note(&mut self, request: impl FnOnce() -> Request, answer: &Answer) {
+        if let Some(journal) = &mut self.journal {
+            journal.push((request(), answer.clone()));
+        }
+    }
+
+    fn write(&mut self, update: &Update) -> Answer {
         let old = self.items.get(&update.key);
         if !Condition::holds(update, old) {
             return Answer::ConditionFailed(old.cloned());
@@ -112,8 +140,7 @@ impl Store {
         Answer::Applied
     }
 
-    /// All writes or none.
-    pub fn transact(&mut self, transaction: &Transaction) -> Answer {
+    fn write_all(&mut self, transaction: &Transaction) -> Answer {
         let keys: BTreeSet<_> = transaction.actions.iter().map(|action| &action.key).collect();
         assert_eq!(keys.len(), transaction.actions.len(), "one action an item");
         let verdicts: Vec<_> = transaction
@@ -132,7 +159,7 @@ impl Store {
             return Answer::Cancelled(verdicts);
         }
         for action in &transaction.actions {
-            assert_eq!(self.apply(action), Answer::Applied);
+            assert_eq!(self.write(action), Answer::Applied);
         }
         Answer::Applied
     }

@@ -6,11 +6,10 @@ mod invariants;
 use farebox_core::{Decision, Money, Rid, Timestamp, Zone};
 use farebox_ledger::{
     Admission, Answer, Budget, Cause, Closing, Ended, Ending, Extend, Extension, Hold, Limits,
-    Mode, Owner, Reserve, Reserved, Settings, Step, Sweep, Terms, Transaction, Update, Write,
-    archive, update,
+    Mode, Owner, Reserve, Reserved, Settings, Step, Sweep, Terms, Update, Write, archive, update,
 };
 
-use crate::support::{self, Store};
+use crate::support::{self, Request, Store};
 
 const CALLS_MAX: usize = 6;
 const DEADLINE_S: u32 = 60;
@@ -46,14 +45,9 @@ struct Event {
     ambiguous: bool,
 }
 
-#[derive(Clone)]
-enum Request {
-    One(Update),
-    Many(Transaction),
-}
-
 pub struct World {
-    store: Store,
+    /// For a test to keep its journal.
+    pub store: Store,
     owner: Owner,
     now: Timestamp,
     calls: Vec<Call>,
@@ -397,8 +391,9 @@ impl World {
     }
 
     /// Lets everything come to rest: callers finish, the queue is heard, what is under way
-    /// arrives, the sweeper runs, and perhaps the queue is heard again. Then I2, I3 and I5.
-    pub fn rest(mut self, is_heard_again: bool) {
+    /// arrives, the sweeper runs, and perhaps the queue is heard again. Then I2, I3 and I5, and
+    /// the store as it was left.
+    pub fn rest(mut self, is_heard_again: bool) -> Store {
         for place in 0..self.calls.len() {
             for _ in 0..40 {
                 self.advance(place, 4);
@@ -418,6 +413,7 @@ impl World {
             self.hear_all();
         }
         self.check_charges();
+        self.store
     }
 
     /// Every event twice, and whatever was under way in the logger.

@@ -1,63 +1,33 @@
-//! The driver with a real store: the embedded one, over HTTP, through the real SDK.
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+//! Reserve, settle, void and finish by the driver.
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
-use dynoxide::Database;
 use farebox_aws::expression::Store;
-use farebox_aws::{Aws, Config, Ledger, Refusal};
+use farebox_aws::{Aws, Ledger, Refusal};
 use farebox_core::{Decision, Money, Scope, Zone};
 use farebox_ledger::{Budget, Limits, Mode, Owner, Settings};
-use tokio::net::TcpListener;
+
+use crate::deployment;
 
 const USER: &str = "user:u1";
 const KEY: &str = "key:k1";
 
-/// A deployment of two tables with a user's and a key's budget.
+/// A deployment with a user's and a key's budget.
 async fn deployment(user_limit: i128) -> Aws {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let database = Database::memory().unwrap();
-    tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
-    let config = Config::from_lookup(|variable| match variable {
-        "FAREBOX_LEDGER_TABLE" => Some("ledger".to_owned()),
-        "FAREBOX_MAIN_TABLE" => Some("main".to_owned()),
-        "FAREBOX_LOGS_TABLE" => Some("logs".to_owned()),
-        "AWS_ENDPOINT_URL_DYNAMODB" => Some(url.clone()),
-        "AWS_REGION" | "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
-        _ => None,
-    });
-    let aws = Aws::new(config.unwrap());
-    for table in ["ledger", "main"] {
-        create_table(&aws, table).await;
-    }
+    let aws = deployment::empty().await;
     put_budget(&aws, USER, Mode::Hard, Some(user_limit)).await;
     put_budget(&aws, KEY, Mode::Observe, None).await;
     aws
-}
-
-async fn create_table(aws: &Aws, name: &str) {
-    let mut request = aws.dynamodb().create_table().table_name(name);
-    for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
-        let attribute = AttributeDefinition::builder().attribute_name(name);
-        let attribute = attribute.attribute_type(ScalarAttributeType::S).build().unwrap();
-        let key = KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-        request = request.attribute_definitions(attribute).key_schema(key);
-    }
-    request.billing_mode(BillingMode::PayPerRequest).send().await.unwrap();
 }
 
 async fn put_budget(aws: &Aws, scope: &str, mode: Mode, month: Option<i128>) {
     let month = month.map(pico);
     let limits = Limits { month, day: None, total: None };
     let settings = Settings { mode, zone: Zone::utc(), limits, thresholds: vec![80] };
-    let create = Budget::create(&owner(scope), &settings, aws.now());
+    let create = Budget::create(&owner(aws, scope), &settings, aws.now());
     assert!(Store::patient(aws).record(&create).await.unwrap());
 }
 
-fn owner(scope: &str) -> Owner {
-    Owner::new("main", scope.parse().unwrap())
+fn owner(aws: &Aws, scope: &str) -> Owner {
+    Owner::new(&aws.config().tenant, scope.parse().unwrap())
 }
 
 fn scopes() -> Vec<Scope> {
@@ -132,7 +102,8 @@ async fn cached_terms_give_way_to_a_new_limit_at_once() {
     let [budget, _] = ledger.budgets(&scopes()).await.unwrap().try_into().unwrap();
     let mut settings = budget.terms.settings;
     settings.limits.month = Some(pico(70));
-    let change = farebox_ledger::update::limit_change(&owner(USER), &settings, budget.terms.epoch);
+    let change =
+        farebox_ledger::update::limit_change(&owner(&aws, USER), &settings, budget.terms.epoch);
     assert!(Store::patient(&aws).record(&change).await.unwrap());
 
     let refused = ledger.reserve(&scopes(), aws.new_rid(), pico(20), None).await;
