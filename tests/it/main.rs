@@ -19,6 +19,7 @@ mod modes;
 mod money;
 mod periods;
 mod providers;
+mod quote;
 mod refusals;
 mod repair;
 mod road;

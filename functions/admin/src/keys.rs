@@ -2,7 +2,7 @@
 
 use farebox_api::{CreateKey, CreatedKey, Key, KeyList};
 use farebox_aws::control::{KeyRow, NewKey};
-use farebox_core::{EntityId, Error, Timestamp};
+use farebox_core::{Clamp, EntityId, Error, Timestamp};
 
 use crate::Gate;
 use crate::budgets::amount;
@@ -58,7 +58,14 @@ fn new_key(body: CreateKey, now: Timestamp) -> Result<NewKey, Error> {
         models: body.models.map(models).transpose()?,
         expires_at,
         max_cost: amount("max_cost_usd", body.max_cost_usd)?,
+        clamp: clamp(body.clamp.as_deref())?,
     })
+}
+
+fn clamp(name: Option<&str>) -> Result<Clamp, Error> {
+    let Some(name) = name else { return Ok(Clamp::default()) };
+    let names = Clamp::NAMES.map(|(_, name)| name).join(", ");
+    Clamp::parse(name).ok_or_else(|| Error::malformed("clamp", format!("is one of {names}")))
 }
 
 fn models(models: Vec<String>) -> Result<Vec<String>, Error> {
@@ -100,6 +107,7 @@ fn key(row: KeyRow, now: Timestamp) -> Key {
         models: row.models,
         expires_at: row.expires_at.map(|at| at.to_string()),
         max_cost_usd: row.max_cost.map(|cost| cost.to_string()),
+        clamp: row.clamp.name().to_owned(),
         created_at: row.created_at.to_string(),
         last_used_at: row.last_used_at.map(|at| at.to_string()),
     }
@@ -148,6 +156,8 @@ mod tests {
         for wrong in ["-1", "1e3", "NaN", "", "0.0000000000001"] {
             let body = CreateKey { max_cost_usd: Some(wrong.into()), ..body() };
             assert_eq!(field(body).as_deref(), Some("max_cost_usd"), "{wrong}");
+            let body = CreateKey { clamp: Some(wrong.into()), ..self::body() };
+            assert_eq!(field(body).as_deref(), Some("clamp"), "{wrong}");
         }
     }
 }

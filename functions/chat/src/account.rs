@@ -126,6 +126,11 @@ fn scope_object(scope: &Scope, view: &PeriodView, alerts: &[AlertItem]) -> Value
             })
         })
         .collect();
+    period_object(scope, view, "alerts", &alerts.into())
+}
+
+/// One scope and period, and one field more.
+pub fn period_object(scope: &Scope, view: &PeriodView, field: &str, value: &Value) -> Value {
     json!({
         "kind": scope.kind_name(),
         "id": scope.id_text(),
@@ -136,7 +141,7 @@ fn scope_object(scope: &Scope, view: &PeriodView, alerts: &[AlertItem]) -> Value
         "room_usd": view.room,
         "resets_at": view.resets_at.map(|at| at.to_string()),
         "exceeded": view.exceeded,
-        "alerts": alerts,
+        field: value,
     })
 }
 

@@ -16,7 +16,7 @@ use crate::dialect::Dialect;
 use crate::gate::Gate;
 use crate::hold::reserve;
 use crate::incoming::Incoming;
-use crate::plan::{Candidate, Plan, first_plan, unpriced};
+use crate::plan::{Plan, Planned, first_plan, unpriced};
 use crate::relay::{Exchange, exchange};
 use crate::reply::{self, Paid, Reply, ReplyBody};
 use crate::resolve::{Resolved, resolve};
@@ -76,7 +76,7 @@ pub async fn chat(
     }
 }
 
-/// Parse → resolve → price → bound → credential → reserve.
+/// Plan → credential → reserve.
 async fn admit(
     gate: &Gate,
     incoming: &Incoming,
@@ -84,25 +84,16 @@ async fn admit(
     key: &KeyItem,
     record: &mut CallRecord,
 ) -> Result<(Admitted, Held), Error> {
-    let call = dialect.parse(incoming.json()?)?;
-    record.stream = call.stream;
-    let overrides = gate.directory.prices().await?;
-    let resolved = resolve(&call, key, &overrides)?;
-    record.provider = Some(resolved.provider.name.to_owned());
-    record.model = Some(resolved.model.name.to_string());
-    record.credential_owner = Some(resolved.owner.clone());
-    record.scopes = resolved.scopes(key);
-    let price = resolved.model.price.clone().ok_or_else(|| unpriced(&resolved, "any token"))?;
-    record.price_version = Some(price.version.to_string());
-    let candidate = Candidate { call: &call, resolved: &resolved, price: &price };
-    let plan = first_plan(candidate, key.max_cost).map_err(|error| located(dialect, error))?;
+    let (planned, plan) = plan(gate, incoming, dialect, key, record).await?;
+    let resolved = &planned.resolved;
     let fetched = gate.credentials.fetch(&resolved.owner, key.cv, resolved.provider.name);
     let credential = fetched.await?;
-    let (plan, held) = reserve(gate, incoming, candidate, plan, record).await?;
+    let (plan, held) = reserve(gate, incoming, planned.candidate(), plan, record).await?;
     record.rid = held.rid;
     record.hold = Some(plan.hold);
     record.parts = held.parts();
     let wire = (resolved.provider.wire)(&resolved.model.name);
+    let Planned { call, resolved, price, .. } = planned;
     let admitted = Admitted {
         call,
         wire,
@@ -114,6 +105,33 @@ async fn admit(
         ends_at: incoming.ends_at,
     };
     Ok((admitted, held))
+}
+
+/// Parse → resolve → price → bound. The record learns on the way what a refusal should tell.
+///
+/// # Errors
+/// Every refusal before a credential is fetched.
+pub async fn plan(
+    gate: &Gate,
+    incoming: &Incoming,
+    dialect: &'static dyn Dialect,
+    key: &KeyItem,
+    record: &mut CallRecord,
+) -> Result<(Planned, Plan), Error> {
+    let call = dialect.parse(incoming.json()?)?;
+    record.stream = call.stream;
+    let overrides = gate.directory.prices().await?;
+    let resolved = resolve(&call, key, &overrides)?;
+    record.provider = Some(resolved.provider.name.to_owned());
+    record.model = Some(resolved.model.name.to_string());
+    record.credential_owner = Some(resolved.owner.clone());
+    record.scopes = resolved.scopes(key);
+    let price = resolved.model.price.clone().ok_or_else(|| unpriced(&resolved, "any token"))?;
+    record.price_version = Some(price.version.to_string());
+    let max_cost = incoming.max_cost(key.max_cost)?;
+    let planned = Planned { call, resolved, price, clamp: key.clamp, max_cost };
+    let plan = first_plan(planned.candidate()).map_err(|error| located(dialect, error))?;
+    Ok((planned, plan))
 }
 
 /// The same refusal with its field as the dialect's callers wrote it.
@@ -167,7 +185,7 @@ async fn carry(
 }
 
 /// The record as far as it is known when the key is.
-fn draft(gate: &Gate, incoming: &Incoming, key: &KeyItem) -> CallRecord {
+pub fn draft(gate: &Gate, incoming: &Incoming, key: &KeyItem) -> CallRecord {
     let tenant = gate.aws.config().tenant.clone();
     let record = CallRecord::new(incoming.request_id, tenant, key.user.clone(), key.id.clone());
     CallRecord {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use farebox_aws::Clock;
-use farebox_core::{Error, Rid, Timestamp};
+use farebox_core::{Error, Money, Rid, Timestamp};
 use http::{HeaderMap, Method, header};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt};
@@ -11,6 +11,8 @@ use crate::gate::Gate;
 
 /// A user agent longer than this is cut in the log.
 const USER_AGENT_CHARS_MAX: usize = 256;
+/// The header by which a caller bounds the cost of one call.
+const MAX_COST_HEADER: &str = "x-farebox-max-cost-usd";
 /// A caller's own request id longer than this is not kept.
 const CLIENT_ID_CHARS_MAX: usize = 128;
 
@@ -100,6 +102,19 @@ impl Incoming {
         }
         let given = if given.is_empty() { "no Content-Type".to_owned() } else { given };
         Err(Error::UnsupportedMediaType { given })
+    }
+
+    /// The most that this call may cost: what its key allows, or less where a header says so.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] names the header.
+    pub fn max_cost(&self, of_key: Option<Money>) -> Result<Option<Money>, Error> {
+        let Some(given) = self.headers.get(MAX_COST_HEADER) else { return Ok(of_key) };
+        let amount = given.to_str().ok().and_then(|text| Money::parse_usd(text).ok());
+        let rule = "is an amount of USD in digits, such as 0.05";
+        let amount = amount.filter(|amount| *amount > Money::ZERO);
+        let amount = amount.ok_or_else(|| Error::malformed(MAX_COST_HEADER, rule))?;
+        Ok(Some(of_key.map_or(amount, |of_key| of_key.min(amount))))
     }
 
     /// A query parameter.

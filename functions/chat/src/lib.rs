@@ -17,6 +17,7 @@ pub mod handle;
 pub mod hold;
 pub mod incoming;
 pub mod plan;
+pub mod quote;
 pub mod relay;
 pub mod reply;
 pub mod resolve;
@@ -42,6 +43,7 @@ enum Handler {
     Models,
     Model,
     Budget,
+    Quote,
     Requests,
     Request,
     Health,
@@ -56,6 +58,7 @@ const ROUTES: &[(Method, &str, Handler)] = &[
     (Method::GET, "/v1/models", Handler::Models),
     (Method::GET, "/v1/models/*", Handler::Model),
     (Method::GET, "/v1/budget", Handler::Budget),
+    (Method::POST, "/v1/quote", Handler::Quote),
     (Method::GET, "/v1/requests", Handler::Requests),
     (Method::GET, "/v1/requests/*", Handler::Request),
     (Method::GET, "/healthz", Handler::Health),
@@ -106,6 +109,7 @@ async fn route(gate: &Arc<Gate>, incoming: &Incoming) -> Result<Response<ReplyBo
         Handler::Models => Box::pin(account::models(gate, incoming)),
         Handler::Model => Box::pin(account::model(gate, incoming, rest)),
         Handler::Budget => Box::pin(account::budget(gate, incoming)),
+        Handler::Quote => Box::pin(quote::quote(gate, incoming)),
         Handler::Requests => Box::pin(account::requests(gate, incoming)),
         Handler::Request => Box::pin(account::request(gate, incoming, rest)),
         Handler::Health => return account::health(incoming),

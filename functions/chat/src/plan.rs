@@ -1,7 +1,7 @@
 //! What a call will send, and the most that it can cost.
 
 use farebox_core::pricing::{Bound, Price, PricingError};
-use farebox_core::{ChatCall, Error, Money};
+use farebox_core::{ChatCall, Clamp, Error, Money};
 use farebox_providers::{Facts, Outbound};
 
 use crate::resolve::Resolved;
@@ -18,7 +18,8 @@ pub struct Plan {
     pub bound: Bound,
     /// The worst case: what is held.
     pub hold: Money,
-    /// The cap was lowered to what the room affords.
+    /// The cap is lower than what the caller sent, or than the model's maximum where it sent
+    /// none.
     pub clamped: bool,
 }
 
@@ -31,16 +32,43 @@ pub struct Candidate<'a> {
     pub resolved: &'a Resolved,
     /// The model's prices.
     pub price: &'a Price,
+    /// When its cap may be lowered.
+    pub clamp: Clamp,
+    /// The most that it may cost, by its key or by itself.
+    pub max_cost: Option<Money>,
 }
 
-/// The plan at the caller's cap, else at the model's maximum, within what the key allows for
-/// one call.
+/// A call that is read, resolved, priced and bounded.
+pub struct Planned {
+    /// The call.
+    pub call: ChatCall,
+    /// Provider, model and whose credential.
+    pub resolved: Resolved,
+    /// Its prices, fixed for this call.
+    pub price: Price,
+    /// When its cap may be lowered.
+    pub clamp: Clamp,
+    /// The most that it may cost, by its key or by itself.
+    pub max_cost: Option<Money>,
+}
+
+impl Planned {
+    /// What plans are made of.
+    #[must_use]
+    pub const fn candidate(&self) -> Candidate<'_> {
+        let Self { call, resolved, price, clamp, max_cost } = self;
+        Candidate { call, resolved, price, clamp: *clamp, max_cost: *max_cost }
+    }
+}
+
+/// The plan at the caller's cap, else at the model's maximum, within what is allowed for one
+/// call.
 ///
 /// # Errors
 /// A request that the wire format cannot carry, a model without a price or without any bound, and
-/// a call that costs more than the key allows.
-pub fn first_plan(candidate: Candidate<'_>, max_cost: Option<Money>) -> Result<Plan, Error> {
-    let Candidate { call, resolved, .. } = candidate;
+/// a call that costs more than is allowed.
+pub fn first_plan(candidate: Candidate<'_>) -> Result<Plan, Error> {
+    let Candidate { call, resolved, max_cost, .. } = candidate;
     let most = resolved.model.completion_max.or(resolved.model.context_window);
     let cap = match (call.cap, most) {
         (Some(cap), Some(most)) => cap.min(most),
@@ -53,7 +81,7 @@ pub fn first_plan(candidate: Candidate<'_>, max_cost: Option<Money>) -> Result<P
             });
         }
     };
-    let plan = plan_at(candidate, cap, false)?;
+    let plan = plan_at(candidate, cap, call.cap.is_some_and(|asked| cap < asked))?;
     match max_cost {
         Some(limit) if plan.hold > limit => {
             let needed = plan.hold;
@@ -63,10 +91,10 @@ pub fn first_plan(candidate: Candidate<'_>, max_cost: Option<Money>) -> Result<P
     }
 }
 
-/// The same call at a lower cap that fits into `room`, where the caller set none.
+/// The same call at a lower cap that fits into `room`, where the key lets it be lowered.
 #[must_use]
 pub fn lower(candidate: Candidate<'_>, plan: &Plan, room: Money) -> Option<Plan> {
-    if candidate.call.cap.is_some() {
+    if !candidate.clamp.may_lower(candidate.call.cap.is_some()) {
         return None;
     }
     let tokens = candidate.price.completion_bound_within(&plan.bound, room)?;
@@ -77,7 +105,7 @@ pub fn lower(candidate: Candidate<'_>, plan: &Plan, room: Money) -> Option<Plan>
 }
 
 fn plan_at(candidate: Candidate<'_>, cap: u64, clamped: bool) -> Result<Plan, Error> {
-    let Candidate { call, resolved, price } = candidate;
+    let Candidate { call, resolved, price, .. } = candidate;
     let facts = Facts {
         model: &resolved.model.name,
         context_window: resolved.model.context_window,

@@ -19,6 +19,10 @@ pub struct CreateKey {
     /// The most that one call may cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_cost_usd: Option<String>,
+    /// When an output cap is lowered to what the budgets afford: `missing` (where the caller
+    /// sent none; the default), `always` or `never`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clamp: Option<String>,
 }
 
 /// A key without its secret.
@@ -44,6 +48,8 @@ pub struct Key {
     /// The most that one call may cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_cost_usd: Option<String>,
+    /// When an output cap is lowered: `missing`, `always` or `never`.
+    pub clamp: String,
     /// When it was made.
     pub created_at: String,
     /// When it was last used, to five minutes.

@@ -8,7 +8,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use farebox_core::catalog::Mode;
-use farebox_core::{EntityId, GatewayKey, Model, Money, PriceSpec, Scope, Secret, Timestamp};
+use farebox_core::{
+    Clamp, EntityId, GatewayKey, Model, Money, PriceSpec, Scope, Secret, Timestamp,
+};
 use farebox_ledger::alert::{AlertName, Stored, Threshold};
 use farebox_ledger::{Key, Owner, Period, Table};
 use tokio::sync::{Mutex, OnceCell};
@@ -69,6 +71,8 @@ pub struct KeyItem {
     pub models: Option<Vec<String>>,
     /// The most that one call may hold.
     pub max_cost: Option<Money>,
+    /// When a cap may be lowered; an absent attribute is the default.
+    pub clamp: Clamp,
 }
 
 /// One MAC of a key.
@@ -257,6 +261,7 @@ impl KeyItem {
             None => None,
             Some(_) => Some(texts(item, "models").ok_or_else(|| malformed("models"))?),
         };
+        let clamp = text("clamp").map(|name| Clamp::parse(name).ok_or_else(|| malformed("clamp")));
         Ok(Self {
             macs: macs(item).ok_or_else(|| malformed("macs"))?,
             tenant: needed("tenant")?.to_owned(),
@@ -269,6 +274,7 @@ impl KeyItem {
             expires_at: seconds("exp")?,
             models,
             max_cost: max_cost.map_err(|_| malformed("max_cost"))?,
+            clamp: clamp.transpose()?.unwrap_or_default(),
             id,
         })
     }
@@ -462,6 +468,7 @@ mod tests {
             ("exp", s("tomorrow")),
             ("models", n(1)),
             ("max_cost", s("1")),
+            ("clamp", s("Always")),
         ] {
             assert!(key(&[(name, value)]).is_err(), "{name}");
         }

@@ -134,6 +134,10 @@ pub enum Key {
         /// The most that one call may cost
         #[arg(long, value_name = "USD")]
         max_cost_usd: Option<String>,
+        /// When an output cap is lowered to what the budgets afford: missing (where the caller
+        /// sends none; the default), always or never
+        #[arg(long, value_name = "WHEN")]
+        clamp: Option<String>,
     },
     /// List keys
     List {

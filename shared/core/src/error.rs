@@ -115,10 +115,13 @@ pub enum Error {
         /// When the period ends; `None` for a total.
         resets_at: Option<Timestamp>,
     },
-    /// The call's worst case is above what the key allows for one call.
-    #[error("This call may cost {needed} USD; the key allows {limit} USD for one call.")]
+    /// The call's worst case is above what the key, or the request itself, allows for one call.
+    #[error(
+        "This call may cost {needed} USD; at most {limit} USD is allowed for one call: \
+             lower max_completion_tokens."
+    )]
     CallTooCostly {
-        /// The key's limit.
+        /// The limit of the key, or of the request itself.
         limit: Money,
         /// The worst case.
         needed: Money,

@@ -5,6 +5,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`chat`] | [`ChatCall`], [`ChatEvent`], [`Completion`]: the neutral form of all dialects |
+//! | [`clamp`] | [`Clamp`]: when an output cap may be lowered |
 //! | [`error`] | [`Error`]: the one table from error to HTTP |
 //! | [`catalog`] | [`Model`] by provider and name; [`PriceSpec`]: an owner's own prices |
 //! | [`pricing`] | [`Price`]: the hold before a call, the cost after it |
@@ -23,6 +24,7 @@
 
 pub mod catalog;
 pub mod chat;
+pub mod clamp;
 pub mod error;
 pub mod ids;
 pub mod money;
@@ -34,6 +36,7 @@ pub mod usage;
 
 pub use catalog::{Model, PriceSpec};
 pub use chat::{ChatCall, ChatEvent, Completion, Media};
+pub use clamp::Clamp;
 pub use error::Error;
 pub use ids::{EntityId, GatewayKey, IdError, ModelId, Rid, SCOPES_MAX, Scope, ScopeKind};
 pub use money::{Money, MoneyError};

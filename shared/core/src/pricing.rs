@@ -252,6 +252,21 @@ impl Price {
         Some(low)
     }
 
+    /// The least that a call can cost whose prompt has at least this many tokens: all of them
+    /// read from the cache at the cheapest tier, and nothing answered.
+    #[must_use]
+    pub fn least(&self, prompt_tokens: u64) -> Money {
+        let cards = self.schedules().flat_map(|schedule| {
+            core::iter::once(&schedule.standard)
+                .chain(schedule.service_tiers.iter().map(|tier| &tier.card))
+        });
+        let rates = cards.flat_map(|card| card.rates_up_to(u64::MAX));
+        let cheapest = rates.flat_map(|rates| rates.cached.into_iter().chain([rates.input])).min();
+        let femto = product(prompt_tokens, cheapest.unwrap_or(FemtoPerToken::FREE));
+        let pico = femto.map(|femto| femto.div_euclid(FEMTO_PER_PICO)).unwrap_or_default();
+        money(pico).unwrap_or_default()
+    }
+
     fn schedules(&self) -> impl Iterator<Item = &Schedule> {
         core::iter::once(&self.schedule).chain(self.periods.iter().map(|period| &period.schedule))
     }
@@ -334,6 +349,9 @@ fn tenths(femto: i128, us: bool) -> Result<i128, PricingError> {
 
 /// Ten-thousandths of a pico-USD in [`tenths`] of a femto-USD.
 const TENTHS_PER_PICO: i128 = 10_000;
+
+/// Femto-USD in a pico-USD.
+const FEMTO_PER_PICO: i128 = 1_000;
 
 /// The one ceiling.
 fn pico_up(femto: i128, us: bool) -> Result<Money, PricingError> {

@@ -9,7 +9,7 @@ use farebox_core::{Day, Money, Month, Rid, Timestamp, Zone};
 use crate::Error;
 use crate::item::{self, Item, difference, malformed, read_money, read_number, read_text};
 use crate::scope::Owner;
-use crate::update::Update;
+use crate::update::{HOLDS_MAX, Update};
 
 /// How strict a budget is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +130,17 @@ pub struct PeriodView {
     pub resets_at: Option<Timestamp>,
     /// Whether the charges alone have reached the limit.
     pub exceeded: bool,
+}
+
+/// What a reserve would come to in one period, as far as a reader can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Prospect {
+    /// It has room.
+    Admitted,
+    /// Open holds take its room: it would wait for them (money.md 4.1-7).
+    Waits,
+    /// What is settled leaves no room.
+    Refused,
 }
 
 impl Mode {
@@ -424,6 +435,25 @@ impl Budget {
         let limit = self.terms.settings.limits.of(period)?;
         let left = limit.minus(self.counter(period).committed).unwrap_or_default();
         Some(left.max(Money::ZERO))
+    }
+
+    /// What a reserve of this amount would come to in a period.
+    #[must_use]
+    pub fn prospect(&self, period: Period, amount: Money) -> Prospect {
+        let Settings { mode, limits, .. } = &self.terms.settings;
+        let limit = match (mode, limits.of(period)) {
+            (Mode::Closed, _) => return Prospect::Refused,
+            (Mode::Observe, _) | (_, None) => return Prospect::Admitted,
+            (_, Some(limit)) => limit,
+        };
+        let (room, counter) = (mode.room(limit, amount), self.counter(period));
+        if counter.settled().pico() > room {
+            Prospect::Refused
+        } else if counter.committed.pico() > room || self.open >= HOLDS_MAX {
+            Prospect::Waits
+        } else {
+            Prospect::Admitted
+        }
     }
 
     /// The current month, day and the total, for the owner to read.

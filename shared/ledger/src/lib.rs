@@ -66,7 +66,9 @@ pub use attempt::{
     Admission, Answer, Cause, Ended, Ending, Extend, Extended, Extension, Refusal, Reserve,
     Reserved, Shortfall, Step, Sweep, Swept, Verdict, Wait, Waiting, Why, still_open,
 };
-pub use budget::{Budget, Counter, Hold, Limits, Mode, Period, PeriodView, Settings, Terms};
+pub use budget::{
+    Budget, Counter, Hold, Limits, Mode, Period, PeriodView, Prospect, Settings, Terms,
+};
 pub use decision::{Decided, ProviderOutcome, decide};
 pub use error::Error;
 pub use item::{Attr, Item, Key, Table};

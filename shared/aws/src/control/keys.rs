@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use farebox_core::{EntityId, Error, GatewayKey, Money, Scope, ScopeKind, Timestamp};
+use farebox_core::{Clamp, EntityId, Error, GatewayKey, Money, Scope, ScopeKind, Timestamp};
 
 use super::credentials::rows;
 use super::owners::{ROUNDS_MAX, seconds};
@@ -33,6 +33,8 @@ pub struct NewKey {
     pub expires_at: Option<Timestamp>,
     /// The most that one call may cost.
     pub max_cost: Option<Money>,
+    /// When a cap may be lowered.
+    pub clamp: Clamp,
 }
 
 /// A key without its secret.
@@ -54,6 +56,8 @@ pub struct KeyRow {
     pub expires_at: Option<Timestamp>,
     /// The most that one call may cost.
     pub max_cost: Option<Money>,
+    /// When a cap may be lowered.
+    pub clamp: Clamp,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last used.
@@ -73,6 +77,9 @@ impl KeyRow {
             models: read_texts(item, "models"),
             expires_at: read_number(item, "exp").map(seconds),
             max_cost: pico.and_then(|pico| Money::from_pico(pico).ok()),
+            clamp: read_text(item, "clamp")
+                .and_then(|name| Clamp::parse(&name))
+                .unwrap_or_default(),
             created_at: seconds(read_number(item, "created_at").unwrap_or_default()),
             last_used_at: read_number(item, "last_used_at").map(seconds),
         })
@@ -339,6 +346,9 @@ impl Control {
         }
         if let Some(max_cost) = new.max_cost {
             set("max_cost", number(max_cost.pico()));
+        }
+        if new.clamp != Clamp::default() {
+            set("clamp", text(new.clamp.name()));
         }
         item
     }

@@ -81,9 +81,9 @@ pub async fn team(client: &Client, command: Team) -> Result<Output, Failure> {
 /// `farebox key …`
 pub async fn key(client: &Client, command: Key) -> Result<Output, Failure> {
     match command {
-        Key::Create { user, name, models, expires_at, max_cost_usd } => {
+        Key::Create { user, name, models, expires_at, max_cost_usd, clamp } => {
             let models = if models.is_empty() { None } else { Some(models) };
-            let body = CreateKey { user, name, models, expires_at, max_cost_usd };
+            let body = CreateKey { user, name, models, expires_at, max_cost_usd, clamp };
             let answer = client.send(Method::POST, &path("keys"), &body, None).await?;
             let created: CreatedKey = answer.parse()?;
             Ok(Output::new(answer.body, created_text(&created)))
@@ -110,7 +110,8 @@ fn created_text(created: &CreatedKey) -> String {
 }
 
 fn keys_text(keys: &[Made]) -> String {
-    let head = ["ID", "USER", "NAME", "STATE", "MODELS", "MAX_COST_USD", "EXPIRES", "LAST USED"];
+    let head =
+        ["ID", "USER", "NAME", "STATE", "MODELS", "MAX_COST_USD", "CLAMP", "EXPIRES", "LAST USED"];
     table(&head, keys, |key| {
         vec![
             key.id.clone(),
@@ -119,6 +120,7 @@ fn keys_text(keys: &[Made]) -> String {
             key.state.clone(),
             key.models.as_ref().map_or_else(|| "all".to_owned(), |models| models.join(",")),
             cell(key.max_cost_usd.as_ref()),
+            key.clamp.clone(),
             cell(key.expires_at.as_ref()),
             cell(key.last_used_at.as_ref()),
         ]
@@ -184,6 +186,7 @@ mod tests {
             models: None,
             expires_at: None,
             max_cost_usd: Some("0.5".into()),
+            clamp: "missing".into(),
             created_at: "2026-11-23T00:00:00Z".into(),
             last_used_at: None,
         }
@@ -201,7 +204,7 @@ mod tests {
         let text = keys_text(&[key()]);
 
         assert!(
-            text.ends_with("k1  u1    ci    active  all              0.5  -        -"),
+            text.ends_with("k1  u1    ci    active  all              0.5  missing  -        -"),
             "{text}"
         );
     }

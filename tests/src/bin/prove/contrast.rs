@@ -35,7 +35,7 @@ async fn table(wanted: &str) -> ExitCode {
 }
 
 /// Builds the stack in the profile of this executable.
-fn local() -> PathBuf {
+pub fn local() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "-q", "-p", "farebox-local"]).current_dir(root);

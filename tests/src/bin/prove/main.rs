@@ -13,6 +13,7 @@
     reason = "a campaign stops at the first surprise, and prints"
 )]
 
+mod budgets;
 mod contrast;
 mod explore;
 // The model, the interpreter of the ledger's expressions and the world around it are the ledger's
@@ -31,6 +32,7 @@ use std::process::ExitCode;
 type Command = (&'static str, &'static str, fn(&[String]) -> ExitCode);
 
 const COMMANDS: &[Command] = &[
+    ("budgets", "one pass of the scheduler over 1,000 to 100,000 budgets: [N ...]", budgets::run),
     (
         "contrast",
         "the provider's bill beside the budget, and two gateways that overspend: [words of a row]",

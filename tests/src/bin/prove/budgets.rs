@@ -1,0 +1,126 @@
+//! `cargo prove budgets`: what one pass of the scheduler costs beside budgets that merely exist.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use aws_sdk_dynamodb::types::{PutRequest, ReturnConsumedCapacity, WriteRequest};
+use farebox_aws::expression::attributes;
+use farebox_aws::{Aws, Config};
+use farebox_core::{Money, Timestamp, Zone};
+use farebox_ledger::{Attr, Budget, Limits, Mode, Owner, Settings as Terms, Write};
+use farebox_tests::{Settings, Stack};
+
+use crate::contrast::local;
+
+/// Budgets in a row of the table, where none are asked for.
+const SIZES: [u64; 3] = [1_000, 10_000, 100_000];
+/// A minute in which every job is due, in the day of the budgets' counters.
+const TICK: &str = "2026-11-23T12:05:00Z";
+/// Items that one `BatchWriteItem` takes.
+const BATCH: usize = 25;
+
+pub fn run(words: &[String]) -> ExitCode {
+    let asked: Vec<u64> = words.iter().filter_map(|word| word.parse().ok()).collect();
+    farebox_tests::run(table(if asked.is_empty() { &SIZES } else { &asked }))
+}
+
+async fn table(sizes: &[u64]) -> ExitCode {
+    let stack = Stack::start(&local(), &Settings::default()).await;
+    let environment = stack.chat_environment();
+    let known = |wanted: &str| {
+        environment.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone())
+    };
+    let aws = Aws::new(Config::from_lookup(known).expect("the stack's environment"));
+    println!("| budgets | bytes of an item | seconds | scans | read units | other calls |");
+    println!("|---|---|---|---|---|---|");
+    let mut others = Vec::new();
+    let mut made = 0;
+    for size in sizes {
+        let bytes = make(&aws, made..*size).await;
+        made = *size;
+        // The first run of an environment is its start.
+        stack.schedule(TICK).await;
+        stack.reset_aws_calls().await;
+        let began = Instant::now();
+        stack.schedule(TICK).await;
+        let seconds = began.elapsed().as_secs_f32();
+        let (scans, other) = calls(&stack).await;
+        let units = read_units(&aws).await;
+        println!("| {size} | {bytes} | {seconds:.2} | {scans} | {units:.0} | {other:?} |");
+        others.push(other);
+    }
+    if others.windows(2).all(|pair| pair[0] == pair[1]) {
+        println!("budgets: nothing but the scan grows with what merely exists");
+        return ExitCode::SUCCESS;
+    }
+    println!("VIOLATION: other calls grow with the number of budgets");
+    ExitCode::FAILURE
+}
+
+/// Puts budgets as months of use leave them; the bytes of one, by DynamoDB's rule.
+async fn make(aws: &Aws, which: std::ops::Range<u64>) -> usize {
+    let now = Timestamp::parse("2026-11-01T00:00:00Z").expect("a time");
+    let amount = |usd: &str| Some(Money::parse_usd(usd).expect("an amount"));
+    let limits = Limits { month: amount("100"), day: amount("10"), total: None };
+    let terms = Terms { mode: Mode::Hard, zone: Zone::utc(), limits, thresholds: vec![80] };
+    let mut bytes = 0;
+    let mut batch = Vec::with_capacity(BATCH);
+    let last = which.end;
+    for number in which {
+        let owner = Owner::new("main", format!("user:u{number:07}").parse().expect("a scope"));
+        let Write::Put(mut item) = Budget::create(&owner, &terms, now).write else { panic!("put") };
+        for name in ["mc_202611", "ms_202611", "dc_20261123", "ds_20261123", "tc", "ts"] {
+            item.insert(name.to_owned(), Attr::N(41_230_000_000_000));
+        }
+        bytes = item.iter().map(|(name, value)| name.len() + size(value)).sum();
+        let put = PutRequest::builder().set_item(Some(attributes(&item))).build();
+        batch.push(WriteRequest::builder().put_request(put.expect("an item")).build());
+        if batch.len() == BATCH || number + 1 == last {
+            let table = &aws.config().ledger_table;
+            let write = aws.dynamodb().batch_write_item();
+            let write = write.request_items(table, std::mem::take(&mut batch));
+            let left = write.send().await.expect("written").unprocessed_items;
+            assert!(left.is_none_or(|left| left.is_empty()), "the store is too busy");
+        }
+    }
+    bytes
+}
+
+fn size(value: &Attr) -> usize {
+    match value {
+        Attr::S(text) => text.len(),
+        Attr::N(number) => number.to_string().len().div_ceil(2) + 1,
+    }
+}
+
+/// Scans of budgets by the scheduler since the last reset, and its other calls by name.
+async fn calls(stack: &Stack) -> (u64, BTreeMap<String, u64>) {
+    let calls = stack.aws_calls().await;
+    let mut scans = 0;
+    let mut others = BTreeMap::new();
+    for (name, count) in calls["by"].as_object().expect("counts") {
+        let count = count.as_u64().expect("a count");
+        match name.strip_prefix("scheduler ") {
+            Some("Scan farebox-ledger") => scans += count,
+            Some(other) => drop(others.insert(other.to_owned(), count)),
+            None => {}
+        }
+    }
+    (scans, others)
+}
+
+/// What a scan of all budgets takes, as the store counts it.
+async fn read_units(aws: &Aws) -> f64 {
+    let (mut units, mut start) = (0.0, None);
+    loop {
+        let scan = aws.dynamodb().scan().table_name(&aws.config().ledger_table);
+        let scan = scan.return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let page = scan.set_exclusive_start_key(start).send().await.expect("a page");
+        units += page.consumed_capacity.and_then(|used| used.capacity_units).unwrap_or_default();
+        start = page.last_evaluated_key;
+        if start.is_none() {
+            return units;
+        }
+    }
+}
