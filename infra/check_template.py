@@ -204,6 +204,24 @@ class Stack:
         return [{key: one[key] for key in keys} for one, _ in found]
 
     @cached_property
+    def filters(self):
+        """{log group: (pattern, metric, value)}"""
+        return {
+            one["LogGroupName"]: (one["FilterPattern"], to["MetricNamespace"], to["MetricName"], to["MetricValue"])
+            for one, _ in self.resources("AWS::Logs::MetricFilter").values()
+            for to in one["MetricTransformations"]
+        }
+
+    @cached_property
+    def alarmed(self):
+        """The metrics that raise an alarm as soon as they are above zero."""
+        return {
+            (one["Namespace"], one["MetricName"])
+            for one, _ in self.resources("AWS::CloudWatch::Alarm").values()
+            if "MetricName" in one and one["Threshold"] == 0
+        }
+
+    @cached_property
     def stages(self):
         return [one["StageName"] for one, _ in self.resources("AWS::ApiGateway::Stage").values()]
 
@@ -345,6 +363,14 @@ class TheTemplate(unittest.TestCase):
         self.assertEqual(queue["MessageRetentionPeriod"], 4 * 86_400)
         self.assertEqual(self.stack.queues["DeadLetterQueue"]["MessageRetentionPeriod"], 14 * 86_400)
 
+    def test_a_dead_letter_and_an_unsent_settlement_raise_an_alarm(self):
+        wanted = ('"farebox.settlement.v1"', "Farebox/farebox", "UnsentSettlements", "1")
+        groups = {f"<{name}Logs>" for name in FUNCTIONS if name != "Logger"}
+
+        self.assertLessEqual({(group, wanted) for group in groups}, set(self.stack.filters.items()))
+        self.assertIn(("Farebox/farebox", "UnsentSettlements"), self.stack.alarmed)
+        self.assertIn(("AWS/SQS", "ApproximateNumberOfMessagesVisible"), self.stack.alarmed)
+
     def test_a_message_stays_hidden_for_six_tries_of_the_logger(self):
         (mapping,) = self.stack.mappings
         hidden = self.stack.queues["Queue"]["VisibilityTimeout"]
@@ -429,6 +455,10 @@ class TheCdkApp(unittest.TestCase):
     def test_schedules_agree(self):
         self.agree("schedules")
         self.agree("asynchronous")
+
+    def test_metric_filters_and_alarms_agree(self):
+        self.agree("filters")
+        self.agree("alarmed")
 
     def test_outputs_agree(self):
         self.agree("outputs")

@@ -8,7 +8,7 @@ use crate::money::times;
 use crate::periods::{Moved, year};
 
 /// Ends every chat environment of a stack at once, as a crash does.
-fn kill_chat(stack_pid: u32) {
+pub fn kill_chat(stack_pid: u32) {
     let mut killed = 0;
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();

@@ -26,6 +26,8 @@ mod keys;
 mod owners;
 mod prices;
 mod requests;
+mod restore;
+mod settlements;
 mod webhook;
 
 use auth::Guard;
@@ -90,6 +92,8 @@ routes! {
     "GET" "/admin/v1/requests" => requests::list,
     "GET" "/admin/v1/requests/{id}" => requests::show,
     "GET" "/admin/v1/alerts" => alerts::list,
+    "POST" "/admin/v1/settlements" => settlements::enqueue,
+    "POST" "/admin/v1/restore-fence" => restore::fence,
 }
 
 /// Reads the configuration and serves until the runtime ends.

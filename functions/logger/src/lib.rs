@@ -72,8 +72,8 @@ pub struct Failed {
 /// Why a record could not be finished now. The message comes back.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    #[error("not a call record")]
-    Poison,
+    #[error("not a call record: {reason}")]
+    Poison { reason: String },
     #[error(transparent)]
     Aws(#[from] farebox_aws::Error),
     #[error("{scope} is not ended: {cause}")]
@@ -100,7 +100,7 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
 
 /// Finishes every record of a batch, each for itself.
 pub async fn handle(logger: &Logger, batch: Batch) -> Failures {
-    let read = |message: &Message| serde_json::from_str::<CallRecord>(&message.body).ok();
+    let read = |message: &Message| serde_json::from_str::<CallRecord>(&message.body);
     let records: Vec<_> = batch.records.iter().map(read).collect();
     let mut scopes: Vec<_> = records.iter().flatten().flat_map(scopes).collect();
     scopes.sort();
@@ -108,11 +108,11 @@ pub async fn handle(logger: &Logger, batch: Batch) -> Failures {
     let budgets = logger.budgets(&scopes).await;
     let results = batch.records.iter().zip(&records).map(async |(message, record)| {
         let result = match record {
-            None => Err(Failure::Poison),
-            Some(record) => Box::pin(logger.finish(record, budgets.as_ref().ok())).await,
+            Err(error) => Err(Failure::Poison { reason: without_values(error) }),
+            Ok(record) => Box::pin(logger.finish(record, budgets.as_ref().ok())).await,
         };
         let error = result.err()?;
-        let rid = record.as_ref().map(|record| record.request_id.to_string());
+        let rid = record.as_ref().ok().map(|record| record.request_id.to_string());
         // The body stays in the queue, and in the dead-letter queue after five times.
         tracing::error!(metric = "record_failed", rid, message_id = message.message_id, %error);
         Some(Failed { message_id: message.message_id.clone() })
@@ -163,6 +163,17 @@ impl Logger {
         self.logs.put(&row).await?;
         self.last_used.put(record).await?;
         Ok(())
+    }
+}
+
+/// Why a message is no record. What it says is not quoted: nobody knows what it is.
+fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.strip_prefix("invalid ") {
+        Some(_) if error.is_data() => {
+            format!("a field has a value that it cannot have, in column {}", error.column())
+        }
+        _ => text,
     }
 }
 

@@ -1,20 +1,40 @@
 import { Duration, Stack } from "aws-cdk-lib";
-import { Alarm, ComparisonOperator, IMetric, MathExpression, TreatMissingData } from "aws-cdk-lib/aws-cloudwatch";
+import { Alarm, ComparisonOperator, IMetric, MathExpression, Metric, TreatMissingData } from "aws-cdk-lib/aws-cloudwatch";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
+import { FilterPattern, MetricFilter } from "aws-cdk-lib/aws-logs";
 import { Topic } from "aws-cdk-lib/aws-sns";
 import { Queue } from "aws-cdk-lib/aws-sqs";
 import { GatewayFunction } from "./functions";
 
-/** Settlements that need a person, and functions that crash. */
+/** Settlements that need a person, whether dead letters or lines of a log alone, and functions that crash. */
 export function alarms(stack: Stack, deadLetters: Queue, functions: GatewayFunction[], topicArn: string): void {
   const usingMetrics: Record<string, IMetric> = {};
   for (const one of functions) {
     usingMetrics[one.node.id.toLowerCase()] = one.lambda.metricErrors();
   }
+  const unsent = { metricNamespace: `Farebox/${stack.stackName}`, metricName: "UnsentSettlements" };
+  for (const one of functions.filter((one) => one.node.id !== "Logger")) {
+    new MetricFilter(stack, `${one.node.id}Unsent`, {
+      logGroup: one.logs,
+      filterPattern: FilterPattern.literal('"farebox.settlement.v1"'),
+      metricValue: "1",
+      ...unsent,
+    });
+  }
   const all = [
     new Alarm(stack, "DeadLetterAlarm", {
       alarmDescription: "Settlement events have failed five times. See docs/operations.md.",
       metric: deadLetters.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(1) }),
+      ...whenAny,
+    }),
+    new Alarm(stack, "UnsentSettlementAlarm", {
+      alarmDescription: "A settlement stands in a function's log alone. Replay it; see docs/operations.md.",
+      metric: new Metric({
+        namespace: unsent.metricNamespace,
+        metricName: unsent.metricName,
+        statistic: "Sum",
+        period: Duration.minutes(1),
+      }),
       ...whenAny,
     }),
     new Alarm(stack, "ErrorAlarm", {

@@ -20,17 +20,18 @@ export interface GatewayFunctionProps {
 /** One function with its log group and its own role; `Chat` runs the binary `farebox-chat`. */
 export class GatewayFunction extends Construct {
   readonly lambda: Function;
+  readonly logs: LogGroup;
 
   constructor(stack: Stack, id: string, settings: Settings, props: GatewayFunctionProps) {
     super(stack, id);
     const name = id.toLowerCase();
 
-    const logs = new LogGroup(this, "Logs", {
+    this.logs = new LogGroup(this, "Logs", {
       logGroupName: `/aws/lambda/${stack.stackName}-${name}`,
       retention: settings.logRetentionDays,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    const print = allow("Print", ["logs:CreateLogStream", "logs:PutLogEvents"], [logs.logGroupArn]);
+    const print = allow("Print", ["logs:CreateLogStream", "logs:PutLogEvents"], [this.logs.logGroupArn]);
     const role = new Role(this, "Role", {
       assumedBy: new ServicePrincipal("lambda.amazonaws.com"),
       inlinePolicies: { [name]: new PolicyDocument({ statements: [print, ...props.statements] }) },
@@ -48,7 +49,7 @@ export class GatewayFunction extends Construct {
       memorySize: props.memorySize,
       timeout: props.timeout,
       environment: props.environment,
-      logGroup: logs,
+      logGroup: this.logs,
     });
     if (props.asynchronous) {
       this.lambda.configureAsyncInvoke(props.asynchronous);

@@ -76,6 +76,7 @@ export function adminStatements(state: State): PolicyStatement[] {
       ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"],
       [state.logs.tableArn, indexOf(state.logs, "bykey"), indexOf(state.logs, "byday")],
     ),
+    allow("Enqueue", ["sqs:SendMessage"], [state.queue.queueArn]),
     allow(
       "WriteSecrets",
       [

@@ -10,12 +10,14 @@
 //! | [`owners`] | users and organisations |
 //! | [`keys`] | Farebox keys |
 //! | [`credentials`] | providers' credentials: written, never read back |
+//! | [`books`] | the books put right |
 //! | [`budgets`] | limits, what is spent of them, alerts |
 //! | [`prices`] | the owner's own prices |
 //! | [`requests`] | what each call did and cost |
 //! | [`webhook`] | where alerts are delivered |
 //! | [`error`] | refusals |
 
+pub mod books;
 pub mod budgets;
 pub mod credentials;
 pub mod error;
@@ -25,6 +27,7 @@ pub mod prices;
 pub mod requests;
 pub mod webhook;
 
+pub use books::{Enqueued, RaiseEpochs, RaisedEpochs};
 pub use budgets::{Alert, AlertList, Budget, BudgetList, Period, PutBudget, ScopeUsage, UsageList};
 pub use credentials::{Credential, CredentialList, PutCredential};
 pub use error::{ErrorAnswer, ErrorBody};

@@ -21,6 +21,7 @@ use crate::Aws;
 use crate::credentials::secret_text;
 use crate::directory::Directory;
 use crate::ledger::Ledger;
+use crate::log_queue::LogQueue;
 use crate::logs::Logs;
 
 mod budgets;
@@ -28,6 +29,7 @@ mod credentials;
 mod keys;
 mod owners;
 mod public_url;
+mod restore;
 mod scopes;
 mod settings;
 mod store;
@@ -62,6 +64,7 @@ pub struct Control {
     ledger: Arc<Ledger>,
     directory: Arc<Directory>,
     logs: Arc<Logs>,
+    queue: Arc<LogQueue>,
     admin_key: Arc<Mutex<Option<(Timestamp, Secret)>>>,
 }
 
@@ -74,6 +77,7 @@ impl Control {
             ledger: Arc::new(Ledger::new(aws)),
             directory: Arc::new(Directory::new(aws)),
             logs: Arc::new(Logs::new(aws)),
+            queue: Arc::new(LogQueue::new(aws)),
             admin_key: Arc::new(Mutex::new(None)),
         }
     }
@@ -88,6 +92,12 @@ impl Control {
     #[must_use]
     pub fn logs(&self) -> &Logs {
         &self.logs
+    }
+
+    /// The way to the logger.
+    #[must_use]
+    pub fn queue(&self) -> &LogQueue {
+        &self.queue
     }
 
     /// Keys and alerts as the other functions read them.

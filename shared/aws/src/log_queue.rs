@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use farebox_core::CallRecord;
+use farebox_core::{CallRecord, SETTLEMENT_LINE};
 use farebox_ledger::update;
 
 use crate::clients::Aws;
@@ -22,7 +22,7 @@ impl LogQueue {
     }
 
     /// Sends a record to the queue, else to the outbox, else to standard output as one line
-    /// `farebox.settlement.v1`, which a tool can replay from the function's log.
+    /// `farebox.settlement.v1`, which `farebox replay` sends again from the function's log.
     pub async fn send(&self, record: &CallRecord) {
         let body = match serde_json::to_string(record) {
             Ok(body) => body,
@@ -38,7 +38,7 @@ impl LogQueue {
         let put = update::outbox_put(record.rid, &body, self.aws.now());
         let Err(error) = Store::patient(&self.aws).record(&put).await else { return };
         tracing::error!(metric = "outbox_failed", rid = %record.request_id, %error, "to the log");
-        let line = format!("{{\"farebox.settlement.v1\":{body}}}\n");
+        let line = format!("{{\"{SETTLEMENT_LINE}\":{body}}}\n");
         if let Err(error) = std::io::stdout().write_all(line.as_bytes()) {
             tracing::error!(metric = "record_lost", rid = %record.request_id, %error, "no output");
         }

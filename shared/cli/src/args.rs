@@ -54,6 +54,13 @@ pub enum Command {
         /// The x-request-id of its answer
         id: String,
     },
+    /// Send the settlement lines of a function's log again; twice is as good as once
+    Replay {
+        /// A file of log lines, or - for standard input
+        file: String,
+    },
+    /// After a restore of the ledger: no terms that a function cached before it match again
+    RestoreFence,
     /// What every user and key has spent
     Usage,
     /// The alerts that a budget has raised
@@ -347,6 +354,9 @@ mod tests {
             "farebox requests tail -f",
             "farebox requests show 01KAQ4ZV0M7W1C9Y3T5B8D2E6F",
             "farebox explain 01KAQ4ZV0M7W1C9Y3T5B8D2E6F",
+            "farebox replay chat.log",
+            "farebox replay -",
+            "farebox restore-fence",
             "farebox usage",
             "farebox alerts user:u1",
         ] {

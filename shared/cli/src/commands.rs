@@ -9,7 +9,9 @@ use crate::profile::{self, Profile};
 mod access;
 mod explain;
 mod money;
+mod replay;
 mod requests;
+mod restore;
 
 /// The paths of the API.
 fn path(rest: &str) -> String {
@@ -43,6 +45,8 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         Command::Price(command) => money::price(&client, command).await,
         Command::Usage => money::usage(&client).await,
         Command::Explain { id } => explain::explain(&client, &id).await,
+        Command::Replay { file } => replay::replay(&client, &file).await,
+        Command::RestoreFence => restore::fence(&client).await,
         Command::Webhook(command) => requests::webhook(&client, command).await,
         Command::Alerts { scope } => requests::alerts(&client, &scope).await,
         Command::Requests(command) => requests::requests(&client, command, args.json).await,

@@ -19,6 +19,11 @@ impl Failure {
         Self { message: message.into(), next: next.into() }
     }
 
+    /// What went wrong.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// From a refusal of the admin API to a request for `path`.
     pub fn refused(path: &str, error: &ErrorBody) -> Self {
         let message = match &error.field {

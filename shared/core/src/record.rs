@@ -1,6 +1,6 @@
 //! What is written down about a call: the message to the logger and the log row.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::pricing::CostLine;
 use crate::{EntityId, Money, Rid, Scope, Timestamp, Usage};
@@ -88,9 +88,43 @@ pub struct Cost {
     pub total: Money,
 }
 
+/// What begins the line that a process prints where neither the queue nor the outbox took a
+/// record: `{"farebox.settlement.v1":<the record>}`.
+pub const SETTLEMENT_LINE: &str = "farebox.settlement.v1";
+
+/// The form of a [`CallRecord`], 1. A record of another form is not read at all: what this
+/// release does not know of it may move money. One that names none is of the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Form;
+
+impl Form {
+    const NUMBER: u32 = 1;
+}
+
+impl Serialize for Form {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(Self::NUMBER)
+    }
+}
+
+impl<'de> Deserialize<'de> for Form {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u32::deserialize(deserializer)?;
+        if number == Self::NUMBER {
+            return Ok(Self);
+        }
+        let known = Self::NUMBER;
+        let fault = format!("the record has form {number}, this release knows {known}");
+        Err(serde::de::Error::custom(fault))
+    }
+}
+
 /// Everything that is kept about one call. It never carries content or a secret (I13).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallRecord {
+    /// Its form.
+    #[serde(default)]
+    pub v: Form,
     /// The identity that the caller sees in `x-request-id`; the log row's sort key.
     pub request_id: Rid,
     /// The attempt that holds the money: `request_id`, or a later one after a clamp.
@@ -190,6 +224,7 @@ impl CallRecord {
     #[must_use]
     pub fn new(request_id: Rid, tenant: String, user: EntityId, key_id: EntityId) -> Self {
         Self {
+            v: Form,
             request_id,
             rid: request_id,
             tenant,
@@ -235,5 +270,25 @@ impl CallRecord {
             Decision::Void => Some(Money::ZERO),
             Decision::Worst => self.hold,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_another_form_is_not_read() {
+        let rid: Rid = "01KAQ4ZV0M7W1C9Y3T5B8D2E6F".parse().unwrap();
+        let record =
+            CallRecord::new(rid, "main".into(), "u1".parse().unwrap(), "k1".parse().unwrap());
+        let written = serde_json::to_string(&record).unwrap();
+        assert!(written.starts_with(r#"{"v":1,"request_id""#), "{written}");
+        let read = |text: &str| serde_json::from_str::<CallRecord>(text);
+
+        assert_eq!(read(&written).unwrap(), record);
+        assert_eq!(read(&written.replace(r#""v":1,"#, "")).unwrap(), record);
+        let refused = read(&written.replace(r#""v":1"#, r#""v":2"#)).unwrap_err().to_string();
+        assert!(refused.contains("has form 2, this release knows 1"), "{refused}");
     }
 }

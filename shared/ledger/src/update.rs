@@ -8,7 +8,7 @@ mod record;
 mod upkeep;
 
 pub use record::{DUE, last_used, log_put, outbox_delete, outbox_key, outbox_put};
-pub use upkeep::{archive_month, limit_change, prune_day, prune_fence};
+pub use upkeep::{archive_month, limit_change, prune_day, prune_fence, restore_fence};
 
 use farebox_core::{Day, Money, Rid, Timestamp};
 

@@ -308,6 +308,13 @@ fn the_end_of_a_period() {
 }
 
 #[test]
+fn a_restore_raises_the_epoch_by_a_million() {
+    let raise = update::restore_fence(&owner());
+
+    golden(&raise, "SET ep = ep + :restored", "attribute_exists(pk)", ":restored=1000000");
+}
+
+#[test]
 fn alerts() {
     let name = "M#202611#80#3".parse().unwrap();
     let put = Alert { name, spent: pico(9), limit: pico(10) }.put(&owner(), now());

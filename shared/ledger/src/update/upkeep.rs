@@ -75,6 +75,17 @@ pub fn prune_day(owner: &Owner, day: Day, settled: Option<Money>) -> Update {
     prune(owner, ["ad", "dc", "ds"], day.number(), settled)
 }
 
+/// How far a restore raises the epoch: further than any life between backup and restore.
+const RESTORE_EPOCHS: i64 = 1_000_000;
+
+/// Raise the epoch after a restore (3.6), so that no terms cached before it match again. Twice is
+/// as good as once.
+#[must_use]
+pub fn restore_fence(owner: &Owner) -> Update {
+    Update::change(owner.budget(), "SET ep = ep + :restored", "attribute_exists(pk)")
+        .value(":restored", number(RESTORE_EPOCHS))
+}
+
 /// Take away a fence whose time is over (3.7).
 #[must_use]
 pub fn prune_fence(owner: &Owner, rid: Rid, seen: i64) -> Update {
