@@ -11,7 +11,7 @@ use crate::repair::kill_chat;
 use crate::stacks::{lone, shared};
 
 /// Reserves and never ends: the process that made the call is killed. Gives the rid and the hold.
-async fn orphan(caller: &Caller<'_>) -> (String, String) {
+pub async fn orphan(caller: &Caller<'_>) -> (String, String) {
     let call = async { caller.complete("demo/hang", &json!({"max_tokens": 9})).await };
     let crash = async {
         until("the provider has the call", || async { (caller.posts().len() == 1).then_some(()) })
@@ -26,7 +26,7 @@ async fn orphan(caller: &Caller<'_>) -> (String, String) {
 }
 
 /// The record that such a process would have sent.
-fn record(caller: &Caller<'_>, rid: &str, day: u32, more: &Value, part: &Value) -> Value {
+pub fn record(caller: &Caller<'_>, rid: &str, day: u32, more: &Value, part: &Value) -> Value {
     let part = |scope: String| {
         let mut part = part.clone();
         part["scope"] = scope.into();

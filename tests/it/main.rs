@@ -16,6 +16,7 @@ mod budgets;
 mod canary;
 mod chat;
 mod contrast;
+mod corrections;
 mod modes;
 mod money;
 mod periods;

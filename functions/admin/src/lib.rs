@@ -21,6 +21,7 @@ pub mod reply;
 mod alerts;
 mod budgets;
 mod console;
+mod corrections;
 mod credentials;
 mod keys;
 mod owners;
@@ -92,6 +93,8 @@ routes! {
     "GET" "/admin/v1/requests" => requests::list,
     "GET" "/admin/v1/requests/{id}" => requests::show,
     "GET" "/admin/v1/alerts" => alerts::list,
+    "GET" "/admin/v1/corrections" => corrections::list,
+    "POST" "/admin/v1/corrections" => corrections::post,
     "POST" "/admin/v1/settlements" => settlements::enqueue,
     "POST" "/admin/v1/restore-fence" => restore::fence,
 }

@@ -1,10 +1,11 @@
 //! What each call did and cost.
 
 use farebox_api::{CostLine, RequestList, RequestRow, TokenCounts};
-use farebox_core::{CallRecord, Decision, EntityId, Money, Outcome, Rid, Usage};
+use farebox_core::{CallRecord, EntityId, Outcome, Rid, Usage};
 
 use crate::Gate;
 use crate::call::Call;
+use crate::corrections;
 use crate::owners::absent;
 use crate::reply::{Answer, Refusal};
 
@@ -28,11 +29,16 @@ pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
         Some(_) => logs.get(&call.parsed_query::<EntityId>("user", "ID")?, id).await?,
         None => logs.find(id).await?,
     };
-    Answer::ok(&row(record.ok_or_else(|| absent(call))?))
+    let mut row = row(record.ok_or_else(|| absent(call))?);
+    let corrections = gate.control.corrections_of(id).await?;
+    row.corrections =
+        corrections.iter().map(|one| corrections::shown(&one.record, "entered")).collect();
+    Answer::ok(&row)
 }
 
 fn row(record: CallRecord) -> RequestRow {
-    let charged = charged(&record);
+    let charged = record.charged();
+    let correction = record.correction.clone();
     let lines = record.lines.into_iter().map(|line| CostLine {
         class: line.class,
         count: line.count,
@@ -68,17 +74,11 @@ fn row(record: CallRecord) -> RequestRow {
         response_time_ms: record.response_time_ms,
         first_token_ms: record.first_token_ms,
         client_gone: record.client_gone,
+        corrects: correction.as_ref().and_then(|one| one.of).map(|id| id.to_string()),
+        reason: correction.map(|one| one.reason),
+        corrections: Vec::new(),
         ip: record.ip,
         user_agent: record.user_agent,
-    }
-}
-
-/// What the budgets were charged: the decision says it; a worst case is the hold.
-fn charged(record: &CallRecord) -> Option<Money> {
-    match record.decision? {
-        Decision::Settle(cost) => Some(cost),
-        Decision::Void => Some(Money::ZERO),
-        Decision::Worst => record.hold,
     }
 }
 
@@ -100,7 +100,7 @@ fn tokens(usage: &Usage) -> TokenCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use farebox_core::Timestamp;
+    use farebox_core::{Decision, Money, Timestamp};
 
     fn record(decision: Option<Decision>) -> CallRecord {
         let rid: Rid = "01KAQ4ZV0M7W1C9Y3T5B8D2E6F".parse().unwrap();

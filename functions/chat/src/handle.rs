@@ -214,6 +214,9 @@ fn complete(
     record.cost = paid.cost;
     record.lines = exchange.bill.as_ref().map(|bill| bill.lines.clone()).unwrap_or_default();
     record.usage = exchange.reported.as_ref().map(|reported| reported.usage);
+    // With the counts these price the call again (`farebox rerate`).
+    record.service_tier = exchange.reported.as_ref().and_then(|one| one.service_tier.clone());
+    record.us_geography = exchange.reported.as_ref().is_some_and(|one| one.us_geography);
     record.provider_cost = exchange.reported.as_ref().and_then(|reported| reported.cost);
     if let (Some(theirs), Some(ours)) = (record.provider_cost, record.cost.map(|cost| cost.total))
         && theirs != ours

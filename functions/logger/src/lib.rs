@@ -161,7 +161,10 @@ impl Logger {
             row.outcome = Outcome::Adjusted;
         }
         self.logs.put(&row).await?;
-        self.last_used.put(record).await?;
+        // An admin's entry uses no key.
+        if record.outcome != Outcome::Correction {
+            self.last_used.put(record).await?;
+        }
         Ok(())
     }
 }

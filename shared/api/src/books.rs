@@ -1,4 +1,4 @@
-//! The books put right: records that only a log kept, and epochs after a restore.
+//! The books put right: corrections, records that only a log kept, and epochs after a restore.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,5 +24,64 @@ pub struct RaisedEpochs {
     /// Budgets whose epoch this page raised.
     pub raised: u32,
     /// Where the next page begins; null at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// `POST /admin/v1/corrections`: of a scope (`scope`, `amount_usd`, `period?`) or of one call
+/// (`request_id`, `cost_usd`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PostCorrection {
+    /// Of a scope: makes a repeat harmless. The header `Idempotency-Key` does the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Whose books.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// By how much its charges change; negative for a refund.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount_usd: Option<String>,
+    /// `2026-11` for a month, `2026-11-23` for a day and its month; today where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period: Option<String>,
+    /// Which call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// What it should have cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<String>,
+    /// Why, in at most 200 characters.
+    pub reason: String,
+}
+
+/// A correction that stands in the books, or a call that costs what it should already.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correction {
+    /// `entered`, `adjusted` (a provisional charge was replaced) or `unchanged`.
+    pub status: String,
+    /// The id of its row among the requests.
+    pub id: Option<String>,
+    /// The call that it corrects.
+    pub request_id: Option<String>,
+    /// By how much the charges changed; null where a provisional charge was replaced.
+    pub amount_usd: Option<String>,
+    /// What the call costs after it.
+    pub cost_usd: Option<String>,
+    /// Whose books.
+    pub scopes: Vec<String>,
+    /// `20261123`; `20261100` for a whole month.
+    pub day: Option<u32>,
+    /// Why.
+    pub reason: String,
+    /// When it was made.
+    pub at: Option<String>,
+}
+
+/// `GET /admin/v1/corrections`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CorrectionList {
+    /// By the name in the journal.
+    pub corrections: Vec<Correction>,
+    /// Where the next page begins: `?cursor=`.
     pub next_cursor: Option<String>,
 }

@@ -26,7 +26,10 @@ pub struct ErrorBody {
 
 #[cfg(test)]
 mod tests {
-    use crate::{CreateKey, PutBudget, PutCredential, PutOrg, PutUser, PutWebhook, RaiseEpochs};
+    use crate::{
+        CreateKey, PostCorrection, PutBudget, PutCredential, PutOrg, PutUser, PutWebhook,
+        RaiseEpochs,
+    };
 
     fn refused<T: serde::de::DeserializeOwned>(text: &str) -> String {
         match serde_json::from_str::<T>(text) {
@@ -53,6 +56,7 @@ mod tests {
             refused::<PutUser>(unknown),
             refused::<PutWebhook>(unknown),
             refused::<PutBudget>(unknown),
+            refused::<PostCorrection>(unknown),
             refused::<RaiseEpochs>(unknown),
         ] {
             assert!(refusal.contains("unknown field"), "{refusal}");

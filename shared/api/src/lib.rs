@@ -27,7 +27,7 @@ pub mod prices;
 pub mod requests;
 pub mod webhook;
 
-pub use books::{Enqueued, RaiseEpochs, RaisedEpochs};
+pub use books::{Correction, CorrectionList, Enqueued, PostCorrection, RaiseEpochs, RaisedEpochs};
 pub use budgets::{Alert, AlertList, Budget, BudgetList, Period, PutBudget, ScopeUsage, UsageList};
 pub use credentials::{Credential, CredentialList, PutCredential};
 pub use error::{ErrorAnswer, ErrorBody};

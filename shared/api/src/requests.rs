@@ -26,9 +26,10 @@ pub struct RequestRow {
     /// Whether it was streamed.
     pub stream: bool,
     /// How it ended, in money: `refused`, `void`, `void_inferred`, `provisional`, `worst`,
-    /// `settled` or `adjusted`.
+    /// `settled`, `adjusted` or `correction`.
     pub outcome: String,
-    /// What it was charged; null where nothing was held.
+    /// What it was charged, or by how much a correction changes that; null where nothing was
+    /// held.
     pub cost_usd: Option<String>,
     /// What was held for it.
     pub hold_usd: Option<String>,
@@ -62,6 +63,15 @@ pub struct RequestRow {
     pub first_token_ms: Option<i64>,
     /// The caller went away before the end.
     pub client_gone: bool,
+    /// The call that this row corrects.
+    #[serde(default)]
+    pub corrects: Option<String>,
+    /// Why an admin corrected it.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// What was entered for this call later; only where one call is shown.
+    #[serde(default)]
+    pub corrections: Vec<crate::Correction>,
     /// The caller's address.
     pub ip: Option<String>,
     /// The caller's user agent.

@@ -11,6 +11,7 @@
 //! | credential | lease, secret, metadata, keys |
 //! | credential disabled | lease, metadata, keys, secret erased |
 //! | webhook | signing secret, item |
+//! | correction | journal, books scope by scope, log row, journal |
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use crate::log_queue::LogQueue;
 use crate::logs::Logs;
 
 mod budgets;
+mod corrections;
 mod credentials;
 mod keys;
 mod owners;
@@ -35,6 +37,7 @@ mod settings;
 mod store;
 
 pub use budgets::{BudgetRow, Change, Expected};
+pub use corrections::{Corrected, JournalRow, ScopeEntry, Truth};
 pub use credentials::{CredentialOwner, CredentialRow};
 pub use keys::{KeyRow, NewKey};
 pub use owners::OwnerRow;

@@ -1,5 +1,6 @@
 //! The ledger's driver: performs what the machines of `farebox-ledger` say.
 
+mod entry;
 mod held;
 mod refusal;
 mod room;

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use farebox_core::{CallRecord, Day, EntityId, Rid, Timestamp};
+use farebox_core::{CallRecord, Day, EntityId, Outcome, Rid, ScopeKind, Timestamp};
 use farebox_ledger::{Attr, Item, Key, Table, update};
 
 use crate::clients::Aws;
@@ -235,13 +235,18 @@ fn row(record: &CallRecord) -> Result<Item, Error> {
         .map_err(|error| Error::malformed(format!("record {}", record.request_id), error))?;
     let made_at: Timestamp = record.request_id.made_at();
     let ttl = made_at.seconds().saturating_add(KEPT_S);
-    Ok(Item::from([
+    let mut row = Item::from([
         ("rec".to_owned(), Attr::S(json)),
-        ("keyid".to_owned(), Attr::S(record.key_id.to_string())),
         ("rid".to_owned(), Attr::S(record.request_id.to_string())),
         ("d".to_owned(), Attr::S(format!("{}#{}", record.tenant, made_at.utc_day()))),
         ("ttl".to_owned(), Attr::N(i128::from(ttl))),
-    ]))
+    ]);
+    // An entry in the books of a user or a team is no key's to read.
+    let is_of_key = record.parts.iter().any(|part| part.scope.kind == ScopeKind::Key);
+    if is_of_key || record.outcome != Outcome::Correction {
+        row.insert("keyid".to_owned(), Attr::S(record.key_id.to_string()));
+    }
+    Ok(row)
 }
 
 fn record(row: &Attributes) -> Result<CallRecord, Error> {

@@ -54,6 +54,8 @@ pub enum Command {
         /// The x-request-id of its answer
         id: String,
     },
+    /// Correct or refund what a scope, or one call, was charged
+    Correct(Correction),
     /// Send the settlement lines of a function's log again; twice is as good as once
     Replay {
         /// A file of log lines, or - for standard input
@@ -228,6 +230,36 @@ pub struct BudgetChange {
     pub until: Option<String>,
 }
 
+/// What `farebox correct` says.
+#[derive(Debug, Default, Options)]
+pub struct Correction {
+    /// Whose books: org:ID, team:ID, user:ID, key:ID, model:user:ID/PROVIDER/MODEL
+    #[arg(
+        required_unless_present = "request",
+        conflicts_with = "request",
+        requires = "amount_usd"
+    )]
+    pub scope: Option<String>,
+    /// By how much the scope's charges change: -5 refunds 5
+    #[arg(long, value_name = "USD", allow_hyphen_values = true, conflicts_with = "request")]
+    pub amount_usd: Option<String>,
+    /// A month (2026-11), or a day and its month (2026-11-23) [default: today]
+    #[arg(long, conflicts_with = "request")]
+    pub period: Option<String>,
+    /// The same id twice corrects once [default: a new one]
+    #[arg(long, conflicts_with = "request")]
+    pub id: Option<String>,
+    /// One call: the x-request-id of its answer
+    #[arg(long, value_name = "ID", requires = "cost_usd")]
+    pub request: Option<String>,
+    /// What the call should have cost
+    #[arg(long, value_name = "USD", requires = "request")]
+    pub cost_usd: Option<String>,
+    /// Why; kept with the correction for ever
+    #[arg(long)]
+    pub reason: String,
+}
+
 /// `farebox price …`
 #[derive(Debug, Subcommand)]
 pub enum Price {
@@ -354,6 +386,8 @@ mod tests {
             "farebox requests tail -f",
             "farebox requests show 01KAQ4ZV0M7W1C9Y3T5B8D2E6F",
             "farebox explain 01KAQ4ZV0M7W1C9Y3T5B8D2E6F",
+            "farebox correct user:u1 --amount-usd -5 --reason refund --period 2026-11 --id r7",
+            "farebox correct --request 01KAQ4ZV0M7W1C9Y3T5B8D2E6F --cost-usd 0.5 --reason bill",
             "farebox replay chat.log",
             "farebox replay -",
             "farebox restore-fence",
@@ -378,7 +412,16 @@ mod tests {
 
     #[test]
     fn what_is_not_a_command_is_refused() {
-        for line in ["farebox", "farebox key", "farebox requests tail -n 0", "farebox budget set"] {
+        for line in [
+            "farebox",
+            "farebox key",
+            "farebox requests tail -n 0",
+            "farebox budget set",
+            "farebox correct user:u1 --reason x",
+            "farebox correct user:u1 --amount-usd -5",
+            "farebox correct --request A --reason x",
+            "farebox correct user:u1 --amount-usd 5 --request A --cost-usd 1 --reason x",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

@@ -7,6 +7,7 @@ use crate::print::{Output, Table};
 use crate::profile::{self, Profile};
 
 mod access;
+mod correct;
 mod explain;
 mod money;
 mod replay;
@@ -45,6 +46,7 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         Command::Price(command) => money::price(&client, command).await,
         Command::Usage => money::usage(&client).await,
         Command::Explain { id } => explain::explain(&client, &id).await,
+        Command::Correct(correction) => correct::correct(&client, correction).await,
         Command::Replay { file } => replay::replay(&client, &file).await,
         Command::RestoreFence => restore::fence(&client).await,
         Command::Webhook(command) => requests::webhook(&client, command).await,

@@ -41,7 +41,7 @@ pub use error::Error;
 pub use ids::{EntityId, GatewayKey, IdError, ModelId, Rid, SCOPES_MAX, Scope, ScopeKind};
 pub use money::{Money, MoneyError};
 pub use pricing::{Bound, CacheWrite, FemtoPerToken, Price, PricingError, Rates};
-pub use record::{CallRecord, Cost, Decision, Outcome, SETTLEMENT_LINE, ScopePart};
+pub use record::{CallRecord, Correction, Cost, Decision, Outcome, SETTLEMENT_LINE, ScopePart};
 pub use secret::Secret;
 pub use time::{Day, Month, TimeError, Timestamp, Zone};
 pub use usage::{Reported, Usage};

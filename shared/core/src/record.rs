@@ -24,11 +24,13 @@ pub enum Outcome {
     Settled,
     /// The truth replaced a provisional charge.
     Adjusted,
+    /// An admin's entry: its decision is the signed difference that it makes.
+    Correction,
 }
 
 impl Outcome {
     /// The rank of money.md 3.9: refused, void, `void_inferred` 1; provisional 2; worst 3;
-    /// settled 4; adjusted 5.
+    /// settled 4; adjusted and corrections 5.
     #[must_use]
     pub const fn rank(self) -> i64 {
         match self {
@@ -36,7 +38,7 @@ impl Outcome {
             Self::Provisional => 2,
             Self::Worst => 3,
             Self::Settled => 4,
-            Self::Adjusted => 5,
+            Self::Adjusted | Self::Correction => 5,
         }
     }
 }
@@ -70,8 +72,22 @@ pub struct ScopePart {
     /// The chat function saw this scope's ending applied.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub ended: bool,
-    /// The local day that the call belongs to.
+    /// The local day that the call belongs to; `YYYYMM00` where an admin's entry belongs to a
+    /// whole month.
     pub day: u32,
+}
+
+/// An admin's word on the books, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correction {
+    /// The call whose charge it corrects; `None` where it is of a scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Rid>,
+    /// What that call costs after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Money>,
+    /// In the admin's words.
+    pub reason: String,
 }
 
 /// The cost of a call, split as the answer shows it.
@@ -178,6 +194,12 @@ pub struct CallRecord {
     /// Counts by class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// The service tier that the provider says it used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<String>,
+    /// Served at Anthropic's `us` geography, at 1.1 times the price.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub us_geography: bool,
     /// Why the model stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
@@ -214,6 +236,9 @@ pub struct CallRecord {
     /// Whose credential was used (`user:ID` or `org:ID`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_owner: Option<String>,
+    /// What an admin said about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correction: Option<Correction>,
     /// Capacity units that the call used before this record was made, in tenths.
     #[serde(default)]
     pub capacity_tenths: u32,
@@ -245,6 +270,8 @@ impl CallRecord {
             provider_cost: None,
             price_version: None,
             usage: None,
+            service_tier: None,
+            us_geography: false,
             finish_reason: None,
             http_status: 0,
             error_code: None,
@@ -258,6 +285,7 @@ impl CallRecord {
             ip: None,
             user_agent: None,
             credential_owner: None,
+            correction: None,
             capacity_tenths: 0,
         }
     }

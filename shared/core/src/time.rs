@@ -124,6 +124,15 @@ impl Day {
         Month(self.0.wrapping_div(100))
     }
 
+    /// Its noon in UTC, which is within the day in most of the world's zones.
+    #[must_use]
+    pub fn utc_noon(self) -> Timestamp {
+        let noon = self
+            .civil()
+            .and_then(|date| date.at(12, 0, 0, 0).to_zoned_datetime(TimeZone::UTC).ok());
+        noon.map_or(Timestamp(0), |noon| Timestamp(noon.timestamp().as_millisecond()))
+    }
+
     /// The day before.
     #[must_use]
     pub fn previous(self) -> Self {

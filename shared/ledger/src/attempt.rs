@@ -6,12 +6,14 @@
 //! or the sweep.
 
 mod ending;
+mod entry;
 mod extend;
 mod reserve;
 mod sweep;
 mod wait;
 
 pub use ending::{Ended, Ending, still_open};
+pub use entry::{Entry, Posted, Span};
 pub use extend::{Extend, Extended, Extension};
 pub use reserve::{Admission, Refusal, Reserve, Reserved, Shortfall, Why};
 pub use sweep::{Sweep, Swept};

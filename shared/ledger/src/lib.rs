@@ -32,6 +32,7 @@
 //! | I8 truth beats estimate | [`Decided::overrun`] flags, nothing clips |
 //! | I11 one decision | [`Ending::new`] takes it by value |
 //! | I12 alerts | [`alert::reached`] by level, one key each |
+//! | no entry below zero | the conditions of [`update::entry`] |
 //! | I14 monotone knowledge | [`Terms::is_closed`]; the watermarks in every correction |
 //!
 //! What is deliberately absent: allowances have no write here.
@@ -63,8 +64,9 @@ pub mod update;
 pub use alert::{Alert, AlertName, Threshold};
 pub use archive::Closing;
 pub use attempt::{
-    Admission, Answer, Cause, Ended, Ending, Extend, Extended, Extension, Refusal, Reserve,
-    Reserved, Shortfall, Step, Sweep, Swept, Verdict, Wait, Waiting, Why, still_open,
+    Admission, Answer, Cause, Ended, Ending, Entry, Extend, Extended, Extension, Posted, Refusal,
+    Reserve, Reserved, Shortfall, Span, Step, Sweep, Swept, Verdict, Wait, Waiting, Why,
+    still_open,
 };
 pub use budget::{
     Budget, Counter, Hold, Limits, Mode, Period, PeriodView, Prospect, Settings, Terms,

@@ -187,6 +187,60 @@ fn adjust_reaches_as_far_as_the_watermarks_let_it() {
 }
 
 #[test]
+fn an_entry_is_a_receipt_and_a_signed_sum_that_stays_above_zero() {
+    let both =
+        "(attribute_not_exists(am) OR am < :month) AND (attribute_not_exists(ad) OR ad < :day)";
+    let day = hold().day;
+    let entry =
+        |amount, reach| update::entry(&owner(), rid(), day, pico(amount), reach, now()).actions;
+    let all = "ADD #mc :d, #ms :d, #dc :d, #ds :d, tc :d, ts :d";
+    let places = "#mc=mc_202611 #ms=ms_202611 #dc=dc_20261123 #ds=ds_20261123 :month=202611 \
+                  :day=20261123";
+
+    let more = entry(7, Reach::Open);
+    golden(&more[0], "PUT", "attribute_not_exists(pk)", "");
+    assert_eq!(more[0].key, owner().tombstone(rid()));
+    let Write::Put(receipt) = &more[0].write else { panic!("no put") };
+    assert_eq!((&receipt["st"], &receipt["c"]), (&Attr::S("A".to_owned()), &Attr::N(7)));
+    assert_eq!(receipt["ttl"], Attr::N(i128::from(now().seconds() + 400 * 86_400)));
+    golden(&more[1], all, &format!("attribute_exists(pk) AND {both}"), &format!("{places} :d=7"));
+
+    let less = entry(-7, Reach::Open);
+    let floor = "#ms >= :abs AND #ds >= :abs AND ts >= :abs";
+    golden(
+        &less[1],
+        all,
+        &format!("attribute_exists(pk) AND {both} AND {floor}"),
+        &format!("{places} :d=-7 :abs=7"),
+    );
+    golden(
+        &entry(-7, Reach::DayPruned)[1],
+        "ADD #mc :d, #ms :d, tc :d, ts :d",
+        "attribute_exists(pk) AND (attribute_not_exists(am) OR am < :month) \
+         AND #ms >= :abs AND ts >= :abs",
+        "#mc=mc_202611 #ms=ms_202611 :d=-7 :month=202611 :abs=7",
+    );
+    let archived = entry(-7, Reach::Archived);
+    let exists = "attribute_exists(pk)";
+    let floor = |counter: &str| format!("{exists} AND {counter} >= :abs");
+    golden(&archived[1], "ADD tc :d, ts :d", &floor("ts"), ":d=-7 :abs=7");
+    golden(&archived[2], "ADD s :d", &floor("s"), ":d=-7 :abs=7");
+}
+
+#[test]
+fn the_journal_keeps_a_name_once() {
+    let (user, key) = ("u1".parse().unwrap(), "k1".parse().unwrap());
+    let record = farebox_core::CallRecord::new(rid(), "acme".to_owned(), user, key);
+
+    let put = update::journal_put("E#refund-7", &record, "{}");
+    golden(&put, "PUT", "attribute_not_exists(pk)", "");
+    assert_eq!((put.key.pk.as_str(), put.key.sk.as_str()), ("C#acme", "E#refund-7"));
+    let done = update::journal_done(put.key.clone(), now());
+    golden(&done, "SET done = :now", "attribute_exists(pk)", ":now=1763900000");
+    golden(&update::journal_drop(put.key), "DELETE", "attribute_not_exists(done)", "");
+}
+
+#[test]
 fn an_unheld_charge_is_a_receipt_and_a_sum() {
     let day = hold().day;
     let charge = update::unheld_charge(&owner(), rid(), day, pico(3), Reach::Open, now()).actions;

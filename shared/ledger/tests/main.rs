@@ -10,6 +10,7 @@
 
 mod bench;
 mod ending;
+mod entering;
 mod expressions;
 mod extending;
 mod model;

@@ -1,6 +1,6 @@
 //! How the cost of one call adds up.
 
-use farebox_api::{CostLine, RequestRow};
+use farebox_api::{Correction, CostLine, RequestRow};
 
 use super::path;
 use crate::client::{Client, encoded};
@@ -31,11 +31,21 @@ fn arithmetic(row: &RequestRow) -> String {
         "adjusted" => "the truth, after a provisional charge",
         "void" => "the provider does not bill this ending",
         "void_inferred" => "the provider refused before a model ran",
+        "correction" => "an admin's entry of the difference",
         _ => "refused: nothing was sent",
     };
     lines.push(format!("{:>39}  = {charged} USD  {}: {why}", "charged", row.outcome));
     if let Some(hold) = &row.hold_usd {
         lines.push(format!("{:>39}    {hold} USD in {}", "held before", row.scopes.join(", ")));
+    }
+    for entry in &row.corrections {
+        let (amount, cost) = (cell(entry.amount_usd.as_ref()), cell(entry.cost_usd.as_ref()));
+        let Correction { reason, .. } = entry;
+        lines.push(format!("{:>39}  + {amount} USD = {cost} USD  {reason}", "corrected by"));
+    }
+    if let Some(of) = &row.corrects {
+        let reason = cell(row.reason.as_ref());
+        lines.push(format!("{:>39}    {of}: {reason}", "it corrects"));
     }
     if let Some(theirs) = &row.provider_cost_usd {
         lines.push(format!("{:>39}    {theirs} USD", "the provider's own figure"));

@@ -219,7 +219,7 @@ impl Ending {
             // Another channel has corrected it.
             Some((0, _)) => self.phase = Phase::Done(Ended::AlreadyDone),
             Some((1, None)) => self.hand_over(Cause::NoBudget),
-            Some((1, Some(budget))) => match correction.narrowed(budget) {
+            Some((1, Some(budget))) => match narrowed(budget, correction.day, correction.reach) {
                 Ok(Some(reach)) => {
                     correction.reach = reach;
                     self.pace.progressed();
@@ -266,17 +266,17 @@ impl Correction {
             None => update::unheld_charge(owner, rid, day, cost, reach, now),
         }
     }
+}
 
-    /// How far the correction still reaches in a budget that refused it; `None` where nothing
-    /// there explains the refusal. Watermarks only rise, so the reach only narrows.
-    fn narrowed(&self, budget: &Item) -> Result<Option<Reach>, Error> {
-        let is_past = |mark: &str, period: u32| {
-            read_number::<u32>(budget, mark).map(|mark| mark.is_some_and(|mark| mark >= period))
-        };
-        if is_past("am", self.day.month().number())? {
-            return Ok((self.reach != Reach::Archived).then_some(Reach::Archived));
-        }
-        let is_pruned = is_past("ad", self.day.number())?;
-        Ok((is_pruned && self.reach == Reach::Open).then_some(Reach::DayPruned))
+/// How far a correction of a day still reaches in a budget that refused it; `None` where nothing
+/// there explains the refusal. Watermarks only rise, so the reach only narrows.
+pub(super) fn narrowed(budget: &Item, day: Day, reach: Reach) -> Result<Option<Reach>, Error> {
+    let is_past = |mark: &str, period: u32| {
+        read_number::<u32>(budget, mark).map(|mark| mark.is_some_and(|mark| mark >= period))
+    };
+    if is_past("am", day.month().number())? {
+        return Ok((reach != Reach::Archived).then_some(Reach::Archived));
     }
+    let is_pruned = is_past("ad", day.number())?;
+    Ok((is_pruned && reach == Reach::Open).then_some(Reach::DayPruned))
 }

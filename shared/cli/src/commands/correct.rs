@@ -1,0 +1,57 @@
+//! Corrections and refunds.
+
+use farebox_api::{Correction, PostCorrection};
+use reqwest::Method;
+
+use super::path;
+use crate::args;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::print::{Output, cell};
+
+/// `farebox correct …`
+pub async fn correct(client: &Client, given: args::Correction) -> Result<Output, Failure> {
+    let body = PostCorrection {
+        id: given.id,
+        scope: given.scope,
+        amount_usd: given.amount_usd,
+        period: given.period,
+        request_id: given.request,
+        cost_usd: given.cost_usd,
+        reason: given.reason,
+    };
+    let answer = client.send(Method::POST, &path("corrections"), &body, None).await?;
+    let text = text(&answer.parse()?);
+    Ok(Output::new(answer.body, text))
+}
+
+fn text(done: &Correction) -> String {
+    let (amount, cost) = (cell(done.amount_usd.as_ref()), cell(done.cost_usd.as_ref()));
+    let (id, scopes) = (cell(done.id.as_ref()), done.scopes.join(", "));
+    match (done.status.as_str(), &done.request_id) {
+        ("unchanged", _) => format!("The call costs {cost} USD already: nothing is entered."),
+        ("adjusted", _) => format!("The provisional charge is {cost} USD now, in {scopes}."),
+        (_, Some(_)) => {
+            format!("{amount} USD are entered in {scopes}: the call costs {cost} USD. Row {id}.")
+        }
+        _ => format!("{amount} USD are entered in {scopes}. Row {id}."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_correction_says_what_was_entered_where() {
+        let done = Correction {
+            status: "entered".to_owned(),
+            id: Some("A".to_owned()),
+            amount_usd: Some("-5".to_owned()),
+            scopes: vec!["user:u1".to_owned()],
+            ..Correction::default()
+        };
+
+        assert_eq!(text(&done), "-5 USD are entered in user:u1. Row A.");
+    }
+}
