@@ -22,6 +22,7 @@ mod money;
 mod periods;
 mod providers;
 mod quote;
+mod reconcile;
 mod refusals;
 mod repair;
 mod road;

@@ -26,7 +26,9 @@ mod credentials;
 mod keys;
 mod owners;
 mod prices;
+mod reconcile;
 mod requests;
+mod rerate;
 mod restore;
 mod settlements;
 mod webhook;
@@ -95,6 +97,9 @@ routes! {
     "GET" "/admin/v1/alerts" => alerts::list,
     "GET" "/admin/v1/corrections" => corrections::list,
     "POST" "/admin/v1/corrections" => corrections::post,
+    "POST" "/admin/v1/rerate" => rerate::rerate,
+    "GET" "/admin/v1/charges" => reconcile::charges,
+    "GET" "/admin/v1/counters/{scope+}" => reconcile::counters,
     "POST" "/admin/v1/settlements" => settlements::enqueue,
     "POST" "/admin/v1/restore-fence" => restore::fence,
 }

@@ -85,3 +85,104 @@ pub struct CorrectionList {
     /// Where the next page begins: `?cursor=`.
     pub next_cursor: Option<String>,
 }
+
+/// `POST /admin/v1/rerate`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostRerate {
+    /// The first UTC day, such as `2026-11-01`.
+    pub from: String,
+    /// The last one.
+    pub to: String,
+    /// `provider/model`; all of them where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Enter the differences; without it they are only shown.
+    #[serde(default)]
+    pub apply: bool,
+    /// Where the last page ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// A call that costs something else at the present prices.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RerateRow {
+    /// The call.
+    pub request_id: String,
+    /// When it was made.
+    pub at: String,
+    /// `provider/model`.
+    pub model: String,
+    /// Which prices it was charged at.
+    pub price_version: Option<String>,
+    /// The present ones.
+    pub new_price_version: String,
+    /// What it costs in the books, before this.
+    pub charged_usd: String,
+    /// What it costs at the present prices.
+    pub cost_usd: String,
+    /// By how much its charge changes.
+    pub difference_usd: String,
+}
+
+/// A page of calls that were priced again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rerated {
+    /// Those that differ; with `apply` they are entered.
+    pub rows: Vec<RerateRow>,
+    /// Settled calls that were looked at.
+    pub looked_at: u32,
+    /// Of these, calls whose cost an admin has told: left alone.
+    pub by_hand: u32,
+    /// Of these, calls whose model has no price now: left alone.
+    pub unpriced: u32,
+    /// Where the next page begins; null at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// `GET /admin/v1/counters/{scope}?month=2026-11`: what a budget says of a month.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Whose.
+    pub scope: String,
+    /// Charged in the month.
+    pub settled_usd: String,
+    /// Held in it now.
+    pub held_usd: String,
+    /// The month is closed: this is its archive.
+    pub archived: bool,
+    /// Its days that are still open.
+    pub days: Vec<DayCounter>,
+}
+
+/// One day of a budget.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayCounter {
+    /// `20261123`.
+    pub day: u32,
+    /// Charged on it.
+    pub settled_usd: String,
+}
+
+/// What rows of the log add up to in one scope on one day.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// Whose.
+    pub scope: String,
+    /// `20261123`; `20261100` for corrections of a whole month.
+    pub day: u32,
+    /// The sum.
+    pub amount_usd: String,
+    /// Of so many rows.
+    pub rows: u32,
+}
+
+/// `GET /admin/v1/charges?month=2026-11&cursor=`: a part of a month's rows, added up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChargeList {
+    /// By scope and day.
+    pub charges: Vec<Charge>,
+    /// Where the next part begins; null at the end.
+    pub next_cursor: Option<String>,
+}

@@ -27,7 +27,10 @@ pub mod prices;
 pub mod requests;
 pub mod webhook;
 
-pub use books::{Correction, CorrectionList, Enqueued, PostCorrection, RaiseEpochs, RaisedEpochs};
+pub use books::{
+    Charge, ChargeList, Correction, CorrectionList, Counters, DayCounter, Enqueued, PostCorrection,
+    PostRerate, RaiseEpochs, RaisedEpochs, RerateRow, Rerated,
+};
 pub use budgets::{Alert, AlertList, Budget, BudgetList, Period, PutBudget, ScopeUsage, UsageList};
 pub use credentials::{Credential, CredentialList, PutCredential};
 pub use error::{ErrorAnswer, ErrorBody};

@@ -31,6 +31,7 @@ mod credentials;
 mod keys;
 mod owners;
 mod public_url;
+mod reconcile;
 mod restore;
 mod scopes;
 mod settings;

@@ -92,14 +92,34 @@ impl Logs {
     /// # Errors
     /// [`Error`].
     pub async fn by_day(&self, from: Day, limit: u32, cursor: Option<&str>) -> Result<Page, Error> {
+        // Whoever pages on learns from an empty page with an old day that the log has ended.
+        let oldest = self.aws.now().plus_ms(-KEPT_S * 1000).utc_day();
+        self.between(oldest, from, limit, cursor).await
+    }
+
+    /// All calls of the UTC days from the last one backwards to the first, newest first, as
+    /// [`Logs::by_day`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn between(
+        &self,
+        first: Day,
+        last: Day,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page, Error> {
         let limit = limit.clamp(1, PAGE_MAX);
         let (mut day, mut start) = match cursor.map(Cursor::decode).transpose()? {
-            None => (from, Start::Newest),
+            None => (last, Start::Newest),
             Some(Cursor::Day(day)) => (day, Start::Newest),
             Some(Cursor::After { pk, rid }) => (rid.made_at().utc_day(), Start::After(pk, rid)),
         };
         let mut keys = Vec::new();
         for _ in 0..DAYS_MAX {
+            if day < first {
+                break;
+            }
             let wanted = limit.saturating_sub(u32::try_from(keys.len()).unwrap_or(limit));
             let partition = format!("{}#{day}", self.aws.config().tenant);
             let start = core::mem::replace(&mut start, Start::Newest);
@@ -111,9 +131,7 @@ impl Logs {
             }
             day = day.previous();
         }
-        // Whoever pages on learns from an empty page with an old day that the log has ended.
-        let is_in_table = day >= self.aws.now().plus_ms(-KEPT_S * 1000).utc_day();
-        let next = is_in_table.then(|| Cursor::Day(day).encode());
+        let next = (day >= first).then(|| Cursor::Day(day).encode());
         Ok(Page { rows: self.rows(&keys).await?, next })
     }
 

@@ -56,6 +56,10 @@ pub enum Command {
     },
     /// Correct or refund what a scope, or one call, was charged
     Correct(Correction),
+    /// Price settled calls again after a price was corrected; shows what differs
+    Rerate(Rerate),
+    /// Compare what budgets say of a month with the sum of the log's rows
+    Reconcile(Reconcile),
     /// Send the settlement lines of a function's log again; twice is as good as once
     Replay {
         /// A file of log lines, or - for standard input
@@ -260,6 +264,34 @@ pub struct Correction {
     pub reason: String,
 }
 
+/// What `farebox rerate` says.
+#[derive(Debug, Default, Options)]
+pub struct Rerate {
+    /// The first UTC day, such as 2026-11-01
+    #[arg(long, value_name = "DAY")]
+    pub from: String,
+    /// The last one
+    #[arg(long, value_name = "DAY")]
+    pub to: String,
+    /// Only the calls of this provider/model
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Enter the differences; a second time finds none
+    #[arg(long)]
+    pub apply: bool,
+}
+
+/// What `farebox reconcile` says.
+#[derive(Debug, Default, Options)]
+pub struct Reconcile {
+    /// Whose books [default: all]
+    #[arg(long)]
+    pub scope: Option<String>,
+    /// The month, such as 2026-11
+    #[arg(long)]
+    pub month: String,
+}
+
 /// `farebox price …`
 #[derive(Debug, Subcommand)]
 pub enum Price {
@@ -388,6 +420,8 @@ mod tests {
             "farebox explain 01KAQ4ZV0M7W1C9Y3T5B8D2E6F",
             "farebox correct user:u1 --amount-usd -5 --reason refund --period 2026-11 --id r7",
             "farebox correct --request 01KAQ4ZV0M7W1C9Y3T5B8D2E6F --cost-usd 0.5 --reason bill",
+            "farebox rerate --from 2026-11-01 --to 2026-11-30 --model openai/gpt-x --apply",
+            "farebox reconcile --scope user:u1 --month 2026-11",
             "farebox replay chat.log",
             "farebox replay -",
             "farebox restore-fence",

@@ -1,5 +1,7 @@
 //! Each command: ask the admin API, say what it answered.
 
+use farebox_core::Money;
+
 use crate::args::{Args, Command};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
@@ -10,8 +12,10 @@ mod access;
 mod correct;
 mod explain;
 mod money;
+mod reconcile;
 mod replay;
 mod requests;
+mod rerate;
 mod restore;
 
 /// The paths of the API.
@@ -47,6 +51,8 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         Command::Usage => money::usage(&client).await,
         Command::Explain { id } => explain::explain(&client, &id).await,
         Command::Correct(correction) => correct::correct(&client, correction).await,
+        Command::Rerate(range) => rerate::rerate(&client, range).await,
+        Command::Reconcile(month) => reconcile::reconcile(&client, month).await,
         Command::Replay { file } => replay::replay(&client, &file).await,
         Command::RestoreFence => restore::fence(&client).await,
         Command::Webhook(command) => requests::webhook(&client, command).await,
@@ -71,6 +77,16 @@ fn table<T>(head: &[&'static str], items: &[T], row: impl Fn(&T) -> Vec<String>)
         table.push(row(item));
     }
     table.with_head()
+}
+
+/// An amount of an answer.
+fn usd(text: &str) -> Result<Money, Failure> {
+    let wrong = |rule| Failure::new(format!("{text:?}: {rule}"), "use the deployed farebox");
+    Money::parse_usd(text).map_err(wrong)
+}
+
+fn plus(sum: Money, amount: Money) -> Result<Money, Failure> {
+    sum.plus(amount).ok_or_else(|| Failure::new("a sum beyond all money", "look at the rows"))
 }
 
 /// `provider/model` as a path, each segment kept in its place.

@@ -256,7 +256,7 @@ impl Control {
             for scope in &row.scopes {
                 if !found.iter().any(|known| known.part.scope == *scope) {
                     let part = ScopePart { scope: scope.clone(), ended: false, ..part.clone() };
-                    found.push(Provisional { part, replaced_by: None });
+                    found.push(Provisional { part, charged: None, replaced_by: None });
                 }
             }
         }
@@ -316,6 +316,8 @@ impl Control {
 pub(super) struct Provisional {
     /// Complete enough to end it.
     pub part: ScopePart,
+    /// What is charged until the truth arrives; `None` where no sweep has come yet.
+    pub charged: Option<Money>,
     /// The truth, where it has arrived.
     pub replaced_by: Option<Money>,
 }
@@ -335,7 +337,7 @@ impl Provisional {
             ended: false,
             day,
         };
-        Some(Self { part, replaced_by: money("c") })
+        Some(Self { part, charged: Some(charged), replaced_by: money("c") })
     }
 }
 

@@ -1,0 +1,133 @@
+//! The counters of budgets beside the rows of the log.
+
+use std::collections::BTreeMap;
+
+use farebox_api::{BudgetList, ChargeList, Counters};
+use farebox_core::Money;
+use serde_json::json;
+
+use super::{path, plus, usd};
+use crate::args;
+use crate::client::{Client, encoded};
+use crate::failure::Failure;
+use crate::print::{Output, Table};
+
+/// What rows add up to, by scope and day.
+type Sums = BTreeMap<String, BTreeMap<u32, Money>>;
+
+/// One comparison.
+struct Line {
+    scope: String,
+    period: String,
+    counter: Money,
+    rows: Money,
+}
+
+/// `farebox reconcile …`
+pub async fn reconcile(client: &Client, given: args::Reconcile) -> Result<Output, Failure> {
+    let scopes = match given.scope {
+        Some(scope) => vec![scope],
+        None => all_scopes(client).await?,
+    };
+    let month = encoded(&given.month);
+    let sums = sums(client, &month).await?;
+    let mut lines = Vec::new();
+    for scope in scopes {
+        let at = path(&format!("counters/{}?month={month}", encoded(&scope)));
+        let counters: Counters = client.get(&at).await?.parse()?;
+        lines.extend(compared(&counters, sums.get(&scope))?);
+    }
+    let mut table = Table::new(&["SCOPE", "PERIOD", "COUNTER_USD", "ROWS_USD", "DIFFERENCE_USD"]);
+    let mut differ = Vec::new();
+    for line in &lines {
+        let difference = line.difference()?;
+        if difference != Money::ZERO {
+            differ.push(format!("{} {}", line.scope, line.period));
+        }
+        let amounts = [line.counter, line.rows, difference].map(|amount| amount.to_string());
+        table.push([vec![line.scope.clone(), line.period.clone()], amounts.to_vec()].concat());
+    }
+    if !differ.is_empty() {
+        let message =
+            format!("{}\nthe books and the log differ: {}", table.with_head(), differ.join(", "));
+        let next = "wait a minute and type it again: rows come some seconds after the books; \
+                    then look for dead letters, and farebox replay";
+        return Err(Failure::new(message, next));
+    }
+    let text =
+        format!("{}\nThe books are the sum of the log, to the last digit.", table.with_head());
+    let json = lines.iter().map(
+        |line| json!({"scope": line.scope, "period": line.period, "settled_usd": line.counter}),
+    );
+    Ok(Output::new(json.collect(), text))
+}
+
+async fn all_scopes(client: &Client) -> Result<Vec<String>, Failure> {
+    let list: BudgetList = client.all(&path("budgets"), "budgets").await?.parse()?;
+    let scopes = list.budgets.iter().map(|budget| format!("{}:{}", budget.kind, budget.id));
+    Ok(scopes.collect())
+}
+
+/// All rows of a month, added up.
+async fn sums(client: &Client, month: &str) -> Result<Sums, Failure> {
+    let (mut sums, mut cursor) = (Sums::new(), String::new());
+    loop {
+        let at = path(&format!("charges?month={month}{cursor}"));
+        let page: ChargeList = client.get(&at).await?.parse()?;
+        for charge in page.charges {
+            let day = sums.entry(charge.scope).or_default().entry(charge.day).or_default();
+            *day = plus(*day, usd(&charge.amount_usd)?)?;
+        }
+        match page.next_cursor {
+            Some(next) => cursor = format!("&cursor={}", encoded(&next)),
+            None => return Ok(sums),
+        }
+    }
+}
+
+/// The month, and the days of it that the budget still has.
+fn compared(
+    counters: &Counters,
+    rows: Option<&BTreeMap<u32, Money>>,
+) -> Result<Vec<Line>, Failure> {
+    let none = BTreeMap::new();
+    let rows = rows.unwrap_or(&none);
+    let month = rows.values().try_fold(Money::ZERO, |sum, amount| plus(sum, *amount))?;
+    let line = |period: String, counter: &str, rows: Money| {
+        Ok(Line { scope: counters.scope.clone(), period, counter: usd(counter)?, rows })
+    };
+    let name = if counters.archived { "month, archived" } else { "month" };
+    let mut lines = vec![line(name.to_owned(), &counters.settled_usd, month)?];
+    for day in &counters.days {
+        let of_day = rows.get(&day.day).copied().unwrap_or_default();
+        lines.push(line(day.day.to_string(), &day.settled_usd, of_day)?);
+    }
+    Ok(lines)
+}
+
+impl Line {
+    fn difference(&self) -> Result<Money, Failure> {
+        plus(self.counter, self.rows.negated())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use farebox_api::DayCounter;
+
+    use super::*;
+
+    #[test]
+    fn a_months_entry_counts_to_the_month_and_to_none_of_its_days() {
+        let usd = |text: &str| usd(text).unwrap();
+        let rows = BTreeMap::from([(20_261_100, usd("-1")), (20_261_123, usd("3"))]);
+        let day = DayCounter { day: 20_261_123, settled_usd: "3".to_owned() };
+        let counters =
+            Counters { settled_usd: "2.5".to_owned(), days: vec![day], ..Counters::default() };
+
+        let lines = compared(&counters, Some(&rows)).unwrap();
+
+        let differences: Vec<_> = lines.iter().map(|line| line.difference().unwrap()).collect();
+        assert_eq!(differences, [usd("0.5"), Money::ZERO]);
+    }
+}
