@@ -161,3 +161,60 @@ fn a_range_that_is_none_is_refused_by_its_field() {
         }
     });
 }
+
+#[test]
+fn a_usage_report_determines_an_unknown_charge_only_where_it_can_mean_nothing_else() {
+    run(async {
+        let clock = Moved::at(&format!("{}-05-12T12:00:00Z", year())).await;
+        let stack = &clock.stack;
+        let caller = Caller::new(stack).await;
+        let answer = caller.chat("exact", &exact()).await.expect(200);
+        let cost = usd(answer.header("x-farebox-cost-usd").unwrap());
+        let unknown = caller.chat("fail", &json!({"max_tokens": 20})).await;
+        let id = unknown.header("x-request-id").unwrap();
+        let row = caller.row(id).await;
+        assert_eq!(row["outcome"], "worst");
+        let held = caller.user_books().await.settled().minus(cost).unwrap();
+        let report = async |usage: Value, apply: bool| {
+            let (from, to) =
+                (format!("{}-05-12T00:00:00Z", year()), format!("{}-05-13T00:00:00Z", year()));
+            let body =
+                json!({"provider": "demo", "from": from, "to": to, "usage": usage, "apply": apply});
+            let answer = stack.admin(Method::POST, "/reconcile").json(&body).send().await;
+            let lines = answer.expect(200).json()["lines"].as_array().unwrap().clone();
+            lines.into_iter().find(|line| line["model"] == "fail").unwrap()
+        };
+        let of = |completion: u64, calls: u64| {
+            let model = "fail-2026-01-01";
+            json!([{"model": model, "prompt": 10, "completion": completion, "calls": calls}])
+        };
+
+        let line = report(of(5, 2), true).await;
+        assert_eq!(
+            (&line["determined"], &line["error_bar_usd"]),
+            (&json!([]), &json!(held.to_string()))
+        );
+        let line = report(of(900_000, 1), true).await;
+        assert_eq!(line["determined"], json!([]), "more than it can have cost");
+        assert_eq!(caller.user_books().await.settled(), cost.plus(held).unwrap());
+
+        let line = report(of(5, 1), false).await;
+        assert_eq!((&line["determined"], &line["error_bar_usd"]), (&json!([id]), &json!("0")));
+        let truth = usd(line["determined_usd"].as_str().unwrap());
+        assert!(truth > Money::ZERO && truth < held);
+        assert_eq!(caller.user_books().await.settled(), cost.plus(held).unwrap(), "not applied");
+        report(of(5, 1), true).await;
+        report(of(5, 1), true).await;
+
+        assert_eq!(caller.user_books().await.settled(), cost.plus(truth).unwrap(), "once");
+        assert_eq!(caller.key_books().await.settled(), cost.plus(truth).unwrap());
+        assert_reconciled(&caller, format!("{}0512", year()).parse().unwrap()).await;
+
+        let swept = caller.chat("fail", &json!({"max_tokens": 20})).await;
+        let swept = swept.header("x-request-id").unwrap();
+        stack.drain().await;
+        let line = report(of(5, 1), true).await;
+        assert_eq!(line["determined"], json!([]), "what is left may be the first call's");
+        assert!(line["unknown_calls"] == 1 && caller.row(swept).await["outcome"] == "worst");
+    });
+}

@@ -31,6 +31,7 @@ mod requests;
 mod rerate;
 mod restore;
 mod settlements;
+mod statement;
 mod webhook;
 
 use auth::Guard;
@@ -98,6 +99,7 @@ routes! {
     "GET" "/admin/v1/corrections" => corrections::list,
     "POST" "/admin/v1/corrections" => corrections::post,
     "POST" "/admin/v1/rerate" => rerate::rerate,
+    "POST" "/admin/v1/reconcile" => statement::reconcile,
     "GET" "/admin/v1/charges" => reconcile::charges,
     "GET" "/admin/v1/counters/{scope+}" => reconcile::counters,
     "POST" "/admin/v1/settlements" => settlements::enqueue,

@@ -22,7 +22,7 @@ const ROWS_MAX: u32 = 50;
 const AT_ONCE: usize = 10;
 
 /// The prices in force, by provider and model; `None` where a model has none.
-type Prices = HashMap<(String, String), Option<Price>>;
+pub(crate) type Prices = HashMap<(String, String), Option<Price>>;
 
 /// `POST /admin/v1/rerate`: what a page of calls costs at the present prices; with `apply` the
 /// differences are entered. A second time finds nothing to do.
@@ -132,7 +132,7 @@ fn present(row: &CallRecord, prices: &Prices) -> Option<(String, Bill)> {
 }
 
 /// The owner's prices, read now, before the catalogue's.
-async fn prices(gate: &Gate, rows: &[&CallRecord]) -> Result<Prices, Error> {
+pub(crate) async fn prices(gate: &Gate, rows: &[&CallRecord]) -> Result<Prices, Error> {
     let mut prices = Prices::new();
     for row in rows {
         let Some(name) = row.provider.clone().zip(row.model.clone()) else { continue };

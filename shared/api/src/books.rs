@@ -186,3 +186,73 @@ pub struct ChargeList {
     /// Where the next part begins; null at the end.
     pub next_cursor: Option<String>,
 }
+
+/// `POST /admin/v1/reconcile`: one bucket of a provider's usage report.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostStatement {
+    /// Whose report.
+    pub provider: String,
+    /// When the bucket begins (RFC 3339).
+    pub from: String,
+    /// When it ends.
+    pub to: String,
+    /// What it says, by model.
+    pub usage: Vec<ReportedUsage>,
+    /// Correct the charges that it determines; without it they are only shown.
+    #[serde(default)]
+    pub apply: bool,
+}
+
+/// What a provider counted of one model, in disjoint classes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportedUsage {
+    /// As the report names it.
+    pub model: String,
+    /// Requests, where the report counts them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls: Option<u64>,
+    /// Prompt tokens at the plain price.
+    pub prompt: u64,
+    /// Prompt tokens read from the cache.
+    pub cached: u64,
+    /// Prompt tokens written to the cache for five minutes.
+    pub cache_write_5m: u64,
+    /// Prompt tokens written to the cache for an hour.
+    pub cache_write_1h: u64,
+    /// Output tokens, reasoning included.
+    pub completion: u64,
+    /// Searches.
+    pub web_searches: u64,
+}
+
+/// The answer to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// By model.
+    pub lines: Vec<StatementLine>,
+}
+
+/// One model of a report beside the books.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementLine {
+    /// Without the date of its version.
+    pub model: String,
+    /// Tokens that the provider reports.
+    pub reported_tokens: String,
+    /// Tokens of the calls that are settled to the provider's own counts.
+    pub settled_tokens: String,
+    /// What these cost.
+    pub settled_usd: String,
+    /// Calls that are charged their hold, because nobody knew.
+    pub unknown_calls: u32,
+    /// What these are charged.
+    pub charged_usd: String,
+    /// Those of them whose cost the report determines.
+    pub determined: Vec<String>,
+    /// What these cost, by the report.
+    pub determined_usd: String,
+    /// By how much the books may be too high: the holds of the others.
+    pub error_bar_usd: String,
+}

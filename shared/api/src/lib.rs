@@ -29,7 +29,8 @@ pub mod webhook;
 
 pub use books::{
     Charge, ChargeList, Correction, CorrectionList, Counters, DayCounter, Enqueued, PostCorrection,
-    PostRerate, RaiseEpochs, RaisedEpochs, RerateRow, Rerated,
+    PostRerate, PostStatement, RaiseEpochs, RaisedEpochs, ReportedUsage, RerateRow, Rerated,
+    Statement, StatementLine,
 };
 pub use budgets::{Alert, AlertList, Budget, BudgetList, Period, PutBudget, ScopeUsage, UsageList};
 pub use credentials::{Credential, CredentialList, PutCredential};

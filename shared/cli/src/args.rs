@@ -288,8 +288,18 @@ pub struct Reconcile {
     #[arg(long)]
     pub scope: Option<String>,
     /// The month, such as 2026-11
-    #[arg(long)]
+    #[arg(long, required_unless_present = "import", default_value = "")]
+    #[arg(hide_default_value = true)]
     pub month: String,
+    /// A usage report of a provider instead, grouped by model: its answers as JSON
+    #[arg(long, value_name = "FILE", requires = "provider", conflicts_with = "scope")]
+    pub import: Option<String>,
+    /// Whose report: openai or anthropic
+    #[arg(long, requires = "import")]
+    pub provider: Option<String>,
+    /// Correct the provisional and worst-case charges that the report determines
+    #[arg(long, requires = "import")]
+    pub apply: bool,
 }
 
 /// `farebox price …`
@@ -422,6 +432,7 @@ mod tests {
             "farebox correct --request 01KAQ4ZV0M7W1C9Y3T5B8D2E6F --cost-usd 0.5 --reason bill",
             "farebox rerate --from 2026-11-01 --to 2026-11-30 --model openai/gpt-x --apply",
             "farebox reconcile --scope user:u1 --month 2026-11",
+            "farebox reconcile --import usage.json --provider anthropic --apply",
             "farebox replay chat.log",
             "farebox replay -",
             "farebox restore-fence",
@@ -451,6 +462,9 @@ mod tests {
             "farebox key",
             "farebox requests tail -n 0",
             "farebox budget set",
+            "farebox reconcile",
+            "farebox reconcile --month 2026-11 --apply",
+            "farebox reconcile --import usage.json",
             "farebox correct user:u1 --reason x",
             "farebox correct user:u1 --amount-usd -5",
             "farebox correct --request A --reason x",

@@ -17,6 +17,7 @@ mod replay;
 mod requests;
 mod rerate;
 mod restore;
+mod statement;
 
 /// The paths of the API.
 fn path(rest: &str) -> String {

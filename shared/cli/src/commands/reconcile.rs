@@ -6,7 +6,7 @@ use farebox_api::{BudgetList, ChargeList, Counters};
 use farebox_core::Money;
 use serde_json::json;
 
-use super::{path, plus, usd};
+use super::{path, plus, statement, usd};
 use crate::args;
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
@@ -25,6 +25,9 @@ struct Line {
 
 /// `farebox reconcile …`
 pub async fn reconcile(client: &Client, given: args::Reconcile) -> Result<Output, Failure> {
+    if let Some((file, provider)) = given.import.zip(given.provider) {
+        return statement::import(client, &file, &provider, given.apply).await;
+    }
     let scopes = match given.scope {
         Some(scope) => vec![scope],
         None => all_scopes(client).await?,
