@@ -1,6 +1,7 @@
 //! A small world: callers, a faulty network, the queue, the sweeper, the owner and the clock,
 //! all driven by bytes, and the invariants that hold after every step.
 
+mod entries;
 mod invariants;
 
 use farebox_core::{Decision, Money, Rid, Timestamp, Zone};
@@ -55,6 +56,7 @@ pub struct World {
     events: Vec<Event>,
     loggers: Vec<Ending>,
     cached: Terms,
+    entries: Vec<entries::Entered>,
     /// The scheduler's clock may be weeks ahead; else the owner may move.
     is_ahead: bool,
 }
@@ -78,8 +80,8 @@ impl World {
         let create = Budget::create(&owner, &settings(Mode::Hard, limits), now);
         assert_eq!(store.apply(&create), Answer::Applied);
         let cached = Terms::parse(&store.get(&owner.budget()).unwrap()).unwrap();
-        let (calls, wire, events, loggers) = Default::default();
-        Self { store, owner, now, calls, wire, events, loggers, cached, is_ahead }
+        let (calls, wire, events, loggers, entries) = Default::default();
+        Self { store, owner, now, calls, wire, events, loggers, cached, entries, is_ahead }
     }
 
     /// One step: `what` happens to `whom`, and `how` it goes.
@@ -94,6 +96,7 @@ impl World {
             12 => self.crash(usize::from(whom), how),
             13 => self.sweep(how),
             14 => self.close(how),
+            _ if how.is_multiple_of(3) => self.enter(whom, how),
             _ => self.administer(whom, how),
         }
         self.check();

@@ -1,0 +1,61 @@
+//! An admin's entries among the calls.
+
+use farebox_core::{Day, Rid};
+use farebox_ledger::{Answer, Budget, Period, Reach, update};
+
+use super::{World, pico};
+use crate::support::Request;
+
+/// Entries in one history.
+const ENTRIES_MAX: usize = 4;
+
+/// What an admin entered, or tried to.
+pub(super) struct Entered {
+    id: Rid,
+    day: Day,
+    amount: i128,
+    is_of_month: bool,
+}
+
+impl World {
+    /// An admin corrects today, yesterday or the month, as far as it is open; now or again.
+    pub(super) fn enter(&mut self, whom: u8, how: u8) {
+        let count = self.entries.len();
+        if count < ENTRIES_MAX && whom.is_multiple_of(2) {
+            let today = self.now.utc_day();
+            let day = if whom.is_multiple_of(4) { today } else { today.previous() };
+            let amount = i128::from(whom) - 160;
+            let id = Rid::new(self.now, u128::try_from(1_000 + count).unwrap());
+            self.entries.push(Entered { id, day, amount, is_of_month: whom.is_multiple_of(3) });
+        }
+        let Some(place) = usize::from(whom).checked_rem(self.entries.len()) else { return };
+        let Entered { id, day, amount, is_of_month } = self.entries[place];
+        let terms = self.budget().terms;
+        let reach = if terms.archived_month.is_some_and(|closed| day.month() <= closed) {
+            Reach::Archived
+        } else if is_of_month || terms.pruned_day.is_some_and(|closed| day <= closed) {
+            Reach::DayPruned
+        } else {
+            Reach::Open
+        };
+        if amount != 0 {
+            let write = update::entry(&self.owner, id, day, pico(amount), reach, self.now);
+            let is_applied = self.send(Request::Many(write), how) == Answer::Applied;
+            let settled = self.budget().total.settled().pico();
+            assert!(amount > 0 || !is_applied || settled >= 0, "a refund of {amount}: {settled}");
+        }
+    }
+
+    /// What stands in a period by entries: those whose receipt is there.
+    pub(super) fn entered(&self, budget: &Budget, period: Period) -> i128 {
+        let has_receipt = |one: &&Entered| self.store.get(&self.owner.tombstone(one.id)).is_some();
+        let in_period = |one: &&Entered| match period {
+            // A day that was closed when the entry came has gone with what stood in it.
+            Period::Day(day) => !one.is_of_month && one.day == day && !budget.terms.is_closed(day),
+            Period::Month(month) => one.day.month() == month,
+            Period::Total => true,
+        };
+        let standing = self.entries.iter().filter(has_receipt).filter(in_period);
+        standing.map(|one| one.amount).sum()
+    }
+}
