@@ -291,7 +291,7 @@ pub struct Reconcile {
     #[arg(long, required_unless_present = "import", default_value = "")]
     #[arg(hide_default_value = true)]
     pub month: String,
-    /// A usage report of a provider instead, grouped by model: its answers as JSON
+    /// A usage report of a provider, grouped by model, or a cost report: its answers as JSON
     #[arg(long, value_name = "FILE", requires = "provider", conflicts_with = "scope")]
     pub import: Option<String>,
     /// Whose report: openai or anthropic

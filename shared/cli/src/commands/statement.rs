@@ -16,12 +16,35 @@ struct Format {
     starts: &'static str,
     ends: &'static str,
     usage: fn(&Value) -> ReportedUsage,
+    /// Where a cost report has an amount, and the powers of ten from its unit to a USD.
+    amount: &'static str,
+    decimals: u32,
+}
+
+/// One bucket of a report: counts by model, or an amount.
+struct Bucket {
+    statement: PostStatement,
+    cost: Option<Money>,
 }
 
 /// One row a provider.
 const FORMATS: [Format; 2] = [
-    Format { provider: "openai", starts: "start_time", ends: "end_time", usage: openai },
-    Format { provider: "anthropic", starts: "starting_at", ends: "ending_at", usage: anthropic },
+    Format {
+        provider: "openai",
+        starts: "start_time",
+        ends: "end_time",
+        usage: openai,
+        amount: "/amount/value",
+        decimals: 0,
+    },
+    Format {
+        provider: "anthropic",
+        starts: "starting_at",
+        ends: "ending_at",
+        usage: anthropic,
+        amount: "/amount",
+        decimals: 2,
+    },
 ];
 
 /// `farebox reconcile --import FILE --provider NAME [--apply]`
@@ -38,6 +61,14 @@ pub async fn import(
         Failure::new(format!("no report of {provider} is known"), "use openai or anthropic")
     })?;
     let buckets = buckets(&text, format, apply)?;
+    if buckets.iter().any(|bucket| bucket.cost.is_some()) {
+        return costs(client, buckets).await;
+    }
+    usage(client, buckets, apply).await
+}
+
+/// A usage report: what it determines of the unknown calls.
+async fn usage(client: &Client, buckets: Vec<Bucket>, apply: bool) -> Result<Output, Failure> {
     let head = [
         "FROM",
         "MODEL",
@@ -51,7 +82,7 @@ pub async fn import(
     ];
     let (mut table, mut bar, mut too_high) = (Table::new(&head), Money::ZERO, Money::ZERO);
     let mut answers = Vec::new();
-    for bucket in buckets {
+    for Bucket { statement: bucket, .. } in buckets {
         let answer = client.send(Method::POST, &path("reconcile"), &bucket, None).await?;
         let statement: Statement = answer.parse()?;
         for line in statement.lines {
@@ -83,12 +114,71 @@ pub async fn import(
     Ok(Output::new(json!(answers), text))
 }
 
+/// A cost report: amounts beside the books, and the holds of unknown calls as the error bar. It
+/// names no calls, so it corrects none.
+async fn costs(client: &Client, buckets: Vec<Bucket>) -> Result<Output, Failure> {
+    let head = ["FROM", "REPORTED_USD", "BOOKS_USD", "DIFFERENCE_USD", "ERROR_BAR_USD"];
+    let (mut table, mut sums) = (Table::new(&head), [Money::ZERO; 4]);
+    for Bucket { statement, cost } in buckets {
+        let reported = cost.unwrap_or_default();
+        // Only read: no counts are in it that could mean anything.
+        let ask = PostStatement { usage: Vec::new(), apply: false, ..statement };
+        let answer = client.send(Method::POST, &path("reconcile"), &ask, None).await?;
+        let (mut books, mut unknown) = (Money::ZERO, Money::ZERO);
+        for line in answer.parse::<Statement>()?.lines {
+            unknown = plus(unknown, usd(&line.charged_usd)?)?;
+            books = plus(books, plus(usd(&line.settled_usd)?, usd(&line.charged_usd)?)?)?;
+        }
+        let amounts = [reported, books, plus(reported, books.negated())?, unknown];
+        for (sum, amount) in sums.iter_mut().zip(amounts) {
+            *sum = plus(*sum, amount)?;
+        }
+        table.push([vec![ask.from], amounts.map(|amount| amount.to_string()).to_vec()].concat());
+    }
+    let [reported, books, difference, unknown] = sums.map(|amount| amount.to_string());
+    let text = format!(
+        "{}\nReported {reported} USD, booked {books} USD: {difference} USD apart. The books may be \
+         up to {unknown} USD too high, the holds of calls whose outcome nobody knew; a usage \
+         report may tell.",
+        table.with_head()
+    );
+    let json = json!({
+        "reported_usd": reported, "books_usd": books, "difference_usd": difference,
+        "error_bar_usd": unknown,
+    });
+    Ok(Output::new(json, text))
+}
+
+/// An amount in units of 10^-`decimals` USD, as JSON has it. What is finer than a pico-USD is
+/// left out: a provider's sum is a float.
+fn amount(value: &Value, decimals: u32) -> Option<Money> {
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        _ => return None,
+    };
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let shift = i64::from(exponent.parse::<i32>().ok()?) + 12
+        - i64::from(decimals)
+        - i64::try_from(fraction.len()).ok()?;
+    let power = 10_i128.checked_pow(u32::try_from(shift.unsigned_abs()).ok()?);
+    let pico = match power {
+        Some(power) if shift >= 0 => digits.checked_mul(power)?,
+        Some(power) => digits / power,
+        None if shift < 0 => 0,
+        None => return None,
+    };
+    Money::from_pico(pico).ok()
+}
+
 /// The buckets of a file: one page of the API, or several after each other.
-fn buckets(text: &str, format: &Format, apply: bool) -> Result<Vec<PostStatement>, Failure> {
+fn buckets(text: &str, format: &Format, apply: bool) -> Result<Vec<Bucket>, Failure> {
     let wrong = |what: &str| {
         Failure::new(
-            format!("this is no usage report of {}: {what}", format.provider),
-            "save the answers of its usage API, grouped by model, as they came",
+            format!("this is no report of {}: {what}", format.provider),
+            "save the answers of its usage API, grouped by model, or of its cost API, as they came",
         )
     };
     let mut buckets = Vec::new();
@@ -99,13 +189,22 @@ fn buckets(text: &str, format: &Format, apply: bool) -> Result<Vec<PostStatement
             let time = |name: &str| bucket.get(name).and_then(instant).ok_or_else(|| wrong(name));
             let results = bucket.get("results").and_then(Value::as_array);
             let results = results.ok_or_else(|| wrong("no results"))?;
-            let usage: Vec<_> = results.iter().map(format.usage).collect();
+            let mut cost = None;
+            for value in results.iter().filter_map(|one| one.pointer(format.amount)) {
+                let amount = amount(value, format.decimals).ok_or_else(|| wrong("an amount"))?;
+                cost = Some(plus(cost.unwrap_or_default(), amount)?);
+            }
+            let usage: Vec<_> = match cost {
+                Some(_) => Vec::new(),
+                None => results.iter().map(format.usage).collect(),
+            };
             if usage.iter().any(|one| one.model.is_empty()) {
                 return Err(wrong("a result names no model"));
             }
             let provider = format.provider.to_owned();
             let (from, to) = (time(format.starts)?, time(format.ends)?);
-            buckets.push(PostStatement { provider, from, to, usage, apply });
+            let statement = PostStatement { provider, from, to, usage, apply };
+            buckets.push(Bucket { statement, cost });
         }
     }
     Ok(buckets)
@@ -164,7 +263,30 @@ mod tests {
 
     fn read(text: &str, provider: &str) -> Result<Vec<PostStatement>, Failure> {
         let format = FORMATS.iter().find(|format| format.provider == provider).unwrap();
-        buckets(text, format, false)
+        let buckets = buckets(text, format, false)?;
+        Ok(buckets.into_iter().map(|bucket| bucket.statement).collect())
+    }
+
+    #[test]
+    fn a_cost_report_is_read_to_the_pico_and_names_no_counts() {
+        let cost = |text: &str, at: usize| {
+            let bucket = buckets(text, &FORMATS[at], true).unwrap().pop().unwrap();
+            assert!(bucket.statement.usage.is_empty());
+            bucket.cost.unwrap().to_string()
+        };
+        let openai = r#"{"data":[{"start_time":1,"end_time":2,"results":[
+            {"amount":{"value":0.06,"currency":"usd"},"line_item":null},
+            {"amount":{"value":1e-7,"currency":"usd"}}]}]}"#;
+        let anthropic = r#"{"data":[{"starting_at":"2026-11-23T00:00:00Z",
+            "ending_at":"2026-11-24T00:00:00Z",
+            "results":[{"currency":"USD","amount":"123.45"}]}]}"#;
+
+        assert_eq!(cost(openai, 0), "0.0600001");
+        assert_eq!(cost(anthropic, 1), "1.2345");
+        for wrong in [json!("x"), json!(null), json!("1e999"), json!("1.2.3")] {
+            assert_eq!(amount(&wrong, 0), None, "{wrong}");
+        }
+        assert_eq!(amount(&json!(1e-30), 0), Some(Money::ZERO));
     }
 
     #[test]
