@@ -11,6 +11,7 @@
 
 mod admin;
 mod bad_input;
+mod balanced;
 mod books;
 mod budgets;
 mod canary;

@@ -126,6 +126,7 @@ pub const ROWS: &[Row] = &[
         ..BASE
     },
     UNCAPPED,
+    Row { gateway: Gateway::Farebox("balanced"), ..UNCAPPED },
     Row { gateway: Gateway::ReadThenWrite, ..SLOW },
     Row { gateway: Gateway::PostHoc, ..SLOW },
 ];

@@ -3,7 +3,7 @@
 use farebox_api::{Budget as Shown, BudgetList, Period, PutBudget, ScopeUsage, UsageList};
 use farebox_aws::control::{Change, Expected};
 use farebox_core::{Error, Money, Scope, Timestamp, Zone, catalog};
-use farebox_ledger::budget::PeriodView;
+use farebox_ledger::PeriodView;
 use farebox_ledger::{Budget, Limits, Mode, Settings};
 use lambda_http::http::header::IF_MATCH;
 
@@ -16,8 +16,9 @@ use crate::reply::{Answer, Refusal};
 const THRESHOLDS_MAX: usize = 10;
 
 /// The modes that a budget can be set to.
-const MODES: [(&str, Mode); 4] = [
+const MODES: [(&str, Mode); 5] = [
     ("hard", Mode::Hard),
+    ("balanced", Mode::Balanced),
     ("soft", Mode::Soft),
     ("observe", Mode::Observe),
     ("closed", Mode::Closed),
@@ -124,16 +125,12 @@ fn settings(body: PutBudget) -> Result<Settings, Error> {
         day: limit("day_limit_usd", body.day_limit_usd)?,
         total: limit("total_limit_usd", body.total_limit_usd)?,
     };
-    let mode = match body.mode.as_deref().unwrap_or("hard") {
-        "balanced" => {
-            let rule = "balanced is not served yet: use hard, soft, observe or closed";
-            return Err(Error::malformed("mode", rule));
-        }
-        name => MODES.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode),
-    };
+    let name = body.mode.as_deref().unwrap_or("hard");
+    let mode = MODES.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode);
+    let rule = "use hard, balanced, soft, observe or closed";
     let zone = Zone::parse(body.time_zone.as_deref().unwrap_or("UTC"));
     Ok(Settings {
-        mode: mode.ok_or_else(|| Error::malformed("mode", "use hard, soft, observe or closed"))?,
+        mode: mode.ok_or_else(|| Error::malformed("mode", rule))?,
         zone: zone.map_err(|rule| Error::malformed("time_zone", rule.to_string()))?,
         limits,
         thresholds: thresholds(body.alert_thresholds.unwrap_or_default())?,
@@ -209,7 +206,7 @@ fn written(settings: &Settings) -> PutBudget {
 
 /// A limit below what is spent is taken, and says what it will refuse.
 fn warnings(budget: &Budget, now: Timestamp) -> Vec<String> {
-    if budget.terms.settings.mode != Mode::Hard {
+    if !budget.terms.settings.mode.is_strict() {
         return Vec::new();
     }
     let passed = budget.view(now).into_iter().filter_map(|view| {
@@ -278,10 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn modes_to_come_are_not_served_yet() {
-        let body = PutBudget { mode: Some("balanced".into()), ..PutBudget::default() };
-        let (field, rule) = refused(body);
-        assert!(field == "mode" && rule.contains("not served yet"), "{rule}");
+    fn a_mode_is_one_of_the_known_ones() {
         for mode in ["strict", "Hard", ""] {
             let body = PutBudget { mode: Some(mode.into()), ..PutBudget::default() };
             assert_eq!(refused(body).0, "mode", "{mode}");

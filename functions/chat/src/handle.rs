@@ -90,7 +90,7 @@ async fn admit(
     let credential = fetched.await?;
     let (plan, held) = reserve(gate, incoming, planned.candidate(), plan, record).await?;
     record.rid = held.rid;
-    record.hold = Some(plan.hold);
+    record.hold = Some(held.amount);
     record.parts = held.parts();
     let wire = (resolved.provider.wire)(&resolved.model.name);
     let Planned { call, resolved, price, .. } = planned;
@@ -107,7 +107,8 @@ async fn admit(
     Ok((admitted, held))
 }
 
-/// Parse → resolve → price → bound. The record learns on the way what a refusal should tell.
+/// Parse → resolve → price → metered or not → bound. The record learns on the way what a refusal
+/// should tell.
 ///
 /// # Errors
 /// Every refusal before a credential is fetched.
@@ -129,7 +130,9 @@ pub async fn plan(
     let price = resolved.model.price.clone().ok_or_else(|| unpriced(&resolved, "any token"))?;
     record.price_version = Some(price.version.to_string());
     let max_cost = incoming.max_cost(key.max_cost)?;
-    let planned = Planned { call, resolved, price, clamp: key.clamp, max_cost };
+    let metered = (resolved.provider.metered)(&resolved.model.name)
+        && gate.ledger.meters(&record.scopes).await?;
+    let planned = Planned { call, resolved, price, clamp: key.clamp, max_cost, metered };
     let plan = first_plan(planned.candidate()).map_err(|error| located(dialect, error))?;
     Ok((planned, plan))
 }
@@ -157,11 +160,14 @@ async fn carry(
     mut reply: Reply,
 ) {
     // Boxed where futures that borrow meet: see `route`.
-    let exchanged = AssertUnwindSafe(exchange(&gate, &call, &mut reply)).catch_unwind().boxed();
+    let exchanged = AssertUnwindSafe(exchange(&gate, &call, &mut held, &mut reply));
+    let exchanged = exchanged.catch_unwind().boxed();
     let (exchanged, ()) = join(exchanged, gate.directory.refresh_prices().boxed()).await;
     let exchange = exchanged.unwrap_or_else(|_| Exchange::panicked());
     let outcome = exchange.outcome.unwrap_or(farebox_ledger::ProviderOutcome::Unknown);
-    let decided = farebox_ledger::decide(outcome, call.plan.hold);
+    record.hold = Some(held.amount);
+    record.parts = held.parts();
+    let decided = farebox_ledger::decide(outcome, held.amount, held.is_metered);
     if let Some(above) = decided.overrun {
         tracing::error!(metric = "overrun", %above, rid = %record.rid, "cost above its hold");
     }
@@ -172,7 +178,7 @@ async fn carry(
         charged: match decided.decision {
             Decision::Settle(cost) => cost,
             Decision::Void => Money::ZERO,
-            Decision::Worst => call.plan.hold,
+            Decision::Worst => held.amount,
         },
         response_time_ms: gate.aws.now().since(call.started_at),
     };

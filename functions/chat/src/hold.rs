@@ -6,7 +6,7 @@ use farebox_ledger::Wait;
 
 use crate::gate::Gate;
 use crate::incoming::Incoming;
-use crate::plan::{Candidate, Plan, lower};
+use crate::plan::{Candidate, Plan, first_plan, lower};
 use crate::relay::CLOSING_MS;
 
 /// How often one call may change: its cap is lowered, or its period ended under it.
@@ -20,15 +20,15 @@ const ROOM_WAIT_STREAM_MS: u64 = 10_000;
 const ROOM_WAIT_HEADER: &str = "x-farebox-room-wait-ms";
 
 /// Reserves the plan's hold in every scope of the record; waits for what open holds take, and
-/// lowers a cap that the caller left open to what the room affords. Each round is a new attempt
-/// with its own identity.
+/// lowers a cap that the caller left open to what the room affords; a metered call asks for less
+/// before either. Each round is a new attempt with its own identity.
 ///
 /// # Errors
 /// The refusal of the last round; a header that is no number.
 pub async fn reserve(
     gate: &Gate,
     incoming: &Incoming,
-    candidate: Candidate<'_>,
+    mut candidate: Candidate<'_>,
     mut plan: Plan,
     record: &mut CallRecord,
 ) -> Result<(Plan, Held), Error> {
@@ -38,13 +38,13 @@ pub async fn reserve(
     let mut first: Option<Scope> = None;
     let mut changes = 0;
     loop {
-        let round = gate.ledger.reserve(&record.scopes, rid, plan.hold, first.as_ref());
+        let round = gate.ledger.reserve(&record.scopes, rid, plan.ask(), first.as_ref());
         let refusal = match round.await {
             Ok(held) => return Ok((plan, held)),
             Err(refusal) => refusal,
         };
         record.rid = rid;
-        record.hold = Some(plan.hold);
+        record.hold = Some(plan.ask().amount);
         record.capacity_tenths = record.capacity_tenths.saturating_add(refusal.capacity_tenths);
         let Refusal { error, room, contended, parts, restart, .. } = refusal;
         if !parts.is_empty() {
@@ -53,9 +53,12 @@ pub async fn reserve(
             record.parts = parts;
             return Err(error);
         }
-        if let Some(scope) = &contended {
+        let smaller = plan.shrunk(candidate.price, room);
+        if let Some(shrunk) = smaller.filter(|_| contended.is_some() || room.is_some()) {
+            plan = shrunk;
+        } else if let Some(scope) = &contended {
             let used = &mut record.capacity_tenths;
-            if !gate.ledger.wait(&mut wait, scope, plan.hold, used).await {
+            if !gate.ledger.wait(&mut wait, scope, plan.ask().amount, used).await {
                 return Err(error);
             }
         } else if changes == CHANGES_MAX {
@@ -64,6 +67,11 @@ pub async fn reserve(
             changes += 1;
             match room.and_then(|room| lower(candidate, &plan, room)) {
                 Some(lowered) => plan = lowered,
+                // A budget may have changed to one that needs the worst case.
+                None if restart && plan.metered.is_some() => {
+                    candidate.metered = gate.ledger.meters(&record.scopes).await?;
+                    plan = first_plan(candidate)?;
+                }
                 None if restart => {}
                 None => return Err(error),
             }

@@ -1,5 +1,6 @@
 //! What a call will send, and the most that it can cost.
 
+use farebox_aws::Ask;
 use farebox_core::pricing::{Bound, Price, PricingError};
 use farebox_core::{ChatCall, Clamp, Error, Money};
 use farebox_providers::{Facts, Outbound};
@@ -10,14 +11,21 @@ use crate::resolve::Resolved;
 /// no use to most callers, and they would pay for it.
 const USEFUL_TOKENS_MIN: u64 = 256;
 
+/// Completion tokens that a metered call holds at first (money.md 6: the floor; how long a
+/// user's answers usually are is not kept).
+pub const FIRST_TOKENS: u64 = 1_000;
+
 /// What will be sent, and the most that it can cost.
+#[derive(Clone)]
 pub struct Plan {
     /// The exact bytes.
     pub outbound: Outbound,
     /// Upper bounds of what the provider can count.
     pub bound: Bound,
-    /// The worst case: what is held.
+    /// The worst case.
     pub hold: Money,
+    /// What is held at first where the stream is metered; else the worst case is.
+    pub metered: Option<Money>,
     /// The cap is lower than what the caller sent, or than the model's maximum where it sent
     /// none.
     pub clamped: bool,
@@ -36,6 +44,8 @@ pub struct Candidate<'a> {
     pub clamp: Clamp,
     /// The most that it may cost, by its key or by itself.
     pub max_cost: Option<Money>,
+    /// Its budgets and its model let it be metered.
+    pub metered: bool,
 }
 
 /// A call that is read, resolved, priced and bounded.
@@ -50,14 +60,43 @@ pub struct Planned {
     pub clamp: Clamp,
     /// The most that it may cost, by its key or by itself.
     pub max_cost: Option<Money>,
+    /// Its budgets and its model let it be metered.
+    pub metered: bool,
+}
+
+impl Plan {
+    /// What is held before the provider is called.
+    #[must_use]
+    pub fn ask(&self) -> Ask {
+        match self.metered {
+            Some(amount) => Ask { amount, is_metered: true },
+            None => Ask::worst(self.hold),
+        }
+    }
+
+    /// The same call with a metered hold that is as small as is useful, where it is larger and
+    /// the smaller one fits into `room`: what is sent stays as it is.
+    #[must_use]
+    pub fn shrunk(&self, price: &Price, room: Option<Money>) -> Option<Self> {
+        let bound = Bound { completion_tokens: USEFUL_TOKENS_MIN, ..self.bound.clone() };
+        let least = price.hold(&bound).ok()?;
+        let shrinks = self.metered? > least && room.is_none_or(|room| least <= room);
+        shrinks.then(|| Self { metered: Some(least), ..self.clone() })
+    }
+
+    /// Whether the provider is asked for a stream.
+    #[must_use]
+    pub const fn is_streamed(&self, call: &ChatCall) -> bool {
+        call.stream || self.metered.is_some()
+    }
 }
 
 impl Planned {
     /// What plans are made of.
     #[must_use]
     pub const fn candidate(&self) -> Candidate<'_> {
-        let Self { call, resolved, price, clamp, max_cost } = self;
-        Candidate { call, resolved, price, clamp: *clamp, max_cost: *max_cost }
+        let Self { call, resolved, price, clamp, max_cost, metered } = self;
+        Candidate { call, resolved, price, clamp: *clamp, max_cost: *max_cost, metered: *metered }
     }
 }
 
@@ -112,10 +151,15 @@ fn plan_at(candidate: Candidate<'_>, cap: u64, clamped: bool) -> Result<Plan, Er
         completion_max: resolved.model.completion_max,
     };
     let wire = (resolved.provider.wire)(&resolved.model.name);
-    let outbound = wire.request(resolved.provider, call, &facts, cap, call.stream)?;
+    let is_metered = candidate.metered && cap.saturating_mul(call.choices) > FIRST_TOKENS;
+    let is_streamed = call.stream || is_metered;
+    let outbound = wire.request(resolved.provider, call, &facts, cap, is_streamed)?;
     let bound = bound_of(&outbound)?;
-    let hold = price.hold(&bound).map_err(|fault| priced(resolved, &fault))?;
-    Ok(Plan { outbound, bound, hold, clamped })
+    let hold_of = |bound: &Bound| price.hold(bound).map_err(|fault| priced(resolved, &fault));
+    let hold = hold_of(&bound)?;
+    let first = Bound { completion_tokens: FIRST_TOKENS, ..bound.clone() };
+    let metered = if is_metered { Some(hold_of(&first)?) } else { None };
+    Ok(Plan { outbound, bound, hold, metered, clamped })
 }
 
 fn bound_of(outbound: &Outbound) -> Result<Bound, Error> {

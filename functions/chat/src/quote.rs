@@ -24,8 +24,8 @@ struct Native {
     options: Option<IgnoredAny>,
 }
 
-/// Takes the body of `/v1/chat` or of `/v1/chat/completions`, and answers its floor, its ceiling
-/// (what would be held), and each scope's answer.
+/// Takes the body of `/v1/chat` or of `/v1/chat/completions`, and answers its floor, its
+/// ceiling, what would be held at first, and each scope's answer.
 ///
 /// # Errors
 /// Every refusal of the call itself before its budgets are asked.
@@ -40,7 +40,7 @@ pub async fn quote(gate: &Gate, incoming: &Incoming) -> Result<Response<ReplyBod
     let mut room: Option<Money> = None;
     for (scope, budget) in record.scopes.iter().zip(&budgets) {
         for view in budget.view(now) {
-            let prospect = budget.prospect(view.period, plan.hold);
+            let prospect = budget.prospect(view.period, plan.ask().amount);
             worst = worst.max(prospect);
             if prospect == Prospect::Refused {
                 let left = afforded(budget, &view);
@@ -58,6 +58,7 @@ pub async fn quote(gate: &Gate, incoming: &Incoming) -> Result<Response<ReplyBod
         "price_version": planned.price.version,
         "floor_usd": planned.price.least(messages),
         "ceiling_usd": plan.hold,
+        "hold_usd": plan.ask().amount,
         "max_tokens": plan.outbound.cap,
         "prompt_tokens_max": plan.bound.prompt_tokens,
         "completion_tokens_max": plan.bound.completion_tokens,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use farebox_aws::Held;
 use farebox_core::pricing::Bill;
 use farebox_core::{ChatEvent, Completion, Error, Reported, Timestamp};
 use farebox_ledger::ProviderOutcome;
@@ -11,7 +12,9 @@ use futures_util::StreamExt;
 use http::HeaderMap;
 
 use crate::gate::Gate;
+use crate::gather::Gathered;
 use crate::handle::Admitted;
+use crate::meter::{CUT_REASON, Meter};
 use crate::reply::Reply;
 use crate::upstream::{self, CHARGED, NoAnswer, Target};
 
@@ -49,6 +52,8 @@ pub struct Exchange {
     pub headers: HeaderMap,
     /// The provider's id of the request.
     pub provider_request_id: Option<String>,
+    /// A metered stream was ended, because its budgets hold no more for it.
+    pub is_cut: bool,
 }
 
 impl Exchange {
@@ -66,7 +71,12 @@ impl Exchange {
 }
 
 /// Calls the provider and relays its answer. The money is decided by the caller.
-pub async fn exchange(gate: &Gate, call: &Admitted, reply: &mut Reply) -> Exchange {
+pub async fn exchange(
+    gate: &Gate,
+    call: &Admitted,
+    held: &mut Held,
+    reply: &mut Reply,
+) -> Exchange {
     let mut exchange = Exchange::default();
     let wire = call.wire;
     let target = Target { provider: call.resolved.provider, wire, credential: &call.credential };
@@ -86,9 +96,12 @@ pub async fn exchange(gate: &Gate, call: &Admitted, reply: &mut Reply) -> Exchan
         let body = collect(response, REFUSAL_BYTES_MAX, patience).await.unwrap_or_default();
         return refused(exchange, call, status, &body);
     }
-    let mut exchange = if call.call.stream {
-        reply.begin(&exchange.headers);
-        stream(gate, call, response, reply, exchange).await
+    let mut exchange = if call.plan.is_streamed(&call.call) {
+        if call.call.stream {
+            reply.begin(&exchange.headers);
+        }
+        let upstream = Upstream { response, meter: Meter::new(call, held) };
+        stream(gate, call, held, upstream, reply, exchange).await
     } else {
         buffered(gate, call, response, exchange).await
     };
@@ -191,15 +204,25 @@ async fn collect(
     }
 }
 
-/// Relays a stream. When the caller is gone it reads on: providers bill what they generate.
+/// A streamed answer, and what bounds it.
+struct Upstream {
+    response: reqwest::Response,
+    meter: Option<Meter>,
+}
+
+/// Relays a stream, or gathers it for a caller who asked for a whole answer. When the caller is
+/// gone it reads on: providers bill what they generate.
 async fn stream(
     gate: &Gate,
     call: &Admitted,
-    response: reqwest::Response,
+    held: &mut Held,
+    upstream: Upstream,
     reply: &mut Reply,
     mut exchange: Exchange,
 ) -> Exchange {
     let provider = call.resolved.provider;
+    let Upstream { response, mut meter } = upstream;
+    let mut gathered = (!call.call.stream).then(Gathered::default);
     let ends = tokio::time::Instant::now() + patience(gate, call);
     let mut decoder = call.wire.decoder(provider);
     let mut chunks = response.bytes_stream();
@@ -229,10 +252,24 @@ async fn stream(
         for event in &events {
             finished |= matches!(event, ChatEvent::Finish { .. });
             done |= matches!(event, ChatEvent::Done);
-            meter(gate, provider.name, event, &mut exchange);
+            note(gate, provider.name, event, &mut exchange);
+        }
+        if let Some(meter) = meter.as_mut().filter(|_| !finished) {
+            exchange.is_cut = meter.pass(gate, call, held, &mut events).await.is_cut();
         }
         reply.events(&events).await;
+        if let Some(gathered) = &mut gathered {
+            events.iter().for_each(|event| gathered.event(event));
+            exchange.completion.choices = gathered.choices();
+        }
         events.clear();
+        if exchange.is_cut {
+            // Dropping the response closes the connection, which ends the generation. What it
+            // came to meanwhile is not known.
+            exchange.finish_reason = Some(CUT_REASON.to_owned());
+            exchange.outcome = Some(ProviderOutcome::Unknown);
+            return exchange;
+        }
         let fault = match (fed, chunk) {
             (Err(fault), _) => Some(upstream::unavailable(provider.name, CHARGED, &fault)),
             (_, Some(Err(fault))) => Some(upstream::unavailable(provider.name, CHARGED, &fault)),
@@ -258,7 +295,7 @@ fn cut(provider: &str) -> Error {
 }
 
 /// Keeps of an event what the books and the log need.
-fn meter(gate: &Gate, provider: &str, event: &ChatEvent, exchange: &mut Exchange) {
+fn note(gate: &Gate, provider: &str, event: &ChatEvent, exchange: &mut Exchange) {
     match event {
         ChatEvent::Start { id, model } => {
             exchange.completion.id.clone_from(id);

@@ -1,6 +1,7 @@
 //! The ledger's driver: performs what the machines of `farebox-ledger` say.
 
 mod entry;
+mod extend;
 mod held;
 mod refusal;
 mod room;
@@ -13,8 +14,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use farebox_core::{Decision, Money, Rid, SCOPES_MAX, Scope, ScopePart};
 use farebox_ledger::attempt::Reserved;
 use farebox_ledger::{
-    Admission, Answer, Attr, Budget, Cause, Ended, Ending, Hold, Item, Mode, Owner, Reserve, Step,
-    Terms, Update,
+    Admission, Answer, Attr, Budget, Cause, Ended, Ending, Hold, Item, Mode, Owner, Reserve,
+    Settings, Step, Terms, Update,
 };
 use futures_util::future::join_all;
 
@@ -39,6 +40,23 @@ pub struct Ledger {
     terms: Mutex<HashMap<Scope, Terms>>,
 }
 
+/// What a call asks its scopes to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The amount in each.
+    pub amount: Money,
+    /// It is less than the worst case, because the stream is metered.
+    pub is_metered: bool,
+}
+
+impl Ask {
+    /// The worst case.
+    #[must_use]
+    pub const fn worst(amount: Money) -> Self {
+        Self { amount, is_metered: false }
+    }
+}
+
 /// One scope's reserve: what stands there, what was said, and what it took.
 type Attempt = (Part, Reserved, Traffic);
 
@@ -59,7 +77,7 @@ impl Ledger {
 
     /// Holds an amount in every scope, all of them at once; where `first` is given, the others
     /// only when that one holds. A refusal anywhere voids, and where needed fences, everything
-    /// before this returns.
+    /// before this returns; so does a scope that does not let a call be metered, where it is to be.
     ///
     /// # Errors
     /// [`Refusal`]: no call may go out.
@@ -67,7 +85,7 @@ impl Ledger {
         &self,
         scopes: &[Scope],
         rid: Rid,
-        amount: Money,
+        Ask { amount, is_metered }: Ask,
         first: Option<&Scope>,
     ) -> Result<Held, Refusal> {
         if !(1..=SCOPES_MAX).contains(&scopes.len()) {
@@ -88,8 +106,12 @@ impl Ledger {
             }
         }
         let capacity_tenths = traffic_of(&attempts).saturating_add(read_tenths);
+        if is_metered && !attempts.iter().all(|(part, ..)| part.terms.settings.lets_meter()) {
+            let refusal = self.refuse(rid, attempts, capacity_tenths).await;
+            return Err(Refusal { restart: true, ..refusal });
+        }
         let parts = attempts.into_iter().map(|(part, _, _)| part).collect();
-        Ok(Held { rid, amount, parts, capacity_tenths, is_ended: false })
+        Ok(Held { rid, amount, is_metered, parts, capacity_tenths, is_ended: false })
     }
 
     /// Ends a call in every scope, all of them at once, in at most six seconds. What is not ended
@@ -147,6 +169,18 @@ impl Ledger {
             self.end_one(&part.scope, rid, hold, decision, part.ambiguous).await.0
         };
         ended.finished()
+    }
+
+    /// Whether a call that counts to these scopes is to be metered where its model allows it: one
+    /// of them is in mode balanced, and none needs the worst case. By cached terms; a reserve
+    /// asks again.
+    ///
+    /// # Errors
+    /// [`Error`] where the terms of a scope cannot be read.
+    pub async fn meters(&self, scopes: &[Scope]) -> Result<bool, Error> {
+        let (terms, _) = self.all_terms(scopes).await?;
+        let mut settings = terms.iter().map(|terms| &terms.settings);
+        Ok(settings.clone().all(Settings::lets_meter) && settings.any(Settings::is_metered))
     }
 
     /// The budgets of scopes, in their order, strongly consistent.

@@ -37,6 +37,6 @@ pub use config::{Clock, Config, ConfigError, random, random_bytes};
 pub use credentials::{Credential, Credentials};
 pub use directory::{AlertItem, Directory, KeyItem, Overrides, StoredMac};
 pub use error::Error;
-pub use ledger::{Held, Ledger, Refusal};
+pub use ledger::{Ask, Held, Ledger, Refusal};
 pub use log_queue::LogQueue;
 pub use logs::{Logs, Page};

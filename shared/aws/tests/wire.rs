@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use farebox_aws::expression::{Failure, Store, Written};
-use farebox_aws::{Aws, Config, Ledger, random};
+use farebox_aws::{Ask, Aws, Config, Ledger, random};
 use farebox_core::{Decision, Money, Scope};
 use farebox_ledger::{Answer, Key, Table, Update, Write};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -218,7 +218,8 @@ async fn a_ledger_that_cannot_be_reached_refuses_and_leaves_nothing_to_end() {
     let aws = aws(&url, None);
     let scopes: Vec<Scope> = vec!["user:u1".parse().unwrap(), "key:k1".parse().unwrap()];
 
-    let reserved = Ledger::new(&aws).reserve(&scopes, aws.new_rid(), Money::ONE_PICO, None).await;
+    let reserved =
+        Ledger::new(&aws).reserve(&scopes, aws.new_rid(), Ask::worst(Money::ONE_PICO), None).await;
 
     let Err(refusal) = reserved else { panic!("held: {:?}", Decision::Void) };
     assert_eq!(refusal.error.row().status, 503);

@@ -8,7 +8,7 @@ use farebox_core::{Day, Money, Month, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::budget::{Budget, Mode, Period};
+use crate::budget::{Budget, Period};
 use crate::item::{
     Item, Key, Table, malformed, money, number, read_money, read_number, read_text, text,
 };
@@ -84,7 +84,7 @@ pub fn reached(budget: &Budget, day: Day) -> Vec<Alert> {
 /// The periods of a local day that refuse a call of `needed`, because the money is spent.
 #[must_use]
 pub fn refused(budget: &Budget, day: Day, needed: Money) -> Vec<Alert> {
-    if budget.terms.settings.mode != Mode::Hard {
+    if !budget.terms.settings.mode.is_strict() {
         return Vec::new();
     }
     let limited = limited(budget, day).into_iter();

@@ -9,13 +9,16 @@ use farebox_core::{Day, Money, Month, Rid, Timestamp, Zone};
 use crate::Error;
 use crate::item::{self, Item, difference, malformed, read_money, read_number, read_text};
 use crate::scope::Owner;
-use crate::update::{HOLDS_MAX, Update};
+use crate::update::Update;
 
 /// How strict a budget is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// A call is admitted only where its worst case fits.
     Hard,
+    /// As hard, but a call whose stream can be metered holds less at first, and more as it goes
+    /// on (money.md 6).
+    Balanced,
     /// A call is admitted while anything is left, so the last one may pass the limit.
     Soft,
     /// Every call is admitted; it only counts and alerts.
@@ -113,46 +116,27 @@ pub struct Budget {
     pub fences: BTreeMap<Rid, i64>,
 }
 
-/// One line of `GET /v1/budget`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeriodView {
-    /// Which period.
-    pub period: Period,
-    /// Its limit, if it has one.
-    pub limit: Option<Money>,
-    /// What is charged.
-    pub settled: Money,
-    /// What is held for open calls.
-    pub held: Money,
-    /// Limit less settled and held, never below zero; `None` without a limit.
-    pub room: Option<Money>,
-    /// When the period ends.
-    pub resets_at: Option<Timestamp>,
-    /// Whether the charges alone have reached the limit.
-    pub exceeded: bool,
-}
-
-/// What a reserve would come to in one period, as far as a reader can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Prospect {
-    /// It has room.
-    Admitted,
-    /// Open holds take its room: it would wait for them (money.md 4.1-7).
-    Waits,
-    /// What is settled leaves no room.
-    Refused,
-}
-
 impl Mode {
-    const WIRE: [(Self, &str); 4] =
-        [(Self::Hard, "h"), (Self::Soft, "s"), (Self::Observe, "o"), (Self::Closed, "closed")];
+    const WIRE: [(Self, &str); 5] = [
+        (Self::Hard, "h"),
+        (Self::Balanced, "b"),
+        (Self::Soft, "s"),
+        (Self::Observe, "o"),
+        (Self::Closed, "closed"),
+    ];
+
+    /// Whether nothing is held above a limit.
+    #[must_use]
+    pub const fn is_strict(self) -> bool {
+        matches!(self, Self::Hard | Self::Balanced)
+    }
 
     /// The most that may be committed in a period with this limit before a call of this amount
     /// is admitted; below zero where nothing may. Only the modes that have limits ask for it.
     pub(crate) fn room(self, limit: Money, amount: Money) -> i128 {
         match self {
             Self::Soft => difference(limit, Money::ONE_PICO),
-            Self::Hard | Self::Observe | Self::Closed => difference(limit, amount),
+            Self::Hard | Self::Balanced | Self::Observe | Self::Closed => difference(limit, amount),
         }
     }
 
@@ -215,6 +199,21 @@ impl Settings {
     pub(crate) fn thresholds_wire(&self) -> String {
         let texts: Vec<String> = self.thresholds.iter().map(u8::to_string).collect();
         texts.join(",")
+    }
+}
+
+impl Settings {
+    /// Whether a call may hold less than its worst case here, because its stream is metered: a
+    /// budget in another mode than these that has limits needs the whole.
+    #[must_use]
+    pub const fn lets_meter(&self) -> bool {
+        self.is_metered() || matches!(self.mode, Mode::Observe) || self.limits.is_unlimited()
+    }
+
+    /// Whether a call is to be metered because of this budget.
+    #[must_use]
+    pub const fn is_metered(&self) -> bool {
+        matches!(self.mode, Mode::Balanced) && !self.limits.is_unlimited()
     }
 }
 
@@ -427,53 +426,6 @@ impl Budget {
             Period::Day(day) => self.days.get(&day).copied().unwrap_or_default(),
             Period::Total => self.total,
         }
-    }
-
-    /// Limit less committed in a period, never below zero; `None` without a limit.
-    #[must_use]
-    pub fn room(&self, period: Period) -> Option<Money> {
-        let limit = self.terms.settings.limits.of(period)?;
-        let left = limit.minus(self.counter(period).committed).unwrap_or_default();
-        Some(left.max(Money::ZERO))
-    }
-
-    /// What a reserve of this amount would come to in a period.
-    #[must_use]
-    pub fn prospect(&self, period: Period, amount: Money) -> Prospect {
-        let Settings { mode, limits, .. } = &self.terms.settings;
-        let limit = match (mode, limits.of(period)) {
-            (Mode::Closed, _) => return Prospect::Refused,
-            (Mode::Observe, _) | (_, None) => return Prospect::Admitted,
-            (_, Some(limit)) => limit,
-        };
-        let (room, counter) = (mode.room(limit, amount), self.counter(period));
-        if counter.settled().pico() > room {
-            Prospect::Refused
-        } else if counter.committed.pico() > room || self.open >= HOLDS_MAX {
-            Prospect::Waits
-        } else {
-            Prospect::Admitted
-        }
-    }
-
-    /// The current month, day and the total, for the owner to read.
-    #[must_use]
-    pub fn view(&self, now: Timestamp) -> Vec<PeriodView> {
-        let settings = &self.terms.settings;
-        let periods = Period::of(settings.zone.day(now)).into_iter();
-        let view = periods.map(|period| {
-            let (counter, limit) = (self.counter(period), settings.limits.of(period));
-            PeriodView {
-                period,
-                limit,
-                settled: counter.settled(),
-                held: counter.held(),
-                room: self.room(period),
-                resets_at: period.end(&settings.zone),
-                exceeded: limit.is_some_and(|limit| counter.settled() >= limit),
-            }
-        });
-        view.collect()
     }
 }
 

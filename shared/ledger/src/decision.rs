@@ -35,17 +35,20 @@ pub struct Decided {
     pub overrun: Option<Money>,
 }
 
-/// Decides what a call is charged. Unknown is never zero.
+/// Decides what a call is charged, whose `hold` is confirmed in every scope. Unknown is never
+/// zero: it is the hold. A metered call's hold may be larger in one scope than in another, where
+/// an extension was not confirmed, so its worst case is told as an amount (money.md 3.1a).
 ///
 /// ```
 /// use farebox_core::{Decision, Money, Outcome};
 /// use farebox_ledger::{ProviderOutcome, decide};
 ///
-/// let decided = decide(ProviderOutcome::Unknown, Money::ONE_PICO);
+/// let decided = decide(ProviderOutcome::Unknown, Money::ONE_PICO, false);
 /// assert_eq!((decided.decision, decided.outcome), (Decision::Worst, Outcome::Worst));
 /// ```
 #[must_use]
-pub fn decide(outcome: ProviderOutcome, hold: Money) -> Decided {
+pub fn decide(outcome: ProviderOutcome, hold: Money, is_metered: bool) -> Decided {
+    let worst = if is_metered { Decision::Settle(hold) } else { Decision::Worst };
     let (decision, outcome) = match outcome {
         ProviderOutcome::NotSent
         | ProviderOutcome::Unbilled { inferred: false }
@@ -55,9 +58,7 @@ pub fn decide(outcome: ProviderOutcome, hold: Money) -> Decided {
             (Decision::Settle(cost), Outcome::Settled)
         }
         // A cost below zero is no cost that a provider can have charged.
-        ProviderOutcome::Usage { .. } | ProviderOutcome::Unknown => {
-            (Decision::Worst, Outcome::Worst)
-        }
+        ProviderOutcome::Usage { .. } | ProviderOutcome::Unknown => (worst, Outcome::Worst),
     };
     let overrun = match decision {
         Decision::Settle(cost) => cost.minus(hold).filter(|above| *above > Money::ZERO),
@@ -88,7 +89,7 @@ mod tests {
         ];
 
         for (outcome, decision, logged) in cases {
-            let decided = decide(outcome, pico(10));
+            let decided = decide(outcome, pico(10), false);
             assert_eq!((decided.decision, decided.outcome), (decision, logged), "{outcome:?}");
             assert_eq!(decided.overrun, None);
         }
@@ -96,10 +97,19 @@ mod tests {
 
     #[test]
     fn a_cost_above_its_hold_is_charged_in_full_and_flagged() {
-        let decided = decide(ProviderOutcome::Usage { cost: pico(12) }, pico(10));
+        let decided = decide(ProviderOutcome::Usage { cost: pico(12) }, pico(10), true);
 
         assert_eq!(decided.decision, Decision::Settle(pico(12)));
         assert_eq!(decided.overrun, Some(pico(2)));
-        assert_eq!(decide(ProviderOutcome::Usage { cost: pico(10) }, pico(10)).overrun, None);
+        let within = decide(ProviderOutcome::Usage { cost: pico(10) }, pico(10), true);
+        assert_eq!(within.overrun, None);
+    }
+
+    #[test]
+    fn the_worst_case_of_a_metered_call_is_what_is_confirmed() {
+        let decided = decide(ProviderOutcome::Unknown, pico(10), true);
+
+        assert_eq!(decided.decision, Decision::Settle(pico(10)));
+        assert_eq!((decided.outcome, decided.overrun), (Outcome::Worst, None));
     }
 }

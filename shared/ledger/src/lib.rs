@@ -60,6 +60,7 @@ pub mod item;
 pub mod scope;
 pub mod temporary;
 pub mod update;
+pub mod view;
 
 pub use alert::{Alert, AlertName, Threshold};
 pub use archive::Closing;
@@ -68,12 +69,11 @@ pub use attempt::{
     Reserve, Reserved, Shortfall, Span, Step, Sweep, Swept, Verdict, Wait, Waiting, Why,
     still_open,
 };
-pub use budget::{
-    Budget, Counter, Hold, Limits, Mode, Period, PeriodView, Prospect, Settings, Terms,
-};
+pub use budget::{Budget, Counter, Hold, Limits, Mode, Period, Settings, Terms};
 pub use decision::{Decided, ProviderOutcome, decide};
 pub use error::Error;
 pub use item::{Attr, Item, Key, Table};
 pub use scope::Owner;
 pub use temporary::Temporary;
 pub use update::{Reach, Transaction, Update, Write};
+pub use view::{PeriodView, Prospect};

@@ -150,7 +150,7 @@ pub fn extend(owner: &Owner, rid: Rid, hold: &Hold, amount: Money, terms: &Terms
     let more = Money::from_pico(difference(amount, hold.amount)).unwrap_or_default();
     let mut condition = "#h = :h1 AND ep = :ep".to_owned();
     let mut rooms = Vec::new();
-    if terms.settings.mode == Mode::Hard {
+    if terms.settings.mode.is_strict() {
         rooms = room_clauses(&mut condition, hold.day, more, terms);
     }
     let extended = Hold { amount, ..*hold };

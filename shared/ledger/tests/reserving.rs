@@ -185,9 +185,9 @@ fn no_budget_another_hold_or_an_unknown_mode_fails_closed() {
 
     let reserve = bench.machine(2, 1);
     let item = bench.store.items.get_mut(&owner().budget()).unwrap();
-    item.insert("md".to_owned(), Attr::S("b".to_owned()));
+    item.insert("md".to_owned(), Attr::S("q".to_owned()));
     item.insert("ep".to_owned(), Attr::N(9));
-    let unsupported = Cause::Item(Error::ModeNotSupported("b".to_owned()));
+    let unsupported = Cause::Item(Error::ModeNotSupported("q".to_owned()));
     assert_eq!(bench.run(reserve).admission, Admission::Unavailable(unsupported));
 
     let reserve = Bench::hard(100).machine(2, 1);

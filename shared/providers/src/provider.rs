@@ -19,6 +19,9 @@ pub struct Provider {
     pub cap_field: &'static str,
     /// How far a completion can reach (`OpenAI`'s format only).
     pub reach: fn(model: &str) -> Reach,
+    /// The models whose stream shows every completion token that is billed, and ends when its
+    /// reader does: a call may be metered. Doubt is no.
+    pub metered: fn(model: &str) -> bool,
     /// It has service tiers, and a request without one may mean a dearer one.
     pub service_tiers: bool,
     /// It takes `stream_options.include_usage`; where false, usage comes by itself.
@@ -66,6 +69,41 @@ const fn to_cap(_: &str) -> Reach {
     Reach::Cap
 }
 
+const fn never(_: &str) -> bool {
+    false
+}
+
+/// Every model of the demo provider.
+const fn always(_: &str) -> bool {
+    true
+}
+
+/// `OpenAI`'s chat models without reasoning or a search of their own: what they bill as
+/// completion is what they stream. "To cancel a synchronous response, terminate the connection"
+/// (platform.openai.com, guides/background); what is billed of a cancelled one is not stated.
+/// Anthropic says nothing of either, so none of its models is here.
+fn openai_without_reasoning(model: &str) -> bool {
+    const FAMILIES: [&str; 5] =
+        ["gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano"];
+    // A snapshot is a family and a date; every other suffix is another model.
+    let family = match model.len().checked_sub(DATE_BYTES).and_then(|at| model.split_at_checked(at))
+    {
+        Some((family, date)) if is_date(date) => family,
+        _ => model,
+    };
+    FAMILIES.contains(&family)
+}
+
+/// Bytes of `-2024-08-06`.
+const DATE_BYTES: usize = 11;
+
+fn is_date(text: &str) -> bool {
+    text.bytes().enumerate().all(|(at, byte)| match at {
+        0 | 5 | 8 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    })
+}
+
 /// "The limit is only applied to the main content and not to the reasoning content or function
 /// calls" (xai-org/xai-proto, chat.proto).
 const fn to_window(_: &str) -> Reach {
@@ -106,6 +144,7 @@ const COMPATIBLE: Provider = Provider {
     wire: openai,
     cap_field: "max_tokens",
     reach: to_cap,
+    metered: never,
     service_tiers: false,
     include_usage: true,
     window_refused_unbilled: true,
@@ -125,6 +164,7 @@ pub static PROVIDERS: &[Provider] = &[
         // `auto` means the project's setting, which may be twice as dear.
         service_tiers: true,
         unbilled: failure::OPENAI,
+        metered: openai_without_reasoning,
         ..COMPATIBLE
     },
     Provider {
@@ -150,6 +190,7 @@ pub static PROVIDERS: &[Provider] = &[
         cap_field: "max_completion_tokens",
         window_refused_unbilled: false,
         unbilled: failure::OPENAI,
+        metered: always,
         ..COMPATIBLE
     },
     // The base URL is the resource's: https://NAME.openai.azure.com/openai/v1

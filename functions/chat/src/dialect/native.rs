@@ -1,12 +1,12 @@
 //! Farebox's own contract: `POST /v1/chat`.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use farebox_core::{ChatCall, ChatEvent, Error, Rid};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Answer, Dialect, Opening, StreamWriter, cost_object, data, usage_object};
+use crate::gather::Gathered;
 
 /// The dialect of `POST /v1/chat`.
 pub struct Native;
@@ -43,7 +43,7 @@ impl Dialect for Native {
     }
 
     fn stream(&self, opening: Opening) -> Box<dyn StreamWriter + Send> {
-        Box::new(Deltas { opening, choices: BTreeMap::new() })
+        Box::new(Deltas { opening, gathered: Gathered::default() })
     }
 }
 
@@ -81,96 +81,24 @@ fn answer_object(answer: &Answer<'_>, choices: &[Value]) -> Value {
 /// this writer remembers what went by.
 struct Deltas {
     opening: Opening,
-    choices: BTreeMap<u32, Gathered>,
-}
-
-/// One choice, put together again from its deltas.
-#[derive(Default)]
-struct Gathered {
-    texts: Map<String, Value>,
-    tool_calls: BTreeMap<u64, Value>,
-    finish_reason: Option<String>,
-}
-
-impl Gathered {
-    fn take(&mut self, delta: &Map<String, Value>) {
-        for (field, value) in delta {
-            match (field.as_str(), value) {
-                ("tool_calls", Value::Array(calls)) => calls.iter().for_each(|c| self.call(c)),
-                ("role", _) => {}
-                (_, Value::String(text)) => {
-                    let known = self.texts.entry(field.clone()).or_insert_with(|| json!(""));
-                    if let Value::String(known) = known {
-                        known.push_str(text);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn call(&mut self, call: &Value) {
-        let index = call.get("index").and_then(Value::as_u64).unwrap_or_default();
-        let known = self.tool_calls.entry(index).or_insert_with(
-            || json!({"id": "", "type": "function", "function": {"name": "", "arguments": ""}}),
-        );
-        for pointer in ["/id", "/function/name", "/function/arguments"] {
-            let more = call.pointer(pointer).and_then(Value::as_str);
-            if let (Some(more), Some(Value::String(text))) = (more, known.pointer_mut(pointer)) {
-                text.push_str(more);
-            }
-        }
-    }
-
-    fn choice(&self, index: u32) -> Value {
-        let mut message = self.texts.clone();
-        message.insert("role".to_owned(), Value::from("assistant"));
-        message.entry("content").or_insert(Value::Null);
-        let called = !self.tool_calls.is_empty();
-        if called {
-            let calls: Vec<Value> = self.tool_calls.values().cloned().collect();
-            message.insert("tool_calls".to_owned(), Value::from(calls));
-        }
-        let reason = match self.finish_reason.as_deref() {
-            Some("stop") if called => Some("tool_calls"),
-            reason => reason,
-        };
-        json!({"index": index, "message": message, "finish_reason": reason})
-    }
-}
-
-impl Deltas {
-    fn choices(&self) -> Vec<Value> {
-        self.choices.iter().map(|(index, gathered)| gathered.choice(*index)).collect()
-    }
+    gathered: Gathered,
 }
 
 impl StreamWriter for Deltas {
     fn event(&mut self, event: &ChatEvent, out: &mut Vec<u8>) {
-        match event {
-            ChatEvent::Delta { choice, delta, .. } => {
-                if let Ok(fields) = serde_json::from_str::<Map<String, Value>>(delta.get()) {
-                    self.choices.entry(*choice).or_default().take(&fields);
-                }
-                let text = format!(
-                    "data: {{\"request_id\":\"{}\",\"index\":{choice},\"delta\":{}}}\n\n",
-                    self.opening.request_id,
-                    delta.get()
-                );
-                out.extend_from_slice(text.as_bytes());
-            }
-            ChatEvent::Finish { choice, reason } => {
-                self.choices.entry(*choice).or_default().finish_reason = Some(reason.clone());
-            }
-            ChatEvent::Start { .. }
-            | ChatEvent::Usage(_)
-            | ChatEvent::Failed { .. }
-            | ChatEvent::Done => {}
+        self.gathered.event(event);
+        if let ChatEvent::Delta { choice, delta, .. } = event {
+            let text = format!(
+                "data: {{\"request_id\":\"{}\",\"index\":{choice},\"delta\":{}}}\n\n",
+                self.opening.request_id,
+                delta.get()
+            );
+            out.extend_from_slice(text.as_bytes());
         }
     }
 
     fn last(&mut self, answer: &Answer<'_>, out: &mut Vec<u8>) {
-        data(&answer_object(answer, &self.choices()), out);
+        data(&answer_object(answer, &self.gathered.choices()), out);
     }
 
     fn failed(&mut self, error: &Error, answer: &Answer<'_>, out: &mut Vec<u8>) {
@@ -191,27 +119,5 @@ mod tests {
         assert_eq!(NATIVE.field("seed"), "options.seed");
         assert_eq!(NATIVE.field("options.seed"), "options.seed");
         assert_eq!(NATIVE.field("messages[1].content"), "messages[1].content");
-    }
-
-    #[test]
-    fn a_choice_is_put_together_from_its_deltas() {
-        let mut gathered = Gathered::default();
-        for delta in [
-            json!({"role": "assistant", "content": "Hel"}),
-            json!({"content": "lo"}),
-            json!({"tool_calls": [
-                {"index": 0, "id": "c1", "function": {"name": "f", "arguments": "{\"a\""}},
-            ]}),
-            json!({"tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]}),
-        ] {
-            gathered.take(delta.as_object().unwrap());
-        }
-        gathered.finish_reason = Some("stop".to_owned());
-
-        let choice = gathered.choice(0);
-
-        assert_eq!(choice["message"]["content"], "Hello");
-        assert_eq!(choice["message"]["tool_calls"][0]["function"]["arguments"], "{\"a\":1}");
-        assert_eq!(choice["finish_reason"], "tool_calls");
     }
 }

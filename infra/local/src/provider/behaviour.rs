@@ -43,6 +43,8 @@ pub(super) enum Behaviour {
     Unauthorized,
     /// An answer; the next request on the same connection is read and the connection closed.
     Close,
+    /// A long answer whose generation ends when its reader does; what was generated is billed.
+    Long,
     /// `stop_reason: refusal` before any output: usage is stated and nothing is billed.
     Refusal,
 }
@@ -83,6 +85,9 @@ pub(super) fn model(wire: Wire, name: &str) -> Option<&'static DemoPrice> {
     MODELS.iter().find(|row| row.wire == wire && row.model == name)
 }
 
+/// Tokens of the answer of the model `long`.
+const LONG_TOKENS: u64 = 1_200;
+
 const MODELS: &[DemoPrice] = &[
     chat("chat", Behaviour::Answer),
     chat("slow", Behaviour::Slow),
@@ -97,6 +102,7 @@ const MODELS: &[DemoPrice] = &[
     chat("refuse", Behaviour::Refuse),
     chat("close", Behaviour::Close),
     chat("unauthorized", Behaviour::Unauthorized),
+    DemoPrice { answer_tokens: Some(LONG_TOKENS), ..chat("long", Behaviour::Long) },
     exact(),
     cent("cent", Behaviour::Answer),
     cent("cent-slow", Behaviour::Slow),

@@ -127,6 +127,10 @@ pub(super) struct LastHeaders {
     pub(super) accept_encoding_identity: bool,
 }
 
+/// Which call of the books.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticket(u64);
+
 /// The books. `calls` counts every call that reached a model, charged or not.
 #[derive(Debug, Default)]
 pub(super) struct Bill {
@@ -144,14 +148,28 @@ impl Bill {
         self.last_headers = headers;
     }
 
+    /// Adds one completion token to a call that was entered before.
+    pub(super) fn add_token(&mut self, Ticket(call): Ticket, price: &DemoPrice) {
+        let dropped = self.calls - u64::try_from(self.entries.len()).unwrap_or(self.calls);
+        let place = call.checked_sub(dropped).and_then(|place| usize::try_from(place).ok());
+        let Some(entry) = place.and_then(|place| self.entries.get_mut(place)) else { return };
+        let more = pico_per_token(price.output);
+        entry.completion_tokens += 1;
+        entry.pico += more;
+        entry.usd = usd(entry.pico);
+        self.pico += more;
+    }
+
     /// Enters one call.
-    pub(super) fn enter(&mut self, entry: Entry) {
+    pub(super) fn enter(&mut self, entry: Entry) -> Ticket {
+        let ticket = Ticket(self.calls);
         self.calls += 1;
         self.pico += entry.pico;
         if self.entries.len() == ENTRIES_MAX {
             self.entries.pop_front();
         }
         self.entries.push_back(entry);
+        ticket
     }
 
     /// The answer to `GET /bill`.

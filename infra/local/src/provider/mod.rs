@@ -127,7 +127,7 @@ impl<'a> Credentials<'a> {
 /// The shared state of one server.
 struct Provider {
     options: Options,
-    books: Mutex<Books>,
+    books: Arc<Mutex<Books>>,
     serial: AtomicU64,
 }
 
@@ -139,7 +139,7 @@ struct Books {
 
 impl Provider {
     fn new(options: Options) -> Self {
-        Self { options, books: Mutex::default(), serial: AtomicU64::new(1) }
+        Self { options, books: Arc::default(), serial: AtomicU64::new(1) }
     }
 
     /// The books; a panic elsewhere leaves them whole, because each entry is one push.
@@ -187,7 +187,7 @@ impl Provider {
             return Ok(Act::Hang);
         }
         let generation = ask::generate(model, &ask, &self.options);
-        let tokens = {
+        let (tokens, ticket) = {
             let mut books = self.books();
             let counted = match model.behaviour {
                 Behaviour::Exact => Tokens { prompt: ask.body_bytes, ..Tokens::default() },
@@ -195,7 +195,11 @@ impl Provider {
             };
             fault::limits(model, &ask, counted.input())?;
             let tokens = Tokens { completion: generation.tokens * ask.choices, ..counted };
-            books.bill.enter(match model.behaviour {
+            let ticket = books.bill.enter(match model.behaviour {
+                Behaviour::Long if ask.stream => {
+                    let begun = Tokens { completion: 0, ..tokens };
+                    Entry::charged(model, begun, true, Ending::Served, caller.rid)
+                }
                 Behaviour::Refusal => note(tokens, Ending::Refused),
                 Behaviour::Cut => {
                     Entry::charged(model, tokens, ask.stream, Ending::Cut, caller.rid)
@@ -205,7 +209,7 @@ impl Provider {
                 }
                 _ => Entry::charged(model, tokens, ask.stream, Ending::Served, caller.rid),
             });
-            tokens
+            (tokens, ticket)
         };
         let answer = Answer {
             ask: &ask,
@@ -216,7 +220,18 @@ impl Provider {
             serial: &self.serial(),
             now_s: (self.options.now_s)(),
         };
-        Ok(self.act(wire, &answer))
+        let act = self.act(wire, &answer);
+        let books = Arc::clone(&self.books);
+        Ok(match act {
+            Act::Reply { after, reply } if model.behaviour == Behaviour::Long => {
+                let bill = move || {
+                    let mut books = books.lock().unwrap_or_else(PoisonError::into_inner);
+                    books.bill.add_token(ticket, model);
+                };
+                Act::Reply { after, reply: reply.telling(bill) }
+            }
+            act => act,
+        })
     }
 
     fn act(&self, wire: Wire, answer: &Answer<'_>) -> Act {
@@ -265,6 +280,15 @@ impl Provider {
                 steps.push(Step::Send(script::data_event(BROKEN_JSON)));
                 steps.extend(send(frames.tail));
             }
+            Behaviour::Long => {
+                // Slow enough that a reader who leaves is noticed before the end.
+                let pause = Step::Sleep(LONG_PAUSE);
+                steps.extend(tokens.enumerate().flat_map(|(at, token)| {
+                    let pause = at.is_multiple_of(LONG_RUN).then(|| pause.clone());
+                    [Some(Step::Generate(token)), pause].into_iter().flatten()
+                }));
+                steps.extend(send(frames.tail));
+            }
             Behaviour::Drip if !self.options.drip_interval.is_zero() => {
                 let wait = Step::Sleep(self.options.drip_interval);
                 steps.extend(tokens.flat_map(|token| [wait.clone(), Step::Send(token)]));
@@ -278,6 +302,11 @@ impl Provider {
         Reply::events(steps)
     }
 }
+
+/// Tokens of the model `long` between two pauses.
+const LONG_RUN: usize = 10;
+/// Such a pause.
+const LONG_PAUSE: Duration = Duration::from_millis(2);
 
 /// The start of an answer that no parser takes.
 const BROKEN_JSON: &str = r#"{"id":"chatcmpl-broken","choices":[{"index":0,"message":{"role":"ass"#;

@@ -20,6 +20,8 @@ pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Send(Bytes),
+    /// As `Send`; the token in it is generated now.
+    Generate(Bytes),
     Sleep(Duration),
     /// Close the connection without ending the body.
     Break,
@@ -37,12 +39,15 @@ pub(super) struct Frames {
 }
 
 /// One answer.
-#[derive(Clone, Debug)]
 pub(super) struct Reply {
     status: StatusCode,
     headers: HeaderMap,
     steps: Vec<Step>,
+    on_token: OnToken,
 }
+
+/// What is done when a token is generated.
+type OnToken = Box<dyn Fn() + Send>;
 
 impl Reply {
     /// A whole JSON body.
@@ -69,7 +74,12 @@ impl Reply {
         let kind = HeaderValue::from_static("text/event-stream; charset=utf-8");
         headers.insert(CONTENT_TYPE, kind);
         headers.insert("cache-control", HeaderValue::from_static("no-cache"));
-        Self { status: StatusCode::OK, headers, steps }
+        Self { status: StatusCode::OK, headers, steps, on_token: Box::new(|| ()) }
+    }
+
+    /// The same reply, which tells of each token that is generated.
+    pub(super) fn telling(self, on_token: impl Fn() + Send + 'static) -> Self {
+        Self { on_token: Box::new(on_token), ..self }
     }
 
     /// The same reply with one more header; a value that no header can carry is left out.
@@ -82,7 +92,7 @@ impl Reply {
 
     /// The reply as hyper sends it.
     pub(super) fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(play(self.steps));
+        let mut response = Response::new(play(self.steps, self.on_token));
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         response
@@ -93,7 +103,7 @@ impl Reply {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes_promised));
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, headers, steps }
+        Self { status, headers, steps, on_token: Box::new(|| ()) }
     }
 }
 
@@ -108,21 +118,26 @@ pub(super) fn named_event(data: &Value) -> Bytes {
     Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }
 
-fn play(steps: Vec<Step>) -> Body {
-    let frames = stream::unfold(steps.into_iter(), |mut steps| async move {
-        loop {
-            match steps.next()? {
-                Step::Send(bytes) => return Some((Ok(Frame::data(bytes)), steps)),
-                Step::Sleep(time) => tokio::time::sleep(time).await,
-                Step::Break => {
-                    // hyper flushes what it has only when the body is not ready, and drops it
-                    // when the body fails; the pause sends the part before the break.
-                    tokio::task::yield_now().await;
-                    let gone = io::Error::from(io::ErrorKind::ConnectionAborted);
-                    return Some((Err(gone), steps));
+fn play(steps: Vec<Step>, on_token: OnToken) -> Body {
+    let frames =
+        stream::unfold((steps.into_iter(), on_token), |(mut steps, on_token)| async move {
+            loop {
+                match steps.next()? {
+                    Step::Send(bytes) => return Some((Ok(Frame::data(bytes)), (steps, on_token))),
+                    Step::Generate(bytes) => {
+                        on_token();
+                        return Some((Ok(Frame::data(bytes)), (steps, on_token)));
+                    }
+                    Step::Sleep(time) => tokio::time::sleep(time).await,
+                    Step::Break => {
+                        // hyper flushes what it has only when the body is not ready, and drops it
+                        // when the body fails; the pause sends the part before the break.
+                        tokio::task::yield_now().await;
+                        let gone = io::Error::from(io::ErrorKind::ConnectionAborted);
+                        return Some((Err(gone), (steps, on_token)));
+                    }
                 }
             }
-        }
-    });
+        });
     StreamBody::new(frames).boxed_unsync()
 }

@@ -11,8 +11,10 @@ use farebox_ledger::{Attr, Hold, Item, Period, Terms};
 pub struct Held {
     /// The attempt that holds.
     pub rid: Rid,
-    /// The amount in each scope.
+    /// The amount that is confirmed in each scope: a metered call may use no more.
     pub amount: Money,
+    /// It holds less than its worst case and is extended as its stream goes on.
+    pub is_metered: bool,
     pub(super) parts: Vec<Part>,
     pub(super) capacity_tenths: u32,
     pub(super) is_ended: bool,

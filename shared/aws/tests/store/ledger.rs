@@ -1,7 +1,7 @@
 //! Reserve, settle, void and finish by the driver.
 
 use farebox_aws::expression::Store;
-use farebox_aws::{Aws, Ledger, Refusal};
+use farebox_aws::{Ask, Aws, Ledger, Refusal};
 use farebox_core::{Decision, Money, Scope, Zone};
 use farebox_ledger::{Budget, Limits, Mode, Owner, Settings};
 
@@ -52,7 +52,8 @@ async fn a_call_is_held_and_settled_in_every_scope() {
     let aws = deployment(100).await;
     let ledger = Ledger::new(&aws);
 
-    let mut held = ledger.reserve(&scopes(), aws.new_rid(), pico(60), None).await.unwrap();
+    let mut held =
+        ledger.reserve(&scopes(), aws.new_rid(), Ask::worst(pico(60)), None).await.unwrap();
     assert_eq!(books(&aws).await, [(0, 60, 1), (0, 60, 1)]);
     let [user, key] = held.rooms().try_into().unwrap();
     assert_eq!((user.1, user.2, user.3.is_some()), ("month", Some(pico(40)), true));
@@ -70,7 +71,8 @@ async fn a_call_is_held_and_settled_in_every_scope() {
 async fn a_refusal_in_one_scope_voids_the_others() {
     let aws = deployment(100).await;
 
-    let refused = Ledger::new(&aws).reserve(&scopes(), aws.new_rid(), pico(101), None).await;
+    let refused =
+        Ledger::new(&aws).reserve(&scopes(), aws.new_rid(), Ask::worst(pico(101)), None).await;
 
     let Err(Refusal { error, room, parts, restart, .. }) = refused else { panic!("held") };
     assert_eq!(error.row().code, "budget_exceeded");
@@ -83,9 +85,10 @@ async fn a_refusal_in_one_scope_voids_the_others() {
 async fn room_that_open_holds_take_is_contention() {
     let aws = deployment(100).await;
     let ledger = Ledger::new(&aws);
-    let mut held = ledger.reserve(&scopes(), aws.new_rid(), pico(60), None).await.unwrap();
+    let mut held =
+        ledger.reserve(&scopes(), aws.new_rid(), Ask::worst(pico(60)), None).await.unwrap();
 
-    let refused = ledger.reserve(&scopes(), aws.new_rid(), pico(60), None).await;
+    let refused = ledger.reserve(&scopes(), aws.new_rid(), Ask::worst(pico(60)), None).await;
 
     let Err(refusal) = refused else { panic!("held") };
     assert_eq!(refusal.error.row().code, "budget_contention");
@@ -97,7 +100,8 @@ async fn room_that_open_holds_take_is_contention() {
 async fn cached_terms_give_way_to_a_new_limit_at_once() {
     let aws = deployment(100).await;
     let ledger = Ledger::new(&aws);
-    let mut held = ledger.reserve(&scopes(), aws.new_rid(), pico(60), None).await.unwrap();
+    let mut held =
+        ledger.reserve(&scopes(), aws.new_rid(), Ask::worst(pico(60)), None).await.unwrap();
     ledger.end(&mut held, Decision::Worst).await;
     let [budget, _] = ledger.budgets(&scopes()).await.unwrap().try_into().unwrap();
     let mut settings = budget.terms.settings;
@@ -106,7 +110,7 @@ async fn cached_terms_give_way_to_a_new_limit_at_once() {
         farebox_ledger::update::limit_change(&owner(&aws, USER), &settings, budget.terms.epoch);
     assert!(Store::patient(&aws).record(&change).await.unwrap());
 
-    let refused = ledger.reserve(&scopes(), aws.new_rid(), pico(20), None).await;
+    let refused = ledger.reserve(&scopes(), aws.new_rid(), Ask::worst(pico(20)), None).await;
 
     let Err(refusal) = refused else { panic!("held") };
     assert_eq!((refusal.error.row().status, refusal.room), (402, Some(pico(10))));
@@ -115,8 +119,10 @@ async fn cached_terms_give_way_to_a_new_limit_at_once() {
 #[tokio::test]
 async fn a_call_that_its_process_left_is_finished_once_by_another() {
     let aws = deployment(100).await;
-    let mut held =
-        Ledger::new(&aws).reserve(&scopes(), aws.new_rid(), pico(60), None).await.unwrap();
+    let mut held = Ledger::new(&aws)
+        .reserve(&scopes(), aws.new_rid(), Ask::worst(pico(60)), None)
+        .await
+        .unwrap();
     let (rid, parts, logger) = (held.rid, held.parts(), Ledger::new(&aws));
 
     for _ in 0..2 {
@@ -136,7 +142,8 @@ async fn a_storm_admits_exactly_what_fits() {
     let ledger = Ledger::new(&aws);
 
     let calls = (0..100).map(|_| async {
-        let mut held = ledger.reserve(&scopes(), aws.new_rid(), pico(5), None).await.ok()?;
+        let mut held =
+            ledger.reserve(&scopes(), aws.new_rid(), Ask::worst(pico(5)), None).await.ok()?;
         ledger.end(&mut held, Decision::Settle(pico(5))).await;
         Some(())
     });
@@ -152,7 +159,8 @@ async fn a_scope_without_a_budget_fails_closed() {
     let aws = deployment(100).await;
     let unknown: Vec<Scope> = vec![USER.parse().unwrap(), "key:nobody".parse().unwrap()];
 
-    let refused = Ledger::new(&aws).reserve(&unknown, aws.new_rid(), pico(1), None).await;
+    let refused =
+        Ledger::new(&aws).reserve(&unknown, aws.new_rid(), Ask::worst(pico(1)), None).await;
 
     let Err(refusal) = refused else { panic!("held") };
     assert_eq!(refusal.error.row().status, 503);

@@ -23,7 +23,9 @@ impl World {
             let committed = budget.counter(period).committed;
             let before = committed.pico() - hold.amount.pico();
             match settings.mode {
-                Mode::Hard => assert!(committed <= limit, "I1: {period} {committed} > {limit}"),
+                Mode::Hard | Mode::Balanced => {
+                    assert!(committed <= limit, "I1: {period} {committed} > {limit}");
+                }
                 Mode::Soft => assert!(before < limit.pico(), "soft: {period} had no room"),
                 Mode::Observe | Mode::Closed => {}
             }
@@ -38,7 +40,7 @@ impl World {
         let (_, day) = extend.names.iter().find(|(name, _)| name == "#dc").unwrap();
         let day = Day::from_number(day.trim_start_matches("dc_").parse().unwrap()).unwrap();
         for period in Period::of(day) {
-            if let (Mode::Hard, Some(limit)) = (settings.mode, settings.limits.of(period)) {
+            if let (true, Some(limit)) = (settings.mode.is_strict(), settings.limits.of(period)) {
                 let committed = budget.counter(period).committed;
                 assert!(committed <= limit, "I1: {period} extended to {committed} > {limit}");
             }

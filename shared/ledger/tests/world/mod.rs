@@ -381,6 +381,7 @@ impl World {
         };
         let mode = match whom % 32 {
             11 | 13 | 23 => Mode::Soft,
+            3 | 21 => Mode::Balanced,
             29 => Mode::Observe,
             31 => Mode::Closed,
             _ => Mode::Hard,
