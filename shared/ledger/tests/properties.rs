@@ -38,3 +38,16 @@ proptest! {
         world.rest(is_heard_again);
     }
 }
+
+/// Found by the property: a refund of a day, then its month is archived while the day stands.
+#[test]
+fn a_refund_stays_in_its_day_when_the_month_is_archived() {
+    let mut world = World::new([None; 3], true);
+    let call = [(0, 0, 165), (2, 0, 39), (2, 0, 0), (2, 0, 7), (12, 0, 0), (0, 0, 0)];
+    let refund = [(11, 0, 43), (15, 122, 3), (11, 0, 5), (13, 0, 40), (15, 0, 144)];
+    let archive = [(14, 0, 247), (8, 1, 0), (8, 0, 0)];
+    for (what, whom, how) in call.into_iter().chain(refund).chain(archive) {
+        world.step(what, whom, how);
+    }
+    world.rest(false);
+}

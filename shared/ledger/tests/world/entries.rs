@@ -1,5 +1,7 @@
 //! An admin's entries among the calls.
 
+use std::cell::Cell;
+
 use farebox_core::{Day, Rid};
 use farebox_ledger::{Answer, Budget, Period, Reach, update};
 
@@ -15,6 +17,8 @@ pub(super) struct Entered {
     day: Day,
     amount: i128,
     is_of_month: bool,
+    /// Whether its day was open when it was applied; its month may be archived while the day stands.
+    met_open_day: Cell<Option<bool>>,
 }
 
 impl World {
@@ -26,10 +30,12 @@ impl World {
             let day = if whom.is_multiple_of(4) { today } else { today.previous() };
             let amount = i128::from(whom) - 160;
             let id = Rid::new(self.now, u128::try_from(1_000 + count).unwrap());
-            self.entries.push(Entered { id, day, amount, is_of_month: whom.is_multiple_of(3) });
+            let is_of_month = whom.is_multiple_of(3);
+            let met_open_day = Cell::default();
+            self.entries.push(Entered { id, day, amount, is_of_month, met_open_day });
         }
         let Some(place) = usize::from(whom).checked_rem(self.entries.len()) else { return };
-        let Entered { id, day, amount, is_of_month } = self.entries[place];
+        let Entered { id, day, amount, is_of_month, .. } = self.entries[place];
         let terms = self.budget().terms;
         let reach = if terms.archived_month.is_some_and(|closed| day.month() <= closed) {
             Reach::Archived
@@ -50,11 +56,19 @@ impl World {
     pub(super) fn entered(&self, budget: &Budget, period: Period) -> i128 {
         let has_receipt = |one: &&Entered| self.store.get(&self.owner.tombstone(one.id)).is_some();
         let in_period = |one: &&Entered| match period {
-            // A day that was closed when the entry came has gone with what stood in it.
-            Period::Day(day) => !one.is_of_month && one.day == day && !budget.terms.is_closed(day),
+            // A day that was closed when the entry came is not touched by it.
+            Period::Day(day) => {
+                !one.is_of_month && one.day == day && one.met_open_day.get() == Some(true)
+            }
             Period::Month(month) => one.day.month() == month,
             Period::Total => true,
         };
+        // Asked after every step, so the first time that the receipt is there is when it came.
+        for one in self.entries.iter().filter(has_receipt) {
+            if one.met_open_day.get().is_none() {
+                one.met_open_day.set(Some(!budget.terms.is_closed(one.day)));
+            }
+        }
         let standing = self.entries.iter().filter(has_receipt).filter(in_period);
         standing.map(|one| one.amount).sum()
     }
