@@ -17,7 +17,8 @@ pub(super) struct Entered {
     day: Day,
     amount: i128,
     is_of_month: bool,
-    /// Whether its day was open when it was applied; its month may be archived while the day stands.
+    /// Whether its day was open when it was applied: its month may be archived while the day
+    /// stands.
     met_open_day: Cell<Option<bool>>,
 }
 
