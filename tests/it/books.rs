@@ -1,14 +1,15 @@
 //! The books put right: records that only a log kept, messages that nobody can read, a restore.
 
 use farebox_core::{Money, Timestamp};
+use farebox_tests::moved::next_year;
 use farebox_tests::{Caller, Stack, fresh, run, until, usd};
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::money::{assert_exceeded, exact};
-use crate::periods::{Moved, year};
-use crate::repair::kill_chat;
+use crate::periods::moved;
 use crate::stacks::{lone, shared};
+use farebox_tests::kill::end_chat;
 
 /// Reserves and never ends: the process that made the call is killed. Gives the rid and the hold.
 pub async fn orphan(caller: &Caller<'_>) -> (String, String) {
@@ -16,7 +17,7 @@ pub async fn orphan(caller: &Caller<'_>) -> (String, String) {
     let crash = async {
         until("the provider has the call", || async { (caller.posts().len() == 1).then_some(()) })
             .await;
-        kill_chat(caller.stack().pid());
+        end_chat(caller.stack().pid());
     };
     let (answer, ()) = tokio::join!(call, crash);
     assert!(answer.code() >= 500, "{}", answer.text());
@@ -46,8 +47,8 @@ pub fn record(caller: &Caller<'_>, rid: &str, day: u32, more: &Value, part: &Val
 #[test]
 fn a_settlement_that_only_a_log_kept_ends_its_call_once_however_often_it_is_replayed() {
     run(async {
-        let noon = format!("{}-05-12T12:00:00Z", year());
-        let clock = Moved::at(&noon).await;
+        let noon = format!("{}-05-12T12:00:00Z", next_year());
+        let clock = moved(&noon).await;
         let caller = Caller::new(&clock.stack).await;
         let (rid, hold) = orphan(&caller).await;
         let day = Timestamp::parse(&noon).unwrap().utc_day().number();

@@ -1,13 +1,14 @@
 //! Limits that change while money is spent: for a time, in the middle of a period, with the zone.
 
 use farebox_core::Money;
+use farebox_tests::moved::next_year;
 use farebox_tests::{Caller, run, usd};
 use futures_util::future::join;
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::money::{exact, exact_cost, times};
-use crate::periods::{Moved, year};
+use crate::periods::moved;
 use crate::stacks::shared;
 
 async fn charged(caller: &Caller<'_>) -> Money {
@@ -27,8 +28,8 @@ async fn budget(caller: &Caller<'_>) -> Value {
 #[test]
 fn a_raise_with_an_end_date_ends_once() {
     run(async {
-        let year = year();
-        let clock = Moved::at(&format!("{year}-05-10T12:00:00Z")).await;
+        let year = next_year();
+        let clock = moved(&format!("{year}-05-10T12:00:00Z")).await;
         let caller = Caller::new(&clock.stack).await;
         let cost = charged(&caller).await;
         let (one, three) = (cost.to_string(), times(cost, 3).to_string());
@@ -65,8 +66,8 @@ fn a_raise_with_an_end_date_ends_once() {
 #[test]
 fn a_later_change_takes_the_place_of_an_end_date() {
     run(async {
-        let year = year();
-        let clock = Moved::at(&format!("{year}-05-10T12:00:00Z")).await;
+        let year = next_year();
+        let clock = moved(&format!("{year}-05-10T12:00:00Z")).await;
         let caller = Caller::new(&clock.stack).await;
         caller.limit_user(&json!({"month_limit_usd": "1"})).await;
         let until = format!("{year}-05-10T13:00:00Z");
@@ -135,8 +136,8 @@ fn a_limit_given_or_lowered_in_mid_period_counts_what_was_spent_before() {
 fn a_zone_moved_west_or_east_forgives_no_spend() {
     run(async {
         // Half past midnight of the 11th in Berlin is the 10th in UTC and in New York.
-        let year = year();
-        let clock = Moved::at(&format!("{year}-07-10T12:00:00Z")).await;
+        let year = next_year();
+        let clock = moved(&format!("{year}-07-10T12:00:00Z")).await;
         let caller = Caller::new(&clock.stack).await;
         let cost = charged(&caller).await;
         let (one, nine) = (cost.to_string(), times(cost, 9).to_string());
@@ -175,7 +176,7 @@ fn a_zone_moved_west_or_east_forgives_no_spend() {
 fn a_day_of_23_or_25_hours_has_one_budget() {
     run(async {
         // Berlin's clocks: forward on 2031-03-30, back on 2031-10-26.
-        let clock = Moved::at("2031-03-29T12:00:00Z").await;
+        let clock = moved("2031-03-29T12:00:00Z").await;
         let caller = Caller::new(&clock.stack).await;
         let cost = charged(&caller).await;
         let budget = json!({"day_limit_usd": cost.to_string(), "time_zone": "Europe/Berlin"});

@@ -1,6 +1,7 @@
 //! Corrections and refunds: signed entries, once, never below zero, told in the log.
 
 use farebox_core::Money;
+use farebox_tests::moved::next_year;
 use farebox_tests::{Answer, Caller, Stack, fresh, run, usd};
 use futures_util::future::join_all;
 use http::Method;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::books::{orphan, record};
 use crate::money::{assert_exceeded, exact, exact_cost, times};
-use crate::periods::{Moved, year};
+use crate::periods::moved;
 use crate::stacks::shared;
 
 async fn correct(stack: &Stack, body: &Value) -> Answer {
@@ -112,8 +113,8 @@ fn a_worst_case_becomes_the_truth_by_an_entry_in_each_of_its_budgets() {
 #[test]
 fn a_provisional_charge_becomes_what_the_admin_knows_and_a_late_record_changes_nothing() {
     run(async {
-        let year = year();
-        let clock = Moved::at(&format!("{year}-05-12T12:00:00Z")).await;
+        let year = next_year();
+        let clock = moved(&format!("{year}-05-12T12:00:00Z")).await;
         let stack = &clock.stack;
         let caller = Caller::new(stack).await;
         let (rid, hold) = orphan(&caller).await;

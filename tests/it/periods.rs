@@ -2,52 +2,16 @@
 
 use farebox_core::{Money, Timestamp};
 use farebox_tests::caller::openai;
-use farebox_tests::{Caller, Settings, Stack, run, until, usd};
+use farebox_tests::moved::next_year;
+use farebox_tests::{Caller, Moved, run, until, usd};
 use serde_json::{Value, json};
 
 use crate::money::{exact, times};
-use crate::stacks::{Scratch, executable};
+use crate::stacks::executable;
 
-const DAY_MS: i64 = 86_400_000;
-
-/// A stack whose clock a file moves.
-pub struct Moved {
-    pub stack: Stack,
-    file: std::path::PathBuf,
-    _scratch: Scratch,
-}
-
-fn machine_ms() -> i64 {
-    i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap()
-}
-
-impl Moved {
-    /// Starts at this time.
-    pub async fn at(time: &str) -> Self {
-        let scratch = Scratch::new();
-        let file = scratch.path().join("clock");
-        set(&file, time);
-        let settings =
-            Settings { clock: Some(file.clone()), environments: 2, ..Settings::default() };
-        let stack = Stack::start(executable(), &settings).await;
-        Self { stack, file, _scratch: scratch }
-    }
-
-    pub fn to(&self, time: &str) {
-        set(&self.file, time);
-    }
-}
-
-fn set(file: &std::path::Path, time: &str) {
-    let wanted = Timestamp::parse(time).unwrap().ms();
-    let beside = file.with_extension("new");
-    std::fs::write(&beside, (wanted - machine_ms()).to_string()).unwrap();
-    std::fs::rename(&beside, file).unwrap();
-}
-
-/// Next year, so that no date of the machine is met.
-pub fn year() -> i64 {
-    1970 + machine_ms() / (365 * DAY_MS + DAY_MS / 4) + 1
+/// A stack of two environments at this time.
+pub async fn moved(time: &str) -> Moved {
+    Moved::start(executable(), 2, time).await
 }
 
 async fn charged(caller: &Caller<'_>) -> Money {
@@ -62,8 +26,8 @@ async fn assert_refused(caller: &Caller<'_>) {
 #[test]
 fn a_new_day_and_a_new_month_start_at_zero_and_old_ones_are_closed() {
     run(async {
-        let year = year();
-        let clock = Moved::at(&format!("{year}-03-30T23:58:00Z")).await;
+        let year = next_year();
+        let clock = moved(&format!("{year}-03-30T23:58:00Z")).await;
         let caller = Caller::new(&clock.stack).await;
         let cost = charged(&caller).await;
         let (one, three) = (cost.to_string(), times(cost, 3).to_string());
@@ -122,8 +86,8 @@ fn a_new_day_and_a_new_month_start_at_zero_and_old_ones_are_closed() {
 #[test]
 fn a_call_is_charged_to_the_day_on_which_it_began() {
     run(async {
-        let year = year();
-        let clock = Moved::at(&format!("{year}-06-30T23:59:00Z")).await;
+        let year = next_year();
+        let clock = moved(&format!("{year}-06-30T23:59:00Z")).await;
         let caller = Caller::new(&clock.stack).await;
         let body = openai("demo/drip", &json!({"stream": true, "max_tokens": 20}));
 
@@ -147,9 +111,9 @@ fn a_call_is_charged_to_the_day_on_which_it_began() {
 #[test]
 fn a_day_begins_at_the_owners_midnight() {
     run(async {
-        let year = year();
+        let year = next_year();
         // 16:30 in Berlin's summer is 14:30 UTC; its midnight comes at 22:00 UTC.
-        let clock = Moved::at(&format!("{year}-07-10T21:59:00Z")).await;
+        let clock = moved(&format!("{year}-07-10T21:59:00Z")).await;
         let caller = Caller::new(&clock.stack).await;
         let cost = charged(&caller).await;
         let budget =

@@ -194,7 +194,7 @@ fn a_stream_that_outlives_its_invocation_is_cut_and_costs_the_hold() {
         let caller = Caller::new(hasty().await).await;
 
         let options = json!({"stream": true, "max_tokens": 4_000});
-        let answer = caller.complete("demo/drip", &options).await;
+        let answer = caller.complete("demo/drip-long", &options).await;
 
         assert_eq!(answer.code(), 200, "it had begun");
         let events = answer.text();

@@ -1,19 +1,20 @@
 //! Calls priced again, and the counters beside the rows of the log.
 
 use farebox_core::Money;
+use farebox_tests::moved::next_year;
 use farebox_tests::{Caller, Stack, run, usd};
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::books::orphan;
 use crate::money::{exact, times};
-use crate::periods::{Moved, year};
+use crate::periods::moved;
 
 /// All pages of a re-rating of the whole month.
 async fn rerate(stack: &Stack, apply: bool) -> (Vec<Value>, u64) {
     let (mut rows, mut by_hand, mut cursor) = (Vec::new(), 0, Value::Null);
     loop {
-        let (from, to) = (format!("{}-05-01", year()), format!("{}-05-31", year()));
+        let (from, to) = (format!("{}-05-01", next_year()), format!("{}-05-31", next_year()));
         let body = json!({"from": from, "to": to, "apply": apply, "cursor": cursor});
         let page = stack.admin(Method::POST, "/rerate").json(&body).send().await;
         let page = page.expect(200).json();
@@ -28,7 +29,7 @@ async fn rerate(stack: &Stack, apply: bool) -> (Vec<Value>, u64) {
 
 /// What the rows of the month add up to in a scope, and what its budget says: month, then day.
 async fn both(stack: &Stack, scope: &str, day: u64) -> [(Money, Money); 2] {
-    let month = format!("{}-05", year());
+    let month = format!("{}-05", next_year());
     let (mut rows, mut of_day, mut cursor) = (Money::ZERO, Money::ZERO, String::new());
     loop {
         let page = stack.read(&format!("/charges?month={month}{cursor}")).await;
@@ -64,8 +65,8 @@ async fn assert_reconciled(caller: &Caller<'_>, day: u64) {
 #[test]
 fn calls_are_rated_again_by_entries_once_and_the_books_stay_the_sum_of_the_log() {
     run(async {
-        let year = year();
-        let clock = Moved::at(&format!("{year}-05-12T12:00:00Z")).await;
+        let year = next_year();
+        let clock = moved(&format!("{year}-05-12T12:00:00Z")).await;
         let stack = &clock.stack;
         let caller = Caller::new(stack).await;
         let mut ids = Vec::new();
@@ -112,8 +113,8 @@ fn calls_are_rated_again_by_entries_once_and_the_books_stay_the_sum_of_the_log()
 #[test]
 fn counters_and_rows_agree_over_every_ending_and_a_missing_row_is_seen_to_the_digit() {
     run(async {
-        let year = year();
-        let clock = Moved::at(&format!("{year}-05-12T12:00:00Z")).await;
+        let year = next_year();
+        let clock = moved(&format!("{year}-05-12T12:00:00Z")).await;
         let stack = &clock.stack;
         let caller = Caller::new(stack).await;
         orphan(&caller).await;
@@ -165,7 +166,7 @@ fn a_range_that_is_none_is_refused_by_its_field() {
 #[test]
 fn a_usage_report_determines_an_unknown_charge_only_where_it_can_mean_nothing_else() {
     run(async {
-        let clock = Moved::at(&format!("{}-05-12T12:00:00Z", year())).await;
+        let clock = moved(&format!("{}-05-12T12:00:00Z", next_year())).await;
         let stack = &clock.stack;
         let caller = Caller::new(stack).await;
         let answer = caller.chat("exact", &exact()).await.expect(200);
@@ -176,8 +177,10 @@ fn a_usage_report_determines_an_unknown_charge_only_where_it_can_mean_nothing_el
         assert_eq!(row["outcome"], "worst");
         let held = caller.user_books().await.settled().minus(cost).unwrap();
         let report = async |usage: Value, apply: bool| {
-            let (from, to) =
-                (format!("{}-05-12T00:00:00Z", year()), format!("{}-05-13T00:00:00Z", year()));
+            let (from, to) = (
+                format!("{}-05-12T00:00:00Z", next_year()),
+                format!("{}-05-13T00:00:00Z", next_year()),
+            );
             let body =
                 json!({"provider": "demo", "from": from, "to": to, "usage": usage, "apply": apply});
             let answer = stack.admin(Method::POST, "/reconcile").json(&body).send().await;
@@ -208,7 +211,7 @@ fn a_usage_report_determines_an_unknown_charge_only_where_it_can_mean_nothing_el
 
         assert_eq!(caller.user_books().await.settled(), cost.plus(truth).unwrap(), "once");
         assert_eq!(caller.key_books().await.settled(), cost.plus(truth).unwrap());
-        assert_reconciled(&caller, format!("{}0512", year()).parse().unwrap()).await;
+        assert_reconciled(&caller, format!("{}0512", next_year()).parse().unwrap()).await;
 
         let swept = caller.chat("fail", &json!({"max_tokens": 20})).await;
         let swept = swept.header("x-request-id").unwrap();

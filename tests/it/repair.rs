@@ -1,40 +1,21 @@
 //! What a dead process leaves behind: charged at its worst case, told, and corrected once.
 
 use farebox_core::{Money, Timestamp};
+use farebox_tests::kill::{SCENARIOS, campaign, end_chat};
+use farebox_tests::moved::next_year;
 use farebox_tests::{Caller, run, until, usd};
 use serde_json::json;
 
 use crate::money::times;
-use crate::periods::{Moved, year};
-
-/// Ends every chat environment of a stack at once, as a crash does.
-pub fn kill_chat(stack_pid: u32) {
-    let mut killed = 0;
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();
-        let status = String::from_utf8_lossy(&read("status")).into_owned();
-        let is_child = status.lines().any(|line| {
-            line.strip_prefix("PPid:").is_some_and(|pid| pid.trim() == stack_pid.to_string())
-        });
-        let is_chat =
-            read("environ").split(|byte| *byte == 0).any(|v| v == b"FAREBOX_FUNCTION=chat");
-        if is_child && is_chat {
-            let pid = entry.file_name().into_string().unwrap();
-            assert!(
-                std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success()
-            );
-            killed += 1;
-        }
-    }
-    assert!(killed > 0, "no chat environment was there");
-}
+use crate::periods::moved;
+use crate::stacks::executable;
 
 #[test]
 fn a_hold_of_a_killed_process_is_charged_once_and_corrected_once_by_the_truth() {
     run(async {
-        let year = year();
+        let year = next_year();
         let noon = format!("{year}-05-12T12:00:00Z");
-        let clock = Moved::at(&noon).await;
+        let clock = moved(&noon).await;
         let caller = Caller::new(&clock.stack).await;
         let call = async { caller.complete("demo/hang", &json!({"max_tokens": 9})).await };
         let crash = async {
@@ -42,7 +23,7 @@ fn a_hold_of_a_killed_process_is_charged_once_and_corrected_once_by_the_truth() 
                 (caller.posts().len() == 1).then_some(())
             })
             .await;
-            kill_chat(clock.stack.pid());
+            assert!(end_chat(clock.stack.pid()) > 0, "no chat environment was there");
         };
 
         let (answer, ()) = tokio::join!(call, crash);
@@ -101,5 +82,18 @@ fn a_hold_of_a_killed_process_is_charged_once_and_corrected_once_by_the_truth() 
         }
         let row = caller.read(&format!("/v1/requests/{rid}")).await;
         assert_eq!(row["outcome"], "adjusted", "{row}");
+    });
+}
+
+/// A short form of `cargo prove kill`: the first boundaries of a buffered call, from its first
+/// read to its settling.
+#[test]
+fn a_process_killed_at_any_boundary_leaves_books_that_cover_the_bill() {
+    run(async {
+        let report = campaign(executable(), &SCENARIOS[..1], 36).await;
+
+        assert_eq!(report.violations, Vec::<String>::new());
+        assert!(report.points["buffered"] > 24, "{report:?}");
+        assert!(report.exact > 0 && report.provisional > 0, "{report:?}");
     });
 }

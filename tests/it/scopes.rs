@@ -2,13 +2,14 @@
 
 use farebox_core::Money;
 use farebox_tests::caller::{native, openai};
+use farebox_tests::moved::next_year;
 use farebox_tests::{Answer, Caller, Stack, fresh, run};
 use futures_util::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::money::{exact, exact_cost, times};
-use crate::periods::{Moved, year};
+use crate::periods::moved;
 use crate::stacks::shared;
 
 /// An organisation and a team, each with users of the tests.
@@ -206,8 +207,8 @@ fn a_new_key_opens_no_fresh_budget() {
 #[test]
 fn a_first_budget_binds_a_key_in_use_after_thirty_seconds() {
     run(async {
-        let year = year();
-        let clock = Moved::at(&format!("{year}-03-10T12:00:00Z")).await;
+        let year = next_year();
+        let clock = moved(&format!("{year}-03-10T12:00:00Z")).await;
         let group = Group::new(&clock.stack).await;
         let caller = group.member().await;
         caller.chat("exact", &exact()).await.expect(200);

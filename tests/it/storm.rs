@@ -1,12 +1,14 @@
 //! A thousand calls, two hundred at a time, on a budget for exactly thirty-seven of them.
 
 use farebox_tests::caller::native;
+use farebox_tests::relay::Faults;
+use farebox_tests::storm::{self, Storm};
 use farebox_tests::{Caller, run};
 use futures_util::StreamExt;
 use serde_json::json;
 
 use crate::money::{exact, exact_cost, times};
-use crate::stacks::shared;
+use crate::stacks::{executable, shared};
 use crate::waiting::ROOM_WAIT;
 
 const CALLS: usize = 1_000;
@@ -39,5 +41,17 @@ fn a_storm_on_a_budget_for_thirty_seven_holds_is_served_thirty_seven_times() {
         assert_eq!(caller.posts().len(), 37, "POSTs at the provider");
         assert_eq!(caller.bill().await, limit, "the provider's bill is the limit");
         assert_eq!(caller.assert_settled_to_the_bill().await, limit);
+    });
+}
+
+#[test]
+fn a_storm_with_a_faulty_aws_across_midnight_and_a_lower_limit_overspends_nothing() {
+    run(async {
+        let faults = Faults { percent: 5, seed: 7 };
+        let report = storm::run(executable(), &Storm { callers: 100, faults }).await;
+
+        assert_eq!(report.violations, Vec::<String>::new(), "{report:?}");
+        assert!(report.served >= 20, "{report:?}");
+        assert!(report.requests.1 > 20, "{report:?}");
     });
 }

@@ -320,7 +320,7 @@ async fn storm(caller: &Caller<'_>, row: &Row, calls: usize, counts: &mut BTreeM
 }
 
 /// `served`, an error code, or `lost`.
-async fn end_of(call: Call, hangs_up: bool) -> String {
+pub(crate) async fn end_of(call: Call, hangs_up: bool) -> String {
     let lost = || "lost".to_owned();
     let Ok(mut open) = call.try_open().await else { return lost() };
     let status = open.status.as_u16();

@@ -5,8 +5,11 @@
 //! |---|---|
 //! | [`stack`] | [`Stack`]: one `farebox-local` process, and what it printed when ready |
 //! | [`caller`] | [`Caller`]: a user with a key, its calls, and its part of the provider's bill |
+//! | [`kill`] | a campaign that kills chat's process at every boundary |
+//! | [`moved`] | [`Moved`]: a stack whose clock a file moves |
 //! | [`operator`] | the admin API |
 //! | [`contrast`] | the contrast table: rows, and the gateways that they are measured on |
+//! | [`relay`] | [`Relays`]: between the functions and AWS; it injects faults |
 //! | [`tap`] | [`Tap`]: between Farebox and the demo provider; it sees every POST on the wire |
 //! | [`tables`] | [`Item`]: what stands in the tables; [`Books`]: a budget as the ledger wrote it |
 //! | [`wire`] | one HTTP request on one connection, whole or piece by piece |
@@ -23,13 +26,19 @@
 
 pub mod caller;
 pub mod contrast;
+pub mod kill;
+pub mod moved;
 pub mod operator;
+pub mod relay;
 pub mod stack;
+pub mod storm;
 pub mod tables;
 pub mod tap;
 pub mod wire;
 
 pub use caller::Caller;
+pub use moved::Moved;
+pub use relay::Relays;
 pub use stack::{Settings, Stack};
 pub use tables::{Books, Item};
 pub use tap::Tap;

@@ -10,9 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, copy};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::kill::{Killer, Meeting, Point};
 
 /// The header by which the demo provider marks an entry of its bill.
 const MARK: &str = "x-client-request-id";
@@ -43,6 +45,7 @@ struct Shared {
     connections: usize,
     seen: HashMap<String, Vec<Seen>>,
     refusals: HashMap<String, usize>,
+    killer: Option<Killer>,
 }
 
 impl Tap {
@@ -89,6 +92,11 @@ impl Tap {
         self.lock(|shared| shared.seen.get(name).cloned().unwrap_or_default())
     }
 
+    /// From now on one request to the provider is the end of who sent it.
+    pub fn arm(&self, killer: Option<Killer>) {
+        self.lock(|shared| shared.killer = killer);
+    }
+
     /// Makes the next deliveries of a webhook fail.
     pub fn refuse(&self, name: &str, times: usize) {
         self.lock(|shared| shared.refusals.insert(name.to_owned(), times));
@@ -115,20 +123,44 @@ impl Tap {
         let upstream = TcpStream::connect(provider).await?;
         upstream.set_nodelay(true)?;
         let (mut from_provider, mut to_provider) = upstream.into_split();
+        let met: Mutex<Option<Meeting>> = Mutex::default();
         let requests = async {
             let mut next = Some(first);
             while let Some(mut request) = next {
                 request.connection = connection;
+                let meeting = self.lock(|shared| shared.killer.as_ref().map(Killer::meet));
+                let ends = |point| meeting.as_ref().is_some_and(|meeting| meeting.ends_at(point));
+                if ends(Point::BeforeSend) {
+                    return Ok(());
+                }
                 let bytes = self.pass(&request);
                 to_provider.write_all(&bytes).await?;
+                if ends(Point::AfterSend) {
+                    return Ok(());
+                }
+                *met.lock().unwrap_or_else(PoisonError::into_inner) = meeting;
                 next = read_request(&mut from_caller).await?;
             }
             std::io::Result::Ok(())
         };
+        let answers = async {
+            let mut bytes = vec![0; 16 * 1024];
+            loop {
+                let read = from_provider.read(&mut bytes).await?;
+                if read == 0 {
+                    return std::io::Result::Ok(());
+                }
+                to_caller.write_all(&bytes[..read]).await?;
+                let meeting = met.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if meeting.is_some_and(|meeting| meeting.ends_at(Point::AfterReply)) {
+                    return Ok(());
+                }
+            }
+        };
         // Whichever side ends first ends both, as it would without a tap.
         tokio::select! {
             done = requests => done,
-            done = copy(&mut from_provider, &mut to_caller) => done.map(|_| ()),
+            done = answers => done,
         }
     }
 
@@ -168,6 +200,16 @@ impl Tap {
 }
 
 impl Seen {
+    /// The request as it goes over the wire.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut head = format!("{} HTTP/1.1\r\n", self.line);
+        for (name, value) in &self.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
+        [head.as_bytes(), &self.body].concat()
+    }
+
     /// What a webhook's signature must be: hex HMAC-SHA-256 of `timestamp.body`.
     ///
     /// # Panics
@@ -193,7 +235,9 @@ fn name_of(line: &str, prefix: &str) -> Option<String> {
 }
 
 /// One request with a stated length; `None` at the end of the connection.
-async fn read_request(from: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Option<Seen>> {
+pub(crate) async fn read_request(
+    from: &mut BufReader<OwnedReadHalf>,
+) -> std::io::Result<Option<Seen>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match from.read_u8().await {

@@ -55,7 +55,7 @@ pub struct Launch {
     pub executable: PathBuf,
     /// Directory of release bootstraps to run instead.
     pub bootstrap: Option<PathBuf>,
-    /// The environment of every child.
+    /// The environment of every child, until it is changed.
     pub variables: BTreeMap<String, String>,
     /// Origin of the Runtime API, with its scheme: only so may a path follow it.
     pub runtime_api: String,
@@ -66,6 +66,7 @@ pub struct Launch {
 /// All environments of all functions.
 pub struct Environments {
     launch: Launch,
+    variables: Mutex<BTreeMap<String, String>>,
     output: Arc<Output>,
     pools: BTreeMap<Function, Pool>,
     by_id: Mutex<BTreeMap<String, Arc<Environment>>>,
@@ -112,6 +113,7 @@ impl Environments {
             idle: Mutex::new(Vec::new()),
         };
         Arc::new(Self {
+            variables: Mutex::new(launch.variables.clone()),
             launch,
             output,
             pools: FUNCTIONS.into_iter().map(|function| (function, pool())).collect(),
@@ -162,14 +164,31 @@ impl Environments {
 
     /// The environment waits for its next event: it is idle again.
     pub async fn next(&self, environment: &Arc<Environment>) -> Option<Invocation> {
-        if let Some(pool) = self.pools.get(&environment.function) {
+        // A new one has none, is not idle and never was: its first event already waits for it.
+        let finished = lock(&environment.current).take();
+        if finished.is_some()
+            && let Some(pool) = self.pools.get(&environment.function)
+        {
             // First idle, then the permit: whoever gets it must find this environment.
             lock(&pool.idle).push(Arc::clone(environment));
         }
-        drop(lock(&environment.current).take());
+        drop(finished);
         let waiting = environment.queue.lock().await.recv().await?;
         *lock(&environment.current) = Some(waiting.current);
+        if !environment.is_alive.load(Ordering::Acquire) {
+            // Its process died while it waited, and `watch` has already failed what it had.
+            environment.fail(Failure::Failed("the environment ended".to_owned()));
+        }
         Some(waiting.invocation)
+    }
+
+    /// Sets variables of the environments that are started from now on, and ends the others.
+    pub fn change(&self, variables: BTreeMap<String, String>) {
+        lock(&self.variables).extend(variables);
+        for pool in self.pools.values() {
+            lock(&pool.idle).clear();
+        }
+        self.end();
     }
 
     /// Ends every environment.
@@ -222,7 +241,7 @@ impl Environments {
         let api = format!("{}/{}", self.launch.runtime_api, environment.id);
         let mut child = Command::new(executable)
             .env_clear()
-            .envs(&self.launch.variables)
+            .envs(&*lock(&self.variables))
             .env("FAREBOX_FUNCTION", function.name())
             .env("AWS_LAMBDA_RUNTIME_API", api)
             .env("AWS_LAMBDA_FUNCTION_NAME", function.package())
@@ -257,6 +276,7 @@ impl Environments {
         self.output.line(environment.function.name(), &format!("environment ended: {how}"));
         let failure = Failure::Failed(how);
         environment.fail(failure.clone());
+        drop(lock(&environment.current).take());
         // An event that was on its way to the dead environment fails as well.
         let mut queue = environment.queue.lock().await;
         queue.close();

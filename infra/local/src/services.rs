@@ -5,6 +5,7 @@
 //! | `POST /` with `X-Amz-Target` | an operation of SQS or Secrets Manager |
 //! | `POST /_local/drain` | answers when the queue is empty and the logger idle |
 //! | `POST /_local/schedule?time=` | runs the scheduler once, as if it were that time |
+//! | `POST /_local/environment` | sets variables (JSON) of new environments, ends the others |
 //! | `GET /_local/calls`, `POST /_local/calls/reset` | the functions' AWS calls |
 
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub struct Services {
 pub async fn serve(services: Arc<Services>, request: Request<Incoming>) -> Response<Body> {
     let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
     let Some(target) = target.map(str::to_owned) else {
-        return control(&services, &request).await;
+        return control(&services, request).await;
     };
     let Ok(body) = server::read(request.into_body(), REQUEST_BYTES_MAX).await else {
         return answer(Err(ServiceError::refused("InvalidRequest", "the body cannot be read")));
@@ -56,7 +57,7 @@ pub async fn serve(services: Arc<Services>, request: Request<Incoming>) -> Respo
     })
 }
 
-async fn control(services: &Services, request: &Request<Incoming>) -> Response<Body> {
+async fn control(services: &Services, request: Request<Incoming>) -> Response<Body> {
     let schedule = services.schedule.as_ref();
     match (request.method(), request.uri().path(), schedule) {
         (&Method::POST, "/_local/drain", Some(schedule)) => {
@@ -75,6 +76,16 @@ async fn control(services: &Services, request: &Request<Incoming>) -> Response<B
                     let failure = format!("{failure:?}");
                     json_response(StatusCode::BAD_GATEWAY, &json!({"error": failure}))
                 }
+            }
+        }
+        (&Method::POST, "/_local/environment", Some(schedule)) => {
+            let body = server::read(request.into_body(), REQUEST_BYTES_MAX).await.ok();
+            match body.and_then(|body| serde_json::from_slice(&body).ok()) {
+                Some(variables) => {
+                    schedule.environments.change(variables);
+                    json_response(StatusCode::OK, &json!({}))
+                }
+                None => json_response(StatusCode::BAD_REQUEST, &json!({"error": "not variables"})),
             }
         }
         (&Method::GET, "/_local/calls", _) => {

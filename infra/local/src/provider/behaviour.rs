@@ -85,7 +85,7 @@ pub(super) fn model(wire: Wire, name: &str) -> Option<&'static DemoPrice> {
     MODELS.iter().find(|row| row.wire == wire && row.model == name)
 }
 
-/// Tokens of the answer of the model `long`.
+/// Tokens of the answers of the models `long` and `drip-long`.
 const LONG_TOKENS: u64 = 1_200;
 
 const MODELS: &[DemoPrice] = &[
@@ -103,6 +103,8 @@ const MODELS: &[DemoPrice] = &[
     chat("close", Behaviour::Close),
     chat("unauthorized", Behaviour::Unauthorized),
     DemoPrice { answer_tokens: Some(LONG_TOKENS), ..chat("long", Behaviour::Long) },
+    // A minute of drops: it outlives an invocation that the tests make short.
+    DemoPrice { answer_tokens: Some(LONG_TOKENS), ..chat("drip-long", Behaviour::Drip) },
     exact(),
     cent("cent", Behaviour::Answer),
     cent("cent-slow", Behaviour::Slow),

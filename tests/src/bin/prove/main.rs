@@ -16,11 +16,13 @@
 mod budgets;
 mod contrast;
 mod explore;
+mod kill;
 // The model, the interpreter of the ledger's expressions and the world around it are the ledger's
 // own tests.
 #[path = "../../../../shared/ledger/tests/model/mod.rs"]
 mod model;
 mod simulate;
+mod storm;
 #[path = "../../../../shared/ledger/tests/support/mod.rs"]
 mod support;
 #[path = "../../../../shared/ledger/tests/world/mod.rs"]
@@ -38,7 +40,17 @@ const COMMANDS: &[Command] = &[
         "the provider's bill beside the budget, and two gateways that overspend: [words of a row]",
         contrast::run,
     ),
+    (
+        "kill",
+        "chat killed at each boundary between it and the network: [words of a kind]",
+        kill::run,
+    ),
     ("model", "every state of small worlds, and the mutants that die: [names]", explore::run),
+    (
+        "storm",
+        "1,000 callers, five budgets, faulty AWS, midnight, a lower limit: [--runs N] [--seed N]",
+        storm::run,
+    ),
     ("simulate", "random histories by seed: [--seeds N | --minutes N | --seed N]", simulate::run),
 ];
 
