@@ -308,13 +308,15 @@ class TheTemplate(unittest.TestCase):
                     self.assertEqual(statement["Effect"], "Allow")
                     self.assertFalse({"NotAction", "NotResource"} & statement.keys())
 
-    def test_chat_writes_only_the_outbox_of_main(self):
+    def test_chat_writes_only_the_outbox_and_the_claims_of_main(self):
         writes = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
         rows = [row for row in self.stack.roles["ChatRole"] if row[1] in writes and "Main" in row[2]]
 
-        (row,) = rows
-        self.assertEqual(row[1], "dynamodb:PutItem")
-        self.assertIn('"dynamodb:LeadingKeys": ["OB#*"]', row[3])
+        allowed = [("dynamodb:PutItem", "OB#*")] + [(action, "I#*") for action in sorted(writes)]
+        self.assertEqual(len(rows), len(allowed))
+        for action, partitions in allowed:
+            keys = f'"dynamodb:LeadingKeys": ["{partitions}"]'
+            self.assertTrue(any(row[1] == action and keys in row[3] for row in rows), (action, keys))
 
     def test_no_function_deletes_a_budget(self):
         for role, rows in self.stack.roles.items():

@@ -52,6 +52,16 @@ fn no_secret_and_no_content_is_written_or_told() {
             answers.push(say(model, false).await);
             answers.push(say(model, true).await);
         }
+        // An answer that is kept for a repeat is content, and is sealed.
+        let body = json!({
+            "model": "demo/chat", "messages": [{"role": "user", "content": prompt}],
+        });
+        for _ in 0..2 {
+            let call = caller.post("/v1/chat/completions", &body);
+            let kept = call.with("idempotency-key", "k").send().await.expect(200);
+            assert!(kept.text().contains(&prompt), "the demo provider repeats the prompt");
+        }
+        assert!(stack.all_tables().await.contains("#0000"), "an answer is kept in parts");
         let base_url = stack.tap().base_url(&caller.user);
         stack.set_credential(&caller.user, "demo", &credential, &base_url).await;
         let second = caller.another_key().await;

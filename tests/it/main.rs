@@ -18,6 +18,7 @@ mod canary;
 mod chat;
 mod contrast;
 mod corrections;
+mod idempotency;
 mod modes;
 mod money;
 mod periods;

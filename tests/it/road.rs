@@ -70,3 +70,33 @@ fn a_warm_refusal_calls_nothing_but_the_ledger_and_the_queue() {
         assert_eq!(calls.len(), 4, "{calls:?}");
     });
 }
+
+#[test]
+fn an_idempotency_key_adds_one_call_before_the_provider_and_two_after_and_a_repeat_makes_two() {
+    run(async {
+        let stack = lone().await;
+        let caller = Caller::new(&stack).await;
+        let send = |key: &'static str| {
+            let body = openai("demo/chat", &json!({}));
+            caller.post("/v1/chat/completions", &body).with("idempotency-key", key).send()
+        };
+        send("first").await.expect(200);
+        stack.drain().await;
+        stack.reset_aws_calls().await;
+
+        send("second").await.expect(200);
+        stack.drain().await;
+        let mut calls = chat_calls(&stack, 8).await;
+        calls.sort();
+        const CLAIM_OR_PART: &str = "chat PutItem farebox-main";
+        const DONE: &str = "chat UpdateItem farebox-main";
+        let ledger = [RESERVE_OR_SETTLE; 4];
+        let expected = [&[CLAIM_OR_PART; 2][..], &[ENQUEUE], &ledger, &[DONE]].concat();
+        assert_eq!(calls, expected);
+
+        stack.reset_aws_calls().await;
+        send("second").await.expect(200);
+        let calls = chat_calls(&stack, 2).await;
+        assert_eq!(calls, [CLAIM_OR_PART, "chat GetItem farebox-main"]);
+    });
+}

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use farebox_aws::{Aws, Config, Credentials, Directory, Ledger, LogQueue, Logs};
+use farebox_aws::{Aws, Config, Credentials, Directory, Ledger, LogQueue, Logs, Replies};
 use farebox_core::Error;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +28,8 @@ pub struct Gate {
     pub log: LogQueue,
     /// Log rows, for `GET /v1/requests`.
     pub logs: Logs,
+    /// Idempotency claims, and the answers kept with them.
+    pub replies: Replies,
     /// Calls that outlive their caller.
     pub tasks: TaskTracker,
     http: OnceLock<reqwest::Client>,
@@ -51,6 +53,7 @@ impl Gate {
             credentials: Credentials::new(&aws),
             log: LogQueue::new(&aws),
             logs: Logs::new(&aws),
+            replies: Replies::new(&aws),
             tasks: TaskTracker::new(),
             http: OnceLock::new(),
             aws,

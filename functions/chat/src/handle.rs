@@ -6,6 +6,7 @@ use std::sync::Arc;
 use farebox_aws::{Credential, Held, KeyItem};
 use farebox_core::pricing::Price;
 use farebox_core::{CallRecord, ChatCall, Decision, Error, Money, Outcome, Timestamp};
+use farebox_ledger::Claim;
 use farebox_providers::Wire;
 use futures_util::FutureExt;
 use futures_util::future::join;
@@ -15,6 +16,7 @@ use crate::authenticate::authenticate;
 use crate::dialect::Dialect;
 use crate::gate::Gate;
 use crate::hold::reserve;
+use crate::idempotency::{self, Claimed, claim};
 use crate::incoming::Incoming;
 use crate::plan::{Plan, Planned, first_plan, unpriced};
 use crate::relay::{Exchange, exchange};
@@ -44,7 +46,7 @@ pub struct Admitted {
     pub ends_at: Timestamp,
 }
 
-/// One chat call: authenticate → admit → (in a task of its own) call → settle → log.
+/// One chat call: authenticate → claim → admit → (in a task of its own) call → settle → log.
 ///
 /// Until `reserve` no money is touched, so every failure simply returns. From then on the hold
 /// belongs to `carry`, which ends it once, whatever the provider or the caller does.
@@ -58,22 +60,33 @@ pub async fn chat(
 ) -> Result<Response<ReplyBody>, Error> {
     let key = authenticate(gate, &incoming.headers).await?;
     let mut record = draft(gate, incoming, &key);
+    let claim = match claim(gate, incoming, &key).await {
+        Ok(Claimed::Ours(claim)) => claim,
+        Ok(Claimed::Answered(replayed)) => return Ok(replayed),
+        Err(error) => return Err(refused(gate, incoming, record, error).await),
+    };
     match admit(gate, incoming, dialect, &key, &mut record).await {
         Ok((admitted, held)) => {
-            let (reply, response) = reply::channel(dialect, incoming, &admitted, &held);
-            gate.tasks.spawn(carry(Arc::clone(gate), admitted, held, record, reply));
+            let (mut reply, response) = reply::channel(dialect, incoming, &admitted, &held);
+            reply.record(claim.is_some());
+            gate.tasks.spawn(carry(Arc::clone(gate), admitted, held, record, (reply, claim)));
             response.await.map_err(|_| Error::internal("a call ended without an answer"))
         }
         Err(error) => {
-            record.http_status = error.row().status;
-            record.error_code = Some(error.row().code.to_owned());
-            record.error_message =
-                Some(error.to_string().chars().take(MESSAGE_CHARS_MAX).collect());
-            record.response_time_ms = gate.aws.now().since(incoming.started_at);
-            gate.log.send(&record).await;
-            Err(error)
+            idempotency::release(gate, claim.as_ref()).await;
+            Err(refused(gate, incoming, record, error).await)
         }
     }
+}
+
+/// Logs a refusal, and gives it back.
+async fn refused(gate: &Gate, incoming: &Incoming, mut record: CallRecord, error: Error) -> Error {
+    record.http_status = error.row().status;
+    record.error_code = Some(error.row().code.to_owned());
+    record.error_message = Some(error.to_string().chars().take(MESSAGE_CHARS_MAX).collect());
+    record.response_time_ms = gate.aws.now().since(incoming.started_at);
+    gate.log.send(&record).await;
+    error
 }
 
 /// Plan → credential → reserve.
@@ -157,7 +170,7 @@ async fn carry(
     call: Admitted,
     mut held: Held,
     mut record: CallRecord,
-    mut reply: Reply,
+    (mut reply, claim): (Reply, Option<Claim>),
 ) {
     // Boxed where futures that borrow meet: see `route`.
     let exchanged = AssertUnwindSafe(exchange(&gate, &call, &mut held, &mut reply));
@@ -187,7 +200,10 @@ async fn carry(
     record.capacity_tenths = record.capacity_tenths.saturating_add(held.capacity_tenths());
     let ended = gate.ledger.end(&mut held, decided.decision).boxed();
     join(ended, gate.log.send(&record).boxed()).await;
-    reply.finish(&exchange, &paid, &held.rooms()).boxed().await;
+    let last = reply.close(&exchange, &paid, &held.rooms());
+    let recorded = reply.recorded();
+    idempotency::end(&gate, claim.as_ref(), decided.decision, recorded).boxed().await;
+    reply.finish(last).boxed().await;
 }
 
 /// The record as far as it is known when the key is.

@@ -1,8 +1,8 @@
 //! The chat function: the paid road.
 //!
 //! ```text
-//! API Gateway ─► ROUTES ─► handle::chat: authenticate → parse → resolve → price → bound
-//!                            → credential → reserve ─► carry: call → relay → decide
+//! API Gateway ─► ROUTES ─► handle::chat: authenticate → claim → parse → resolve → price
+//!                            → bound → credential → reserve ─► carry: call → relay → decide
 //!                                                         → settle ‖ log ─► last byte
 //! ```
 //!
@@ -16,6 +16,7 @@ pub mod gate;
 pub mod gather;
 pub mod handle;
 pub mod hold;
+pub mod idempotency;
 pub mod incoming;
 pub mod meter;
 pub mod plan;

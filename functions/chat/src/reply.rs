@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::dialect::{Answer, Dialect, Opening, StreamWriter};
 use crate::handle::Admitted;
+use crate::idempotency::Recording;
 use crate::incoming::Incoming;
 use crate::relay::Exchange;
 
@@ -74,6 +75,15 @@ pub struct Reply {
     writer: Option<Box<dyn StreamWriter + Send>>,
     chunks: Option<mpsc::Sender<Bytes>>,
     gone: bool,
+    recording: Option<Recording>,
+}
+
+/// The end of an answer, not sent yet.
+pub enum Last {
+    /// What ends a stream.
+    Chunk(Vec<u8>),
+    /// A whole answer.
+    Whole(StatusCode, HeaderMap, Bytes),
 }
 
 /// Both halves of an answer: what the task writes, and what the caller waits for.
@@ -105,6 +115,7 @@ pub fn channel(
         writer: call.call.stream.then(|| dialect.stream(opening())),
         chunks: None,
         gone: false,
+        recording: None,
     };
     (reply, receiver)
 }
@@ -121,18 +132,24 @@ impl Reply {
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         self.chunks = Some(sender);
+        if let Some(recording) = &mut self.recording {
+            recording.open(StatusCode::OK, &headers);
+        }
         self.respond(StatusCode::OK, headers, ReplyBody::Stream(receiver));
     }
 
     /// Passes on what the provider said.
     pub async fn events(&mut self, events: &[ChatEvent]) {
         let Some(writer) = &mut self.writer else { return };
-        if self.gone {
+        if self.gone && self.recording.is_none() {
             return;
         }
         let mut out = Vec::new();
         for event in events {
             writer.event(event, &mut out);
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.body(&out);
         }
         self.push(out).await;
     }
@@ -148,8 +165,19 @@ impl Reply {
         self.gone
     }
 
-    /// Ends the answer. The books are closed by now.
-    pub async fn finish(mut self, exchange: &Exchange, paid: &Paid, rooms: &[Room]) {
+    /// Records what the caller is sent from here on.
+    pub fn record(&mut self, is_wanted: bool) {
+        self.recording = is_wanted.then(Recording::default);
+    }
+
+    /// What was recorded; `None` where it is too long.
+    #[must_use]
+    pub fn recorded(&mut self) -> Option<Vec<u8>> {
+        self.recording.take()?.encode()
+    }
+
+    /// Makes the end of the answer. The books are closed by now.
+    pub fn close(&mut self, exchange: &Exchange, paid: &Paid, rooms: &[Room]) -> Last {
         let answer = Answer {
             completion: &exchange.completion,
             usage: exchange.reported.as_ref().map(|reported| &reported.usage),
@@ -164,8 +192,10 @@ impl Reply {
                     Some(error) => writer.failed(error, &answer, &mut out),
                 }
             }
-            self.push(out).await;
-            return;
+            if let Some(recording) = &mut self.recording {
+                recording.body(&out);
+            }
+            return Last::Chunk(out);
         }
         let mut headers = std::mem::take(&mut self.headers);
         headers.extend(exchange.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -180,7 +210,22 @@ impl Reply {
             }
         };
         json_type(&mut headers);
-        self.respond(status, headers, ReplyBody::Whole(Some(Bytes::from(body.to_string()))));
+        let body = Bytes::from(body.to_string());
+        if let Some(recording) = &mut self.recording {
+            recording.open(status, &headers);
+            recording.body(&body);
+        }
+        Last::Whole(status, headers, body)
+    }
+
+    /// Sends the end: the environment may freeze after it.
+    pub async fn finish(mut self, last: Last) {
+        match last {
+            Last::Chunk(bytes) => self.push(bytes).await,
+            Last::Whole(status, headers, body) => {
+                self.respond(status, headers, ReplyBody::Whole(Some(body)));
+            }
+        }
     }
 
     async fn push(&mut self, bytes: Vec<u8>) {
@@ -224,7 +269,13 @@ pub fn refusal(
                 insert(headers, &format!("x-farebox-reset-{}", scope.label()), &reset.to_string());
             }
         }
-        Error::BudgetContention { .. } => insert(headers, "retry-after", "1"),
+        Error::BudgetContention { .. } | Error::RequestInFlight => {
+            insert(headers, "retry-after", "1");
+        }
+        // The SDKs try a 409 again unless they are told not to.
+        Error::OutcomeUnknown { .. } | Error::ReplyNotKept { .. } => {
+            insert(headers, "x-should-retry", "false");
+        }
         Error::RateLimited { retry_after_s, .. } => {
             insert(headers, "retry-after", &retry_after_s.to_string());
         }

@@ -7,13 +7,21 @@ import { State } from "./state";
 
 export function chatStatements(state: State): PolicyStatement[] {
   const outbox = allow("Outbox", ["dynamodb:PutItem"], [state.main.tableArn]);
-  outbox.addCondition("ForAllValues:StringLike", { "dynamodb:LeadingKeys": ["OB#*"] });
-  outbox.addCondition("Null", { "dynamodb:LeadingKeys": "false" });
+  const claims = allow(
+    "Claims",
+    ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+    [state.main.tableArn],
+  );
+  for (const [statement, partitions] of [[outbox, "OB#*"], [claims, "I#*"]] as const) {
+    statement.addCondition("ForAllValues:StringLike", { "dynamodb:LeadingKeys": [partitions] });
+    statement.addCondition("Null", { "dynamodb:LeadingKeys": "false" });
+  }
 
   return [
     allow("Ledger", ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], [state.ledger.tableArn]),
     allow("ReadMain", ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"], [state.main.tableArn]),
     outbox,
+    claims,
     allow(
       "ReadLogs",
       ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"],

@@ -17,6 +17,8 @@
 //! | [`credentials`] | [`Credentials`]: provider credentials from Secrets Manager |
 //! | [`log_queue`] | [`LogQueue`]: call records to the logger, whatever happens |
 //! | [`logs`] | [`Logs`]: one row a call |
+//! | [`replies`] | [`Replies`]: idempotency claims, and the answers kept with them |
+//! | [`seal`] | [`Sealer`]: content is never stored in clear |
 
 mod cache;
 pub mod clients;
@@ -30,6 +32,8 @@ pub mod http;
 pub mod ledger;
 pub mod log_queue;
 pub mod logs;
+pub mod replies;
+pub mod seal;
 mod store;
 
 pub use clients::Aws;
@@ -40,3 +44,5 @@ pub use error::Error;
 pub use ledger::{Ask, Held, Ledger, Refusal};
 pub use log_queue::LogQueue;
 pub use logs::{Logs, Page};
+pub use replies::Replies;
+pub use seal::Sealer;

@@ -1,6 +1,6 @@
 //! Every refusal that a caller can meet, and the one table from error to HTTP.
 
-use crate::{Money, Scope, Timestamp};
+use crate::{Money, Rid, Scope, Timestamp};
 
 /// Why a call or a request to the control plane has no good answer.
 ///
@@ -95,6 +95,35 @@ pub enum Error {
     Conflict {
         /// What.
         thing: String,
+    },
+    /// The idempotency key was sent with another request.
+    #[error(
+        "This Idempotency-Key was sent with another request in the last 24 hours. Send a key of \
+         its own with each request."
+    )]
+    IdempotencyKeyReused,
+    /// The call with this idempotency key is still under way.
+    #[error(
+        "The call with this Idempotency-Key is still under way. Retry in a moment for its answer."
+    )]
+    RequestInFlight,
+    /// The call with this idempotency key ended without a word.
+    #[error(
+        "The call {request_id} with this Idempotency-Key did not end as it should, and may have \
+         been paid for: GET /v1/requests/{request_id}. To run it again, send a new key."
+    )]
+    OutcomeUnknown {
+        /// The call.
+        request_id: Rid,
+    },
+    /// The call with this idempotency key was paid for, and its answer is not kept.
+    #[error(
+        "The call {request_id} with this Idempotency-Key is done and paid for; its answer was \
+         too long to be kept. To run it again, send a new key."
+    )]
+    ReplyNotKept {
+        /// The call.
+        request_id: Rid,
     },
     /// The money is gone.
     #[error(
@@ -271,6 +300,10 @@ impl Error {
             Self::StaleVersion { .. } => row(412, "precondition_failed"),
             Self::VersionRequired { .. } => row(428, "precondition_required"),
             Self::Conflict { .. } => row(409, "already_exists"),
+            Self::IdempotencyKeyReused => row(422, "idempotency_key_reused"),
+            Self::RequestInFlight => retry(409, "request_in_flight"),
+            Self::OutcomeUnknown { .. } => row(409, "outcome_unknown"),
+            Self::ReplyNotKept { .. } => row(409, "reply_not_kept"),
             Self::BudgetExceeded { .. } => row(402, "budget_exceeded"),
             Self::CallTooCostly { .. } => row(402, "call_too_costly"),
             Self::BudgetContention { .. } => retry(429, "budget_contention"),

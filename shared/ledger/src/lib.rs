@@ -54,6 +54,7 @@ pub mod alert;
 pub mod archive;
 pub mod attempt;
 pub mod budget;
+pub mod claim;
 pub mod decision;
 mod error;
 pub mod item;
@@ -70,6 +71,7 @@ pub use attempt::{
     still_open,
 };
 pub use budget::{Budget, Counter, Hold, Limits, Mode, Period, Settings, Terms};
+pub use claim::{Claim, Found};
 pub use decision::{Decided, ProviderOutcome, decide};
 pub use error::Error;
 pub use item::{Attr, Item, Key, Table};

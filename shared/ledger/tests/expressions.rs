@@ -5,8 +5,8 @@ use crate::support::{check_placeholders, owner};
 use farebox_core::{Day, Money, Month, Outcome, Rid, Timestamp, Zone};
 use farebox_ledger::alert::{self, Alert};
 use farebox_ledger::{
-    Attr, Budget, Hold, Key, Limits, Mode, Reach, Settings, Table, Temporary, Terms, Update, Write,
-    update,
+    Attr, Budget, Claim, Hold, Key, Limits, Mode, Reach, Settings, Table, Temporary, Terms, Update,
+    Write, update,
 };
 
 const RID: &str = "01KAQ4ZV0M7W1C9Y3T5B8D2E6F";
@@ -418,4 +418,22 @@ fn records() {
          OR last_used_at < :t_minus_300)",
         ":t=1763900000 :t_minus_300=1763899700",
     );
+}
+
+#[test]
+fn claims() {
+    let user = "u1".parse().unwrap();
+    let claim = Claim::new("acme", &user, "hash", rid(), "fp".to_owned());
+    let take = claim.take(now(), now());
+    golden(&take, "PUT", "attribute_not_exists(pk) OR #ttl < :now", "#ttl=ttl :now=1763900000");
+    assert_eq!((take.key.pk.as_str(), take.key.sk.as_str()), ("I#acme#u1", "hash"));
+    let Write::Put(item) = &take.write else { panic!("not a put") };
+    assert_eq!((&item["until"], &item["ttl"]), (&Attr::N(1_763_900_060), &Attr::N(1_763_986_400)));
+
+    let open = "rid = :rid AND st = :P";
+    golden(&claim.unbilled(), "DELETE", open, ":rid=RID :P=P");
+    golden(&claim.done(2), "SET st = :D, n = :n", open, ":rid=RID :P=P :D=D :n=2");
+    let part = claim.part(1, "sealed", now());
+    golden(&part, "PUT", "", "");
+    assert_eq!(part.key.sk, format!("hash#{RID}#0001"));
 }

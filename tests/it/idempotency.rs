@@ -1,0 +1,210 @@
+//! `Idempotency-Key`: a repeat never pays twice (money.md 3.10).
+
+use farebox_core::Money;
+use farebox_tests::caller::{native, openai};
+use farebox_tests::kill::end_chat;
+use farebox_tests::moved::next_year;
+use farebox_tests::{Answer, Caller, Stack, run, until, usd};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::periods::moved;
+use crate::stacks::{hasty, shared};
+
+const PATH: &str = "/v1/chat/completions";
+const REPLAYED: &str = "idempotent-replayed";
+
+/// Sends the body with the key.
+async fn send(caller: &Caller<'_>, path: &str, body: &Value, key: &str) -> Answer {
+    caller.post(path, body).with("idempotency-key", key).send().await
+}
+
+/// One call was sent and paid; the books are as the provider's bill.
+async fn assert_paid_once(caller: &Caller<'_>) {
+    caller.stack().drain().await;
+    assert_eq!(caller.posts().len(), 1, "requests at the provider");
+    assert!(caller.assert_settled_to_the_bill().await > Money::ZERO);
+}
+
+#[test]
+fn a_repeat_gets_the_kept_answer_and_costs_nothing() {
+    run(async {
+        for (path, body) in [
+            ("/v1/chat", native("chat", &json!({}))),
+            ("/v1/chat", native("chat", &json!({"stream": true}))),
+            ("/v1/chat/completions", openai("demo/chat", &json!({}))),
+            ("/v1/chat/completions", openai("demo/chat", &json!({"stream": true}))),
+        ] {
+            let caller = Caller::new(shared().await).await;
+            let first = send(&caller, path, &body, "k").await.expect(200);
+            let again = send(&caller, path, &body, "k").await.expect(200);
+
+            assert_eq!(again.text(), first.text(), "{path}");
+            for name in ["x-request-id", "content-type", "x-farebox-cost-usd"] {
+                assert_eq!(again.header(name), first.header(name), "{name} of {path}");
+            }
+            assert_eq!((first.header(REPLAYED), again.header(REPLAYED)), (None, Some("true")));
+            assert_paid_once(&caller).await;
+        }
+    });
+}
+
+#[test]
+fn twenty_at_once_are_one_call() {
+    run(async {
+        let caller = Caller::new(shared().await).await;
+        let body = openai("demo/chat", &json!({}));
+
+        let answers = join_all((0..20).map(|_| send(&caller, PATH, &body, "k"))).await;
+
+        let texts: Vec<_> = answers.into_iter().map(|answer| answer.expect(200).text()).collect();
+        assert!(texts.iter().all(|text| *text == texts[0]), "{texts:?}");
+        assert_paid_once(&caller).await;
+    });
+}
+
+#[test]
+fn a_key_belongs_to_one_request_of_one_user() {
+    run(async {
+        let (caller, other) =
+            (Caller::new(shared().await).await, Caller::new(shared().await).await);
+        let body = openai("demo/chat", &json!({"temperature": 1, "max_tokens": 9}));
+        send(&caller, PATH, &body, "k").await.expect(200);
+
+        // The order of fields makes no other request, and a second key of the user is the user.
+        let same = openai("demo/chat", &json!({"max_tokens": 9, "temperature": 1}));
+        let again = send(&caller.another_key().await, PATH, &same, "k").await.expect(200);
+        assert_eq!(again.header(REPLAYED), Some("true"));
+        for (path, body) in [
+            (PATH, openai("demo/chat", &json!({"max_tokens": 8, "temperature": 1}))),
+            ("/v1/chat", native("chat", &json!({"max_tokens": 9}))),
+        ] {
+            let refused = send(&caller, path, &body, "k").await.expect(422);
+            assert_eq!(refused.json()["error"]["code"], "idempotency_key_reused");
+        }
+        assert_eq!(caller.posts().len(), 1);
+        send(&other, PATH, &body, "k").await.expect(200);
+        assert_paid_once(&other).await;
+
+        for key in ["", "\u{e9}", &"k".repeat(256)] {
+            let refused = send(&caller, PATH, &body, key).await.expect(400);
+            assert_eq!(refused.json()["error"]["param"], "idempotency-key", "{key:?}");
+        }
+        assert_eq!(caller.posts().len(), 1);
+    });
+}
+
+#[test]
+fn what_cost_nothing_runs_again() {
+    run(async {
+        let caller = Caller::new(shared().await).await;
+        let body = openai("demo/chat", &json!({"max_tokens": 9}));
+
+        // Malformed, then too dear, then refused by the provider: each leaves the key free.
+        send(&caller, PATH, &json!({"model": 7}), "k").await.expect(400);
+        caller.limit_user(&json!({"month_limit_usd": "0.000000001"})).await;
+        send(&caller, PATH, &body, "k").await.expect(402);
+        caller.limit_user(&json!({"month_limit_usd": "1"})).await;
+        let refused = openai("demo/busy", &json!({}));
+        let answer = send(&caller, PATH, &refused, "k").await;
+        assert_eq!(answer.code(), 429, "{}", answer.text());
+        let answer = send(&caller, PATH, &refused, "k").await;
+        assert_eq!(answer.header(REPLAYED), None);
+
+        let answer = send(&caller, PATH, &body, "k").await.expect(200);
+        assert_eq!(answer.header(REPLAYED), None);
+        send(&caller, PATH, &body, "k").await.expect(200);
+        assert_eq!(caller.posts().len(), 3, "two failures and one answer");
+        assert!(caller.assert_settled_to_the_bill().await > Money::ZERO);
+    });
+}
+
+#[test]
+fn a_failure_that_was_charged_is_not_charged_again() {
+    run(async {
+        let caller = Caller::new(hasty().await).await;
+        let body = openai("demo/cut", &json!({"stream": true, "max_tokens": 9}));
+
+        let first = send(&caller, PATH, &body, "k").await;
+        let again = send(&caller, PATH, &body, "k").await;
+
+        assert_eq!(again.text(), first.text());
+        assert_eq!(again.header(REPLAYED), Some("true"));
+        assert_eq!(caller.posts().len(), 1);
+        let row = caller.row(first.header("x-request-id").unwrap()).await;
+        assert_eq!(row["outcome"], "worst", "{row}");
+        let held = usd(row["held_usd"].as_str().unwrap());
+        assert_eq!(caller.user_books().await.settled(), held);
+    });
+}
+
+#[test]
+fn whoever_hangs_up_gets_the_whole_answer_later() {
+    run(async {
+        let caller = Caller::new(shared().await).await;
+        let body = openai("demo/drip", &json!({"stream": true, "max_tokens": 20}));
+        let mut open = caller.post(PATH, &body).with("idempotency-key", "k").open().await;
+        assert!(open.piece().await.unwrap().is_some());
+        drop(open);
+
+        // It waits for the call that is still under way.
+        let again = send(&caller, PATH, &body, "k").await.expect(200);
+
+        assert_eq!(again.header(REPLAYED), Some("true"));
+        assert_eq!(again.events().last().map(String::as_str), Some("[DONE]"));
+        assert_eq!(again.text().matches("\"content\":\"").count(), 1 + 20, "{}", again.text());
+        assert_paid_once(&caller).await;
+    });
+}
+
+#[test]
+fn a_call_that_died_is_not_run_again_by_itself_for_a_day() {
+    run(async {
+        let year = next_year();
+        let clock = moved(&format!("{year}-05-12T12:00:00Z")).await;
+        let caller = Caller::new(&clock.stack).await;
+        let body = openai("demo/hang", &json!({"max_tokens": 9}));
+        let repeats_waits = || async {
+            let before = claims(&clock.stack).await;
+            until("the repeat looks", || async {
+                (claims(&clock.stack).await > before).then_some(())
+            })
+            .await;
+        };
+        let crash = async {
+            let sent = || async { (caller.posts().len() == 1).then_some(()) };
+            until("the provider has the call", sent).await;
+            let early = async {
+                repeats_waits().await;
+                clock.to(&format!("{year}-05-12T12:00:30Z"));
+            };
+            let (early, ()) = tokio::join!(send(&caller, PATH, &body, "k"), early);
+            assert_eq!(early.header("retry-after"), Some("1"));
+            assert_eq!(early.expect(409).json()["error"]["code"], "request_in_flight");
+            assert!(end_chat(clock.stack.pid()) > 0, "no chat environment was there");
+        };
+        let (answer, ()) = tokio::join!(send(&caller, PATH, &body, "k"), crash);
+        assert!(answer.code() >= 500, "{}", answer.text());
+
+        clock.to(&format!("{year}-05-12T12:30:00Z"));
+        // The event that meets an environment which died idle is lost with it.
+        let unknown = until("a new environment", || async {
+            let answer = send(&caller, PATH, &body, "k").await;
+            (answer.code() != 502).then_some(answer)
+        });
+        let unknown = unknown.await.expect(409);
+        assert_eq!(unknown.json()["error"]["code"], "outcome_unknown");
+        assert_eq!(unknown.header("x-should-retry"), Some("false"));
+        assert_eq!(caller.posts().len(), 1);
+
+        clock.to(&format!("{year}-05-13T12:00:31Z"));
+        send(&caller, PATH, &openai("demo/chat", &json!({})), "k").await.expect(200);
+        assert_eq!(caller.posts().len(), 2);
+    });
+}
+
+/// How often chat tried to put a claim.
+async fn claims(stack: &Stack) -> usize {
+    let calls = stack.aws_calls().await["calls"].as_array().cloned().unwrap_or_default();
+    calls.iter().filter_map(Value::as_str).filter(|call| call.starts_with("chat PutItem")).count()
+}
