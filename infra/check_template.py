@@ -318,6 +318,15 @@ class TheTemplate(unittest.TestCase):
             keys = f'"dynamodb:LeadingKeys": ["{partitions}"]'
             self.assertTrue(any(row[1] == action and keys in row[3] for row in rows), (action, keys))
 
+    def test_content_is_written_by_chat_and_erased_by_admin_and_rows_by_neither(self):
+        for role, action in [("ChatRole", "dynamodb:PutItem"), ("AdminRole", "dynamodb:DeleteItem")]:
+            writes = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+            rows = [row for row in self.stack.roles[role] if row[1] in writes and "Logs" in row[2]]
+            with self.subTest(role):
+                (row,) = rows
+                self.assertEqual(row[1], action)
+                self.assertIn('"dynamodb:LeadingKeys": ["X#*"]', row[3])
+
     def test_no_function_deletes_a_budget(self):
         for role, rows in self.stack.roles.items():
             with self.subTest(role):

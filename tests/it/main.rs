@@ -16,6 +16,7 @@ mod books;
 mod budgets;
 mod canary;
 mod chat;
+mod content;
 mod contrast;
 mod corrections;
 mod idempotency;

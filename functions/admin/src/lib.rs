@@ -21,6 +21,7 @@ pub mod reply;
 mod alerts;
 mod budgets;
 mod console;
+mod content;
 mod corrections;
 mod credentials;
 mod keys;
@@ -95,6 +96,10 @@ routes! {
     "DELETE" "/admin/v1/webhook" => webhook::delete,
     "GET" "/admin/v1/requests" => requests::list,
     "GET" "/admin/v1/requests/{id}" => requests::show,
+    "GET" "/admin/v1/requests/{id}/content" => content::show,
+    "GET" "/admin/v1/content-log/{scope+}" => content::setting,
+    "PUT" "/admin/v1/content-log/{scope+}" => content::put,
+    "DELETE" "/admin/v1/users/{id}/content" => content::erase,
     "GET" "/admin/v1/alerts" => alerts::list,
     "GET" "/admin/v1/corrections" => corrections::list,
     "POST" "/admin/v1/corrections" => corrections::post,

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use farebox_aws::{Aws, Config, Credentials, Directory, Ledger, LogQueue, Logs, Replies};
+use farebox_aws::{Aws, Config, Contents, Credentials, Directory, Ledger, LogQueue, Logs, Replies};
 use farebox_core::Error;
 use tokio_util::task::TaskTracker;
 
@@ -30,6 +30,8 @@ pub struct Gate {
     pub logs: Logs,
     /// Idempotency claims, and the answers kept with them.
     pub replies: Replies,
+    /// What was said, where the owner wants it kept.
+    pub contents: Contents,
     /// Calls that outlive their caller.
     pub tasks: TaskTracker,
     http: OnceLock<reqwest::Client>,
@@ -54,6 +56,7 @@ impl Gate {
             log: LogQueue::new(&aws),
             logs: Logs::new(&aws),
             replies: Replies::new(&aws),
+            contents: Contents::new(&aws),
             tasks: TaskTracker::new(),
             http: OnceLock::new(),
             aws,

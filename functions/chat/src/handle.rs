@@ -9,10 +9,11 @@ use farebox_core::{CallRecord, ChatCall, Decision, Error, Money, Outcome, Timest
 use farebox_ledger::Claim;
 use farebox_providers::Wire;
 use futures_util::FutureExt;
-use futures_util::future::join;
+use futures_util::future::{join, join3};
 use http::Response;
 
 use crate::authenticate::authenticate;
+use crate::content;
 use crate::dialect::Dialect;
 use crate::gate::Gate;
 use crate::hold::reserve;
@@ -44,6 +45,8 @@ pub struct Admitted {
     pub started_at: Timestamp,
     /// When the invocation ends.
     pub ends_at: Timestamp,
+    /// What is to be kept of its content.
+    pub content: Option<content::Wanted>,
 }
 
 /// One chat call: authenticate → claim → admit → (in a task of its own) call → settle → log.
@@ -116,6 +119,7 @@ async fn admit(
         resolved,
         started_at: incoming.started_at,
         ends_at: incoming.ends_at,
+        content: content::Wanted::of(key, incoming),
     };
     Ok((admitted, held))
 }
@@ -199,7 +203,9 @@ async fn carry(
     record.client_gone = reply.caller_is_gone();
     record.capacity_tenths = record.capacity_tenths.saturating_add(held.capacity_tenths());
     let ended = gate.ledger.end(&mut held, decided.decision).boxed();
-    join(ended, gate.log.send(&record).boxed()).await;
+    let said =
+        content::keep(&gate, call.content.as_ref(), record.request_id, &record.endpoint, &exchange);
+    join3(ended, gate.log.send(&record).boxed(), said.boxed()).await;
     let last = reply.close(&exchange, &paid, &held.rooms());
     let recorded = reply.recorded();
     idempotency::end(&gate, claim.as_ref(), decided.decision, recorded).boxed().await;

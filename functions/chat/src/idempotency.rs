@@ -66,6 +66,7 @@ pub async fn claim(gate: &Gate, incoming: &Incoming, key: &KeyItem) -> Result<Cl
             None => return Ok(Claimed::Ours(Some(claim))),
             Some(Found::Done(rid, parts)) => {
                 let reply = gate.replies.read(&claim, rid, parts, &pepper).await?;
+                let reply = reply.ok_or(Error::ReplyNotKept { request_id: rid })?;
                 tracing::info!(%rid, metric = "replayed", "an answer was sent again");
                 return replay(&reply).map(Claimed::Answered);
             }

@@ -11,6 +11,7 @@
 
 pub mod account;
 pub mod authenticate;
+pub mod content;
 pub mod dialect;
 pub mod gate;
 pub mod gather;

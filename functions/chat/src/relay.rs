@@ -100,8 +100,12 @@ pub async fn exchange(
         if call.call.stream {
             reply.begin(&exchange.headers);
         }
-        let upstream = Upstream { response, meter: Meter::new(call, held) };
-        stream(gate, call, held, upstream, reply, exchange).await
+        let mut gathered = (!call.call.stream || call.content.is_some()).then(Gathered::default);
+        let meter = Meter::new(call, held);
+        let upstream = Upstream { response, meter, gathered: gathered.as_mut() };
+        let mut exchange = stream(gate, call, held, upstream, reply, exchange).await;
+        exchange.completion.choices = gathered.unwrap_or_default().choices();
+        exchange
     } else {
         buffered(gate, call, response, exchange).await
     };
@@ -205,9 +209,11 @@ async fn collect(
 }
 
 /// A streamed answer, and what bounds it.
-struct Upstream {
+struct Upstream<'g> {
     response: reqwest::Response,
     meter: Option<Meter>,
+    /// For a caller who asked for a whole answer, and for the content log.
+    gathered: Option<&'g mut Gathered>,
 }
 
 /// Relays a stream, or gathers it for a caller who asked for a whole answer. When the caller is
@@ -216,13 +222,12 @@ async fn stream(
     gate: &Gate,
     call: &Admitted,
     held: &mut Held,
-    upstream: Upstream,
+    upstream: Upstream<'_>,
     reply: &mut Reply,
     mut exchange: Exchange,
 ) -> Exchange {
     let provider = call.resolved.provider;
-    let Upstream { response, mut meter } = upstream;
-    let mut gathered = (!call.call.stream).then(Gathered::default);
+    let Upstream { response, mut meter, mut gathered } = upstream;
     let ends = tokio::time::Instant::now() + patience(gate, call);
     let mut decoder = call.wire.decoder(provider);
     let mut chunks = response.bytes_stream();
@@ -260,7 +265,6 @@ async fn stream(
         reply.events(&events).await;
         if let Some(gathered) = &mut gathered {
             events.iter().for_each(|event| gathered.event(event));
-            exchange.completion.choices = gathered.choices();
         }
         events.clear();
         if exchange.is_cut {

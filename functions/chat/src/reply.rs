@@ -320,3 +320,44 @@ fn insert_rooms(headers: &mut HeaderMap, rooms: &[Room]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_recording_goes_on_when_the_caller_is_gone() {
+        let opening = Opening {
+            request_id: Rid::new(Timestamp::from_ms(0), 1),
+            created: 0,
+            include_usage: false,
+        };
+        let (sender, receiver) = mpsc::channel(1);
+        drop(receiver);
+        let mut reply = Reply {
+            dialect: &crate::dialect::NATIVE,
+            request_id: opening.request_id,
+            created: 0,
+            headers: HeaderMap::new(),
+            response: None,
+            writer: Some(crate::dialect::NATIVE.stream(opening)),
+            chunks: Some(sender),
+            gone: false,
+            recording: None,
+        };
+        reply.record(true);
+        let delta = |text: &str| ChatEvent::Delta {
+            choice: 0,
+            delta: serde_json::value::to_raw_value(&serde_json::json!({"content": text})).unwrap(),
+            logprobs: None,
+        };
+
+        for text in ["one", "two"] {
+            reply.events(&[delta(text)]).await;
+        }
+
+        assert!(reply.caller_is_gone());
+        let recorded = String::from_utf8(reply.recorded().unwrap()).unwrap();
+        assert!(recorded.contains("one") && recorded.contains("two"), "{recorded}");
+    }
+}

@@ -12,16 +12,14 @@ export function chatStatements(state: State): PolicyStatement[] {
     ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
     [state.main.tableArn],
   );
-  for (const [statement, partitions] of [[outbox, "OB#*"], [claims, "I#*"]] as const) {
-    statement.addCondition("ForAllValues:StringLike", { "dynamodb:LeadingKeys": [partitions] });
-    statement.addCondition("Null", { "dynamodb:LeadingKeys": "false" });
-  }
+  const contents = allow("Contents", ["dynamodb:PutItem"], [state.logs.tableArn]);
 
   return [
     allow("Ledger", ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], [state.ledger.tableArn]),
     allow("ReadMain", ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"], [state.main.tableArn]),
-    outbox,
-    claims,
+    within("OB#*", outbox),
+    within("I#*", claims),
+    within("X#*", contents),
     allow(
       "ReadLogs",
       ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"],
@@ -84,6 +82,7 @@ export function adminStatements(state: State): PolicyStatement[] {
       ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"],
       [state.logs.tableArn, indexOf(state.logs, "bykey"), indexOf(state.logs, "byday")],
     ),
+    within("X#*", allow("EraseContents", ["dynamodb:DeleteItem"], [state.logs.tableArn])),
     allow("Enqueue", ["sqs:SendMessage"], [state.queue.queueArn]),
     allow(
       "WriteSecrets",
@@ -102,6 +101,13 @@ export function adminStatements(state: State): PolicyStatement[] {
       [state.pepper.secretArn, state.adminKey.secretArn],
     ),
   ];
+}
+
+/** Only items of partitions whose keys look so. */
+function within(partitions: string, statement: PolicyStatement): PolicyStatement {
+  statement.addCondition("ForAllValues:StringLike", { "dynamodb:LeadingKeys": [partitions] });
+  statement.addCondition("Null", { "dynamodb:LeadingKeys": "false" });
+  return statement;
 }
 
 export function allow(sid: string, actions: string[], resources: string[]): PolicyStatement {

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`owners`] | users and organisations |
 //! | [`keys`] | Farebox keys |
+//! | [`content`] | what was said, where it is kept |
 //! | [`credentials`] | providers' credentials: written, never read back |
 //! | [`books`] | the books put right |
 //! | [`budgets`] | limits, what is spent of them, alerts |
@@ -19,6 +20,7 @@
 
 pub mod books;
 pub mod budgets;
+pub mod content;
 pub mod credentials;
 pub mod error;
 pub mod keys;
@@ -33,6 +35,7 @@ pub use books::{
     Statement, StatementLine,
 };
 pub use budgets::{Alert, AlertList, Budget, BudgetList, Period, PutBudget, ScopeUsage, UsageList};
+pub use content::{ContentLog, ErasedContent, PutContentLog};
 pub use credentials::{Credential, CredentialList, PutCredential};
 pub use error::{ErrorAnswer, ErrorBody};
 pub use keys::{CreateKey, CreatedKey, Key, KeyList};

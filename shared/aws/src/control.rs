@@ -19,6 +19,7 @@ use farebox_core::{Error, Secret, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::Aws;
+use crate::contents::Contents;
 use crate::credentials::secret_text;
 use crate::directory::Directory;
 use crate::ledger::Ledger;
@@ -69,6 +70,7 @@ pub struct Control {
     directory: Arc<Directory>,
     logs: Arc<Logs>,
     queue: Arc<LogQueue>,
+    contents: Arc<Contents>,
     admin_key: Arc<Mutex<Option<(Timestamp, Secret)>>>,
 }
 
@@ -82,6 +84,7 @@ impl Control {
             directory: Arc::new(Directory::new(aws)),
             logs: Arc::new(Logs::new(aws)),
             queue: Arc::new(LogQueue::new(aws)),
+            contents: Arc::new(Contents::new(aws)),
             admin_key: Arc::new(Mutex::new(None)),
         }
     }
@@ -102,6 +105,12 @@ impl Control {
     #[must_use]
     pub fn queue(&self) -> &LogQueue {
         &self.queue
+    }
+
+    /// What was said.
+    #[must_use]
+    pub fn contents(&self) -> &Contents {
+        &self.contents
     }
 
     /// Keys and alerts as the other functions read them.

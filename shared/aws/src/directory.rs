@@ -1,16 +1,12 @@
 //! Keys, price overrides and alerts: what a call reads besides money.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use farebox_core::catalog::Mode;
-use farebox_core::{
-    Clamp, EntityId, GatewayKey, Model, Money, PriceSpec, Scope, Secret, Timestamp,
-};
+use farebox_core::{Clamp, EntityId, GatewayKey, Money, Scope, Secret, Timestamp};
 use farebox_ledger::alert::{AlertName, Stored, Threshold};
 use farebox_ledger::{Key, Owner, Period, Table};
 use tokio::sync::{Mutex, OnceCell};
@@ -20,6 +16,10 @@ use crate::clients::Aws;
 use crate::credentials::secret_text;
 use crate::error::Error;
 use crate::expression::{Attributes, Store, again, classify, item};
+
+mod overrides;
+
+pub use overrides::Overrides;
 
 /// How long a key is believed: a revocation binds after this (money.md 4).
 const KEY_MS: i64 = 30_000;
@@ -73,6 +73,8 @@ pub struct KeyItem {
     pub max_cost: Option<Money>,
     /// When a cap may be lowered; an absent attribute is the default.
     pub clamp: Clamp,
+    /// Days that the content of its calls is kept; 0 is not at all.
+    pub content_days: u32,
 }
 
 /// One MAC of a key.
@@ -82,12 +84,6 @@ pub struct StoredMac {
     pub mac: Vec<u8>,
     /// When a rotated-out secret ends.
     pub expires_at: Option<Timestamp>,
-}
-
-/// The owner's own prices.
-#[derive(Clone, Debug, Default)]
-pub struct Overrides {
-    models: BTreeMap<String, BTreeMap<String, Model>>,
 }
 
 /// An alert as the owner of a budget sees it.
@@ -275,6 +271,9 @@ impl KeyItem {
             models,
             max_cost: max_cost.map_err(|_| malformed("max_cost"))?,
             clamp: clamp.transpose()?.unwrap_or_default(),
+            content_days: number("content")?
+                .map_or(Ok(0), u32::try_from)
+                .map_err(|_| malformed("content"))?,
             id,
         })
     }
@@ -302,33 +301,6 @@ impl KeyItem {
     }
 }
 
-impl Overrides {
-    /// The owner's own row for a model.
-    #[must_use]
-    pub fn find(&self, provider: &str, model: &str) -> Option<&Model> {
-        self.models.get(provider)?.get(model)
-    }
-
-    /// All rows, by provider and name.
-    pub fn iter(&self) -> impl Iterator<Item = &Model> {
-        self.models.values().flat_map(BTreeMap::values)
-    }
-
-    fn add(&mut self, item: &Attributes) {
-        let sk = text(item, "sk").and_then(|sk| sk.split_once('#'));
-        let Some((provider, name)) = sk else { return };
-        let spec = text(item, "spec").and_then(|spec| serde_json::from_str::<PriceSpec>(spec).ok());
-        let version = text(item, "version").unwrap_or_default();
-        let model = spec.and_then(|spec| spec.model(provider, name, version).ok());
-        // A row that cannot be read must not fall back to the catalogue's price.
-        let model = model.unwrap_or_else(|| {
-            tracing::error!(metric = "price_unreadable", provider, name, "a price override");
-            unpriced(provider, name)
-        });
-        self.models.entry(provider.to_owned()).or_default().insert(name.to_owned(), model);
-    }
-}
-
 impl From<Stored> for AlertItem {
     fn from(stored: Stored) -> Self {
         let alert = stored.alert;
@@ -340,17 +312,6 @@ impl From<Stored> for AlertItem {
             limit: alert.limit,
             sent_at: stored.sent_at.and_then(|seconds| instant(i128::from(seconds))),
         }
-    }
-}
-
-fn unpriced(provider: &str, name: &str) -> Model {
-    Model {
-        provider: Cow::Owned(provider.to_owned()),
-        name: Cow::Owned(name.to_owned()),
-        mode: Mode::Chat,
-        context_window: None,
-        completion_max: None,
-        price: None,
     }
 }
 

@@ -17,12 +17,14 @@
 //! | [`credentials`] | [`Credentials`]: provider credentials from Secrets Manager |
 //! | [`log_queue`] | [`LogQueue`]: call records to the logger, whatever happens |
 //! | [`logs`] | [`Logs`]: one row a call |
+//! | [`contents`] | [`Contents`]: what was said, where the owner wants it kept |
 //! | [`replies`] | [`Replies`]: idempotency claims, and the answers kept with them |
 //! | [`seal`] | [`Sealer`]: content is never stored in clear |
 
 mod cache;
 pub mod clients;
 pub mod config;
+pub mod contents;
 pub mod control;
 pub mod credentials;
 pub mod directory;
@@ -38,6 +40,7 @@ mod store;
 
 pub use clients::Aws;
 pub use config::{Clock, Config, ConfigError, random, random_bytes};
+pub use contents::Contents;
 pub use credentials::{Credential, Credentials};
 pub use directory::{AlertItem, Directory, KeyItem, Overrides, StoredMac};
 pub use error::Error;

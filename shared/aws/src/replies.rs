@@ -1,13 +1,13 @@
 //! Idempotency claims in `main`, and the answers kept with them (money.md 3.10).
 
 use farebox_core::{Rid, Secret, Timestamp};
-use farebox_ledger::{Answer, Claim, Found, Key};
+use farebox_ledger::{Answer, Claim, Found};
 use futures_util::future::try_join_all;
 
 use crate::clients::Aws;
 use crate::error::Error;
-use crate::expression::{Failure, Store, again, item};
-use crate::seal::{PIECE_BYTES_MAX, Sealer};
+use crate::expression::{Failure, Store, again};
+use crate::seal::Sealer;
 
 /// Claims and kept answers.
 pub struct Replies {
@@ -67,52 +67,29 @@ impl Replies {
     ) -> Result<(), Error> {
         let store = Store::patient(&self.aws);
         let now = self.aws.now();
-        let sealer = Sealer::new(pepper);
-        let pieces: Vec<&[u8]> = reply.unwrap_or_default().chunks(PIECE_BYTES_MAX).collect();
+        let pieces = Sealer::new(pepper)
+            .pieces(reply.unwrap_or_default(), |part| claim.part_key(claim.rid, part))?;
         let count = u32::try_from(pieces.len()).unwrap_or_default();
-        let mut parts = Vec::new();
-        for (part, piece) in (0..).zip(pieces) {
-            let key = claim.part_key(claim.rid, part);
-            let sealed = sealer.seal(&key.pk, &place(&key, count), piece)?;
-            parts.push(claim.part(part, &sealed, now));
-        }
+        let parts: Vec<_> = (0..)
+            .zip(&pieces)
+            .map(|(part, (_, sealed))| claim.part(part, count, sealed, now))
+            .collect();
         try_join_all(parts.iter().map(|part| store.record(part))).await?;
         store.record(&claim.done(count)).await.map(drop)
     }
 
-    /// The answer that is kept of a call with the same key.
+    /// The answer that is kept of a call with the same key; `None` where it was erased.
     ///
     /// # Errors
-    /// [`Error`]; an answer that is incomplete or does not open is none.
+    /// [`Error`]; an answer that does not open is none.
     pub async fn read(
         &self,
         claim: &Claim,
         of: Rid,
         parts: u32,
         pepper: &Secret,
-    ) -> Result<Vec<u8>, Error> {
-        let store = &Store::patient(&self.aws);
-        let sealer = Sealer::new(pepper);
-        let read = (0..parts).map(|part| async move {
-            let key = claim.part_key(of, part);
-            Ok::<_, Error>((store.fetch(&key).await?, key))
-        });
-        let mut reply = Vec::new();
-        for (found, key) in try_join_all(read.collect::<Vec<_>>()).await? {
-            let found = item(found.unwrap_or_default());
-            let farebox_ledger::Attr::S(sealed) =
-                found.get("body").ok_or_else(|| Error::malformed("a kept answer", "a part"))?
-            else {
-                return Err(Error::malformed("a kept answer", "body"));
-            };
-            reply.extend(sealer.open(&key.pk, &place(&key, parts), sealed)?);
-        }
-        Ok(reply)
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let store = Store::patient(&self.aws);
+        Sealer::new(pepper).read(&store, parts, |part| claim.part_key(of, part)).await
     }
-}
-
-/// Where a part belongs, and among how many: sealed with it, so that none can be left out, moved
-/// or taken from another answer.
-fn place(key: &Key, count: u32) -> String {
-    format!("{}\n{}\n{count}", key.pk, key.sk)
 }

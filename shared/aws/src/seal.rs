@@ -4,15 +4,18 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use farebox_core::Secret;
+use farebox_ledger::{Attr, Key};
+use futures_util::future::try_join_all;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::{hkdf, hmac};
 
 use crate::config::random_bytes;
 use crate::error::Error;
+use crate::expression::{Store, item};
 
 /// Bytes that a piece of content may have before it is sealed: DynamoDB takes 400 KB an item, and
 /// base64 makes four bytes of three.
-pub const PIECE_BYTES_MAX: usize = 256 * 1024;
+const PIECE_BYTES_MAX: usize = 256 * 1024;
 
 /// Seals and opens; each owner's content has a key of its own.
 pub struct Sealer(hkdf::Prk);
@@ -73,11 +76,58 @@ impl Sealer {
         Ok(plain.to_vec())
     }
 
+    /// Cuts content into pieces that fit an item, each sealed for its place among all of them: none
+    /// can be left out, moved or taken from elsewhere.
+    ///
+    /// # Errors
+    /// As [`Sealer::seal`].
+    pub fn pieces(
+        &self,
+        plain: &[u8],
+        key_of: impl Fn(u32) -> Key,
+    ) -> Result<Vec<(Key, String)>, Error> {
+        let pieces = plain.chunks(PIECE_BYTES_MAX);
+        let of = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
+        let sealed = (0..).zip(pieces).map(|(number, piece)| {
+            let key = key_of(number);
+            let sealed = self.seal(&key.pk, &place(&key, of), piece)?;
+            Ok((key, sealed))
+        });
+        sealed.collect()
+    }
+
+    /// Reads all pieces and opens them. `None` where one is absent.
+    ///
+    /// # Errors
+    /// [`Error`]; what does not open is malformed.
+    pub async fn read(
+        &self,
+        store: &Store,
+        of: u32,
+        key_of: impl Fn(u32) -> Key,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let keys = (0..of).map(key_of);
+        let read = keys.map(|key| async { Ok::<_, Error>((store.fetch(&key).await?, key)) });
+        let mut plain = Vec::new();
+        for (found, key) in try_join_all(read.collect::<Vec<_>>()).await? {
+            let Some(found) = found else { return Ok(None) };
+            let Some(Attr::S(sealed)) = item(found).remove("body") else {
+                return Err(Error::malformed("kept content", "body"));
+            };
+            plain.extend(self.open(&key.pk, &place(&key, of), &sealed)?);
+        }
+        Ok(Some(plain))
+    }
+
     fn key(&self, owner: &str) -> Result<LessSafeKey, Error> {
         let info: [&[u8]; 2] = [b"seal\0\0", owner.as_bytes()];
         let key = self.0.expand(&info, &AES_256_GCM).map_err(|_| underived())?;
         Ok(LessSafeKey::new(UnboundKey::from(key)))
     }
+}
+
+fn place(key: &Key, of: u32) -> String {
+    format!("{}\n{}\n{of}", key.pk, key.sk)
 }
 
 fn underived() -> Error {

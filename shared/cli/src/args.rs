@@ -2,6 +2,10 @@
 
 use clap::{Args as Options, Parser, Subcommand};
 
+mod owners;
+
+pub use owners::{Content, Org, Team, User};
+
 /// Farebox from a terminal: users, keys, credentials, budgets, prices and what was spent.
 #[derive(Debug, Parser)]
 #[command(name = "farebox", version, arg_required_else_help = true)]
@@ -49,6 +53,9 @@ pub enum Command {
     /// What each call did and cost
     #[command(subcommand)]
     Requests(Requests),
+    /// What requests and answers said: kept, sealed, only where you switch it on
+    #[command(subcommand)]
+    Content(Content),
     /// How the cost of one call adds up, line by line
     Explain {
         /// The x-request-id of its answer
@@ -74,57 +81,6 @@ pub enum Command {
         /// Whose budget: org:ID, team:ID, user:ID, key:ID, model:user:ID/PROVIDER/MODEL
         scope: String,
     },
-}
-
-/// `farebox user …`
-#[derive(Debug, Subcommand)]
-pub enum User {
-    /// Make a user, or replace its name, organisation and team
-    Add {
-        /// Letters, digits, _ - and .
-        id: String,
-        /// For people
-        #[arg(long)]
-        name: Option<String>,
-        /// The organisation whose credentials it may use, and in whose budget it is
-        #[arg(long)]
-        org: Option<String>,
-        /// The team in whose budget it is
-        #[arg(long)]
-        team: Option<String>,
-    },
-    /// List users
-    List,
-}
-
-/// `farebox org …`
-#[derive(Debug, Subcommand)]
-pub enum Org {
-    /// Make an organisation, or replace its name
-    Add {
-        /// Letters, digits, _ - and .
-        id: String,
-        /// For people
-        #[arg(long)]
-        name: Option<String>,
-    },
-    /// List organisations
-    List,
-}
-
-/// `farebox team …`
-#[derive(Debug, Subcommand)]
-pub enum Team {
-    /// Make a team, or replace its name
-    Add {
-        /// Letters, digits, _ - and .
-        id: String,
-        /// For people
-        #[arg(long)]
-        name: Option<String>,
-    },
-    /// List teams
-    List,
 }
 
 /// `farebox key …`

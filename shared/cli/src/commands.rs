@@ -9,6 +9,7 @@ use crate::print::{Output, Table};
 use crate::profile::{self, Profile};
 
 mod access;
+mod content;
 mod correct;
 mod explain;
 mod money;
@@ -50,6 +51,7 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         Command::Budget(command) => money::budget(&client, command).await,
         Command::Price(command) => money::price(&client, command).await,
         Command::Usage => money::usage(&client).await,
+        Command::Content(command) => content::content(&client, command).await,
         Command::Explain { id } => explain::explain(&client, &id).await,
         Command::Correct(correction) => correct::correct(&client, correction).await,
         Command::Rerate(range) => rerate::rerate(&client, range).await,

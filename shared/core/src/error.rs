@@ -118,8 +118,8 @@ pub enum Error {
     },
     /// The call with this idempotency key was paid for, and its answer is not kept.
     #[error(
-        "The call {request_id} with this Idempotency-Key is done and paid for; its answer was \
-         too long to be kept. To run it again, send a new key."
+        "The call {request_id} with this Idempotency-Key is done and paid for, and its answer \
+         is not kept. To run it again, send a new key."
     )]
     ReplyNotKept {
         /// The call.

@@ -11,7 +11,7 @@ use farebox_core::{EntityId, Rid, Timestamp};
 
 use crate::Error;
 use crate::item::{Item, Key, Table, malformed, number, read_number, read_text, text};
-use crate::update::Update;
+use crate::update::{Update, content_put};
 
 /// Seconds that a claim and the answer kept with it live.
 pub const KEPT_S: i64 = 86_400;
@@ -81,12 +81,9 @@ impl Claim {
     /// One part of the answer, sealed. Written before [`Claim::done`], so that a claim which says
     /// that it is done has all of them.
     #[must_use]
-    pub fn part(&self, part: u32, sealed: &str, now: Timestamp) -> Update {
-        let key = self.part_key(self.rid, part);
-        let mut item = key.item();
-        item.insert("body".to_owned(), text(sealed));
-        item.insert("ttl".to_owned(), number(now.seconds().saturating_add(KEPT_S)));
-        Update::put(key, item, "")
+    pub fn part(&self, part: u32, of: u32, sealed: &str, now: Timestamp) -> Update {
+        let expires_at = now.plus_ms(KEPT_S.saturating_mul(1_000));
+        content_put(self.part_key(self.rid, part), sealed, of, expires_at)
     }
 
     /// Where a part of the answer of a call with this key is.

@@ -433,7 +433,19 @@ fn claims() {
     let open = "rid = :rid AND st = :P";
     golden(&claim.unbilled(), "DELETE", open, ":rid=RID :P=P");
     golden(&claim.done(2), "SET st = :D, n = :n", open, ":rid=RID :P=P :D=D :n=2");
-    let part = claim.part(1, "sealed", now());
+    let part = claim.part(1, 2, "sealed", now());
     golden(&part, "PUT", "", "");
     assert_eq!(part.key.sk, format!("hash#{RID}#0001"));
+}
+
+#[test]
+fn content() {
+    let key = update::content_key("acme", &"u1".parse().unwrap(), rid(), 1);
+    assert_eq!((key.pk.as_str(), key.sk), ("X#acme#u1", format!("{RID}#0001")));
+    let key = update::content_key("acme", &"u1".parse().unwrap(), rid(), 0);
+    let put = update::content_put(key.clone(), "sealed", 2, now());
+    golden(&put, "PUT", "", "");
+    let Write::Put(item) = &put.write else { panic!("not a put") };
+    assert_eq!((&item["n"], &item["ttl"]), (&Attr::N(2), &Attr::N(1_763_900_000)));
+    golden(&update::content_delete(key), "DELETE", "", "");
 }

@@ -19,6 +19,8 @@ use crate::config::random_bytes;
 /// Pages of keys that one user can have: 10,000 keys.
 const PAGES_MAX: usize = 100;
 const KEY_SK: &str = "0";
+/// On the entity of a user or a key: days that content is kept.
+pub(super) const CONTENT: &str = "content_days";
 
 /// What a new key may do.
 #[derive(Clone, Debug)]
@@ -95,6 +97,8 @@ struct Access {
     budgets: Vec<Scope>,
     /// Provider to owner: the nearest owner wins.
     providers: BTreeMap<String, String>,
+    /// Days that the user's content is kept.
+    content: i64,
     /// At least this version.
     version: i64,
 }
@@ -120,12 +124,20 @@ impl Access {
         }
         // Last, so that the user's own goes before the organisation's.
         add(&CredentialOwner::User(user.clone()), item);
-        Self { user: user.clone(), org: org.map(|(id, _)| id), budgets, providers, version }
+        let content = read_number(item, CONTENT).unwrap_or_default();
+        let org = org.map(|(id, _)| id);
+        Self { user: user.clone(), org, budgets, providers, content, version }
     }
 
     fn providers(&self) -> AttributeValue {
         let entries = self.providers.iter();
         map(entries.map(|(provider, owner)| (provider.clone(), text(owner))))
+    }
+
+    /// Days that the content of one of the user's keys is kept: as its own entity says, else as
+    /// the user's.
+    fn content(&self, pointer: Option<&Attributes>) -> AttributeValue {
+        number(pointer.and_then(|item| read_number(item, CONTENT)).unwrap_or(self.content))
     }
 
     /// The scopes of one of the user's keys; `pointer` is its entity.
@@ -238,8 +250,10 @@ impl Control {
                 let Some(row) = KeyRow::read(item) else { continue };
                 let version: i64 = read_number(item, "cv").unwrap_or_default();
                 let scopes = access.scopes(&row.id, pointers.get(&row.id));
+                let content = access.content(pointers.get(&row.id));
                 let knows = item.get("providers") == Some(&access.providers())
                     && item.get("scopes") == Some(&scopes)
+                    && item.get("content").unwrap_or(&number(0)) == &content
                     && row.org == access.org
                     && version >= access.version;
                 if knows {
@@ -249,14 +263,17 @@ impl Control {
                     &pk(&row.id),
                     KEY_SK,
                     if access.org.is_some() {
-                        "SET providers = :providers, scopes = :scopes, cv = :next, org = :org"
+                        "SET providers = :providers, scopes = :scopes, content = :content, \
+                         cv = :next, org = :org"
                     } else {
-                        "SET providers = :providers, scopes = :scopes, cv = :next REMOVE org"
+                        "SET providers = :providers, scopes = :scopes, content = :content, \
+                         cv = :next REMOVE org"
                     },
                     "attribute_exists(pk) AND (attribute_not_exists(cv) OR cv = :cv)",
                 )
                 .value(":providers", access.providers())
                 .value(":scopes", scopes)
+                .value(":content", content)
                 .value(":next", number(access.version.max(version.saturating_add(1))))
                 .value(":cv", number(version));
                 if let Some(org) = &access.org {
@@ -332,6 +349,7 @@ impl Control {
         set("name", text(&new.name));
         set("scopes", access.scopes(id, None));
         set("providers", access.providers());
+        set("content", access.content(None));
         set("cv", number(access.version));
         set("st", text("A"));
         set("created_at", number(now.seconds()));

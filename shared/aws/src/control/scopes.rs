@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use farebox_core::{EntityId, Error, Scope, ScopeKind};
 
 use super::Control;
-use super::keys::key_of;
-use super::store::{Attributes, Changed, read_text};
+use super::keys::{CONTENT, key_of};
+use super::store::{Attributes, Changed, number, read_number, read_text};
 
 /// Budgets for single models that one owner may have: a key's item names them all.
 const MODELS_MAX: usize = 50;
@@ -54,22 +54,52 @@ impl Control {
         let exists = "attribute_exists(pk)";
         let mark = Changed::new(&pk, sk, "ADD budgets :s, binding :s", exists);
         self.store.change(mark.value(":s", set())).await?;
+        self.tell_keys(scope, sk).await?;
+        let done = Changed::new(&pk, sk, "DELETE binding :s", exists);
+        self.store.change(done.value(":s", set())).await?;
+        Ok(())
+    }
+
+    /// Days that the content of a user's or a key's calls is kept, as its own entity says;
+    /// outer `None` where there is no such owner.
+    ///
+    /// # Errors
+    /// Where a table cannot be reached.
+    pub async fn content_days(&self, scope: &Scope) -> Result<Option<Option<u32>>, Error> {
+        let Some(sk) = self.entity_of(scope).await? else { return Ok(None) };
+        let item = self.store.get(&self.entities(), &sk).await?.unwrap_or_default();
+        Ok(Some(read_number(&item, CONTENT)))
+    }
+
+    /// Sets them, and tells the keys; 0 switches it off. It binds 30 s after it has answered.
+    /// False where there is no such owner.
+    ///
+    /// # Errors
+    /// Where a table cannot be reached; it can be repeated.
+    pub async fn put_content_days(&self, scope: &Scope, days: u32) -> Result<bool, Error> {
+        let Some(sk) = self.entity_of(scope).await? else { return Ok(false) };
+        let set = format!("SET {CONTENT} = :days");
+        let change = Changed::new(&self.entities(), &sk, &set, "attribute_exists(pk)");
+        self.store.change(change.value(":days", number(i64::from(days)))).await?;
+        self.tell_keys(scope, &sk).await?;
+        Ok(true)
+    }
+
+    /// Rewrites what the keys below an owner know.
+    async fn tell_keys(&self, scope: &Scope, sk: &str) -> Result<(), Error> {
         match scope.kind {
             ScopeKind::Org | ScopeKind::Team => {
                 for user in self.members_of(scope.kind, &scope.id).await? {
                     self.rewrite_keys_of(&user).await?;
                 }
+                Ok(())
             }
-            ScopeKind::User => self.rewrite_keys_of(&scope.id).await?,
-            ScopeKind::Key => {
-                if let Some((user, key)) = key_of(sk) {
-                    self.rewrite(&user, vec![key]).await?;
-                }
-            }
+            ScopeKind::User => self.rewrite_keys_of(&scope.id).await,
+            ScopeKind::Key => match key_of(sk) {
+                Some((user, key)) => self.rewrite(&user, vec![key]).await,
+                None => Ok(()),
+            },
         }
-        let done = Changed::new(&pk, sk, "DELETE binding :s", exists);
-        self.store.change(done.value(":s", set())).await?;
-        Ok(())
     }
 
     async fn user_of(&self, key: &EntityId) -> Result<Option<EntityId>, Error> {

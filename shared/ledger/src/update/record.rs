@@ -1,6 +1,6 @@
 //! Writes that record (3.9): log rows, the outbox, last use.
 
-use farebox_core::{Outcome, Rid, Timestamp};
+use farebox_core::{EntityId, Outcome, Rid, Timestamp};
 
 use super::Update;
 use crate::item::{Item, Key, Table, number, text};
@@ -58,4 +58,28 @@ pub fn last_used(key: Key, now: Timestamp) -> Update {
     Update::change(key, "SET last_used_at = :t", condition)
         .value(":t", number(now.seconds()))
         .value(":t_minus_300", number(before))
+}
+
+/// Where a piece of a call's content is: all of a user's content is one partition.
+#[must_use]
+pub fn content_key(tenant: &str, user: &EntityId, rid: Rid, piece: u32) -> Key {
+    let pk = format!("X#{tenant}#{user}");
+    Key { table: Table::Logs, pk, sk: format!("{rid}#{piece:04}") }
+}
+
+/// A sealed piece of so many, kept until it expires.
+#[must_use]
+pub fn content_put(key: Key, sealed: &str, pieces: u32, expires_at: Timestamp) -> Update {
+    let mut item = key.item();
+    item.insert("body".to_owned(), text(sealed));
+    item.insert("n".to_owned(), number(pieces));
+    item.insert("ttl".to_owned(), number(expires_at.seconds()));
+    Update::put(key, item, "")
+}
+
+/// Erases a piece of content, kept for its own sake or for a repeat. A claim itself stays: without
+/// it a repeat would pay again.
+#[must_use]
+pub fn content_delete(key: Key) -> Update {
+    Update::delete(key)
 }

@@ -1,0 +1,62 @@
+//! The content log: switched on, read and erased.
+
+use farebox_api::{ContentLog, ErasedContent, PutContentLog};
+use farebox_core::{EntityId, Error, Rid, Scope, ScopeKind};
+use serde_json::Value;
+
+use crate::Gate;
+use crate::call::Call;
+use crate::owners::absent;
+use crate::reply::{Answer, Refusal};
+
+/// Longest life of content.
+const DAYS_MAX: u32 = 365;
+
+/// `GET /admin/v1/content-log/{scope}`
+pub async fn setting(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let scope = owner(call)?;
+    let days = gate.control.content_days(&scope).await?.ok_or_else(|| absent(call))?;
+    Answer::ok(&ContentLog { scope: scope.to_string(), days })
+}
+
+/// `PUT /admin/v1/content-log/{scope}`
+pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let scope = owner(call)?;
+    let PutContentLog { days } = call.body()?;
+    if days > DAYS_MAX {
+        let rule = format!("is 1 to {DAYS_MAX}, or 0 to keep nothing from now on");
+        return Err(Error::malformed("days", rule).into());
+    }
+    if !gate.control.put_content_days(&scope, days).await? {
+        return Err(absent(call).into());
+    }
+    Answer::ok(&ContentLog { scope: scope.to_string(), days: Some(days) })
+}
+
+/// `GET /admin/v1/requests/{id}/content`
+pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let id: Rid = call.parsed("id")?;
+    let record = gate.control.logs().find(id).await?.ok_or_else(|| absent(call))?;
+    let pepper = gate.control.directory().pepper().await.map_err(Error::from)?;
+    let plain = gate.control.contents().read(&record.user, id, &pepper).await;
+    let plain = plain.map_err(Error::from)?.ok_or_else(|| absent(call))?;
+    tracing::info!(rid = %id, user = %record.user, "content was read");
+    let content: Value = serde_json::from_slice(&plain).map_err(Error::internal)?;
+    Answer::ok(&content)
+}
+
+/// `DELETE /admin/v1/users/{id}/content`
+pub async fn erase(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let user: EntityId = call.parsed("id")?;
+    let erased = gate.control.contents().erase(&user).await;
+    let (erased, more) = erased.map_err(Error::from)?;
+    Answer::ok(&ErasedContent { erased, more })
+}
+
+/// A user or a key: content is nobody else's.
+fn owner(call: &Call) -> Result<Scope, Error> {
+    let scope: Scope = call.parsed("scope")?;
+    let is_owner = matches!(scope.kind, ScopeKind::User | ScopeKind::Key) && scope.model.is_none();
+    let rule = "is user:ID or key:ID";
+    if is_owner { Ok(scope) } else { Err(Error::malformed("scope", rule)) }
+}

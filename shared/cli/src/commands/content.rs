@@ -1,0 +1,56 @@
+//! What requests and answers said.
+
+use farebox_api::{ContentLog, ErasedContent, PutContentLog};
+use reqwest::Method;
+use serde_json::json;
+
+use super::path;
+use crate::args::Content;
+use crate::client::{Client, encoded};
+use crate::failure::Failure;
+use crate::print::Output;
+
+/// `farebox content …`
+pub async fn content(client: &Client, command: Content) -> Result<Output, Failure> {
+    match command {
+        Content::Set { scope, days } => {
+            let path = path(&format!("content-log/{}", encoded(&scope)));
+            let answer = client.send(Method::PUT, &path, &PutContentLog { days }, None).await?;
+            let set: ContentLog = answer.parse()?;
+            Ok(Output::new(answer.body, told(&set)))
+        }
+        Content::Show { scope } => {
+            let answer = client.get(&path(&format!("content-log/{}", encoded(&scope)))).await?;
+            let set: ContentLog = answer.parse()?;
+            Ok(Output::new(answer.body, told(&set)))
+        }
+        Content::Read { id } => {
+            let answer = client.get(&path(&format!("requests/{}/content", encoded(&id)))).await?;
+            let text = serde_json::to_string_pretty(&answer.body).unwrap_or_default();
+            Ok(Output::new(answer.body, text))
+        }
+        Content::Erase { user } => {
+            let path = path(&format!("users/{}/content", encoded(&user)));
+            let mut erased = 0_u32;
+            loop {
+                let done: ErasedContent = client.delete(&path).await?.parse()?;
+                erased = erased.saturating_add(done.erased);
+                if !done.more {
+                    break;
+                }
+            }
+            let text = format!("{erased} items of {user} are erased.");
+            Ok(Output::new(json!({"erased": erased}), text))
+        }
+    }
+}
+
+fn told(set: &ContentLog) -> String {
+    match set.days {
+        Some(0) => format!("The content of {} is not kept.", set.scope),
+        Some(days) => format!("The content of {} is kept, sealed, for {days} days.", set.scope),
+        None => {
+            format!("{} says nothing: a key follows its user, a user keeps nothing.", set.scope)
+        }
+    }
+}
