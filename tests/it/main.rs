@@ -24,6 +24,7 @@ mod modes;
 mod money;
 mod periods;
 mod providers;
+mod quarantine;
 mod quote;
 mod reconcile;
 mod refusals;

@@ -91,6 +91,8 @@ routes! {
     "GET" "/admin/v1/prices/{provider}/{model+}" => prices::show,
     "PUT" "/admin/v1/prices/{provider}/{model+}" => prices::put,
     "DELETE" "/admin/v1/prices/{provider}/{model+}" => prices::delete,
+    "GET" "/admin/v1/quarantine" => prices::quarantine,
+    "DELETE" "/admin/v1/quarantine/{provider}/{model+}" => prices::acknowledge,
     "GET" "/admin/v1/webhook" => webhook::show,
     "PUT" "/admin/v1/webhook" => webhook::put,
     "DELETE" "/admin/v1/webhook" => webhook::delete,

@@ -1,6 +1,6 @@
 //! The owner's own prices.
 
-use farebox_api::{Price, PriceList};
+use farebox_api::{Price, PriceList, QuarantineList, Quarantined};
 use farebox_aws::control::PriceRow;
 use farebox_core::Error;
 use farebox_core::PriceSpec;
@@ -48,6 +48,29 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 pub async fn delete(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let (provider, model) = names(call)?;
     if gate.control.delete_price(provider, model).await? {
+        return Ok(Answer::empty());
+    }
+    Err(absent(call).into())
+}
+
+/// `GET /admin/v1/quarantine`
+pub async fn quarantine(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let page = gate.control.quarantine(call.limit()?, call.cursor()).await?;
+    let rows = page.rows.into_iter().map(|row| Quarantined {
+        provider: row.provider,
+        model: row.model,
+        request_id: row.request_id,
+        hold_usd: row.hold.to_string(),
+        cost_usd: row.cost.to_string(),
+        at: row.at.to_string(),
+    });
+    Answer::ok(&QuarantineList { quarantine: rows.collect(), next_cursor: page.next })
+}
+
+/// `DELETE /admin/v1/quarantine/{provider}/{model+}`
+pub async fn acknowledge(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let (provider, model) = names(call)?;
+    if gate.control.acknowledge(provider, model).await? {
         return Ok(Answer::empty());
     }
     Err(absent(call).into())

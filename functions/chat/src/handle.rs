@@ -144,6 +144,10 @@ pub async fn plan(
     record.model = Some(resolved.model.name.to_string());
     record.credential_owner = Some(resolved.owner.clone());
     record.scopes = resolved.scopes(key);
+    let (provider, model) = (resolved.provider.name, &resolved.model.name);
+    if overrides.is_quarantined(provider, model) && gate.ledger.binds(&record.scopes).await? {
+        return Err(Error::PriceQuarantined { model: format!("{provider}/{model}") });
+    }
     let price = resolved.model.price.clone().ok_or_else(|| unpriced(&resolved, "any token"))?;
     record.price_version = Some(price.version.to_string());
     let max_cost = incoming.max_cost(key.max_cost)?;
@@ -187,6 +191,8 @@ async fn carry(
     let decided = farebox_ledger::decide(outcome, held.amount, held.is_metered);
     if let Some(above) = decided.overrun {
         tracing::error!(metric = "overrun", %above, rid = %record.rid, "cost above its hold");
+        // A metered hold is no bound of the whole answer, so it says nothing about the price.
+        record.overrun = !held.is_metered;
     }
     let paid = Paid {
         request_id: record.request_id,

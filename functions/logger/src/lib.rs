@@ -4,8 +4,9 @@
 //!
 //! 1. read the budgets; what is still held is ended as the record decided (`repair`);
 //! 2. thresholds that the budgets have reached become alerts (`alerts`);
-//! 3. the record becomes a row of `logs`;
-//! 4. key and credential get their time of last use (`last_used`).
+//! 3. a price that a call has shown to be wrong is put under quarantine;
+//! 4. the record becomes a row of `logs`;
+//! 5. key and credential get their time of last use (`last_used`).
 //!
 //! Every write is conditional, so records may come twice and in any order.
 
@@ -15,9 +16,10 @@ mod repair;
 
 use std::collections::HashMap;
 
+use farebox_aws::expression::Store;
 use farebox_aws::{Aws, Config, Ledger, Logs};
 use farebox_core::{CallRecord, Outcome, Scope, ScopeKind};
-use farebox_ledger::Budget;
+use farebox_ledger::{Budget, update};
 use futures_util::future::join_all;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
@@ -160,11 +162,29 @@ impl Logger {
         if repaired.is_adjusted {
             row.outcome = Outcome::Adjusted;
         }
+        self.quarantine(record).await?;
         self.logs.put(&row).await?;
         // An admin's entry uses no key.
         if record.outcome != Outcome::Correction {
             self.last_used.put(record).await?;
         }
+        Ok(())
+    }
+}
+
+impl Logger {
+    /// A cost above its hold: the bound of the price is wrong for everybody (money.md 3.11).
+    async fn quarantine(&self, record: &CallRecord) -> Result<(), Failure> {
+        let (Some(provider), Some(model)) = (&record.provider, &record.model) else {
+            return Ok(());
+        };
+        let (Some(hold), Some(cost)) = (record.hold, record.charged()) else { return Ok(()) };
+        if !record.overrun {
+            return Ok(());
+        }
+        let key = update::quarantine_key(&record.tenant, provider, model);
+        let put = update::quarantine_put(key, record.request_id, hold, cost, self.aws.now());
+        Store::patient(&self.aws).record(&put).await?;
         Ok(())
     }
 }

@@ -40,7 +40,7 @@ pub use credentials::{Credential, CredentialList, PutCredential};
 pub use error::{ErrorAnswer, ErrorBody};
 pub use keys::{CreateKey, CreatedKey, Key, KeyList};
 pub use owners::{Org, OrgList, PutOrg, PutTeam, PutUser, Team, TeamList, User, UserList};
-pub use prices::{Price, PriceList};
+pub use prices::{Price, PriceList, QuarantineList, Quarantined};
 pub use requests::{CostLine, RequestList, RequestRow, TokenCounts};
 pub use webhook::{PutWebhook, SetWebhook, Webhook};
 

@@ -23,3 +23,29 @@ pub struct PriceList {
     /// Where the next page begins: `?cursor=`.
     pub next_cursor: Option<String>,
 }
+
+/// A model whose price row a call has shown to be wrong: it cost more than its hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// The provider.
+    pub provider: String,
+    /// The model's exact name.
+    pub model: String,
+    /// The first call that ran over.
+    pub request_id: String,
+    /// What it held.
+    pub hold_usd: String,
+    /// What it cost.
+    pub cost_usd: String,
+    /// When that was seen.
+    pub at: String,
+}
+
+/// `GET /admin/v1/quarantine`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineList {
+    /// By provider and model.
+    pub quarantine: Vec<Quarantined>,
+    /// Where the next page begins: `?cursor=`.
+    pub next_cursor: Option<String>,
+}

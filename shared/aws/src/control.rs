@@ -44,7 +44,7 @@ pub use credentials::{CredentialOwner, CredentialRow};
 pub use keys::{KeyRow, NewKey};
 pub use owners::OwnerRow;
 pub use public_url::{PublicUrl, UrlUse};
-pub use settings::{PriceRow, WebhookRow};
+pub use settings::{PriceRow, QuarantineRow, WebhookRow};
 
 use store::Store;
 

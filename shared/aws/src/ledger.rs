@@ -183,6 +183,16 @@ impl Ledger {
         Ok(settings.clone().all(Settings::lets_meter) && settings.any(Settings::is_metered))
     }
 
+    /// Whether one of the scopes never takes more than its limits.
+    ///
+    /// # Errors
+    /// [`Error`] where the terms of a scope cannot be read.
+    pub async fn binds(&self, scopes: &[Scope]) -> Result<bool, Error> {
+        let (terms, _) = self.all_terms(scopes).await?;
+        let mut modes = terms.iter().map(|terms| terms.settings.mode);
+        Ok(modes.any(|mode| matches!(mode, Mode::Hard | Mode::Balanced)))
+    }
+
     /// The budgets of scopes, in their order, strongly consistent.
     ///
     /// # Errors

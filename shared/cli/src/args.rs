@@ -268,6 +268,13 @@ pub enum Price {
         /// provider/model
         model: Option<String>,
     },
+    /// List models that a call has cost more than its worst case: hard budgets refuse them
+    Quarantine,
+    /// You have checked such a model's price and limits: calls go on within a minute
+    Acknowledge {
+        /// provider/model
+        model: String,
+    },
     /// Go back to the catalogue's price
     Delete {
         /// provider/model

@@ -172,6 +172,15 @@ pub enum Error {
         /// The billed class.
         class: String,
     },
+    /// A call to the model cost more than its hold.
+    #[error(
+        "A call to {model} cost more than its worst case, so its price or its limits are wrong and \
+         its cost cannot be bounded. An owner checks them, then: farebox price acknowledge {model}."
+    )]
+    PriceQuarantined {
+        /// `provider/model`.
+        model: String,
+    },
     /// The call's cost has no upper bound.
     #[error("{field}: the cost of this call has no upper bound. {hint}")]
     UnboundedCall {
@@ -308,6 +317,7 @@ impl Error {
             Self::CallTooCostly { .. } => row(402, "call_too_costly"),
             Self::BudgetContention { .. } => retry(429, "budget_contention"),
             Self::UnpricedModel { .. } => row(422, "price_unknown"),
+            Self::PriceQuarantined { .. } => row(422, "price_quarantined"),
             Self::UnboundedCall { .. } => row(422, "unbounded_call"),
             Self::RateLimited { .. } => retry(429, "rate_limit_exceeded"),
             Self::ProviderRefused { status: 429, .. } => retry(429, "rate_limit_exceeded"),

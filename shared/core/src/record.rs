@@ -227,6 +227,9 @@ pub struct CallRecord {
     /// The caller went away before the end.
     #[serde(default)]
     pub client_gone: bool,
+    /// The cost is above a hold that was to be its bound: the price row is wrong for everybody.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub overrun: bool,
     /// The caller's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
@@ -282,6 +285,7 @@ impl CallRecord {
             response_time_ms: 0,
             first_token_ms: None,
             client_gone: false,
+            overrun: false,
             ip: None,
             user_agent: None,
             credential_owner: None,

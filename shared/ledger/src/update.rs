@@ -10,8 +10,8 @@ mod upkeep;
 
 pub use entry::{entry, journal_done, journal_drop, journal_key, journal_put};
 pub use record::{
-    DUE, content_delete, content_key, content_put, last_used, log_put, outbox_delete, outbox_key,
-    outbox_put,
+    DUE, QUARANTINE, content_delete, content_key, content_put, last_used, log_put, outbox_delete,
+    outbox_key, outbox_put, quarantine_key, quarantine_put,
 };
 pub use upkeep::{archive_month, limit_change, prune_day, prune_fence, restore_fence};
 

@@ -449,3 +449,11 @@ fn content() {
     assert_eq!((&item["n"], &item["ttl"]), (&Attr::N(2), &Attr::N(1_763_900_000)));
     golden(&update::content_delete(key), "DELETE", "", "");
 }
+
+#[test]
+fn quarantine() {
+    let key = update::quarantine_key("acme", "demo", "a/b#c");
+    assert_eq!((key.pk.as_str(), key.sk.as_str()), ("P#acme", "!#demo#a/b#c"));
+    let put = update::quarantine_put(key, rid(), pico(1), pico(2), now());
+    golden(&put, "PUT", "attribute_not_exists(pk)", "");
+}

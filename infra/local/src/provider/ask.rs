@@ -123,6 +123,9 @@ pub(super) fn subject(
     }
 }
 
+/// What the model `overrun` bills beside ten times its cap.
+const OVERRUN_TOKENS: u64 = 10_000;
+
 /// Writes the answer of `model` to `ask`, within the cap.
 pub(super) fn generate(model: &DemoPrice, ask: &Ask, options: &Options) -> Generation {
     let cap = ask.cap.unwrap_or(model.max_output_tokens);
@@ -148,6 +151,10 @@ pub(super) fn generate(model: &DemoPrice, ask: &Ask, options: &Options) -> Gener
     pieces.truncate(room);
     if model.behaviour == Behaviour::Exact {
         return Generation { pieces, tool, capped: true, tokens: cap };
+    }
+    if model.behaviour == Behaviour::Overrun {
+        let tokens = cap.saturating_mul(10).saturating_add(OVERRUN_TOKENS);
+        return Generation { pieces, tool, capped: true, tokens };
     }
     Generation { pieces, tool, capped: wanted > cap, tokens: wanted.min(cap) }
 }

@@ -17,6 +17,8 @@ pub(super) enum Behaviour {
     Answer,
     /// An answer whose usage is the bytes of the request and the cap: it costs exactly its hold.
     Exact,
+    /// An answer that is billed at ten times its cap and more: no hold bounds it.
+    Overrun,
     /// An answer after `Options::slow`.
     Slow,
     /// HTTP 500.
@@ -105,6 +107,7 @@ const MODELS: &[DemoPrice] = &[
     DemoPrice { answer_tokens: Some(LONG_TOKENS), ..chat("long", Behaviour::Long) },
     // A minute of drops: it outlives an invocation that the tests make short.
     DemoPrice { answer_tokens: Some(LONG_TOKENS), ..chat("drip-long", Behaviour::Drip) },
+    chat("overrun", Behaviour::Overrun),
     exact(),
     cent("cent", Behaviour::Answer),
     cent("cent-slow", Behaviour::Slow),

@@ -2,8 +2,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use farebox_core::{Error, Secret};
+use farebox_core::{Error, Money, Secret, Timestamp};
+use farebox_ledger::update::{QUARANTINE, quarantine_key};
 
+use super::owners::seconds;
 use super::store::{Attributes, Changed, number, read_number, read_text, text};
 use super::{Control, Listed, PublicUrl};
 use crate::config::random_bytes;
@@ -21,6 +23,39 @@ pub struct PriceRow {
     pub version: String,
     /// The JSON of a `PriceSpec`.
     pub spec: String,
+}
+
+/// A price row that a call has shown to be wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantineRow {
+    /// The provider.
+    pub provider: String,
+    /// The model's exact name.
+    pub model: String,
+    /// The first call that ran over.
+    pub request_id: String,
+    /// What it held.
+    pub hold: Money,
+    /// What it cost.
+    pub cost: Money,
+    /// When that was seen.
+    pub at: Timestamp,
+}
+
+impl QuarantineRow {
+    fn read(item: &Attributes) -> Option<Self> {
+        let sk = read_text(item, "sk")?;
+        let (provider, model) = sk.strip_prefix(QUARANTINE)?.split_once('#')?;
+        let money = |name| Money::from_pico(read_number(item, name)?).ok();
+        Some(Self {
+            provider: provider.to_owned(),
+            model: model.to_owned(),
+            request_id: read_text(item, "rid")?,
+            hold: money("hold")?,
+            cost: money("cost")?,
+            at: seconds(read_number(item, "at")?),
+        })
+    }
 }
 
 impl PriceRow {
@@ -93,6 +128,28 @@ impl Control {
     /// Where the table cannot be reached.
     pub async fn delete_price(&self, provider: &str, model: &str) -> Result<bool, Error> {
         self.store.delete(&self.prices_pk(), &price_sk(provider, model)).await
+    }
+
+    /// A page of the models whose price row a call has shown to be wrong.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached or the cursor is not one of this list.
+    pub async fn quarantine(
+        &self,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Listed<QuarantineRow>, Error> {
+        let (items, next) = self.store.query(&self.prices_pk(), QUARANTINE, cursor, limit).await?;
+        Ok(Listed { rows: items.iter().filter_map(QuarantineRow::read).collect(), next })
+    }
+
+    /// The owner has looked at a model's price: calls go on. False where there is no quarantine.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached.
+    pub async fn acknowledge(&self, provider: &str, model: &str) -> Result<bool, Error> {
+        let key = quarantine_key(self.tenant(), provider, model);
+        self.store.delete(&key.pk, &key.sk).await
     }
 
     /// Sets where alerts go, and makes a new signing secret: the first half of the answer, which

@@ -1,10 +1,11 @@
 //! The owner's own prices, as every call looks them up.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use farebox_core::catalog::Mode;
 use farebox_core::{Model, PriceSpec};
+use farebox_ledger::update::QUARANTINE;
 
 use super::text;
 use crate::expression::Attributes;
@@ -13,6 +14,8 @@ use crate::expression::Attributes;
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     models: BTreeMap<String, BTreeMap<String, Model>>,
+    /// `provider#model` of rows that a call has shown to be wrong.
+    quarantined: BTreeSet<String>,
 }
 
 impl Overrides {
@@ -27,7 +30,17 @@ impl Overrides {
         self.models.values().flat_map(BTreeMap::values)
     }
 
+    /// Whether a call to the model has cost more than its hold, and no owner has looked since.
+    #[must_use]
+    pub fn is_quarantined(&self, provider: &str, model: &str) -> bool {
+        self.quarantined.contains(&format!("{provider}#{model}"))
+    }
+
     pub(super) fn add(&mut self, item: &Attributes) {
+        if let Some(row) = text(item, "sk").and_then(|sk| sk.strip_prefix(QUARANTINE)) {
+            self.quarantined.insert(row.to_owned());
+            return;
+        }
         let sk = text(item, "sk").and_then(|sk| sk.split_once('#'));
         let Some((provider, name)) = sk else { return };
         let spec = text(item, "spec").and_then(|spec| serde_json::from_str::<PriceSpec>(spec).ok());

@@ -1,7 +1,8 @@
 //! Budgets, usage and prices.
 
 use farebox_api::{
-    Budget as Stored, BudgetList, Period, Price as Override, PriceList, PutBudget, UsageList,
+    Budget as Stored, BudgetList, Period, Price as Override, PriceList, PutBudget, QuarantineList,
+    UsageList,
 };
 use reqwest::Method;
 use serde_json::{Map, Value};
@@ -150,6 +151,22 @@ pub async fn price(client: &Client, command: Price) -> Result<Output, Failure> {
             let answer = client.all(&path("prices"), "prices").await?;
             let list: PriceList = answer.parse()?;
             Ok(Output::new(answer.body, prices_text(&list.prices)))
+        }
+        Price::Quarantine => {
+            let answer = client.all(&path("quarantine"), "quarantine").await?;
+            let list: QuarantineList = answer.parse()?;
+            let head = ["MODEL", "REQUEST ID", "HOLD_USD", "COST_USD", "AT"];
+            let text = table(&head, &list.quarantine, |row| {
+                let model = format!("{}/{}", row.provider, row.model);
+                let (hold, cost) = (row.hold_usd.clone(), row.cost_usd.clone());
+                vec![model, row.request_id.clone(), hold, cost, row.at.clone()]
+            });
+            Ok(Output::new(answer.body, text))
+        }
+        Price::Acknowledge { model } => {
+            let path = model_path(&model)?.replacen("/prices/", "/quarantine/", 1);
+            let answer = client.delete(&path).await?;
+            Ok(Output::new(answer.body, format!("Calls to {model} go on, within a minute.")))
         }
         Price::Delete { model } => {
             let answer = client.delete(&model_path(&model)?).await?;

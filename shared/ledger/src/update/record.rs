@@ -1,9 +1,9 @@
 //! Writes that record (3.9): log rows, the outbox, last use.
 
-use farebox_core::{EntityId, Outcome, Rid, Timestamp};
+use farebox_core::{EntityId, Money, Outcome, Rid, Timestamp};
 
 use super::Update;
-use crate::item::{Item, Key, Table, number, text};
+use crate::item::{Item, Key, Table, money, number, text};
 
 /// The partition of the sparse index `due` that alerts and outbox items stand in.
 pub const DUE: &str = "1";
@@ -82,4 +82,26 @@ pub fn content_put(key: Key, sealed: &str, pieces: u32, expires_at: Timestamp) -
 #[must_use]
 pub fn content_delete(key: Key) -> Update {
     Update::delete(key)
+}
+
+/// Quarantine (3.11): what begins the sort key of a price row that a call has shown to be wrong.
+/// It stands beside the owner's prices, so that it is read with them.
+pub const QUARANTINE: &str = "!#";
+
+/// Where a model's quarantine is.
+#[must_use]
+pub fn quarantine_key(tenant: &str, provider: &str, model: &str) -> Key {
+    let sk = format!("{QUARANTINE}{provider}#{model}");
+    Key { table: Table::Main, pk: format!("P#{tenant}"), sk }
+}
+
+/// Quarantine: the first call that ran over is the one that is shown.
+#[must_use]
+pub fn quarantine_put(key: Key, rid: Rid, hold: Money, cost: Money, now: Timestamp) -> Update {
+    let mut item = key.item();
+    item.insert("rid".to_owned(), text(&rid.to_string()));
+    item.insert("hold".to_owned(), money(hold));
+    item.insert("cost".to_owned(), money(cost));
+    item.insert("at".to_owned(), number(now.seconds()));
+    Update::put(key, item, "attribute_not_exists(pk)")
 }
