@@ -10,6 +10,7 @@
 )]
 
 mod admin;
+mod alerts;
 mod bad_input;
 mod balanced;
 mod books;

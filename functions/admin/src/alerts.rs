@@ -1,8 +1,8 @@
 //! The thresholds that were reached.
 
-use farebox_api::{Alert, AlertList};
+use farebox_api::{Alert, AlertList, PostTestAlert};
 use farebox_aws::AlertItem;
-use farebox_core::Scope;
+use farebox_core::{Error, Scope};
 use farebox_ledger::{Period, Threshold};
 
 use crate::Gate;
@@ -16,8 +16,30 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     Answer::ok(&AlertList { alerts: alerts.iter().map(alert).collect() })
 }
 
+/// `POST /admin/v1/alerts/test {scope}`: an alert that tells nothing, by the road of all others.
+pub async fn test(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let body: PostTestAlert = call.body()?;
+    let rule = "is whose alert it is, such as user:ID";
+    let scope: Scope = body.scope.parse().map_err(|_| Error::malformed("scope", rule))?;
+    if gate.control.budget(&scope).await?.is_none() {
+        return Err(Error::malformed("scope", "has no budget, so it has no alerts").into());
+    }
+    if gate.control.webhook().await?.is_none() {
+        let rule = "is not set, so alerts go nowhere: PUT /admin/v1/webhook first";
+        return Err(Error::malformed("webhook", rule).into());
+    }
+    let item = gate.control.put_test_alert(&scope).await?;
+    Answer::created(&alert(&item))
+}
+
 fn alert(item: &AlertItem) -> Alert {
     Alert {
+        kind: match item.threshold {
+            Threshold::Percent(_) => "budget.threshold",
+            Threshold::Refused => "budget.refused",
+            Threshold::Test => "test",
+        }
+        .to_owned(),
         period: item.period.name().to_owned(),
         period_id: match item.period {
             Period::Month(month) => Some(month.to_string()),
@@ -26,7 +48,7 @@ fn alert(item: &AlertItem) -> Alert {
         },
         threshold: match item.threshold {
             Threshold::Percent(percent) => Some(percent),
-            Threshold::Refused => None,
+            Threshold::Refused | Threshold::Test => None,
         },
         limit_version: item.version,
         spent_usd: item.spent.to_string(),

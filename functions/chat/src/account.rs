@@ -121,6 +121,7 @@ fn scope_object(scope: &Scope, view: &PeriodView, alerts: &[AlertItem]) -> Value
                 "threshold": match alert.threshold {
                     Threshold::Percent(percent) => json!(percent),
                     Threshold::Refused => json!("refused"),
+                    Threshold::Test => json!("test"),
                 },
                 "sent_at": alert.sent_at.map(|at| at.to_string()),
             })

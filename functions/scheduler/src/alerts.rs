@@ -91,6 +91,7 @@ fn body(tenant: &str, key: &Key, id: &str, stored: &Stored) -> Value {
     let (kind, threshold) = match alert.name.threshold {
         Threshold::Percent(percent) => ("budget.threshold", Some(percent)),
         Threshold::Refused => ("budget.refused", None),
+        Threshold::Test => ("test", None),
     };
     let period_id = match alert.name.period {
         Period::Month(month) => Some(month.to_string()),

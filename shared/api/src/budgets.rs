@@ -122,6 +122,9 @@ pub struct UsageList {
 /// A threshold that was reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
+    /// `budget.threshold`, `budget.refused` or `test`.
+    #[serde(rename = "type")]
+    pub kind: String,
     /// `month`, `day` or `total`.
     pub period: String,
     /// Which one: `202611`, `20261123`; null for the total.
@@ -143,4 +146,12 @@ pub struct Alert {
 pub struct AlertList {
     /// The newest period first.
     pub alerts: Vec<Alert>,
+}
+
+/// `POST /admin/v1/alerts/test`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostTestAlert {
+    /// Whose alert it is.
+    pub scope: String,
 }

@@ -34,7 +34,9 @@ pub use books::{
     PostRerate, PostStatement, RaiseEpochs, RaisedEpochs, ReportedUsage, RerateRow, Rerated,
     Statement, StatementLine,
 };
-pub use budgets::{Alert, AlertList, Budget, BudgetList, Period, PutBudget, ScopeUsage, UsageList};
+pub use budgets::{
+    Alert, AlertList, Budget, BudgetList, Period, PostTestAlert, PutBudget, ScopeUsage, UsageList,
+};
 pub use content::{ContentLog, ErasedContent, PutContentLog};
 pub use credentials::{Credential, CredentialList, PutCredential};
 pub use error::{ErrorAnswer, ErrorBody};

@@ -323,6 +323,11 @@ pub enum Webhook {
     },
     /// Show where alerts are delivered
     Show,
+    /// Send a test alert by the road of all alerts, and wait until it has arrived
+    Test {
+        /// Whose alert it says that it is: any scope with a budget, such as user:ID
+        scope: String,
+    },
     /// Deliver no alerts
     Delete,
 }

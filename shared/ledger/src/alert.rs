@@ -30,6 +30,8 @@ pub enum Threshold {
     Percent(u8),
     /// A call was refused, because with it the limit would be passed.
     Refused,
+    /// Nothing: the owner tries whether alerts arrive.
+    Test,
 }
 
 /// The identity of an alert within its owner: the sort key, such as `M#202611#80#3`.
@@ -159,6 +161,7 @@ impl fmt::Display for AlertName {
         match self.threshold {
             Threshold::Percent(percent) => write!(f, "{}#{percent}#{}", self.period, self.version),
             Threshold::Refused => write!(f, "{}#R#{}", self.period, self.version),
+            Threshold::Test => write!(f, "{}#test#{}", self.period, self.version),
         }
     }
 }
@@ -172,6 +175,14 @@ impl FromStr for AlertName {
 }
 
 impl Alert {
+    /// An alert that tells nothing but that alerts arrive; each second has its own.
+    #[must_use]
+    pub fn test(now: Timestamp) -> Self {
+        let version = u64::try_from(now.seconds()).unwrap_or_default();
+        let name = AlertName { period: Period::Total, threshold: Threshold::Test, version };
+        Self { name, spent: Money::ZERO, limit: Money::ZERO }
+    }
+
     /// The write that records it; it fails where the alert is known already, which is success.
     #[must_use]
     pub fn put(&self, owner: &Owner, now: Timestamp) -> Update {
@@ -256,6 +267,7 @@ fn read_name(sk: &str) -> Option<AlertName> {
     let (threshold, version) = rest.split_once('#')?;
     let threshold = match threshold {
         "R" => Threshold::Refused,
+        "test" => Threshold::Test,
         percent => Threshold::Percent(percent.parse().ok()?),
     };
     Some(AlertName { period, threshold, version: version.parse().ok()? })
@@ -328,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_name_round_trips() {
-        for name in ["M#202611#80#3", "D#20261123#80#3", "T#80#3", "T#R#12"] {
+        for name in ["M#202611#80#3", "D#20261123#80#3", "T#80#3", "T#R#12", "T#test#7"] {
             assert_eq!(name.parse::<AlertName>().unwrap().to_string(), name);
         }
         for name in ["", "M", "M#202613#80#3", "X#1#80#3", "T#80", "T#a#3"] {

@@ -2,13 +2,17 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use farebox_core::{Error, Money, Secret, Timestamp};
+use farebox_core::{Error, Money, Scope, Secret, Timestamp};
+use farebox_ledger::Owner;
+use farebox_ledger::alert::{Alert, Stored};
 use farebox_ledger::update::{QUARANTINE, quarantine_key};
 
 use super::owners::seconds;
 use super::store::{Attributes, Changed, number, read_number, read_text, text};
 use super::{Control, Listed, PublicUrl};
 use crate::config::random_bytes;
+use crate::directory::AlertItem;
+use crate::expression;
 
 const WEBHOOK_SK: &str = "webhook";
 
@@ -180,6 +184,18 @@ impl Control {
     pub async fn webhook(&self) -> Result<Option<WebhookRow>, Error> {
         let item = self.store.get(&self.entities(), WEBHOOK_SK).await?;
         Ok(item.as_ref().and_then(WebhookRow::read))
+    }
+
+    /// Records an alert that tells nothing; the scheduler delivers it like any other.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached.
+    pub async fn put_test_alert(&self, scope: &Scope) -> Result<AlertItem, Error> {
+        let now = self.aws().now();
+        let alert = Alert::test(now);
+        let owner = Owner::new(self.tenant(), scope.clone());
+        expression::Store::patient(self.aws()).record(&alert.put(&owner, now)).await?;
+        Ok(AlertItem::from(Stored { alert, tries: 0, sent_at: None }))
     }
 
     /// Delivers no alerts from here on; `false` where none were. The signing secret stays and is

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use farebox_api::{AlertList, PutWebhook, RequestList, RequestRow, SetWebhook, Webhook as Target};
+use farebox_api::{
+    Alert, AlertList, PostTestAlert, PutWebhook, RequestList, RequestRow, SetWebhook,
+    Webhook as Target,
+};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -15,6 +18,8 @@ use crate::print::{Output, Table, cell, out};
 
 /// How long `tail -f` waits between two looks.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
+/// Looks for a test alert: the scheduler delivers each minute.
+const TEST_LOOKS: u32 = 60;
 /// Rows that one look takes when following.
 const FOLLOW_ROWS: u32 = 100;
 
@@ -161,11 +166,33 @@ pub async fn webhook(client: &Client, command: Webhook) -> Result<Output, Failur
             let target: Target = answer.parse()?;
             Ok(Output::new(answer.body, format!("Alerts go to {}.", target.url)))
         }
+        Webhook::Test { scope } => test(client, scope).await,
         Webhook::Delete => {
             let answer = client.delete(&path).await?;
             Ok(Output::new(answer.body, "Alerts are delivered nowhere."))
         }
     }
+}
+
+/// Posts a test alert and looks until it is delivered.
+async fn test(client: &Client, scope: String) -> Result<Output, Failure> {
+    let alerts = path(&format!("alerts?scope={}", encoded(&scope)));
+    let body = PostTestAlert { scope };
+    let sent: Alert =
+        client.send(Method::POST, &path("alerts/test"), &body, None).await?.parse()?;
+    for _ in 0..TEST_LOOKS {
+        tokio::time::sleep(FOLLOW_EVERY).await;
+        let answer = client.get(&alerts).await?;
+        let list: AlertList = answer.parse()?;
+        let same = |one: &&Alert| one.kind == sent.kind && one.limit_version == sent.limit_version;
+        if let Some(at) = list.alerts.iter().find(same).and_then(|one| one.sent_at.as_ref()) {
+            return Ok(Output::new(answer.body, format!("The webhook took it at {at}.")));
+        }
+    }
+    Err(Failure::new(
+        "the webhook has not taken the test alert yet",
+        "look for `alert_failed` in the log of the scheduler; it goes on trying",
+    ))
 }
 
 #[cfg(test)]
