@@ -1,6 +1,6 @@
 """What infra/template.yaml means after SAM's transform, and that infra/cdk means the same.
 
-    python infra/check_template.py [infra/cdk/cdk.out/farebox.template.json]
+    python infra/check_template.py [infra/cdk/cdk.out/farebox.template.json [the same with CHANNELS]]
 
 Needs the Python environment of aws-sam-cli, which brings `samtranslator`; no account and no network.
 Both templates are read into one form (`Stack`), with parameters at their defaults, so that each claim
@@ -8,258 +8,22 @@ below is made about what CloudFormation would build and not about how a file spe
 """
 
 import json
-import os
 import re
 import sys
 import unittest
-from functools import cached_property
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-PSEUDO = {
-    "AWS::StackName": "farebox",
-    "AWS::Region": "us-east-1",
-    "AWS::Partition": "aws",
-    "AWS::AccountId": "111122223333",
-    "AWS::URLSuffix": "amazonaws.com",
-}
+from cloudformation import ROOT, cdk_stack, sam_stack
+
 FUNCTIONS = ["Admin", "Chat", "Logger", "Scheduler"]
 SECRETS = "arn:aws:secretsmanager:us-east-1:111122223333:secret:farebox/prod"
 # Secrets of users and organisations are made at run time, so no policy can name each of them.
 WILDCARD_RESOURCES = {f"{SECRETS}/credentials/*"}
-NO_VALUE = object()
-
-
-class Stack:
-    """A CloudFormation template with its intrinsic functions resolved."""
-
-    def __init__(self, template, rename=lambda name: name):
-        self.template = template
-        self.rename = rename
-        self.parameters = {
-            name: str(one.get("Default", "")) for name, one in template.get("Parameters", {}).items()
-        }
-
-    def resolve(self, value):
-        """A resource becomes its name in angle brackets, everything else what it evaluates to."""
-        if isinstance(value, list):
-            return [one for one in map(self.resolve, value) if one is not NO_VALUE]
-        if not isinstance(value, dict):
-            return value
-        if len(value) == 1:
-            (name, argument), = value.items()
-            if name == "Ref":
-                return self.ref(argument)
-            if name == "Condition" and isinstance(argument, str):
-                return self.resolve(self.template["Conditions"][argument])
-            if name.startswith("Fn::"):
-                return getattr(self, name[4:].lower())(argument)
-        resolved = {key: self.resolve(one) for key, one in value.items()}
-        return {key: one for key, one in resolved.items() if one is not NO_VALUE}
-
-    def ref(self, name):
-        if name == "AWS::NoValue":
-            return NO_VALUE
-        return PSEUDO.get(name) or self.parameters.get(name, f"<{self.rename(name)}>")
-
-    def getatt(self, argument):
-        name, attribute = argument.split(".", 1) if isinstance(argument, str) else argument
-        return f"<{self.rename(name)}.{attribute}>"
-
-    def join(self, argument):
-        return argument[0].join(self.resolve(argument[1]))
-
-    def sub(self, argument):
-        text, values = (argument, {}) if isinstance(argument, str) else argument
-
-        def value(match):
-            name = match.group(1)
-            if name in values:
-                return self.resolve(values[name])
-            return self.getatt(name) if "." in name else self.ref(name)
-
-        return re.sub(r"\$\{([^}]+)\}", value, text)
-
-    def equals(self, argument):
-        return self.resolve(argument[0]) == self.resolve(argument[1])
-
-    def not_(self, argument):
-        return not self.resolve(argument[0])
-
-    def if_(self, argument):
-        condition = self.resolve({"Condition": argument[0]})
-        return self.resolve(argument[1] if condition else argument[2])
-
-    def __getattr__(self, name):
-        if name in ("not", "if"):
-            return getattr(self, f"{name}_")
-        raise AttributeError(f"no meaning for {name}")
-
-    def resources(self, kind):
-        """{name: (properties, resource)} of one type, resolved."""
-        return {
-            self.rename(name): (self.resolve(one.get("Properties", {})), one)
-            for name, one in self.template["Resources"].items()
-            if one["Type"] == kind
-        }
-
-    @cached_property
-    def tables(self):
-        found = {}
-        for name, (table, resource) in self.resources("AWS::DynamoDB::Table").items():
-            table["AttributeDefinitions"].sort(key=lambda one: one["AttributeName"])
-            table.get("GlobalSecondaryIndexes", []).sort(key=lambda one: one["IndexName"])
-            found[name] = table | {"keeps": kept(resource)}
-        return found
-
-    @cached_property
-    def queues(self):
-        return {name: queue for name, (queue, _) in self.resources("AWS::SQS::Queue").items()}
-
-    @cached_property
-    def secrets(self):
-        return {
-            name: secret | {"keeps": kept(resource)}
-            for name, (secret, resource) in self.resources("AWS::SecretsManager::Secret").items()
-        }
-
-    @cached_property
-    def functions(self):
-        """Without what each tool adds by itself: code location and tags."""
-        return {
-            name: {key: one for key, one in function.items() if key not in ("Code", "Tags")}
-            for name, (function, _) in self.resources("AWS::Lambda::Function").items()
-        }
-
-    @cached_property
-    def log_groups(self):
-        found = {}
-        for name, (group, _) in self.resources("AWS::Logs::LogGroup").items():
-            found[name] = group | {"RetentionInDays": int(group["RetentionInDays"])}
-        return found
-
-    @cached_property
-    def roles(self):
-        """{role: {(sid, action, resource, condition)}}, one row for each action on each resource."""
-        found = {}
-        for name, (role, _) in self.resources("AWS::IAM::Role").items():
-            found[name] = {
-                (statement["Sid"], action, resource, json.dumps(statement.get("Condition"), sort_keys=True))
-                for policy in role.get("Policies", [])
-                for statement in policy["PolicyDocument"]["Statement"]
-                for action in listed(statement["Action"])
-                for resource in listed(statement["Resource"])
-            }
-        return found
-
-    @cached_property
-    def routes(self):
-        """{path: (method, transfer mode, uri, timeout)} of the REST API."""
-        found = {}
-        for api, _ in self.resources("AWS::ApiGateway::RestApi").values():
-            for path, methods in api.get("Body", {}).get("paths", {}).items():
-                for method, one in methods.items():
-                    integration = one["x-amazon-apigateway-integration"]
-                    found[path] = (
-                        "ANY" if method == "x-amazon-apigateway-any-method" else method.upper(),
-                        integration["type"].upper(),
-                        integration.get("responseTransferMode", "BUFFERED"),
-                        integration["uri"],
-                        integration.get("timeoutInMillis"),
-                    )
-        parents = {f"<{name}>": one for name, (one, _) in self.resources("AWS::ApiGateway::Resource").items()}
-
-        def path_of(resource):
-            one = parents.get(resource)
-            return f"{path_of(one['ParentId'])}/{one['PathPart']}" if one else ""
-
-        for method, _ in self.resources("AWS::ApiGateway::Method").values():
-            integration = method["Integration"]
-            found[path_of(method["ResourceId"]) or "/"] = (
-                method["HttpMethod"],
-                integration["Type"],
-                integration.get("ResponseTransferMode", "BUFFERED"),
-                integration["Uri"],
-                integration.get("TimeoutInMillis"),
-            )
-        return found
-
-    @cached_property
-    def mappings(self):
-        return [one for one, _ in self.resources("AWS::Lambda::EventSourceMapping").values()]
-
-    @cached_property
-    def schedules(self):
-        """[(expression, target, retries)]"""
-        return [
-            (rule["ScheduleExpression"], target["Arn"], target["RetryPolicy"])
-            for rule, _ in self.resources("AWS::Events::Rule").values()
-            for target in rule["Targets"]
-        ]
-
-    @cached_property
-    def asynchronous(self):
-        keys = ("FunctionName", "MaximumEventAgeInSeconds", "MaximumRetryAttempts")
-        found = self.resources("AWS::Lambda::EventInvokeConfig").values()
-        return [{key: one[key] for key in keys} for one, _ in found]
-
-    @cached_property
-    def filters(self):
-        """{log group: (pattern, metric, value)}"""
-        return {
-            one["LogGroupName"]: (one["FilterPattern"], to["MetricNamespace"], to["MetricName"], to["MetricValue"])
-            for one, _ in self.resources("AWS::Logs::MetricFilter").values()
-            for to in one["MetricTransformations"]
-        }
-
-    @cached_property
-    def alarmed(self):
-        """The metrics that raise an alarm as soon as they are above zero."""
-        return {
-            (one["Namespace"], one["MetricName"])
-            for one, _ in self.resources("AWS::CloudWatch::Alarm").values()
-            if "MetricName" in one and one["Threshold"] == 0
-        }
-
-    @cached_property
-    def stages(self):
-        return [one["StageName"] for one, _ in self.resources("AWS::ApiGateway::Stage").values()]
-
-    @cached_property
-    def outputs(self):
-        found = {name: self.resolve(one["Value"]) for name, one in self.template["Outputs"].items()}
-        # CDK's RestApi always adds an output of its own.
-        return {name: one for name, one in found.items() if not name.startswith("ApiEndpoint")}
-
-
-def listed(value):
-    return value if isinstance(value, list) else [value]
-
-
-def kept(resource):
-    return (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy"))
-
-
-def sam_stack():
-    """The SAM template as CloudFormation would receive it."""
-    os.environ.setdefault("AWS_DEFAULT_REGION", PSEUDO["AWS::Region"])
-    from samtranslator.parser.parser import Parser
-    from samtranslator.translator.translator import Translator
-    from samtranslator.yaml_helper import yaml_parse
-
-    template = yaml_parse((ROOT / "infra/template.yaml").read_text())
-    # What `sam package` does: the translator takes code only from a bucket.
-    template["Globals"]["Function"]["CodeUri"] = "s3://placeholder/code.zip"
-    parameters = {name: str(one.get("Default", "")) for name, one in template["Parameters"].items()}
-    return Stack(Translator({}, Parser()).translate(template, parameters))
-
-
-def cdk_stack(path):
-    """CDK ends each logical id with eight hex digits and begins it with the construct's path."""
-    return Stack(
-        json.loads(Path(path).read_text()),
-        rename=lambda name: re.sub(r"[0-9A-F]{8}$", "", name).removeprefix("State"),
-    )
+# What the stacks of `TheAlertChannels` are made with; CDK spells the names with a small letter.
+CHANNELS = {
+    "AlertTopic": "arn:aws:sns:us-east-1:111122223333:alerts",
+    "AlertSender": "farebox@example.com",
+    "AlertRecipients": "ops@example.com",
+}
 
 
 class TheTemplate(unittest.TestCase):
@@ -411,7 +175,8 @@ class TheTemplate(unittest.TestCase):
         self.assertEqual({one["RetentionInDays"] for one in self.stack.log_groups.values()}, {30})
 
     def test_every_variable_set_is_one_that_the_code_reads(self):
-        code = (ROOT / "shared/aws/src/config.rs").read_text()
+        readers = ("config.rs", "channels.rs")
+        code = "".join((ROOT / "shared/aws/src" / reader).read_text() for reader in readers)
         known = set(re.findall(r"FAREBOX_[A-Z_]*[A-Z]", code))
 
         for name, one in self.stack.functions.items():
@@ -475,6 +240,40 @@ class TheCdkApp(unittest.TestCase):
         self.agree("outputs")
 
 
+class TheAlertChannels(unittest.TestCase):
+    """Of each tool's stack, made with the parameters of `CHANNELS`."""
+
+    chosen = {}
+
+    def rows(self, stack, action):
+        return [(role, *row) for role, rows in stack.roles.items() for row in rows if row[1] == action]
+
+    def test_nobody_publishes_or_mails_unless_it_is_chosen(self):
+        for action in ("sns:Publish", "ses:SendEmail"):
+            self.assertEqual(self.rows(TheTemplate.stack, action), [])
+
+    def test_the_scheduler_alone_publishes_to_the_topic_alone(self):
+        for tool, stack in self.chosen.items():
+            with self.subTest(tool):
+                row = ("SchedulerRole", "PublishAlerts", "sns:Publish", CHANNELS["AlertTopic"], "null")
+                self.assertEqual(self.rows(stack, "sns:Publish"), [row])
+
+    def test_the_scheduler_alone_mails_and_from_the_sender_alone(self):
+        identities = "arn:aws:ses:us-east-1:111122223333:identity/*"
+        sender = json.dumps({"StringEquals": {"ses:FromAddress": CHANNELS["AlertSender"]}})
+        for tool, stack in self.chosen.items():
+            with self.subTest(tool):
+                row = ("SchedulerRole", "MailAlerts", "ses:SendEmail", identities, sender)
+                self.assertEqual(self.rows(stack, "ses:SendEmail"), [row])
+
+    def test_who_sends_and_who_shows_them_know_the_channels(self):
+        for tool, stack in self.chosen.items():
+            for name, one in stack.functions.items():
+                told = {key for key in one["Environment"]["Variables"] if key.startswith("FAREBOX_ALERT_")}
+                with self.subTest(tool=tool, function=name):
+                    self.assertEqual(len(told), 3 if name in ("SchedulerFunction", "AdminFunction") else 0)
+
+
 def main():
     load = unittest.defaultTestLoader.loadTestsFromTestCase
     suite = unittest.TestSuite()
@@ -483,6 +282,10 @@ def main():
     if len(sys.argv) > 1:
         TheCdkApp.cdk = cdk_stack(sys.argv[1])
         suite.addTests(load(TheCdkApp))
+    TheAlertChannels.chosen = {"SAM": sam_stack(CHANNELS)}
+    if len(sys.argv) > 2:
+        TheAlertChannels.chosen["CDK"] = cdk_stack(sys.argv[2])
+    suite.addTests(load(TheAlertChannels))
     result = unittest.TextTestRunner(verbosity=1).run(suite)
     broken = len(result.failures) + len(result.errors)
     print(f"infra: {max(result.testsRun - broken, 0)} passed, {broken} failed")

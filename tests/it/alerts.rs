@@ -1,10 +1,13 @@
-//! Alerts: tried by their owner before they are needed.
+//! Alerts: tried by their owner before they are needed, told on every channel, and the operator's.
 
+use farebox_tests::kill::end_chat;
 use farebox_tests::moved::next_year;
-use farebox_tests::{Caller, Moved, fresh, run};
+use farebox_tests::{Caller, Moved, Settings, fresh, run, until, usd};
+use futures_util::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::money::times;
 use crate::stacks::executable;
 
 #[test]
@@ -45,5 +48,132 @@ fn a_test_alert_takes_the_road_of_all_alerts_once() {
         assert_eq!(listed["type"], "test");
         assert!(listed["sent_at"].is_string(), "{listed}");
         caller.read("/v1/budget").await;
+    });
+}
+
+#[test]
+fn each_channel_is_told_once_and_one_that_fails_is_tried_again_alone() {
+    run(async {
+        let year = next_year();
+        let time = |minute: u32| format!("{year}-05-12T12:{minute:02}:00Z");
+        let topic = "arn:aws:sns:us-east-1:111122223333:alerts";
+        let variables = vec![
+            ("FAREBOX_ALERT_TOPIC", topic),
+            ("FAREBOX_ALERT_SENDER", "farebox@example.com"),
+            ("FAREBOX_ALERT_RECIPIENTS", "ops@example.com, money@example.com"),
+        ];
+        let settings = Settings { environments: 1, variables, ..Settings::default() };
+        let clock = Moved::start_with(executable(), settings, &time(0)).await;
+        let stack = &clock.stack;
+        let caller = Caller::new(stack).await;
+        let (scope, hook) = (caller.user_scope(), fresh("hook"));
+        let url = format!("{}/hook/{hook}", stack.tap().origin());
+        stack.put("/webhook", &json!({"url": url})).await;
+        let channels = stack.read("/alerts/channels").await["channels"].clone();
+        assert_eq!(channels[1], json!({"channel": "sns", "target": topic}), "{channels}");
+        let send = stack.admin(Method::POST, "/alerts/test").json(&json!({"scope": scope}));
+        send.send().await.expect(201);
+        let listed =
+            async || stack.read(&format!("/alerts?scope={scope}")).await["alerts"][0].clone();
+
+        stack.tap().refuse(&hook, 1);
+        clock.to(&time(1));
+        stack.schedule(&time(1)).await;
+        let first = listed().await;
+        for minute in [1, 2, 3] {
+            clock.to(&time(minute));
+            stack.schedule(&time(minute)).await;
+        }
+
+        assert_eq!(first["sent_at"], Value::Null, "{first}");
+        let channel = |one: usize| first["channels"][one].clone();
+        let expected = json!({"channel": "webhook", "told_at": null, "error": "status 500"});
+        assert_eq!(channel(0), expected);
+        assert!(channel(1)["told_at"].is_string() && channel(2)["told_at"].is_string(), "{first}");
+        let seen = stack.tap().seen(&hook);
+        assert_eq!(seen.len(), 2, "{seen:?}");
+        let messages = stack.messages().await;
+        let services: Vec<_> = messages.iter().map(|one| one["service"].as_str()).collect();
+        assert_eq!(services, [Some("sns"), Some("ses")], "{messages:?}");
+        let (published, mail) = (&messages[0], &messages[1]);
+        let id = &json!(seen[0].headers["alert-id"]);
+        assert_eq!(&published["MessageAttributes.entry.1.Value.StringValue"], id);
+        assert_eq!(mail["Content"]["Simple"]["Headers"][0]["Value"], *id);
+        assert_eq!(published["TopicArn"], topic);
+        let to = json!(["ops@example.com", "money@example.com"]);
+        assert_eq!(mail["Destination"]["ToAddresses"], to);
+        assert_eq!(published["Message"].as_str().unwrap().as_bytes(), seen[1].body);
+        let last = listed().await;
+        assert!(last["sent_at"].is_string(), "{last}");
+        assert!((0..3).all(|one| last["channels"][one]["error"] == Value::Null), "{last}");
+    });
+}
+
+/// Calls of an organisation whose process dies: nobody's record names the organisation, so that
+/// its level is seen by the scan alone.
+#[test]
+fn calls_that_end_unknown_are_told_to_the_operator_and_the_scan_sees_the_levels() {
+    run(async {
+        let year = next_year();
+        let time = |minute: u32| format!("{year}-05-12T12:{minute:02}:00Z");
+        let clock = Moved::start(executable(), 4, &time(0)).await;
+        let stack = &clock.stack;
+        let (org, hook) = (fresh("o"), fresh("hook"));
+        let scope = format!("org:{org}");
+        let url = format!("{}/hook/{hook}", stack.tap().origin());
+        stack.put("/webhook", &json!({"url": url})).await;
+        stack.put(&format!("/orgs/{org}"), &json!({})).await;
+        let limits = |limit: &str| {
+            let thresholds = [50, 60];
+            json!({"month_limit_usd": limit, "time_zone": "UTC", "alert_thresholds": thresholds})
+        };
+        stack.set_budget(&scope, &limits("10")).await;
+        let caller = Caller::new(stack).await;
+        stack.put(&format!("/users/{}", caller.user), &json!({"org": org})).await;
+        let calls = (0..4).map(|_| async {
+            let answer = caller.complete("demo/hang", &json!({"max_tokens": 9})).await;
+            assert!(answer.code() >= 500, "{}", answer.text());
+        });
+        let crash = async {
+            until("the provider has the calls", || async {
+                (caller.posts().len() == 4).then_some(())
+            })
+            .await;
+            let held = stack.books(&scope).await.held();
+            stack.set_budget(&scope, &limits(&times(held, 2).to_string())).await;
+            assert!(end_chat(stack.pid()) > 0, "no chat environment was there");
+            held
+        };
+        let (_, held) = tokio::join!(join_all(calls), crash);
+
+        let listed = async || stack.read(&format!("/alerts?scope={scope}")).await["alerts"].clone();
+        for (minute, expected) in [(20, 0), (25, 1), (30, 1)] {
+            let now = time(minute);
+            clock.to(&now);
+            tokio::join!(stack.schedule(&now), stack.schedule(&now));
+            stack.drain().await;
+            let alerts = listed().await;
+            assert_eq!(alerts.as_array().unwrap().len(), expected, "{minute}: {alerts}");
+        }
+
+        let alert = listed().await[0].clone();
+        assert_eq!((&alert["period"], &alert["threshold"]), (&json!("month"), &json!(50)));
+        assert_eq!(usd(alert["spent_usd"].as_str().unwrap()), held);
+        let told = stack.read("/alerts/operator").await["alerts"].clone();
+        let told = told.as_array().unwrap();
+        let of = |scope: &str| told.iter().find(|one| one["subject"] == scope).cloned();
+        for scope in [scope, caller.user_scope(), caller.key_scope()] {
+            let notice = of(&scope).unwrap_or_else(|| panic!("{scope}: {told:?}"));
+            assert_eq!(
+                (&notice["type"], &notice["count"]),
+                (&json!("operator.provisional"), &json!(4))
+            );
+            assert!(notice["sent_at"].is_string(), "{notice}");
+        }
+        assert_eq!(told.len(), 3, "{told:?}");
+        let seen = stack.tap().seen(&hook);
+        let ids: std::collections::HashSet<_> =
+            seen.iter().map(|one| one.headers["alert-id"].clone()).collect();
+        assert_eq!((seen.len(), ids.len()), (4, 4), "three notices and one level, once each");
     });
 }

@@ -34,6 +34,13 @@ fn a_model_that_ran_over_its_hold_is_refused_in_hard_budgets_until_it_is_acknowl
         assert_eq!((list[0]["model"].as_str(), &list[0]["cost_usd"]), (Some("overrun"), cost));
         assert_eq!((list[0]["request_id"].as_str(), &list[0]["hold_usd"]), (Some(id), held));
 
+        let told = stack.read("/alerts/operator").await["alerts"].clone();
+        assert_eq!(
+            (&told[0]["type"], &told[0]["subject"]),
+            (&json!("operator.overrun"), &json!("demo/overrun"))
+        );
+        assert_eq!((&told[0]["request_id"], &told[0]["charged_usd"]), (&json!(id), cost), "{told}");
+
         later(2).await;
         let before = hard.posts().len();
         let refused = hard.complete("demo/overrun", &options).await.expect(422);

@@ -22,9 +22,18 @@ impl Moved {
     /// # Panics
     /// Where it does not start.
     pub async fn start(executable: &Path, environments: u16, time: &str) -> Self {
+        let settings = Settings { environments, ..Settings::default() };
+        Self::start_with(executable, settings, time).await
+    }
+
+    /// Starts a stack with more settings.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub async fn start_with(executable: &Path, settings: Settings, time: &str) -> Self {
         let file = std::env::temp_dir().join(fresh("farebox-clock-"));
         set(&file, time);
-        let settings = Settings { clock: Some(file.clone()), environments, ..Settings::default() };
+        let settings = Settings { clock: Some(file.clone()), ..settings };
         Self { stack: Stack::start(executable, &settings).await, file }
     }
 

@@ -16,7 +16,10 @@ use crate::wire::Call;
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Variables that would put real money or another stack's settings into the stack under test.
-const FOREIGN_VARIABLES: [&str; 10] = [
+const FOREIGN_VARIABLES: [&str; 13] = [
+    "FAREBOX_ALERT_TOPIC",
+    "FAREBOX_ALERT_SENDER",
+    "FAREBOX_ALERT_RECIPIENTS",
     "OPENAI_API_KEY",
     "OPENAI_BASE_URL",
     "ANTHROPIC_API_KEY",
@@ -49,6 +52,8 @@ pub struct Settings {
     pub services: bool,
     /// `--chat-timeout`, in seconds; 0 leaves the default.
     pub chat_timeout: u16,
+    /// Variables of its environment.
+    pub variables: Vec<(&'static str, &'static str)>,
 }
 
 /// What the stack printed when it was ready.
@@ -113,6 +118,7 @@ pub fn command(executable: &Path, settings: &Settings) -> Command {
     for variable in FOREIGN_VARIABLES {
         command.env_remove(variable);
     }
+    command.envs(settings.variables.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -193,6 +199,16 @@ impl Stack {
     pub async fn schedule(&self, time: &str) {
         let url = format!("{}/_local/schedule?time={time}", self.ready.url("services_url"));
         Call::new(http::Method::POST, url).send().await.expect(200);
+    }
+
+    /// What SNS and SES were given, in order.
+    ///
+    /// # Panics
+    /// Where the stack does not answer.
+    pub async fn messages(&self) -> Vec<Value> {
+        let url = format!("{}/_local/messages", self.ready.url("services_url"));
+        let all = Call::get(url).send().await.expect(200).json();
+        all.as_array().cloned().unwrap_or_default()
     }
 
     /// The calls to AWS since the last reset, as the local stack saw them.

@@ -1,8 +1,12 @@
 //! The thresholds that were reached.
 
-use farebox_api::{Alert, AlertList, PostTestAlert};
-use farebox_aws::AlertItem;
+use farebox_api::{
+    Alert, AlertChannel, AlertList, Channel, ChannelList, OperatorAlert, OperatorAlertList,
+    PostTestAlert,
+};
+use farebox_aws::{AlertItem, NoticeItem};
 use farebox_core::{Error, Scope};
+use farebox_ledger::alert::{self, Delivery};
 use farebox_ledger::{Period, Threshold};
 
 use crate::Gate;
@@ -24,22 +28,74 @@ pub async fn test(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     if gate.control.budget(&scope).await?.is_none() {
         return Err(Error::malformed("scope", "has no budget, so it has no alerts").into());
     }
-    if gate.control.webhook().await?.is_none() {
-        let rule = "is not set, so alerts go nowhere: PUT /admin/v1/webhook first";
+    if set(gate).await?.is_empty() {
+        let rule =
+            "is not set, so alerts go nowhere: PUT /admin/v1/webhook, or deploy with a topic";
         return Err(Error::malformed("webhook", rule).into());
     }
     let item = gate.control.put_test_alert(&scope).await?;
     Answer::created(&alert(&item))
 }
 
+/// `GET /admin/v1/alerts/operator`
+pub async fn operator(gate: &Gate, _: &Call) -> Result<Answer, Refusal> {
+    let notices = gate.control.directory().notices().await?;
+    Answer::ok(&OperatorAlertList { alerts: notices.iter().map(notice).collect() })
+}
+
+/// `GET /admin/v1/alerts/channels`
+pub async fn channels(gate: &Gate, _: &Call) -> Result<Answer, Refusal> {
+    Answer::ok(&ChannelList { channels: set(gate).await? })
+}
+
+/// The channels that are set.
+async fn set(gate: &Gate) -> Result<Vec<Channel>, Refusal> {
+    let deployed = &gate.control.aws().config().channels;
+    let webhook = gate.control.webhook().await?.map(|row| row.url);
+    let mail = deployed.mail.as_ref();
+    let mail = mail.map(|mail| format!("{} to {}", mail.sender, mail.recipients.join(", ")));
+    let topic = deployed.topic.as_ref().map(|topic| topic.arn.clone());
+    let targets = alert::Channel::ALL.into_iter().filter_map(|channel| {
+        let target = match channel {
+            alert::Channel::Webhook => webhook.clone(),
+            alert::Channel::Sns => topic.clone(),
+            alert::Channel::Ses => mail.clone(),
+        };
+        Some(Channel { channel: channel.name().to_owned(), target: target? })
+    });
+    Ok(targets.collect())
+}
+
+fn tried(delivery: &Delivery) -> Vec<AlertChannel> {
+    let tried = alert::Channel::ALL.into_iter().filter_map(|channel| {
+        let (told, error) = (delivery.told.get(&channel), delivery.failed.get(&channel));
+        (told.is_some() || error.is_some()).then(|| AlertChannel {
+            channel: channel.name().to_owned(),
+            told_at: told.map(ToString::to_string),
+            error: error.cloned(),
+        })
+    });
+    tried.collect()
+}
+
+fn notice(item: &NoticeItem) -> OperatorAlert {
+    let (notice, delivery) = (&item.notice, &item.delivery);
+    OperatorAlert {
+        kind: notice.fault.kind().to_owned(),
+        subject: notice.subject.clone(),
+        since: notice.span.to_string(),
+        request_id: notice.request_id.clone(),
+        hold_usd: notice.hold.map(|amount| amount.to_string()),
+        charged_usd: notice.charged.map(|amount| amount.to_string()),
+        count: notice.count,
+        sent_at: delivery.sent_at.map(|at| at.to_string()),
+        channels: tried(delivery),
+    }
+}
+
 fn alert(item: &AlertItem) -> Alert {
     Alert {
-        kind: match item.threshold {
-            Threshold::Percent(_) => "budget.threshold",
-            Threshold::Refused => "budget.refused",
-            Threshold::Test => "test",
-        }
-        .to_owned(),
+        kind: item.threshold.kind().to_owned(),
         period: item.period.name().to_owned(),
         period_id: match item.period {
             Period::Month(month) => Some(month.to_string()),
@@ -53,6 +109,7 @@ fn alert(item: &AlertItem) -> Alert {
         limit_version: item.version,
         spent_usd: item.spent.to_string(),
         limit_usd: item.limit.to_string(),
-        sent_at: item.sent_at.map(|at| at.to_string()),
+        sent_at: item.delivery.sent_at.map(|at| at.to_string()),
+        channels: tried(&item.delivery),
     }
 }

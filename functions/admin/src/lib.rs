@@ -103,6 +103,8 @@ routes! {
     "PUT" "/admin/v1/content-log/{scope+}" => content::put,
     "DELETE" "/admin/v1/users/{id}/content" => content::erase,
     "GET" "/admin/v1/alerts" => alerts::list,
+    "GET" "/admin/v1/alerts/channels" => alerts::channels,
+    "GET" "/admin/v1/alerts/operator" => alerts::operator,
     "POST" "/admin/v1/alerts/test" => alerts::test,
     "GET" "/admin/v1/corrections" => corrections::list,
     "POST" "/admin/v1/corrections" => corrections::post,

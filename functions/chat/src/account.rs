@@ -123,7 +123,7 @@ fn scope_object(scope: &Scope, view: &PeriodView, alerts: &[AlertItem]) -> Value
                     Threshold::Refused => json!("refused"),
                     Threshold::Test => json!("test"),
                 },
-                "sent_at": alert.sent_at.map(|at| at.to_string()),
+                "sent_at": alert.delivery.sent_at.map(|at| at.to_string()),
             })
         })
         .collect();

@@ -194,6 +194,7 @@ async fn carry(
         // A metered hold is no bound of the whole answer, so it says nothing about the price.
         record.overrun = !held.is_metered;
     }
+    record.unpriced = exchange.is_unpriced;
     let paid = Paid {
         request_id: record.request_id,
         provider: call.resolved.provider.name,

@@ -54,6 +54,8 @@ pub struct Exchange {
     pub provider_request_id: Option<String>,
     /// A metered stream was ended, because its budgets hold no more for it.
     pub is_cut: bool,
+    /// The provider counted something that has no price.
+    pub is_unpriced: bool,
 }
 
 impl Exchange {
@@ -337,6 +339,7 @@ fn price(gate: &Gate, call: &Admitted, exchange: &mut Exchange) {
             }
             Err(fault) => {
                 tracing::error!(metric = "unpriced_usage", %fault, "charging the whole hold");
+                exchange.is_unpriced = true;
                 ProviderOutcome::Unknown
             }
         },

@@ -1,55 +1,47 @@
-//! Thresholds that budgets have reached.
+//! What a record calls for: thresholds that its budgets have reached, and what its operator is
+//! to be told.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use farebox_aws::Aws;
-use farebox_aws::expression::Store;
+use farebox_aws::Alerts;
 use farebox_core::{CallRecord, Day, Money, Scope};
-use farebox_ledger::alert::{Alert, AlertName, reached, refused};
-use farebox_ledger::{Budget, Owner};
+use farebox_ledger::Budget;
+use farebox_ledger::alert::{Alert, Fault, Notice, reached, refused};
 
 use crate::{Budgets, Failure};
 
-/// Alerts known to be recorded. Forgotten together when full: a repeated put fails harmlessly.
-const KNOWN_MAX: usize = 10_000;
-
-/// Puts alerts, each once.
-pub(crate) struct Alerts {
-    aws: Aws,
-    known: Mutex<HashSet<(Scope, AlertName)>>,
+/// Puts the alerts that the budgets of a record call for.
+pub(crate) async fn put(
+    alerts: &Alerts,
+    record: &CallRecord,
+    budgets: &Budgets,
+) -> Result<(), Failure> {
+    for scope in crate::scopes(record) {
+        let Some(budget) = budgets.get(&scope).and_then(Option::as_ref) else { continue };
+        alerts.put(&scope, due(record, &scope, budget)).await?;
+    }
+    Ok(())
 }
 
-impl Alerts {
-    pub(crate) fn new(aws: &Aws) -> Self {
-        Self { aws: aws.clone(), known: Mutex::new(HashSet::new()) }
+/// Tells the operator of a price that is wrong or missing.
+pub(crate) async fn notify(alerts: &Alerts, record: &CallRecord) -> Result<(), Failure> {
+    for notice in notices(record) {
+        alerts.notify(&notice).await?;
     }
+    Ok(())
+}
 
-    /// Puts the alerts that the budgets of a record call for.
-    pub(crate) async fn put(&self, record: &CallRecord, budgets: &Budgets) -> Result<(), Failure> {
-        for scope in crate::scopes(record) {
-            let Some(budget) = budgets.get(&scope).and_then(Option::as_ref) else { continue };
-            for alert in due(record, &scope, budget) {
-                let known = (scope.clone(), alert.name);
-                if self.known().contains(&known) {
-                    continue;
-                }
-                let owner = Owner::new(&self.aws.config().tenant, scope.clone());
-                let put = alert.put(&owner, self.aws.now());
-                Store::patient(&self.aws).record(&put).await?;
-                let mut all = self.known();
-                if all.len() >= KNOWN_MAX {
-                    all.clear();
-                }
-                all.insert(known);
-            }
-        }
-        Ok(())
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashSet<(Scope, AlertName)>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn notices(record: &CallRecord) -> Vec<Notice> {
+    let (Some(provider), Some(model)) = (&record.provider, &record.model) else {
+        return Vec::new();
+    };
+    let faults = [(record.overrun, Fault::Overrun), (record.unpriced, Fault::Unpriced)];
+    let met = faults.into_iter().filter(|(is_met, _)| *is_met);
+    met.map(|(_, fault)| Notice {
+        request_id: Some(record.request_id.to_string()),
+        hold: record.hold,
+        charged: record.charged(),
+        ..Notice::new(fault, format!("{provider}/{model}"), record.started_at)
+    })
+    .collect()
 }
 
 /// By level, not by crossing: so it does not matter which record sees it first.
@@ -95,5 +87,24 @@ mod tests {
         refused.hold = Some(Money::from_pico(3).unwrap());
 
         assert_eq!(names(&refused).last().map(String::as_str), Some("M#202611#R#3"));
+    }
+
+    #[test]
+    fn a_wrong_and_a_missing_price_are_the_operators() {
+        let mut wrong = CallRecord {
+            provider: Some("openai".to_owned()),
+            model: Some("gpt-5".to_owned()),
+            ..record()
+        };
+        assert!(notices(&wrong).is_empty());
+        wrong.overrun = true;
+        wrong.unpriced = true;
+
+        let told = notices(&wrong);
+
+        let faults: Vec<_> = told.iter().map(|notice| notice.fault).collect();
+        assert_eq!(faults, [Fault::Overrun, Fault::Unpriced]);
+        assert_eq!(told[0].subject, "openai/gpt-5");
+        assert_eq!(told[0].charged, Some(Money::parse_usd("1").unwrap()));
     }
 }

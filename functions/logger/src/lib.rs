@@ -4,7 +4,7 @@
 //!
 //! 1. read the budgets; what is still held is ended as the record decided (`repair`);
 //! 2. thresholds that the budgets have reached become alerts (`alerts`);
-//! 3. a price that a call has shown to be wrong is put under quarantine;
+//! 3. a price that a call has shown to be wrong is put under quarantine, and the operator told;
 //! 4. the record becomes a row of `logs`;
 //! 5. key and credential get their time of last use (`last_used`).
 //!
@@ -17,14 +17,13 @@ mod repair;
 use std::collections::HashMap;
 
 use farebox_aws::expression::Store;
-use farebox_aws::{Aws, Config, Ledger, Logs};
+use farebox_aws::{Alerts, Aws, Config, Ledger, Logs};
 use farebox_core::{CallRecord, Outcome, Scope, ScopeKind};
 use farebox_ledger::{Budget, update};
 use futures_util::future::join_all;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 
-use alerts::Alerts;
 use last_used::LastUsed;
 
 /// What an environment keeps between batches.
@@ -154,15 +153,16 @@ impl Logger {
         if repaired.is_changed {
             // What was ended now counts towards the thresholds now.
             let fresh = self.budgets(&scopes(record)).await?;
-            self.alerts.put(record, &fresh).await?;
+            alerts::put(&self.alerts, record, &fresh).await?;
         } else {
-            self.alerts.put(record, budgets).await?;
+            alerts::put(&self.alerts, record, budgets).await?;
         }
         let mut row = record.clone();
         if repaired.is_adjusted {
             row.outcome = Outcome::Adjusted;
         }
         self.quarantine(record).await?;
+        alerts::notify(&self.alerts, record).await?;
         self.logs.put(&row).await?;
         // An admin's entry uses no key.
         if record.outcome != Outcome::Correction {
@@ -224,6 +224,7 @@ mod tests {
                 variable if variable.starts_with("AWS_ENDPOINT") => return None,
                 variable if variable.ends_with("_FILE") => return None,
                 variable if variable.ends_with("ORIGINS") => return None,
+                variable if variable.starts_with("FAREBOX_ALERT") => return None,
                 _ => "local".to_owned(),
             })
         });

@@ -1,15 +1,18 @@
-//! Alerts: to the owner's webhook, at least once each.
+//! Alerts: on every channel that is set, at least once each.
 
-use farebox_aws::expression::{Store, item};
-use farebox_aws::{Aws, random};
+use farebox_aws::expression::{Failure as Unwritten, Store, item};
+use farebox_aws::{Aws, Error, random};
 use farebox_core::Timestamp;
-use farebox_ledger::alert::{Stored, Threshold, ack, alert_id, fail, lease};
-use farebox_ledger::{Attr, Key, Period, Table, Update, Write};
+use farebox_ledger::alert::{self, Delivery, Fault, Notice, Stored, Threshold};
+use farebox_ledger::{Item, Key, Period};
 use serde_json::{Value, json};
 
 use crate::Failure;
+use crate::channels::{Message, Open};
 use crate::due::due;
-use crate::webhook::Webhook;
+
+/// SNS's limit of a subject.
+const SUBJECT_MAX: usize = 100;
 
 /// Tells every due alert.
 pub(crate) async fn deliver(aws: &Aws, now: Timestamp) -> Result<(), Failure> {
@@ -17,133 +20,178 @@ pub(crate) async fn deliver(aws: &Aws, now: Timestamp) -> Result<(), Failure> {
     if due.is_empty() {
         return Ok(());
     }
-    let Some(webhook) = Webhook::find(aws).await? else {
+    let open = Open::all(aws).await;
+    if open.is_empty() {
         for key in due {
-            Store::patient(aws).record(&undeliverable(key)).await?;
+            Store::patient(aws).record(&alert::undeliverable(key)).await?;
         }
         return Ok(());
-    };
-    let mut failure = None;
+    }
+    let mut failed = 0;
     for key in due {
-        if let Err(error) = deliver_one(aws, &webhook, &key, now).await {
+        if let Err(error) = deliver_one(aws, &open, &key, now).await {
             tracing::warn!(pk = key.pk, sk = key.sk, %error, "an alert was not delivered");
-            failure = Some(error);
+            failed += 1;
         }
     }
-    failure.map_or(Ok(()), Err)
+    if failed == 0 { Ok(()) } else { Err(Failure::Undelivered(failed)) }
 }
 
-async fn deliver_one(
-    aws: &Aws,
-    webhook: &Webhook,
-    key: &Key,
-    now: Timestamp,
-) -> Result<(), Failure> {
+async fn deliver_one(aws: &Aws, open: &Open, key: &Key, now: Timestamp) -> Result<(), Failure> {
     let store = Store::patient(aws);
     let me = format!("{:032x}", random());
     // Once only: whether a repeat found its own lease could not be told.
-    let leased = store.write(&lease(key.clone(), &me, now)).await;
+    let leased = store.write(&alert::lease(key.clone(), &me, now)).await;
     match leased.failure {
         None => {}
-        Some(farebox_aws::expression::Failure::ConditionFailed) => return Ok(()),
+        Some(Unwritten::ConditionFailed) => return Ok(()),
         Some(failure) => return Err(failure.error("UpdateItem").into()),
     }
     let Some(found) = store.fetch(key).await? else { return Ok(()) };
-    let malformed = |error: farebox_ledger::Error| farebox_aws::Error::Malformed {
+    let found = item(found);
+    let malformed = |error: farebox_ledger::Error| Error::Malformed {
         thing: format!("alert {}", key.sk),
         detail: error.to_string(),
     };
-    let stored = Stored::parse(&item(found)).map_err(malformed)?;
-    let id = alert_id(key);
-    let body = body(&aws.config().tenant, key, &id, &stored).to_string();
-    match webhook.post(&id, &body, now).await {
-        Ok(()) => {
-            tracing::info!(alert = id, "delivered");
-            store.record(&ack(key.clone(), &me, now)).await?;
-        }
-        Err(cause) => {
-            let tries = stored.tries;
-            tracing::warn!(metric = "alert_failed", alert = id, tries, cause, "not delivered");
-            store.record(&fail(key.clone(), &me, tries, now)).await?;
+    let delivery = Delivery::parse(&found).map_err(malformed)?;
+    let message = message(&aws.config().tenant, key, &found).map_err(malformed)?;
+    let told = open.tell(&message, |channel| delivery.told.contains_key(&channel), now).await;
+    for (channel, result) in &told {
+        let (alert, channel, tries) = (&message.id, channel.name(), delivery.tries);
+        match result {
+            Ok(()) => tracing::info!(alert, channel, "delivered"),
+            Err(cause) => {
+                tracing::warn!(metric = "alert_failed", alert, channel, tries, cause, "not told");
+            }
         }
     }
+    store.record(&alert::close(key.clone(), &me, &told, delivery.tries, now)).await?;
     Ok(())
 }
 
-/// Nobody is to be told: the alert stays, undelivered and visible, and leaves the index, so that
-/// it is not met again every minute.
-fn undeliverable(key: Key) -> Update {
-    let name = |placeholder: &str, name: &str| (placeholder.to_owned(), name.to_owned());
-    Update {
-        key,
-        write: Write::Update("REMOVE #due".to_owned()),
-        condition: "st = :P AND attribute_exists(#due)".to_owned(),
-        names: vec![name("#due", "due")],
-        values: vec![(":P".to_owned(), Attr::S("P".to_owned()))],
+/// What an alert item says.
+fn message(tenant: &str, key: &Key, found: &Item) -> Result<Message, farebox_ledger::Error> {
+    let id = alert::alert_id(key);
+    let (subject, mut body) = if key.pk == alert::notices_key(tenant).pk {
+        of_operator(&Notice::parse(found)?)
+    } else {
+        let scope = key.pk.strip_prefix("AL#").and_then(|rest| rest.strip_prefix(tenant));
+        let scope = scope.and_then(|rest| rest.strip_prefix('#')).unwrap_or_default();
+        of_budget(scope, &Stored::parse(found)?)
+    };
+    if let Some(body) = body.as_object_mut() {
+        body.insert("id".to_owned(), json!(id));
     }
+    let lines = body.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let lines = lines.map(|(name, value)| match value {
+        Value::String(text) => format!("{name}: {text}\n"),
+        other => format!("{name}: {other}\n"),
+    });
+    let text = format!("{subject}\n\n{}", lines.collect::<String>());
+    // A model may have any name; a subject is ASCII.
+    let plain = subject.chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' });
+    let subject = plain.take(SUBJECT_MAX).collect();
+    Ok(Message { id, subject, text, body: body.to_string() })
 }
 
-/// What the receiver reads. Money is a decimal text.
-fn body(tenant: &str, key: &Key, id: &str, stored: &Stored) -> Value {
+/// The line for a person and what a machine reads. Money is a decimal text.
+fn of_budget(scope: &str, stored: &Stored) -> (String, Value) {
     let alert = stored.alert;
-    let scope = key.pk.strip_prefix("AL#").and_then(|rest| rest.strip_prefix(tenant));
-    let scope = scope.and_then(|rest| rest.strip_prefix('#')).unwrap_or_default();
-    let (kind, threshold) = match alert.name.threshold {
-        Threshold::Percent(percent) => ("budget.threshold", Some(percent)),
-        Threshold::Refused => ("budget.refused", None),
-        Threshold::Test => ("test", None),
+    let period = alert.name.period.name();
+    let subject = match alert.name.threshold {
+        Threshold::Percent(percent) => {
+            format!("Farebox: {scope} has spent {percent} % of its {period} limit")
+        }
+        Threshold::Refused => format!("Farebox: {scope} is refused, its {period} limit is spent"),
+        Threshold::Test => format!("Farebox: a test alert of {scope}"),
+    };
+    let threshold = match alert.name.threshold {
+        Threshold::Percent(percent) => Some(percent),
+        Threshold::Refused | Threshold::Test => None,
     };
     let period_id = match alert.name.period {
         Period::Month(month) => Some(month.to_string()),
         Period::Day(day) => Some(day.to_string()),
         Period::Total => None,
     };
-    json!({
-        "id": id,
-        "type": kind,
+    let body = json!({
+        "type": alert.name.threshold.kind(),
         "scope": scope,
-        "period": alert.name.period.name(),
+        "period": period,
         "period_id": period_id,
         "threshold_percent": threshold,
         "limit_usd": alert.limit,
         "settled_usd": alert.spent,
         "limit_version": alert.name.version,
-    })
+    });
+    (subject, body)
 }
 
-impl Webhook {
-    /// The webhook of the deployment, where its owner has set one.
-    async fn find(aws: &Aws) -> Result<Option<Self>, Failure> {
-        let pk = format!("E#{}", aws.config().tenant);
-        let key = Key { table: Table::Main, pk, sk: "webhook".to_owned() };
-        let Some(found) = Store::patient(aws).fetch(&key).await? else { return Ok(None) };
-        let found = item(found);
-        let Some(Attr::S(url)) = found.get("url") else { return Ok(None) };
-        Self::new(aws, url).await.map(Some)
-    }
+fn of_operator(notice: &Notice) -> (String, Value) {
+    let subject = &notice.subject;
+    let line = match notice.fault {
+        Fault::Overrun => format!("Farebox: a call of {subject} cost more than its hold"),
+        Fault::Unpriced => format!("Farebox: {subject} counts what has no price"),
+        Fault::Provisional => format!("Farebox: calls of {subject} end unknown"),
+    };
+    let body = json!({
+        "type": notice.fault.kind(),
+        "subject": subject,
+        "since": notice.span.to_string(),
+        "request_id": notice.request_id,
+        "hold_usd": notice.hold,
+        "charged_usd": notice.charged,
+        "count": notice.count,
+    });
+    (line, body)
 }
 
 #[cfg(test)]
 mod tests {
     use farebox_core::Money;
     use farebox_ledger::alert::Alert;
+    use farebox_ledger::{Owner, Write};
 
     use super::*;
 
+    fn read(put: farebox_ledger::Update) -> (Message, Value) {
+        let Write::Put(item) = put.write else { panic!("not a put") };
+        let message = message("main", &put.key, &item).unwrap();
+        let body = serde_json::from_str(&message.body).unwrap();
+        (message, body)
+    }
+
     #[test]
     fn a_receiver_reads_whose_limit_and_how_far() {
-        let pk = "AL#main#user:u1".to_owned();
-        let key = Key { table: Table::Main, pk, sk: "M#202611#80#3".to_owned() };
+        let owner = Owner::new("main", "user:u1".parse().unwrap());
         let usd = |text| Money::parse_usd(text).unwrap();
-        let name = key.sk.parse().unwrap();
+        let name = "M#202611#80#3".parse().unwrap();
         let alert = Alert { name, spent: usd("8.5"), limit: usd("10") };
-        let stored = Stored { alert, tries: 1, sent_at: None };
 
-        let body = body("main", &key, "abc", &stored);
+        let (message, body) = read(alert.put(&owner, Timestamp::from_ms(0)));
 
-        assert_eq!(body["scope"], "user:u1");
+        assert_eq!(message.subject, "Farebox: user:u1 has spent 80 % of its month limit");
+        assert!(message.text.contains("\nsettled_usd: 8.5\n"), "{}", message.text);
+        assert_eq!((&body["scope"], &body["id"]), (&json!("user:u1"), &json!(message.id)));
         assert_eq!((&body["period"], &body["period_id"]), (&json!("month"), &json!("202611")));
         assert_eq!(body["threshold_percent"], 80);
         assert_eq!((&body["limit_usd"], &body["settled_usd"]), (&json!("10"), &json!("8.5")));
+    }
+
+    #[test]
+    fn an_operator_reads_what_is_wrong_and_where_it_shows() {
+        let now = Timestamp::parse("2026-11-24T16:00:00Z").unwrap();
+        let subject = format!("openai/{}é", "x".repeat(200));
+        let mut notice = Notice::new(Fault::Overrun, subject, now);
+        notice.charged = Some(Money::parse_usd("0.5").unwrap());
+
+        let (message, body) = read(notice.put("main", now));
+
+        assert_eq!(message.subject.len(), SUBJECT_MAX);
+        assert_eq!(
+            (&body["type"], &body["since"]),
+            (&json!("operator.overrun"), &json!("20261124"))
+        );
+        assert_eq!((&body["charged_usd"], &body["count"]), (&json!("0.5"), &Value::Null));
     }
 }

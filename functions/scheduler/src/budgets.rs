@@ -1,25 +1,34 @@
-//! One look at every budget: sweep what dead processes left (money.md 3.4), close past months
-//! and days (3.7).
+//! One look at every budget: sweep what dead processes left (money.md 3.4), put the alerts of
+//! levels that no call has told (3.8), close past months and days (3.7).
 
 use farebox_aws::expression::{Attributes, Failure as Unwritten, Store, again, classify, item};
 use farebox_aws::{Aws, Error, Ledger};
 use farebox_core::Timestamp;
-use farebox_ledger::{Attr, Budget, Owner, archive};
+use farebox_ledger::alert::{self, Alert};
+use farebox_ledger::{Attr, Budget, Owner, Period, archive};
 use futures_util::future::join_all;
 
-use crate::{Failure, sweep};
+use crate::{Failure, Scheduler, sweep};
 
 /// Parts that the table is scanned in at once.
 const SEGMENTS: i32 = 4;
+/// Two scans: what was settled at the very end of a day is still seen in it.
+const LOOKS_BACK_MS: i64 = 600_000;
 
 /// Sweeps and closes what is over in every budget.
-pub(crate) async fn look_after(aws: &Aws, now: Timestamp) -> Result<(), Failure> {
-    let ledger = Ledger::new(aws);
-    let segments = (0..SEGMENTS).map(|segment| scan(aws, &ledger, segment, now));
+pub(crate) async fn look_after(all: &Scheduler, now: Timestamp) -> Result<(), Failure> {
+    let ledger = Ledger::new(&all.aws);
+    let segments = (0..SEGMENTS).map(|segment| scan(all, &ledger, segment, now));
     join_all(segments).await.into_iter().collect()
 }
 
-async fn scan(aws: &Aws, ledger: &Ledger, segment: i32, now: Timestamp) -> Result<(), Failure> {
+async fn scan(
+    all: &Scheduler,
+    ledger: &Ledger,
+    segment: i32,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let aws = &all.aws;
     let mut start = None;
     loop {
         let page = again("Scan", || async {
@@ -31,7 +40,7 @@ async fn scan(aws: &Aws, ledger: &Ledger, segment: i32, now: Timestamp) -> Resul
         let page = page.await?;
         for found in page.items.unwrap_or_default() {
             // One broken budget does not keep the others open.
-            if let Err(error) = look_after_one(aws, ledger, found, now).await {
+            if let Err(error) = look_after_one(all, ledger, found, now).await {
                 tracing::error!(metric = "budget_failed", %error);
             }
         }
@@ -43,11 +52,12 @@ async fn scan(aws: &Aws, ledger: &Ledger, segment: i32, now: Timestamp) -> Resul
 }
 
 async fn look_after_one(
-    aws: &Aws,
+    all: &Scheduler,
     ledger: &Ledger,
     found: Attributes,
     now: Timestamp,
 ) -> Result<(), Failure> {
+    let aws = &all.aws;
     let found = item(found);
     let Some(owner) = owner(&aws.config().tenant, found.get("pk")) else { return Ok(()) };
     let malformed = |error: farebox_ledger::Error| Error::Malformed {
@@ -55,8 +65,22 @@ async fn look_after_one(
         detail: error.to_string(),
     };
     let budget = Budget::parse(&found).map_err(malformed)?;
-    sweep::holds(aws, ledger, &owner.scope, &budget, now).await?;
+    sweep::holds(all, ledger, &owner.scope, &budget, now).await?;
+    all.alerts.put(&owner.scope, reached(&budget, now)).await?;
     Ok(close(aws, &owner, &budget, now).await?)
+}
+
+/// The levels of now, and of the end of yesterday until it has been looked at: a correction, or
+/// what the sweep charged, reaches a level without a call that tells it.
+fn reached(budget: &Budget, now: Timestamp) -> Vec<Alert> {
+    let zone = &budget.terms.settings.zone;
+    let (day, before) = (zone.day(now), zone.day(now.plus_ms(-LOOKS_BACK_MS)));
+    let mut alerts = alert::reached(budget, day);
+    if before != day {
+        let older = alert::reached(budget, before);
+        alerts.extend(older.into_iter().filter(|one| one.name.period != Period::Total));
+    }
+    alerts
 }
 
 async fn close(aws: &Aws, owner: &Owner, budget: &Budget, now: Timestamp) -> Result<(), Error> {

@@ -7,13 +7,16 @@
 
 mod alerts;
 mod budgets;
+mod channels;
 mod due;
 mod limits;
+mod mail;
 mod outbox;
 mod sweep;
+mod topic;
 mod webhook;
 
-use farebox_aws::{Aws, Config};
+use farebox_aws::{Alerts, Aws, Config};
 use farebox_core::Timestamp;
 use futures_util::future::BoxFuture;
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -24,19 +27,34 @@ struct Job {
     name: &'static str,
     /// It runs in the minutes since the epoch that this divides.
     every_minutes: i64,
-    run: for<'run> fn(&'run Aws, Timestamp) -> BoxFuture<'run, Result<(), Failure>>,
+    run: for<'run> fn(&'run Scheduler, Timestamp) -> BoxFuture<'run, Result<(), Failure>>,
+}
+
+/// What an environment keeps between its runs.
+pub struct Scheduler {
+    aws: Aws,
+    alerts: Alerts,
 }
 
 /// The jobs. A further one is one more row.
 const JOBS: [Job; 4] = [
-    Job { name: "outbox", every_minutes: 1, run: |aws, now| Box::pin(outbox::drain(aws, now)) },
-    Job { name: "limits", every_minutes: 1, run: |aws, now| Box::pin(limits::end(aws, now)) },
-    Job { name: "alerts", every_minutes: 1, run: |aws, now| Box::pin(alerts::deliver(aws, now)) },
-    // A scan of all budgets (0.06 read units each), so not every minute.
+    Job {
+        name: "outbox",
+        every_minutes: 1,
+        run: |all, now| Box::pin(outbox::drain(&all.aws, now)),
+    },
+    Job { name: "limits", every_minutes: 1, run: |all, now| Box::pin(limits::end(&all.aws, now)) },
+    // A scan of all budgets (0.06 read units each), so not every minute. Before the alerts, so
+    // that those that it finds are told at once.
     Job {
         name: "budgets",
         every_minutes: 5,
-        run: |aws, now| Box::pin(budgets::look_after(aws, now)),
+        run: |all, now| Box::pin(budgets::look_after(all, now)),
+    },
+    Job {
+        name: "alerts",
+        every_minutes: 1,
+        run: |all, now| Box::pin(alerts::deliver(&all.aws, now)),
     },
 ];
 
@@ -52,8 +70,8 @@ pub struct Tick {
 pub(crate) enum Failure {
     #[error(transparent)]
     Aws(#[from] farebox_aws::Error),
-    #[error("the webhook cannot be called: {0}")]
-    Webhook(&'static str),
+    #[error("{0} alerts were not delivered")]
+    Undelivered(usize),
 }
 
 /// Runs the Lambda until its environment ends.
@@ -63,12 +81,11 @@ pub(crate) enum Failure {
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     // A second call in one process (tests) finds the first subscriber in place.
     let _ = tracing_subscriber::fmt().json().with_ansi(false).try_init();
-    let aws = Aws::new(Config::from_env()?);
-    let aws = &aws;
-    let service =
-        service_fn(
-            move |event: LambdaEvent<Tick>| async move { handle(aws, &event.payload).await },
-        );
+    let scheduler = Scheduler::new(&Aws::new(Config::from_env()?));
+    let scheduler = &scheduler;
+    let service = service_fn(move |event: LambdaEvent<Tick>| async move {
+        handle(scheduler, &event.payload).await
+    });
     lambda_runtime::run(service).await
 }
 
@@ -76,16 +93,24 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
 ///
 /// # Errors
 /// Names the jobs that failed, or says that the event has no time.
-pub async fn handle(aws: &Aws, tick: &Tick) -> Result<(), lambda_runtime::Error> {
+pub async fn handle(all: &Scheduler, tick: &Tick) -> Result<(), lambda_runtime::Error> {
     let now = Timestamp::parse(&tick.time)?;
     let mut failed = Vec::new();
     for job in JOBS.iter().filter(|job| job.is_due(now)) {
-        if let Err(error) = (job.run)(aws, now).await {
+        if let Err(error) = (job.run)(all, now).await {
             tracing::error!(metric = "job_failed", job = job.name, %error);
             failed.push(job.name);
         }
     }
     if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", ")).into()) }
+}
+
+impl Scheduler {
+    /// Takes the services; reads nothing yet.
+    #[must_use]
+    pub fn new(aws: &Aws) -> Self {
+        Self { aws: aws.clone(), alerts: Alerts::new(aws) }
+    }
 }
 
 impl Job {
@@ -105,7 +130,7 @@ mod tests {
             JOBS.iter().filter(|job| job.is_due(now)).map(|job| job.name).collect::<Vec<_>>()
         };
 
-        assert_eq!(due("2026-12-03T00:05:59Z"), ["outbox", "limits", "alerts", "budgets"]);
+        assert_eq!(due("2026-12-03T00:05:59Z"), ["outbox", "limits", "budgets", "alerts"]);
         assert_eq!(due("2026-12-03T00:06:00Z"), ["outbox", "limits", "alerts"]);
     }
 }

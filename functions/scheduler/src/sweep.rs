@@ -8,9 +8,10 @@ use farebox_aws::{Aws, Ledger, LogQueue};
 use farebox_core::{
     CallRecord, Decision, EntityId, Outcome, Rid, Scope, ScopeKind, ScopePart, Timestamp,
 };
+use farebox_ledger::alert::{Fault, Notice, provisional_count, provisional_key};
 use farebox_ledger::{Attr, Budget, Hold, Key, Sweep, Swept, Table};
 
-use crate::Failure;
+use crate::{Failure, Scheduler};
 
 /// What the log says of such a call.
 const CODE: &str = "outcome_unknown";
@@ -19,7 +20,7 @@ const MESSAGE: &str = "The process that made this call ended before it could wri
 
 /// Sweeps every hold of a budget that is due.
 pub(crate) async fn holds(
-    aws: &Aws,
+    all: &Scheduler,
     ledger: &Ledger,
     scope: &Scope,
     budget: &Budget,
@@ -30,7 +31,8 @@ pub(crate) async fn holds(
             Swept::Charged(hold) => {
                 let amount = hold.amount;
                 tracing::error!(metric = "provisional", %rid, %scope, %amount, "swept");
-                tell(aws, scope, *rid, hold).await?;
+                tell(&all.aws, scope, *rid, hold).await?;
+                count(all, scope, *rid, now).await?;
             }
             Swept::Gone => {}
             Swept::Ghost => {
@@ -38,6 +40,24 @@ pub(crate) async fn holds(
             }
             Swept::Left(cause) => tracing::warn!(%rid, %scope, %cause, "left to the next scan"),
         }
+    }
+    Ok(())
+}
+
+/// One process that dies is an accident; the operator is told of what looks like a fault.
+async fn count(all: &Scheduler, scope: &Scope, rid: Rid, now: Timestamp) -> Result<(), Failure> {
+    let key = provisional_key(&all.aws.config().tenant, scope, now);
+    let written = Store::patient(&all.aws).write(&provisional_count(key, now)).await;
+    // What cannot be counted is logged above, and charged.
+    let Some(Attr::N(count)) = written.changed.get("n") else { return Ok(()) };
+    let count = u32::try_from(*count).unwrap_or(u32::MAX);
+    if count > Fault::PROVISIONAL_MAX {
+        let notice = Notice {
+            count: Some(count),
+            request_id: Some(rid.to_string()),
+            ..Notice::new(Fault::Provisional, scope.to_string(), now)
+        };
+        all.alerts.notify(&notice).await?;
     }
     Ok(())
 }

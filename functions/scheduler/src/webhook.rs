@@ -12,13 +12,16 @@ use std::time::Duration;
 use farebox_aws::Aws;
 use farebox_aws::control::{PublicUrl, UrlUse};
 use farebox_aws::credentials::secret_text;
+use farebox_aws::expression::{Store, item};
 use farebox_core::{Secret, Timestamp};
+use farebox_ledger::{Attr, Key, Table};
+use futures_util::future::BoxFuture;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, redirect, retry};
 use sha2::Sha256;
 
-use crate::Failure;
+use crate::channels::{Deliver, Message};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Well inside the lease of a minute.
@@ -35,21 +38,31 @@ pub(crate) struct Webhook {
 struct PublicOnly;
 
 impl Webhook {
+    /// The webhook of the deployment, where its owner has set one.
+    pub(crate) async fn open(aws: &Aws) -> Result<Option<Box<dyn Deliver>>, String> {
+        let pk = format!("E#{}", aws.config().tenant);
+        let key = Key { table: Table::Main, pk, sk: "webhook".to_owned() };
+        let found = Store::patient(aws).fetch(&key).await.map_err(|error| error.to_string())?;
+        match found.map(item).as_ref().and_then(|found| found.get("url")) {
+            Some(Attr::S(url)) => Ok(Some(Box::new(Self::new(aws, url).await?))),
+            _ => Ok(None),
+        }
+    }
+
     /// Judges a URL and reads the signing secret.
-    pub(crate) async fn new(aws: &Aws, url: &str) -> Result<Self, Failure> {
+    async fn new(aws: &Aws, url: &str) -> Result<Self, String> {
         let allowed = &aws.config().allowed_origins;
-        let url = PublicUrl::parse(url, UrlUse::Whole, allowed).map_err(Failure::Webhook)?;
+        let url = PublicUrl::parse(url, UrlUse::Whole, allowed)?;
         // Which rule let it pass decides whether private addresses are meant.
         let is_allowed = PublicUrl::parse(url.as_str(), UrlUse::Whole, &[]).is_err();
         let name = format!("{}/webhook", aws.config().secret_prefix);
-        let secret = secret_text(aws, &name).await?;
-        let secret = secret.ok_or(Failure::Webhook("its signing secret is gone"))?;
-        let client = client(is_allowed).map_err(|_| Failure::Webhook("no client"))?;
+        let secret = secret_text(aws, &name).await.map_err(|error| error.to_string())?;
+        let secret = secret.ok_or("its signing secret is gone")?;
+        let client = client(is_allowed).map_err(|_| "no client")?;
         Ok(Self { url: url.as_str().to_owned(), secret, client })
     }
 
-    /// Posts once. The error says what went wrong and quotes nothing of the answer.
-    pub(crate) async fn post(&self, id: &str, body: &str, now: Timestamp) -> Result<(), String> {
+    async fn post(&self, id: &str, body: &str, now: Timestamp) -> Result<(), String> {
         let timestamp = now.seconds().to_string();
         let signature = signature(&self.secret, &timestamp, body);
         let request = self.client.post(&self.url).body(body.to_owned());
@@ -66,6 +79,16 @@ impl Webhook {
             Err(error) if error.is_timeout() => Err("timeout".to_owned()),
             Err(_) => Err("no answer".to_owned()),
         }
+    }
+}
+
+impl Deliver for Webhook {
+    fn deliver<'tell>(
+        &'tell self,
+        message: &'tell Message,
+        now: Timestamp,
+    ) -> BoxFuture<'tell, Result<(), String>> {
+        Box::pin(self.post(&message.id, &message.body, now))
     }
 }
 

@@ -30,6 +30,11 @@ export class FareboxStack extends Stack {
       FAREBOX_SECRET_PREFIX: state.secretPrefix,
       FAREBOX_ALLOWED_ORIGINS: settings.allowedOrigins,
     };
+    const alerts = {
+      FAREBOX_ALERT_TOPIC: settings.alertTopic,
+      FAREBOX_ALERT_SENDER: settings.alertSender,
+      FAREBOX_ALERT_RECIPIENTS: settings.alertRecipients,
+    };
     const http = {
       ...shared,
       FAREBOX_PEPPER_SECRET: state.pepper.secretArn,
@@ -54,8 +59,8 @@ export class FareboxStack extends Stack {
       description: "Closes past periods, delivers alerts and drains the outbox, each minute.",
       memorySize: 256,
       timeout: Duration.seconds(55),
-      environment: shared,
-      statements: schedulerStatements(state),
+      environment: { ...shared, ...alerts },
+      statements: schedulerStatements(state, settings),
       // The next minute is the retry.
       asynchronous: { retryAttempts: 0, maxEventAge: Duration.seconds(60) },
     });
@@ -63,7 +68,7 @@ export class FareboxStack extends Stack {
       description: "The admin API and the console.",
       memorySize: 256,
       timeout: Duration.seconds(28),
-      environment: { ...http, FAREBOX_ADMIN_KEY_SECRET: state.adminKey.secretArn },
+      environment: { ...http, ...alerts, FAREBOX_ADMIN_KEY_SECRET: state.adminKey.secretArn },
       statements: adminStatements(state),
     });
 

@@ -1,6 +1,7 @@
 import { ArnFormat, Stack } from "aws-cdk-lib";
 import { Table } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { Settings } from "./settings";
 import { State } from "./state";
 
 // Exact actions on exact resources, written out and not left to `grant...`, which gives more.
@@ -43,7 +44,13 @@ export function loggerStatements(state: State): PolicyStatement[] {
   ];
 }
 
-export function schedulerStatements(state: State): PolicyStatement[] {
+export function schedulerStatements(state: State, settings: Settings): PolicyStatement[] {
+  const publish = allow("PublishAlerts", ["sns:Publish"], [settings.alertTopic]);
+  const identities = Stack.of(state).formatArn({ service: "ses", resource: "identity", resourceName: "*" });
+  // SES judges by the identity that is verified, an address or its domain: so the sender binds here.
+  const mail = allow("MailAlerts", ["ses:SendEmail"], [identities]);
+  mail.addCondition("StringEquals", { "ses:FromAddress": settings.alertSender });
+
   return [
     allow("Ledger", ["dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"], [state.ledger.tableArn]),
     allow(
@@ -54,6 +61,8 @@ export function schedulerStatements(state: State): PolicyStatement[] {
     allow("Due", ["dynamodb:Query"], [indexOf(state.main, "due")]),
     allow("Enqueue", ["sqs:SendMessage"], [state.queue.queueArn]),
     allow("WebhookSecret", ["secretsmanager:GetSecretValue"], [webhookOf(state)]),
+    ...(settings.alertTopic ? [publish] : []),
+    ...(settings.alertSender ? [mail] : []),
   ];
 }
 

@@ -15,6 +15,12 @@ export interface Settings {
   readonly protect: boolean;
   /** ARN of an SNS topic, or empty. */
   readonly alarmTopic: string;
+  /** ARN of an SNS topic that alerts are published to, or empty. */
+  readonly alertTopic: string;
+  /** Address, verified in SES, that alerts are mailed from, or empty. */
+  readonly alertSender: string;
+  /** Addresses, separated by commas, that alerts are mailed to. */
+  readonly alertRecipients: string;
   /** Folder with one folder a binary, each with its `bootstrap`. */
   readonly assetOf: (binary: string) => string;
 }
@@ -32,6 +38,13 @@ export function settingsFrom(node: Node): Settings {
     allowedOrigins: text("allowedOrigins", ""),
     protect: matching("protect", text("protect", "true"), /^(true|false)$/) === "true",
     alarmTopic: text("alarmTopic", ""),
+    alertTopic: matching(
+      "alertTopic",
+      text("alertTopic", ""),
+      /^(arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+([.]fifo)?)?$/,
+    ),
+    alertSender: matching("alertSender", text("alertSender", ""), /^([^@, ]+@[^@, ]+[.][^@, ]+)?$/),
+    alertRecipients: text("alertRecipients", ""),
     assetOf: assetsIn(process.env.FAREBOX_ASSETS ?? resolve(__dirname, "../../../../target/lambda")),
   };
 }

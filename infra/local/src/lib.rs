@@ -6,7 +6,7 @@
 //!                              │ runtime_api (next, response)
 //!  schedule ───────────────────┘        │ the real AWS SDK, over HTTP
 //!   (SQS to logger, each minute)        ▼
-//!                          dynamodb (dynoxide) · services (sqs, secrets) · provider (demo)
+//!             dynamodb (dynoxide) · services (sqs, secrets, sns, ses) · provider (demo)
 //! ```
 //!
 //! Nothing here calls a function's handler: what runs is what runs on Lambda.
@@ -19,6 +19,7 @@ pub mod environments;
 pub mod error;
 pub mod function;
 pub mod gateway;
+pub mod messages;
 pub mod options;
 pub mod output;
 pub mod provider;

@@ -3,6 +3,8 @@
 //! | request | does |
 //! |---|---|
 //! | `POST /` with `X-Amz-Target` | an operation of SQS or Secrets Manager |
+//! | `POST /` with a form, `POST /v2/email/outbound-emails` | SNS `Publish`, SES `SendEmail` |
+//! | `GET /_local/messages` | what SNS and SES were given |
 //! | `POST /_local/drain` | answers when the queue is empty and the logger idle |
 //! | `POST /_local/schedule?time=` | runs the scheduler once, as if it were that time |
 //! | `POST /_local/environment` | sets variables (JSON) of new environments, ends the others |
@@ -15,6 +17,7 @@ use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 
 use crate::aws_json::{Answer, ServiceError};
+use crate::messages::{self, Messages};
 use crate::output::Output;
 use crate::schedule::Schedule;
 use crate::secrets::Secrets;
@@ -29,6 +32,8 @@ pub struct Services {
     pub sqs: Sqs,
     /// Secrets Manager.
     pub secrets: Secrets,
+    /// SNS and SES.
+    pub messages: Messages,
     /// The functions' lines.
     pub output: Arc<Output>,
     /// The pump and the schedule, where the functions run.
@@ -58,6 +63,9 @@ pub async fn serve(services: Arc<Services>, request: Request<Incoming>) -> Respo
 }
 
 async fn control(services: &Services, request: Request<Incoming>) -> Response<Body> {
+    if request.method() == Method::POST && messages::is_for(request.uri().path()) {
+        return services.messages.take(request).await;
+    }
     let schedule = services.schedule.as_ref();
     match (request.method(), request.uri().path(), schedule) {
         (&Method::POST, "/_local/drain", Some(schedule)) => {
@@ -87,6 +95,9 @@ async fn control(services: &Services, request: Request<Incoming>) -> Response<Bo
                 }
                 None => json_response(StatusCode::BAD_REQUEST, &json!({"error": "not variables"})),
             }
+        }
+        (&Method::GET, "/_local/messages", _) => {
+            json_response(StatusCode::OK, &services.messages.all())
         }
         (&Method::GET, "/_local/calls", _) => {
             json_response(StatusCode::OK, &services.output.calls())

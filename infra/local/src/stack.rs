@@ -14,6 +14,7 @@ use crate::environments::{Environments, Launch};
 use crate::error::Error;
 use crate::function::FUNCTIONS;
 use crate::gateway::{self, Gateway};
+use crate::messages::Messages;
 use crate::options::{Options, RealProvider, from_environment, real_providers};
 use crate::output::Output;
 use crate::schedule::{DEAD_LETTERS, QUEUE, Schedule};
@@ -101,6 +102,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let shared = Arc::new(Services {
         sqs: stores.sqs,
         secrets: stores.secrets,
+        messages: Messages::default(),
         output: Arc::clone(&output),
         schedule: (!options.services).then(|| Arc::clone(&schedule)),
     });
@@ -280,6 +282,8 @@ fn variables(
         ("AWS_ENDPOINT_URL_DYNAMODB", database),
         ("AWS_ENDPOINT_URL_SQS", aws),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", aws),
+        ("AWS_ENDPOINT_URL_SNS", aws),
+        ("AWS_ENDPOINT_URL_SESV2", aws),
         ("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true"),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
@@ -288,6 +292,9 @@ fn variables(
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .collect();
+    for name in ["FAREBOX_ALERT_TOPIC", "FAREBOX_ALERT_SENDER", "FAREBOX_ALERT_RECIPIENTS"] {
+        variables.extend(from_environment(name).map(|value| (name.to_owned(), value)));
+    }
     if let Some(file) = &options.clock {
         variables.insert("FAREBOX_CLOCK_FILE".to_owned(), file.display().to_string());
     }

@@ -137,8 +137,70 @@ pub struct Alert {
     pub spent_usd: String,
     /// The limit then.
     pub limit_usd: String,
-    /// When it was delivered; null while it waits for that.
+    /// When every channel was told; null while one waits for that.
     pub sent_at: Option<String>,
+    /// What became of it on each channel that was tried.
+    #[serde(default)]
+    pub channels: Vec<AlertChannel>,
+}
+
+/// What became of an alert on one channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertChannel {
+    /// `webhook`, `sns` or `ses`.
+    pub channel: String,
+    /// When it was told; null while it was not.
+    pub told_at: Option<String>,
+    /// Why it was not, the last time.
+    pub error: Option<String>,
+}
+
+/// Something that the operator is told: a price, a bound or the machinery is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorAlert {
+    /// `operator.overrun`, `operator.unpriced` or `operator.provisional`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Of what: `openai/gpt-5`, `user:u1`.
+    pub subject: String,
+    /// The day (`20261124`) or the hour (`2026112416`), UTC, that it is told once in.
+    pub since: String,
+    /// A call that shows it.
+    pub request_id: Option<String>,
+    /// What that call held.
+    pub hold_usd: Option<String>,
+    /// What it was charged.
+    pub charged_usd: Option<String>,
+    /// How often it was seen, where that is counted.
+    pub count: Option<u32>,
+    /// When every channel was told; null while one waits for that.
+    pub sent_at: Option<String>,
+    /// What became of it on each channel that was tried.
+    #[serde(default)]
+    pub channels: Vec<AlertChannel>,
+}
+
+/// `GET /admin/v1/alerts/operator`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorAlertList {
+    /// By fault, the newest first.
+    pub alerts: Vec<OperatorAlert>,
+}
+
+/// Where alerts go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Channel {
+    /// `webhook`, `sns` or `ses`.
+    pub channel: String,
+    /// A URL, the ARN of a topic, or addresses.
+    pub target: String,
+}
+
+/// `GET /admin/v1/alerts/channels`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelList {
+    /// Those that are set.
+    pub channels: Vec<Channel>,
 }
 
 /// `GET /admin/v1/alerts?scope=`.

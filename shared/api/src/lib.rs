@@ -35,7 +35,8 @@ pub use books::{
     Statement, StatementLine,
 };
 pub use budgets::{
-    Alert, AlertList, Budget, BudgetList, Period, PostTestAlert, PutBudget, ScopeUsage, UsageList,
+    Alert, AlertChannel, AlertList, Budget, BudgetList, Channel, ChannelList, OperatorAlert,
+    OperatorAlertList, Period, PostTestAlert, PutBudget, ScopeUsage, UsageList,
 };
 pub use content::{ContentLog, ErasedContent, PutContentLog};
 pub use credentials::{Credential, CredentialList, PutCredential};

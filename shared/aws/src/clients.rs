@@ -26,7 +26,7 @@ const MONEY_TIMEOUT: Duration = Duration::from_millis(ATTEMPT_TIMEOUT_MS as u64)
 /// everything else under test.
 const MONEY_TIMEOUT_LOCAL: Duration = Duration::from_secs(1);
 /// The limit of one request elsewhere: queries, scans, secrets, the queue.
-const PATIENT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const PATIENT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// One configuration for all TLS of a process: the roots are decoded once (2 to 12 ms of a cold
 /// start otherwise, for each client).
@@ -124,6 +124,10 @@ impl Aws {
             builder.set_endpoint_url(self.0.config.endpoints.secrets_manager.clone());
             secretsmanager::Client::from_conf(builder.build())
         })
+    }
+
+    pub(crate) fn http(&self) -> &Http {
+        &self.0.http
     }
 
     fn dynamodb_client(&self, timeout: Duration) -> dynamodb::Client {

@@ -9,6 +9,8 @@ use aws_credential_types::Credentials;
 use farebox_core::ids::is_stage;
 use farebox_core::{EntityId, Timestamp};
 
+use crate::channels::Channels;
+
 /// Everything that a function is told by its environment.
 #[derive(Clone)]
 pub struct Config {
@@ -30,6 +32,8 @@ pub struct Config {
     pub pepper_secret: String,
     /// The secret with the first admin key; empty outside the admin function.
     pub admin_key_secret: String,
+    /// The topic and the addresses that alerts go to.
+    pub channels: Channels,
     /// Exact origins that a credential or a webhook may use beside the public ones.
     pub allowed_origins: Vec<String>,
     /// The time.
@@ -46,6 +50,8 @@ pub(crate) struct Endpoints {
     pub(crate) dynamodb: Option<String>,
     pub(crate) sqs: Option<String>,
     pub(crate) secrets_manager: Option<String>,
+    pub(crate) sns: Option<String>,
+    pub(crate) ses: Option<String>,
 }
 
 /// Why the environment is not usable.
@@ -109,7 +115,10 @@ impl Config {
             dynamodb: endpoint("AWS_ENDPOINT_URL_DYNAMODB")?,
             sqs: endpoint("AWS_ENDPOINT_URL_SQS")?,
             secrets_manager: endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER")?,
+            sns: endpoint("AWS_ENDPOINT_URL_SNS")?,
+            ses: endpoint("AWS_ENDPOINT_URL_SESV2")?,
         };
+        let channels = Channels::read(set)?;
         let credentials = Credentials::new(
             needed("AWS_ACCESS_KEY_ID")?,
             needed("AWS_SECRET_ACCESS_KEY")?,
@@ -128,7 +137,8 @@ impl Config {
             pepper_secret: or_empty("FAREBOX_PEPPER_SECRET"),
             admin_key_secret: or_empty("FAREBOX_ADMIN_KEY_SECRET"),
             allowed_origins: allowed_origins(&or_empty("FAREBOX_ALLOWED_ORIGINS"))?,
-            clock: clock(set("FAREBOX_CLOCK_FILE"), &endpoints)?,
+            clock: clock(set("FAREBOX_CLOCK_FILE"), &endpoints, &channels)?,
+            channels,
             region: needed("AWS_REGION")?,
             credentials,
             endpoints,
@@ -155,10 +165,13 @@ impl Endpoints {
         self.dynamodb.as_deref().is_some_and(is_loopback)
     }
 
-    fn are_loopback(&self) -> bool {
-        [&self.dynamodb, &self.sqs, &self.secrets_manager]
-            .into_iter()
-            .all(|endpoint| endpoint.as_deref().is_some_and(is_loopback))
+    /// Whether each service that is used is on this machine.
+    fn are_loopback(&self, channels: &Channels) -> bool {
+        let needed = [&self.dynamodb, &self.sqs, &self.secrets_manager].into_iter();
+        let sns = channels.topic.as_ref().map(|_| &self.sns);
+        let ses = channels.mail.as_ref().map(|_| &self.ses);
+        let mut used = needed.chain(sns).chain(ses);
+        used.all(|endpoint| endpoint.as_deref().is_some_and(is_loopback))
     }
 }
 
@@ -259,11 +272,15 @@ fn allowed_origins(list: &str) -> Result<Vec<String>, ConfigError> {
     origins.collect()
 }
 
-fn clock(file: Option<String>, endpoints: &Endpoints) -> Result<Clock, ConfigError> {
+fn clock(
+    file: Option<String>,
+    endpoints: &Endpoints,
+    channels: &Channels,
+) -> Result<Clock, ConfigError> {
     match file {
         None => Ok(Clock::default()),
         // A moved clock would move money between periods: only where no real service listens.
-        Some(_) if !endpoints.are_loopback() => Err(ConfigError::Malformed {
+        Some(_) if !endpoints.are_loopback(channels) => Err(ConfigError::Malformed {
             variable: "FAREBOX_CLOCK_FILE",
             rule: "a test clock is taken only where every AWS endpoint is on this machine",
         }),
@@ -335,6 +352,11 @@ pub(crate) mod tests {
         let mut elsewhere = local;
         elsewhere[1].1 = "http://127.0.0.1.example.com";
         assert!(read(&elsewhere).is_err());
+        let with_topic = [("FAREBOX_ALERT_TOPIC", "arn:aws:sns:us-east-1:111122223333:alerts")];
+        let with_topic = [&local[..], &with_topic].concat();
+        assert!(read(&with_topic).is_err());
+        let local_topic = [&with_topic[..], &[("AWS_ENDPOINT_URL_SNS", "http://[::1]:1")]].concat();
+        assert!(read(&local_topic).is_ok());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use farebox_core::{Clamp, EntityId, GatewayKey, Money, Scope, Secret, Timestamp};
-use farebox_ledger::alert::{AlertName, Stored, Threshold};
+use farebox_ledger::alert::{AlertName, Delivery, Notice, Stored, Threshold, notices_key};
 use farebox_ledger::{Key, Owner, Period, Table};
 use tokio::sync::{Mutex, OnceCell};
 
@@ -99,8 +99,17 @@ pub struct AlertItem {
     pub spent: Money,
     /// The limit.
     pub limit: Money,
-    /// When it was delivered.
-    pub sent_at: Option<Timestamp>,
+    /// What became of it.
+    pub delivery: Delivery,
+}
+
+/// An alert to the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoticeItem {
+    /// What it says.
+    pub notice: Notice,
+    /// What became of it.
+    pub delivery: Delivery,
 }
 
 impl Directory {
@@ -194,6 +203,23 @@ impl Directory {
             Stored::parse(&item(found)).map(AlertItem::from).map_err(malformed)
         });
         stored.collect()
+    }
+
+    /// The operator's alerts, by fault, the newest first.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn notices(&self) -> Result<Vec<NoticeItem>, Error> {
+        let pk = notices_key(&self.aws.config().tenant).pk;
+        let (found, _) = self.query(&pk, Some(ALERTS_MAX), None).await?;
+        let malformed = |error| Error::malformed("an alert to the operator".to_owned(), error);
+        let notices = found.into_iter().map(|found| {
+            let found = item(found);
+            let notice = Notice::parse(&found).map_err(malformed)?;
+            let delivery = Delivery::parse(&found).map_err(malformed)?;
+            Ok(NoticeItem { notice, delivery })
+        });
+        notices.collect()
     }
 
     async fn read_prices(&self) -> Result<Overrides, Error> {
@@ -310,7 +336,7 @@ impl From<Stored> for AlertItem {
             version: alert.name.version,
             spent: alert.spent,
             limit: alert.limit,
-            sent_at: stored.sent_at.and_then(|seconds| instant(i128::from(seconds))),
+            delivery: stored.delivery,
         }
     }
 }

@@ -88,7 +88,7 @@ impl Http {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn exchange(
+    pub(crate) async fn exchange(
         &self,
         request: HttpRequest,
         limit: Duration,

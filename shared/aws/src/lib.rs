@@ -9,11 +9,14 @@
 //! |---|---|
 //! | [`config`] | [`Config::from_env`]: the only reader of the environment, the clock, randomness |
 //! | [`clients`] | [`Aws`]: the SDK clients, each built when first used |
+//! | [`signed`] | signed POSTs to services that have no SDK here: SNS and SES |
 //! | [`http`] | the connections: their limits, reuse and what "not sent" means |
 //! | [`expression`] | ledger writes as requests, and answers back |
 //! | [`control`] | the owner's writes: users, keys, credentials, budgets |
 //! | [`ledger`] | [`Ledger`]: reserve and end a call in all its scopes |
 //! | [`directory`] | [`Directory`]: keys, price overrides, alerts |
+//! | [`alerts`] | [`Alerts`]: alerts put once each |
+//! | [`channels`] | [`Channels`]: the topic and the addresses that alerts go to |
 //! | [`credentials`] | [`Credentials`]: provider credentials from Secrets Manager |
 //! | [`log_queue`] | [`LogQueue`]: call records to the logger, whatever happens |
 //! | [`logs`] | [`Logs`]: one row a call |
@@ -21,7 +24,9 @@
 //! | [`replies`] | [`Replies`]: idempotency claims, and the answers kept with them |
 //! | [`seal`] | [`Sealer`]: content is never stored in clear |
 
+pub mod alerts;
 mod cache;
+pub mod channels;
 pub mod clients;
 pub mod config;
 pub mod contents;
@@ -36,13 +41,16 @@ pub mod log_queue;
 pub mod logs;
 pub mod replies;
 pub mod seal;
+pub mod signed;
 mod store;
 
+pub use alerts::Alerts;
+pub use channels::Channels;
 pub use clients::Aws;
 pub use config::{Clock, Config, ConfigError, random, random_bytes};
 pub use contents::Contents;
 pub use credentials::{Credential, Credentials};
-pub use directory::{AlertItem, Directory, KeyItem, Overrides, StoredMac};
+pub use directory::{AlertItem, Directory, KeyItem, NoticeItem, Overrides, StoredMac};
 pub use error::Error;
 pub use ledger::{Ask, Held, Ledger, Refusal};
 pub use log_queue::LogQueue;

@@ -105,6 +105,7 @@ fn aws(url: &str, clock_file: Option<&str>) -> Aws {
         "FAREBOX_CLOCK_FILE" => clock_file.map(str::to_owned),
         "FAREBOX_TENANT" | "FAREBOX_STAGE" | "FAREBOX_ALLOWED_ORIGINS" => None,
         "FAREBOX_TRACE_AWS" => None,
+        alerts if alerts.starts_with("FAREBOX_ALERT") => None,
         "AWS_REGION" => Some("eu-central-1".to_owned()),
         endpoint if endpoint.starts_with("AWS_ENDPOINT") => Some(url.to_owned()),
         _ => Some("local".to_owned()),

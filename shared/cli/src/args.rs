@@ -76,9 +76,9 @@ pub enum Command {
     RestoreFence,
     /// What every user and key has spent
     Usage,
-    /// The alerts that a budget has raised
+    /// The alerts that a budget has raised, or the operator's: wrong prices, calls that end unknown
     Alerts {
-        /// Whose budget: org:ID, team:ID, user:ID, key:ID, model:user:ID/PROVIDER/MODEL
+        /// org:ID, team:ID, user:ID, key:ID, model:user:ID/PROVIDER/MODEL, or `operator`
         scope: String,
     },
 }
@@ -321,7 +321,7 @@ pub enum Webhook {
         /// https with a public host
         url: String,
     },
-    /// Show where alerts are delivered
+    /// Show where alerts are delivered: the webhook, and the topic and addresses of the deployment
     Show,
     /// Send a test alert by the road of all alerts, and wait until it has arrived
     Test {

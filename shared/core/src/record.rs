@@ -230,6 +230,9 @@ pub struct CallRecord {
     /// The cost is above a hold that was to be its bound: the price row is wrong for everybody.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub overrun: bool,
+    /// The provider counted something that has no price, so the whole hold is charged.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub unpriced: bool,
     /// The caller's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
@@ -286,6 +289,7 @@ impl CallRecord {
             first_token_ms: None,
             client_gone: false,
             overrun: false,
+            unpriced: false,
             ip: None,
             user_agent: None,
             credential_owner: None,

@@ -1,27 +1,24 @@
 //! Alerts (money.md 3.8 and 7): by level on what is settled, once per period, threshold and
 //! version of the limit.
 
+mod delivery;
+mod notice;
+
 use core::fmt;
 use core::str::FromStr;
 
 use farebox_core::{Day, Money, Month, Timestamp};
-use sha2::{Digest, Sha256};
+
+pub use delivery::{
+    Channel, Delivery, LEASE_S, TRIES_MAX, Told, alert_id, backoff_s, close, lease, undeliverable,
+};
+pub use notice::{Fault, Notice, notices_key, provisional_count, provisional_key};
 
 use crate::Error;
 use crate::budget::{Budget, Period};
-use crate::item::{
-    Item, Key, Table, malformed, money, number, read_money, read_number, read_text, text,
-};
+use crate::item::{Item, Key, Table, malformed, money, read_money, read_text};
 use crate::scope::Owner;
-use crate::update::{DUE, Update};
-
-/// Seconds that one delivery may take before another may try.
-pub const LEASE_S: i64 = 60;
-/// Deliveries of one alert before it is given up, with a metric.
-pub const TRIES_MAX: u32 = 20;
-const BACKOFF_FIRST_S: i64 = 60;
-const BACKOFF_LAST_S: i64 = 6 * 3_600;
-const KEPT_S: i64 = 400 * 86_400;
+use crate::update::Update;
 
 /// What an alert tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,10 +58,8 @@ pub struct Alert {
 pub struct Stored {
     /// The alert.
     pub alert: Alert,
-    /// Deliveries that were begun.
-    pub tries: u32,
-    /// When it was delivered, in epoch seconds.
-    pub sent_at: Option<i64>,
+    /// What became of it.
+    pub delivery: Delivery,
 }
 
 /// The thresholds of a local day's periods that are reached: `settled × 100 ≥ θ × limit`.
@@ -96,54 +91,15 @@ pub fn refused(budget: &Budget, day: Day, needed: Money) -> Vec<Alert> {
     refusing.collect()
 }
 
-/// Seconds until the next delivery after `tries` have failed; `None` gives up.
-#[must_use]
-pub fn backoff_s(tries: u32) -> Option<i64> {
-    if tries >= TRIES_MAX {
-        return None;
-    }
-    let factor = 2_i64.checked_pow(tries.saturating_sub(1)).unwrap_or(BACKOFF_LAST_S);
-    Some(BACKOFF_FIRST_S.saturating_mul(factor).min(BACKOFF_LAST_S))
-}
-
-/// The value of the header `Alert-Id`, by which a receiver knows a repeated delivery: the first
-/// 32 hexadecimal digits of the SHA-256 of `pk|sk`.
-#[must_use]
-pub fn alert_id(key: &Key) -> String {
-    let digest = Sha256::digest(format!("{}|{}", key.pk, key.sk));
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Begin a delivery: `me` holds the alert for [`LEASE_S`], unless another does.
-#[must_use]
-pub fn lease(key: Key, me: &str, now: Timestamp) -> Update {
-    let expression = "SET st=:L, lo=:me, lu=:until, tries = tries + :one";
-    Update::change(key, expression, "st = :P OR (st = :L AND lu < :now)")
-        .value(":L", text("L"))
-        .value(":me", text(me))
-        .value(":until", number(now.seconds().saturating_add(LEASE_S)))
-        .value(":one", number(1))
-        .value(":P", text("P"))
-        .value(":now", number(now.seconds()))
-}
-
-/// The receiver took it.
-#[must_use]
-pub fn ack(key: Key, me: &str, now: Timestamp) -> Update {
-    leased(key, "SET st=:S, sent_at=:now REMOVE due, lo, lu", me)
-        .value(":S", text("S"))
-        .value(":now", number(now.seconds()))
-}
-
-/// The receiver did not take it after `tries` deliveries: again later, or never more.
-#[must_use]
-pub fn fail(key: Key, me: &str, tries: u32, now: Timestamp) -> Update {
-    match backoff_s(tries) {
-        Some(wait) => leased(key, "SET st=:P, #at=:next REMOVE lo, lu", me)
-            .name("#at", "at")
-            .value(":P", text("P"))
-            .value(":next", number(now.seconds().saturating_add(wait))),
-        None => leased(key, "SET st=:F REMOVE due, lo, lu", me).value(":F", text("F")),
+impl Threshold {
+    /// Its `type` in what a receiver reads.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Percent(_) => "budget.threshold",
+            Self::Refused => "budget.refused",
+            Self::Test => "test",
+        }
     }
 }
 
@@ -187,15 +143,8 @@ impl Alert {
     #[must_use]
     pub fn put(&self, owner: &Owner, now: Timestamp) -> Update {
         let key = self.name.key(owner);
-        let mut item = key.item();
-        item.insert("st".to_owned(), text("P"));
-        item.insert("spent".to_owned(), money(self.spent));
-        item.insert("limit".to_owned(), money(self.limit));
-        item.insert("due".to_owned(), text(DUE));
-        item.insert("at".to_owned(), number(now.seconds()));
-        item.insert("tries".to_owned(), number(0));
-        item.insert("ttl".to_owned(), number(now.seconds().saturating_add(KEPT_S)));
-        Update::put(key, item, "attribute_not_exists(pk)")
+        let facts = [("spent", money(self.spent)), ("limit", money(self.limit))];
+        delivery::put(key, facts, now)
     }
 }
 
@@ -211,15 +160,8 @@ impl Stored {
             spent: read_money(item, "spent")?.ok_or(Error::Missing("spent"))?,
             limit: read_money(item, "limit")?.ok_or(Error::Missing("limit"))?,
         };
-        let tries = read_number(item, "tries")?.ok_or(Error::Missing("tries"))?;
-        Ok(Self { alert, tries, sent_at: read_number(item, "sent_at")? })
+        Ok(Self { alert, delivery: Delivery::parse(item)? })
     }
-}
-
-fn leased(key: Key, expression: &str, me: &str) -> Update {
-    Update::change(key, expression, "st = :L AND lo = :me")
-        .value(":L", text("L"))
-        .value(":me", text(me))
 }
 
 /// The periods of a day that have a limit, with what is settled in them.
@@ -358,24 +300,8 @@ mod tests {
         let crate::Write::Put(item) = put.write else { panic!("not a put") };
 
         let stored = Stored::parse(&item).unwrap();
-        assert_eq!(stored, Stored { alert, tries: 0, sent_at: None });
+        assert_eq!(stored, Stored { alert, delivery: Delivery::default() });
         assert_eq!(put.key.pk, "AL#acme#user:u1");
         assert_eq!(item["due"], Attr::S("1".to_owned()));
-    }
-
-    #[test]
-    fn deliveries_back_off_from_a_minute_to_six_hours_and_end() {
-        assert_eq!(backoff_s(1), Some(60));
-        assert_eq!(backoff_s(2), Some(120));
-        assert_eq!(backoff_s(19), Some(21_600));
-        assert_eq!(backoff_s(20), None);
-    }
-
-    #[test]
-    fn an_alert_id_is_that_of_its_key() {
-        let key = Key { table: Table::Main, pk: "a".to_owned(), sk: "b".to_owned() };
-
-        // printf 'a|b' | sha256sum
-        assert_eq!(alert_id(&key), "0eab8a0a3380abf4c7d1fb0b43b66aaf");
     }
 }

@@ -63,7 +63,7 @@ pub mod temporary;
 pub mod update;
 pub mod view;
 
-pub use alert::{Alert, AlertName, Threshold};
+pub use alert::{Alert, AlertName, Channel, Threshold};
 pub use archive::Closing;
 pub use attempt::{
     Admission, Answer, Cause, Ended, Ending, Entry, Extend, Extended, Extension, Posted, Refusal,

@@ -3,7 +3,7 @@
 
 use crate::support::{check_placeholders, owner};
 use farebox_core::{Day, Money, Month, Outcome, Rid, Timestamp, Zone};
-use farebox_ledger::alert::{self, Alert};
+use farebox_ledger::alert::{self, Alert, Channel, Fault, Notice};
 use farebox_ledger::{
     Attr, Budget, Claim, Hold, Key, Limits, Mode, Reach, Settings, Table, Temporary, Terms, Update,
     Write, update,
@@ -383,19 +383,41 @@ fn alerts() {
     );
     let owned = "st = :L AND lo = :me";
     golden(
-        &alert::ack(key(), "a", now()),
-        "SET st=:S, sent_at=:now REMOVE due, lo, lu",
+        &alert::close(key(), "a", &[(Channel::Webhook, Ok(()))], 1, now()),
+        "SET st=:st, to_webhook=:now, sent_at=:now REMOVE lo, lu, er_webhook, due",
         owned,
-        ":S=S :now=1763900000 :L=L :me=a",
+        ":st=S :L=L :me=a :now=1763900000",
+    );
+    let half = [(Channel::Sns, Ok(())), (Channel::Ses, Err("timeout".to_owned()))];
+    golden(
+        &alert::close(key(), "a", &half, 2, now()),
+        "SET st=:st, to_sns=:now, er_ses=:ses, #at=:next REMOVE lo, lu, er_sns",
+        owned,
+        "#at=at :st=P :L=L :me=a :now=1763900000 :next=1763900120 :ses=timeout",
     );
     golden(
-        &alert::fail(key(), "a", 2, now()),
-        "SET st=:P, #at=:next REMOVE lo, lu",
+        &alert::close(key(), "a", &half[1..], 20, now()),
+        "SET st=:st, er_ses=:ses REMOVE lo, lu, due",
         owned,
-        "#at=at :P=P :next=1763900120 :L=L :me=a",
+        ":st=F :L=L :me=a :ses=timeout",
     );
-    let last = alert::fail(key(), "a", 20, now());
-    golden(&last, "SET st=:F REMOVE due, lo, lu", owned, ":F=F :L=L :me=a");
+    golden(
+        &alert::undeliverable(key()),
+        "REMOVE #due",
+        "st = :P AND attribute_exists(#due)",
+        "#due=due :P=P",
+    );
+    golden(
+        &alert::provisional_count(
+            alert::provisional_key("acme", &"user:u1".parse().unwrap(), now()),
+            now(),
+        ),
+        "SET #ttl=:ttl ADD #n :one",
+        "",
+        "#ttl=ttl #n=n :ttl=1764072800 :one=1",
+    );
+    let notice = Notice::new(Fault::Overrun, "openai/gpt-5".to_owned(), now());
+    golden(&notice.put("acme", now()), "PUT", "attribute_not_exists(pk)", "");
 }
 
 #[test]

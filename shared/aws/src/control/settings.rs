@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use farebox_core::{Error, Money, Scope, Secret, Timestamp};
 use farebox_ledger::Owner;
-use farebox_ledger::alert::{Alert, Stored};
+use farebox_ledger::alert::{Alert, Delivery, Stored};
 use farebox_ledger::update::{QUARANTINE, quarantine_key};
 
 use super::owners::seconds;
@@ -195,7 +195,7 @@ impl Control {
         let alert = Alert::test(now);
         let owner = Owner::new(self.tenant(), scope.clone());
         expression::Store::patient(self.aws()).record(&alert.put(&owner, now)).await?;
-        Ok(AlertItem::from(Stored { alert, tries: 0, sent_at: None }))
+        Ok(AlertItem::from(Stored { alert, delivery: Delivery::default() }))
     }
 
     /// Delivers no alerts from here on; `false` where none were. The signing secret stays and is

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use farebox_api::{
-    Alert, AlertList, PostTestAlert, PutWebhook, RequestList, RequestRow, SetWebhook,
-    Webhook as Target,
+    Alert, AlertList, ChannelList, OperatorAlertList, PostTestAlert, PutWebhook, RequestList,
+    RequestRow, SetWebhook,
 };
 use reqwest::Method;
 use serde_json::Value;
@@ -132,6 +132,9 @@ fn fields_text(body: &Value) -> String {
 
 /// `farebox alerts SCOPE`
 pub async fn alerts(client: &Client, scope: &str) -> Result<Output, Failure> {
+    if scope == "operator" {
+        return operator_alerts(client).await;
+    }
     let answer = client.get(&path(&format!("alerts?scope={}", encoded(scope)))).await?;
     let list: AlertList = answer.parse()?;
     let head = ["PERIOD", "THRESHOLD", "SPENT_USD", "LIMIT_USD", "SENT"];
@@ -142,6 +145,25 @@ pub async fn alerts(client: &Client, scope: &str) -> Result<Output, Failure> {
             alert.threshold.map_or_else(|| "refused".to_owned(), |percent| format!("{percent} %")),
             alert.spent_usd.clone(),
             alert.limit_usd.clone(),
+            cell(alert.sent_at.as_ref()),
+        ]
+    });
+    Ok(Output::new(answer.body, text))
+}
+
+async fn operator_alerts(client: &Client) -> Result<Output, Failure> {
+    let answer = client.get(&path("alerts/operator")).await?;
+    let list: OperatorAlertList = answer.parse()?;
+    let head = ["TYPE", "SUBJECT", "SINCE", "REQUEST", "HOLD_USD", "CHARGED_USD", "COUNT", "SENT"];
+    let text = table(&head, &list.alerts, |alert| {
+        vec![
+            alert.kind.clone(),
+            alert.subject.clone(),
+            alert.since.clone(),
+            cell(alert.request_id.as_ref()),
+            cell(alert.hold_usd.as_ref()),
+            cell(alert.charged_usd.as_ref()),
+            cell(alert.count.map(|count| count.to_string()).as_ref()),
             cell(alert.sent_at.as_ref()),
         ]
     });
@@ -162,14 +184,17 @@ pub async fn webhook(client: &Client, command: Webhook) -> Result<Output, Failur
             Ok(Output::new(answer.body, text))
         }
         Webhook::Show => {
-            let answer = client.get(&path).await?;
-            let target: Target = answer.parse()?;
-            Ok(Output::new(answer.body, format!("Alerts go to {}.", target.url)))
+            let answer = client.get(&self::path("alerts/channels")).await?;
+            let list: ChannelList = answer.parse()?;
+            let text = table(&["CHANNEL", "TARGET"], &list.channels, |one| {
+                vec![one.channel.clone(), one.target.clone()]
+            });
+            Ok(Output::new(answer.body, text))
         }
         Webhook::Test { scope } => test(client, scope).await,
         Webhook::Delete => {
             let answer = client.delete(&path).await?;
-            Ok(Output::new(answer.body, "Alerts are delivered nowhere."))
+            Ok(Output::new(answer.body, "The webhook gets no alerts any more."))
         }
     }
 }
@@ -185,12 +210,21 @@ async fn test(client: &Client, scope: String) -> Result<Output, Failure> {
         let answer = client.get(&alerts).await?;
         let list: AlertList = answer.parse()?;
         let same = |one: &&Alert| one.kind == sent.kind && one.limit_version == sent.limit_version;
-        if let Some(at) = list.alerts.iter().find(same).and_then(|one| one.sent_at.as_ref()) {
-            return Ok(Output::new(answer.body, format!("The webhook took it at {at}.")));
+        let Some(found) = list.alerts.iter().find(same) else { continue };
+        let failed =
+            found.channels.iter().filter_map(|one| Some((&one.channel, one.error.as_ref()?)));
+        if let Some((channel, error)) = failed.into_iter().next() {
+            let hint = "`farebox webhook show` says where alerts go; the scheduler tries again";
+            return Err(Failure::new(format!("{channel} did not take it: {error}"), hint));
+        }
+        if let Some(at) = &found.sent_at {
+            let told: Vec<_> = found.channels.iter().map(|one| one.channel.as_str()).collect();
+            let text = format!("Taken at {at} by: {}.", told.join(", "));
+            return Ok(Output::new(answer.body, text));
         }
     }
     Err(Failure::new(
-        "the webhook has not taken the test alert yet",
+        "nobody has taken the test alert yet",
         "look for `alert_failed` in the log of the scheduler; it goes on trying",
     ))
 }

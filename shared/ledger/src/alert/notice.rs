@@ -1,0 +1,202 @@
+//! Alerts to the operator: what says that a price, a bound or the machinery is wrong, and not
+//! that a budget is used up.
+
+use core::str::FromStr;
+
+use farebox_core::{Money, Scope, Timestamp};
+
+use super::delivery;
+use crate::Error;
+use crate::item::{
+    Item, Key, Table, malformed, money, number, read_money, read_number, read_text, text,
+};
+use crate::update::Update;
+
+/// Seconds that a count of an hour is kept.
+const COUNT_KEPT_S: i64 = 2 * 86_400;
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fault {
+    /// A call cost more than was held for it (money.md 3.11); the subject is `provider/model`.
+    Overrun,
+    /// A provider counted what has no price, so the whole hold was charged; `provider/model`.
+    Unpriced,
+    /// More than [`Fault::PROVISIONAL_MAX`] calls of a scope ended unknown in an hour; the scope.
+    Provisional,
+}
+
+/// An alert to the operator, once for each fault, subject and span of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What is wrong.
+    pub fault: Fault,
+    /// Of what: `openai/gpt-5`, `user:u1`.
+    pub subject: String,
+    /// The day (`20261124`) or the hour (`2026112416`) in UTC.
+    pub span: u64,
+    /// A call that shows it.
+    pub request_id: Option<String>,
+    /// What that call held.
+    pub hold: Option<Money>,
+    /// What it was charged.
+    pub charged: Option<Money>,
+    /// How often it was seen, where that is counted.
+    pub count: Option<u32>,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Overrun, Self::Unpriced, Self::Provisional];
+    /// Calls of one scope and hour that may end unknown before the operator is told.
+    pub const PROVISIONAL_MAX: u32 = 3;
+
+    /// Its name in items and answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Overrun => "overrun",
+            Self::Unpriced => "unpriced",
+            Self::Provisional => "provisional",
+        }
+    }
+
+    /// Its `type` in what a receiver reads.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Overrun => "operator.overrun",
+            Self::Unpriced => "operator.unpriced",
+            Self::Provisional => "operator.provisional",
+        }
+    }
+
+    /// The span of time in which it is told once.
+    fn span(self, now: Timestamp) -> u64 {
+        let day = u64::from(now.utc_day().number());
+        let hour = now.seconds().div_euclid(3_600).rem_euclid(24);
+        match self {
+            Self::Overrun | Self::Unpriced => day,
+            Self::Provisional => day.saturating_mul(100).saturating_add(hour.unsigned_abs()),
+        }
+    }
+}
+
+impl FromStr for Fault {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|fault| fault.name() == name).ok_or_else(|| malformed("sk"))
+    }
+}
+
+/// Where the operator's alerts of a deployment are: the sort key is left empty.
+#[must_use]
+pub fn notices_key(tenant: &str) -> Key {
+    Key { table: Table::Main, pk: format!("AL#{tenant}#operator"), sk: String::new() }
+}
+
+/// Where the calls of a scope that ended unknown are counted, by hour.
+#[must_use]
+pub fn provisional_key(tenant: &str, scope: &Scope, now: Timestamp) -> Key {
+    let sk = format!("{}#{scope}", Fault::Provisional.span(now));
+    Key { table: Table::Main, pk: format!("PC#{tenant}"), sk }
+}
+
+/// Counts one of them; the attribute `n` is then how many there were in its hour. Not exact
+/// where an answer is lost: it says when to tell, and moves no money.
+#[must_use]
+pub fn provisional_count(key: Key, now: Timestamp) -> Update {
+    Update::change(key, "SET #ttl=:ttl ADD #n :one", "")
+        .name("#ttl", "ttl")
+        .name("#n", "n")
+        .value(":ttl", number(now.seconds().saturating_add(COUNT_KEPT_S)))
+        .value(":one", number(1))
+}
+
+impl Notice {
+    /// Something that is wrong now.
+    #[must_use]
+    pub fn new(fault: Fault, subject: String, now: Timestamp) -> Self {
+        let span = fault.span(now);
+        Self { fault, subject, span, request_id: None, hold: None, charged: None, count: None }
+    }
+
+    /// Where it is kept: `AL#<tenant>#operator`, `overrun#20261124#openai/gpt-5`.
+    #[must_use]
+    pub fn key(&self, tenant: &str) -> Key {
+        let sk = format!("{}#{}#{}", self.fault.name(), self.span, self.subject);
+        Key { sk, ..notices_key(tenant) }
+    }
+
+    /// The write that records it; it fails where it is known already, which is success.
+    #[must_use]
+    pub fn put(&self, tenant: &str, now: Timestamp) -> Update {
+        let facts = [
+            ("rid", self.request_id.as_deref().map(text)),
+            ("hold", self.hold.map(money)),
+            ("charged", self.charged.map(money)),
+            ("count", self.count.map(|count| number(i64::from(count)))),
+        ];
+        let facts = facts.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        delivery::put(self.key(tenant), facts, now)
+    }
+
+    /// Reads an item of [`notices_key`].
+    ///
+    /// # Errors
+    /// [`Error`] names the attribute.
+    pub fn parse(item: &Item) -> Result<Self, Error> {
+        let sk = read_text(item, "sk")?.ok_or(Error::Missing("sk"))?;
+        let mut parts = sk.splitn(3, '#');
+        let (Some(fault), Some(span), Some(subject)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(malformed("sk"));
+        };
+        Ok(Self {
+            fault: fault.parse()?,
+            subject: subject.to_owned(),
+            span: span.parse().map_err(|_| malformed("sk"))?,
+            request_id: read_text(item, "rid")?.map(str::to_owned),
+            hold: read_money(item, "hold")?,
+            charged: read_money(item, "charged")?,
+            count: read_number(item, "count")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::update::Write;
+
+    #[test]
+    fn a_notice_reads_back_and_is_told_once_a_day_or_hour() {
+        let at = |time| Timestamp::parse(time).unwrap();
+        let evening = at("2026-11-24T23:59:59Z");
+        let subject = "openai/ft:a#b".to_owned();
+        let mut notice = Notice::new(Fault::Overrun, subject.clone(), evening);
+        notice.request_id = Some("01KAQ4ZV0M7W1C9Y3T5B8D2E6F".to_owned());
+        notice.hold = Some(Money::ONE_PICO);
+        notice.count = Some(4);
+
+        let put = notice.put("acme", evening);
+        let Write::Put(item) = put.write else { panic!("not a put") };
+
+        assert_eq!(put.key.pk, "AL#acme#operator");
+        assert_eq!(put.key.sk, "overrun#20261124#openai/ft:a#b");
+        assert_eq!(Notice::parse(&item).unwrap(), notice);
+        let morning = Notice::new(Fault::Overrun, subject, at("2026-11-24T00:00:00Z"));
+        assert_eq!(morning.key("acme"), notice.key("acme"));
+        let hour = Notice::new(Fault::Provisional, "user:u1".to_owned(), evening);
+        assert_eq!(hour.key("acme").sk, "provisional#2026112423#user:u1");
+    }
+
+    #[test]
+    fn an_item_that_is_no_notice_is_named() {
+        for sk in ["", "overrun", "overrun#1", "overrun#x#y", "test#1#y"] {
+            let item = Item::from([("sk".to_owned(), text(sk))]);
+            assert!(Notice::parse(&item).is_err(), "{sk}");
+        }
+    }
+}
