@@ -37,5 +37,6 @@ mod state;
 mod storm;
 mod streaming;
 mod tidy;
+mod tighten;
 mod tools;
 mod waiting;

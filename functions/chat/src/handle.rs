@@ -23,6 +23,7 @@ use crate::plan::{Plan, Planned, first_plan, unpriced};
 use crate::relay::{Exchange, exchange};
 use crate::reply::{self, Paid, Reply, ReplyBody};
 use crate::resolve::{Resolved, resolve};
+use crate::upstream::Target;
 
 /// A message in the log is cut to this.
 const MESSAGE_CHARS_MAX: usize = 500;
@@ -104,11 +105,13 @@ async fn admit(
     let resolved = &planned.resolved;
     let fetched = gate.credentials.fetch(&resolved.owner, key.cv, resolved.provider.name);
     let credential = fetched.await?;
-    let (plan, held) = reserve(gate, incoming, planned.candidate(), plan, record).await?;
+    let wire = (resolved.provider.wire)(&resolved.model.name);
+    let target = Target { provider: resolved.provider, wire, credential: &credential };
+    let candidate = planned.candidate();
+    let (plan, held) = reserve(gate, incoming, &target, candidate, plan, record).await?;
     record.rid = held.rid;
     record.hold = Some(held.amount);
     record.parts = held.parts();
-    let wire = (resolved.provider.wire)(&resolved.model.name);
     let Planned { call, resolved, price, .. } = planned;
     let admitted = Admitted {
         call,

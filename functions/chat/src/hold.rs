@@ -1,13 +1,14 @@
 //! Holding the money of a call, in as many rounds as it takes.
 
 use farebox_aws::{Held, Refusal};
-use farebox_core::{CallRecord, Decision, Error, Scope};
+use farebox_core::{CallRecord, Decision, Error, Money, Scope};
 use farebox_ledger::Wait;
 
 use crate::gate::Gate;
 use crate::incoming::Incoming;
-use crate::plan::{Candidate, Plan, first_plan, lower};
+use crate::plan::{Candidate, Plan, first_plan, lower, may_fit, tightened};
 use crate::relay::CLOSING_MS;
+use crate::upstream::{self, Target};
 
 /// How often one call may change: its cap is lowered, or its period ended under it.
 const CHANGES_MAX: u32 = 2;
@@ -21,13 +22,15 @@ const ROOM_WAIT_HEADER: &str = "x-farebox-room-wait-ms";
 
 /// Reserves the plan's hold in every scope of the record; waits for what open holds take, and
 /// lowers a cap that the caller left open to what the room affords; a metered call asks for less
-/// before either. Each round is a new attempt with its own identity.
+/// before either, and a long prompt is counted where its bytes may be what refuses. Each round is
+/// a new attempt with its own identity.
 ///
 /// # Errors
 /// The refusal of the last round; a header that is no number.
 pub async fn reserve(
     gate: &Gate,
     incoming: &Incoming,
+    target: &Target<'_>,
     mut candidate: Candidate<'_>,
     mut plan: Plan,
     record: &mut CallRecord,
@@ -36,7 +39,7 @@ pub async fn reserve(
     let mut wait = Wait::new(wait_ms, gate.aws.now());
     let mut rid = incoming.request_id;
     let mut first: Option<Scope> = None;
-    let mut changes = 0;
+    let (mut changes, mut may_count) = (0, true);
     loop {
         let round = gate.ledger.reserve(&record.scopes, rid, plan.ask(), first.as_ref());
         let refusal = match round.await {
@@ -53,9 +56,16 @@ pub async fn reserve(
             record.parts = parts;
             return Err(error);
         }
-        let smaller = plan.shrunk(candidate.price, room);
-        if let Some(shrunk) = smaller.filter(|_| contended.is_some() || room.is_some()) {
-            plan = shrunk;
+        let mut smaller = None;
+        if contended.is_some() || room.is_some() {
+            smaller = plan.shrunk(candidate.price, room);
+            if smaller.is_none() && may_count {
+                may_count = false;
+                smaller = tighten(gate, target, &mut candidate, &plan, room).await;
+            }
+        }
+        if let Some(smaller) = smaller {
+            plan = smaller;
         } else if let Some(scope) = &contended {
             let used = &mut record.capacity_tenths;
             if !gate.ledger.wait(&mut wait, scope, plan.ask().amount, used).await {
@@ -79,6 +89,23 @@ pub async fn reserve(
         first = contended.or(first);
         rid = gate.aws.new_rid();
     }
+}
+
+/// The same call with its prompt's length by the provider's own count, where that can help and
+/// does.
+async fn tighten(
+    gate: &Gate,
+    target: &Target<'_>,
+    candidate: &mut Candidate<'_>,
+    plan: &Plan,
+    room: Option<Money>,
+) -> Option<Plan> {
+    if !may_fit(*candidate, plan, room) {
+        return None;
+    }
+    let request = target.wire.count(candidate.call, &plan.outbound)?;
+    candidate.counted = upstream::count(gate.http().ok()?, target, &request).await;
+    tightened(*candidate, plan)
 }
 
 /// How long this call waits for room, at most as long as its invocation lasts.

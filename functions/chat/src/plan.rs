@@ -15,6 +15,11 @@ const USEFUL_TOKENS_MIN: u64 = 256;
 /// user's answers usually are is not kept).
 pub const FIRST_TOKENS: u64 = 1_000;
 
+/// A shorter prompt costs little beside its answer.
+const WORTH_COUNTING: u64 = 1_000;
+/// More bytes a token than text has on the whole.
+const BYTES_A_TOKEN_MAX: u64 = 8;
+
 /// What will be sent, and the most that it can cost.
 #[derive(Clone)]
 pub struct Plan {
@@ -46,6 +51,8 @@ pub struct Candidate<'a> {
     pub max_cost: Option<Money>,
     /// Its budgets and its model let it be metered.
     pub metered: bool,
+    /// The most prompt tokens, where the provider has counted them.
+    pub counted: Option<u64>,
 }
 
 /// A call that is read, resolved, priced and bounded.
@@ -96,7 +103,8 @@ impl Planned {
     #[must_use]
     pub const fn candidate(&self) -> Candidate<'_> {
         let Self { call, resolved, price, clamp, max_cost, metered } = self;
-        Candidate { call, resolved, price, clamp: *clamp, max_cost: *max_cost, metered: *metered }
+        let (clamp, max_cost, metered) = (*clamp, *max_cost, *metered);
+        Candidate { call, resolved, price, clamp, max_cost, metered, counted: None }
     }
 }
 
@@ -143,6 +151,27 @@ pub fn lower(candidate: Candidate<'_>, plan: &Plan, room: Money) -> Option<Plan>
     lowered.ok().filter(|lowered| lowered.hold <= room)
 }
 
+/// The same call with its prompt counted, where that makes its hold smaller.
+#[must_use]
+pub fn tightened(candidate: Candidate<'_>, plan: &Plan) -> Option<Plan> {
+    let tighter = plan_at(candidate, plan.outbound.cap, plan.clamped).ok()?;
+    (tighter.hold < plan.hold).then_some(tighter)
+}
+
+/// Whether a count could make a call fit into `room`: with no text of more than eight bytes a
+/// token, and the shortest useful answer.
+#[must_use]
+pub fn may_fit(candidate: Candidate<'_>, plan: &Plan, room: Option<Money>) -> bool {
+    let cap = match candidate.clamp.may_lower(candidate.call.cap.is_some()) {
+        true => USEFUL_TOKENS_MIN.min(plan.bound.completion_tokens),
+        false => plan.bound.completion_tokens,
+    };
+    let prompt_tokens = plan.bound.prompt_tokens / BYTES_A_TOKEN_MAX;
+    let least = Bound { prompt_tokens, completion_tokens: cap, ..plan.bound.clone() };
+    let fits = |room| candidate.price.hold(&least).is_ok_and(|least| least <= room);
+    plan.bound.prompt_tokens >= WORTH_COUNTING && room.is_none_or(fits)
+}
+
 fn plan_at(candidate: Candidate<'_>, cap: u64, clamped: bool) -> Result<Plan, Error> {
     let Candidate { call, resolved, price, .. } = candidate;
     let facts = Facts {
@@ -154,7 +183,7 @@ fn plan_at(candidate: Candidate<'_>, cap: u64, clamped: bool) -> Result<Plan, Er
     let is_metered = candidate.metered && cap.saturating_mul(call.choices) > FIRST_TOKENS;
     let is_streamed = call.stream || is_metered;
     let outbound = wire.request(resolved.provider, call, &facts, cap, is_streamed)?;
-    let bound = bound_of(&outbound)?;
+    let bound = bound_of(&outbound, candidate.counted)?;
     let hold_of = |bound: &Bound| price.hold(bound).map_err(|fault| priced(resolved, &fault));
     let hold = hold_of(&bound)?;
     let first = Bound { completion_tokens: FIRST_TOKENS, ..bound.clone() };
@@ -162,10 +191,10 @@ fn plan_at(candidate: Candidate<'_>, cap: u64, clamped: bool) -> Result<Plan, Er
     Ok(Plan { outbound, bound, hold, metered, clamped })
 }
 
-fn bound_of(outbound: &Outbound) -> Result<Bound, Error> {
+fn bound_of(outbound: &Outbound, counted: Option<u64>) -> Result<Bound, Error> {
     let completion_tokens = outbound.cap.checked_mul(outbound.choices);
     Ok(Bound {
-        prompt_tokens: outbound.bound.prompt_tokens,
+        prompt_tokens: counted.unwrap_or(u64::MAX).min(outbound.bound.prompt_tokens),
         completion_tokens: completion_tokens
             .ok_or_else(|| Error::malformed("n", "times the cap is beyond every number"))?,
         cache_write: outbound.bound.cache_write,

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use farebox_aws::Credential;
 use farebox_core::Error;
 use farebox_ledger::ProviderOutcome;
-use farebox_providers::{Outbound, Provider, Wire};
+use farebox_providers::{CountRequest, Outbound, Provider, Wire};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Why there is no answer, and what that means for the money.
@@ -26,6 +27,11 @@ pub struct Target<'a> {
     pub credential: &'a Credential,
 }
 
+/// Longer than a count takes with a new connection, and much shorter than a wait for room.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The answer is one number.
+const COUNT_BYTES_MAX: u64 = 4_096;
+
 /// Sends the call and waits for the answer's head.
 ///
 /// # Errors
@@ -37,7 +43,7 @@ pub async fn send(
     patience: Duration,
 ) -> Result<reqwest::Response, NoAnswer> {
     let name = target.provider.name;
-    let request = prepare(client, target, outbound)
+    let request = prepare(client, target, outbound.path, &outbound.body)
         .map_err(|error| NoAnswer { outcome: ProviderOutcome::NotSent, error })?;
     match tokio::time::timeout(patience, client.execute(request)).await {
         Ok(Ok(response)) => Ok(response),
@@ -53,6 +59,23 @@ pub async fn send(
             Err(NoAnswer { outcome: ProviderOutcome::Unknown, error: timed_out(name, patience) })
         }
     }
+}
+
+/// Asks how many tokens a prompt has at most. Nothing hangs on the answer: `None` where there is
+/// none in time.
+pub async fn count(
+    client: &reqwest::Client,
+    target: &Target<'_>,
+    request: &CountRequest,
+) -> Option<u64> {
+    let request = prepare(client, target, request.path, &request.body).ok()?;
+    let answer = async {
+        let answer = client.execute(request).await.ok()?.error_for_status().ok()?;
+        let whole = answer.content_length().is_some_and(|length| length <= COUNT_BYTES_MAX);
+        answer.bytes().await.ok().filter(|_| whole)
+    };
+    let body = tokio::time::timeout(COUNT_TIMEOUT, answer).await.ok()??;
+    target.wire.counted(&body)
 }
 
 /// The advice where the provider may bill a call whose end nobody saw.
@@ -87,7 +110,8 @@ pub fn timed_out(provider: &str, patience: Duration) -> Error {
 fn prepare(
     client: &reqwest::Client,
     target: &Target<'_>,
-    outbound: &Outbound,
+    path: &str,
+    body: &Bytes,
 ) -> Result<reqwest::Request, Error> {
     let base = target.credential.base_url.as_deref().unwrap_or(target.provider.base_url);
     if base.is_empty() {
@@ -104,9 +128,9 @@ fn prepare(
         headers.insert(HeaderName::from_static(name), value);
     }
     client
-        .post(format!("{}{}", base.trim_end_matches('/'), outbound.path))
+        .post(format!("{}{}", base.trim_end_matches('/'), path))
         .headers(headers)
-        .body(outbound.body.clone())
+        .body(body.clone())
         .build()
         .map_err(|_| Error::internal("a base URL that cannot be called"))
 }

@@ -10,8 +10,12 @@ use serde_json::{Map, Value};
 
 use crate::openai::{asked_cache_write, count, json_bytes, within_window};
 use crate::sse::Stream;
-use crate::{DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider, Wire, failure};
+use crate::{
+    CountRequest, DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider, Wire,
+    failure,
+};
 
+mod counting;
 mod decode;
 mod messages;
 mod request;
@@ -67,6 +71,14 @@ impl Wire for Anthropic {
 
     fn decoder(&self, _: &Provider) -> Box<dyn Decoder + Send> {
         Box::new(Stream::new(decode::Events::default()))
+    }
+
+    fn count(&self, call: &ChatCall, outbound: &Outbound) -> Option<CountRequest> {
+        counting::request(call, outbound)
+    }
+
+    fn counted(&self, body: &[u8]) -> Option<u64> {
+        counting::answer(body)
     }
 
     fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure {

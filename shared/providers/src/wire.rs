@@ -32,6 +32,15 @@ pub struct Outbound {
     pub choices: u64,
 }
 
+/// A request that asks how many tokens a prompt has. It is not billed.
+#[derive(Clone, Debug)]
+pub struct CountRequest {
+    /// What is appended to the base URL, such as `/messages/count_tokens`.
+    pub path: &'static str,
+    /// The JSON body.
+    pub body: Bytes,
+}
+
 /// The most that a prompt can use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InputBound {
@@ -73,6 +82,18 @@ pub trait Wire: Sync {
 
     /// A decoder for one streamed answer.
     fn decoder(&self, provider: &Provider) -> Box<dyn Decoder + Send>;
+
+    /// The request that asks how many tokens the prompt of an outbound request has; `None` where
+    /// the format has no such request, or it would not count all that this one carries.
+    fn count(&self, _call: &ChatCall, _outbound: &Outbound) -> Option<CountRequest> {
+        None
+    }
+
+    /// The most prompt tokens that an answer to [`Wire::count`] stands for; `None` where it is
+    /// no such answer.
+    fn counted(&self, _body: &[u8]) -> Option<u64> {
+        None
+    }
 
     /// Reads an answer with a bad status.
     fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure;

@@ -5,23 +5,49 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::Answer;
-use super::ask::{Ask, Tool, ToolChoice, length, subject};
-use super::behaviour::{Behaviour, DemoPrice, Wire};
+use super::ask::{Ask, Tally, Tool, ToolChoice, length, subject};
+use super::behaviour::{self, Behaviour, DemoPrice, Wire};
 use super::cache::{Block, Lifetime};
 use super::fault::{self, Fault};
 use super::script::{Frames, Reply, named_event};
 
+/// How many tokens a prompt has, as the answer to `count_tokens`: no cap is asked for.
+pub(super) fn counted(bytes: &[u8]) -> Result<Value, Fault> {
+    let mut body = fault::object(bytes)?;
+    for field in ["max_tokens", "stream", "service_tier", "temperature"] {
+        if body.contains_key(field) {
+            let text = format!("{field}: Extra inputs are not permitted");
+            return Err(Fault::invalid("max_tokens", text));
+        }
+    }
+    body.insert("max_tokens".to_owned(), Value::from(1));
+    let ask = read(&body, bytes.len())?;
+    if behaviour::model(Wire::Anthropic, &ask.model).is_none() {
+        return Err(Fault::UnknownModel(ask.model));
+    }
+    let mut all = Tally::default();
+    for block in &ask.blocks {
+        all.text_bytes += block.text_bytes;
+        all.tool_bytes += block.tool_bytes;
+        all.messages += block.messages;
+    }
+    Ok(json!({"input_tokens": all.tokens(ask.body_bytes)}))
+}
+
 /// Reads a messages request.
 pub(super) fn parse(bytes: &[u8]) -> Result<Ask, Fault> {
-    let body = fault::object(bytes)?;
+    read(&fault::object(bytes)?, bytes.len())
+}
+
+fn read(body: &Map<String, Value>, body_bytes: usize) -> Result<Ask, Fault> {
     let mut blocks = Vec::new();
-    let tools = tools(&body, &mut blocks);
+    let tools = tools(body, &mut blocks);
     if let Some(system) = body.get("system") {
         push_content(system, &mut blocks);
     }
     let mut said = String::new();
     let mut tool_result = None;
-    for message in fault::messages(&body)? {
+    for message in fault::messages(body)? {
         let role = message.get("role").and_then(Value::as_str).unwrap_or_default();
         if !["user", "assistant"].contains(&role) {
             let text = format!(
@@ -39,7 +65,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Ask, Fault> {
             }
         }
     }
-    let Some(cap) = fault::count(&body, "max_tokens")? else {
+    let Some(cap) = fault::count(body, "max_tokens")? else {
         return Err(Fault::invalid("max_tokens", "max_tokens: Field required"));
     };
     // A mark on the request itself stands for a mark on its last block.
@@ -47,14 +73,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Ask, Fault> {
         last.mark = last.mark.or(Some(mark));
     }
     Ok(Ask {
-        model: fault::model_name(&body)?,
-        stream: fault::flag(&body, "stream")?,
+        model: fault::model_name(body)?,
+        stream: fault::flag(body, "stream")?,
         include_usage: true,
         cap: Some(cap),
         choices: 1,
-        subject: subject(said, tool_result, &tools, &tool_choice(&body)),
+        subject: subject(said, tool_result, &tools, &tool_choice(body)),
         blocks,
-        body_bytes: length(bytes.len()),
+        body_bytes: length(body_bytes),
     })
 }
 

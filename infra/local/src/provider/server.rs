@@ -145,6 +145,7 @@ fn route(
             Err(Fault::invalid("anthropic-version", "anthropic-version: header is required"))
         }
         (&Method::POST, "/messages") => provider.call(Wire::Anthropic, body, &caller),
+        (&Method::POST, "/messages/count_tokens") => Ok(listing(&anthropic::counted(body)?)),
         (&Method::GET, "/models") => Ok(listing(&if wants_anthropic {
             anthropic::models(prices())
         } else {
@@ -177,7 +178,7 @@ fn unknown_route(method: &Method, path: &str) -> Fault {
 }
 
 fn wire_of(path: &str) -> Wire {
-    if path.ends_with("/messages") { Wire::Anthropic } else { Wire::OpenAi }
+    if path.contains("/messages") { Wire::Anthropic } else { Wire::OpenAi }
 }
 
 fn last_headers(headers: &HeaderMap) -> LastHeaders {

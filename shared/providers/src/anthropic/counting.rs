@@ -1,0 +1,96 @@
+//! `POST /v1/messages/count_tokens`: free, with a rate limit of its own.
+//!
+//! "The token count should be considered an estimate", which "may differ by a small amount" and
+//! may include tokens that are not billed (platform.claude.com/docs, build-with-claude/
+//! token-counting, read 2026-11). So it is a bound with a margin only. Recorded once as counted
+//! and as billed: 14 and 14 (`claude-haiku-4-5`, 2026-08).
+
+use bytes::Bytes;
+use farebox_core::ChatCall;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{CountRequest, Outbound};
+
+/// What the endpoint takes (`MessageCountTokensParams` of anthropics/anthropic-sdk-python).
+const COUNTED: [&str; 7] =
+    ["model", "messages", "system", "tools", "tool_choice", "thinking", "output_config"];
+/// What it does not take, and what adds nothing to a prompt.
+const UNCOUNTED: [&str; 8] = [
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "top_k",
+    "stop_sequences",
+    "metadata",
+    "service_tier",
+    "stream",
+];
+/// The margin: so many tokens, or one in so many, whichever is more.
+const MARGIN_TOKENS: u64 = 64;
+const MARGIN_ONE_IN: u64 = 50;
+
+#[derive(Deserialize)]
+struct Answer {
+    input_tokens: u64,
+}
+
+/// An image or a document is not asked for: how exact its count is, nothing recorded says.
+pub(super) fn request(call: &ChatCall, outbound: &Outbound) -> Option<CountRequest> {
+    if call.media.images || call.media.audio {
+        return None;
+    }
+    let mut body: Map<String, Value> = serde_json::from_slice(&outbound.body).ok()?;
+    body.retain(|field, _| !UNCOUNTED.contains(&field.as_str()));
+    let is_counted = body.keys().all(|field| COUNTED.contains(&field.as_str()));
+    let body = serde_json::to_vec(&body).ok().filter(|_| is_counted)?;
+    Some(CountRequest { path: "/messages/count_tokens", body: Bytes::from(body) })
+}
+
+pub(super) fn answer(body: &[u8]) -> Option<u64> {
+    let Answer { input_tokens } = serde_json::from_slice(body).ok()?;
+    input_tokens.checked_add(MARGIN_TOKENS.max(input_tokens.div_ceil(MARGIN_ONE_IN)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::InputBound;
+
+    fn count(body: &Value) -> Option<Value> {
+        let outbound = Outbound {
+            path: "/messages",
+            body: Bytes::from(body.to_string()),
+            bound: InputBound::default(),
+            cap: 9,
+            choices: 1,
+        };
+        let asked = br#"{"model": "p/m", "messages": [{"role": "user", "content": "hi"}]}"#;
+        let request = request(&ChatCall::from_openai(asked).unwrap(), &outbound)?;
+        Some(serde_json::from_slice(&request.body).unwrap())
+    }
+
+    #[test]
+    fn the_prompt_is_asked_for_and_nothing_else() {
+        let sent = json!({"model": "m", "messages": [], "tools": [], "max_tokens": 9,
+            "stream": true, "service_tier": "standard_only", "temperature": 1});
+
+        assert_eq!(count(&sent), Some(json!({"model": "m", "messages": [], "tools": []})));
+    }
+
+    #[test]
+    fn what_the_endpoint_might_not_count_is_not_asked_for() {
+        assert_eq!(count(&json!({"model": "m", "messages": [], "mcp_servers": []})), None);
+    }
+
+    #[test]
+    fn a_count_is_a_bound_with_its_margin() {
+        assert_eq!(answer(br#"{"input_tokens": 14}"#), Some(78));
+        assert_eq!(answer(br#"{"input_tokens": 100000}"#), Some(102_000));
+        for odd in [&b"{}"[..], b"14", br#"{"input_tokens": -1}"#, br#"{"input_tokens": 1.5}"#] {
+            assert_eq!(answer(odd), None);
+        }
+    }
+}
