@@ -17,8 +17,8 @@ use aws_types::sdk_config::StalledStreamProtectionConfig;
 use farebox_core::{Rid, Timestamp};
 use farebox_ledger::attempt::ATTEMPT_TIMEOUT_MS;
 
-use crate::config::{Config, random};
-use crate::http::Http;
+use crate::config::{Config, random, random_bytes};
+use crate::http::{Carrier, Client, Http};
 
 /// The limit of one request on the money path (W2).
 const MONEY_TIMEOUT: Duration = Duration::from_millis(ATTEMPT_TIMEOUT_MS as u64);
@@ -38,7 +38,7 @@ pub struct Aws(Arc<Inner>);
 
 struct Inner {
     config: Config,
-    http: Arc<Http>,
+    carrier: Arc<dyn Carrier>,
     money: OnceLock<dynamodb::Client>,
     dynamodb: OnceLock<dynamodb::Client>,
     sqs: OnceLock<sqs::Client>,
@@ -49,10 +49,16 @@ impl Aws {
     /// Takes the configuration; builds nothing yet.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let http = Arc::new(Http::new(config.clock.clone(), config.is_traced));
+        let http = Http::new(config.clock.clone(), config.is_traced);
+        Self::carried_by(config, Arc::new(http))
+    }
+
+    /// The same with something else than connections below the SDK.
+    #[must_use]
+    pub fn carried_by(config: Config, carrier: Arc<dyn Carrier>) -> Self {
         Self(Arc::new(Inner {
             config,
-            http,
+            carrier,
             money: OnceLock::new(),
             dynamodb: OnceLock::new(),
             sqs: OnceLock::new(),
@@ -88,7 +94,7 @@ impl Aws {
     /// Drops pooled connections, so that the next request opens its own. Done by itself where
     /// the last answer is more than 20 s old (W1); a function may do it when it knows of a thaw.
     pub fn drop_idle_connections(&self) {
-        self.0.http.drop_idle_connections();
+        self.0.carrier.drop_idle_connections();
     }
 
     /// DynamoDB off the money path: three seconds a request, no retries of its own.
@@ -126,8 +132,13 @@ impl Aws {
         })
     }
 
-    pub(crate) fn http(&self) -> &Http {
-        &self.0.http
+    pub(crate) fn carrier(&self) -> Arc<dyn Carrier> {
+        Arc::clone(&self.0.carrier)
+    }
+
+    /// 64 random bits, for pauses.
+    pub(crate) fn chance(&self) -> u64 {
+        self.0.config.chance.map_or_else(|| u64::from_le_bytes(random_bytes()), |chance| chance())
     }
 
     fn dynamodb_client(&self, timeout: Duration) -> dynamodb::Client {
@@ -143,7 +154,7 @@ impl Aws {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(config.region.clone()))
             .credentials_provider(SharedCredentialsProvider::new(config.credentials.clone()))
-            .http_client(self.0.http.client(timeout))
+            .http_client(Client { carrier: self.carrier(), timeout })
             .sleep_impl(TokioSleep::new())
             // The machines of the ledger decide what is sent again (W1), and the connections
             // know when a request begins, which a timeout of the SDK does not.

@@ -38,6 +38,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// The time.
     pub clock: Clock,
+    /// What takes the place of the operating system's randomness in pauses, in a simulation.
+    pub chance: Option<fn() -> u64>,
     pub(crate) region: String,
     pub(crate) credentials: Credentials,
     pub(crate) endpoints: Endpoints,
@@ -74,10 +76,11 @@ pub enum ConfigError {
     },
 }
 
-/// The time: the wall clock, in tests moved by an offset that a file holds.
+/// The time: the wall clock, in tests moved by an offset that a file holds, or simulated.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     offset_file: Option<PathBuf>,
+    simulated: Option<fn() -> Timestamp>,
 }
 
 impl Config {
@@ -139,6 +142,7 @@ impl Config {
             allowed_origins: allowed_origins(&or_empty("FAREBOX_ALLOWED_ORIGINS"))?,
             clock: clock(set("FAREBOX_CLOCK_FILE"), &endpoints, &channels)?,
             channels,
+            chance: None,
             region: needed("AWS_REGION")?,
             credentials,
             endpoints,
@@ -178,7 +182,13 @@ impl Endpoints {
 impl Clock {
     /// A clock that a file moves by the milliseconds that it holds.
     pub(crate) const fn with_offset_file(file: PathBuf) -> Self {
-        Self { offset_file: Some(file) }
+        Self { offset_file: Some(file), simulated: None }
+    }
+
+    /// The time of a simulation.
+    #[must_use]
+    pub const fn simulated(now: fn() -> Timestamp) -> Self {
+        Self { offset_file: None, simulated: Some(now) }
     }
 
     /// Now on the machine's own clock, whatever the file says: Lambda's deadlines are on it.
@@ -193,6 +203,9 @@ impl Clock {
     /// Now. A file that cannot be read moves nothing.
     #[must_use]
     pub fn now(&self) -> Timestamp {
+        if let Some(now) = self.simulated {
+            return now();
+        }
         let now = Self::machine_now();
         let text = self.offset_file.as_ref().and_then(|file| fs::read_to_string(file).ok());
         let offset_ms = text.and_then(|text| text.trim().parse().ok()).unwrap_or(0);

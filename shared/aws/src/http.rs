@@ -46,13 +46,21 @@ const IDLE_MAX: usize = 64;
 /// The longest answer taken. DynamoDB's pages end at 1 MB, a batch at 16 MB.
 const ANSWER_BYTES_MAX: usize = 17 << 20;
 
-type BoxError = Box<dyn StdError + Send + Sync>;
+/// A cause.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
 type Sender = SendRequest<Full<Bytes>>;
 
 /// Why an exchange failed before any byte of the request could leave.
 #[derive(Debug, thiserror::Error)]
 #[error("not sent: {0}")]
 pub struct NotSent(BoxError);
+
+impl NotSent {
+    /// The failure of a connection that never stood.
+    pub fn because(cause: impl Into<BoxError>) -> Self {
+        Self(cause.into())
+    }
+}
 
 /// The connections of a process.
 pub(crate) struct Http {
@@ -75,20 +83,11 @@ impl Http {
         Self { clock, is_traced, idle, last_answer_ms: AtomicI64::new(i64::MIN) }
     }
 
-    /// The SDK's view of these connections, with a limit of its own for each request.
-    pub(crate) fn client(self: &Arc<Self>, timeout: Duration) -> Client {
-        Client { http: Arc::clone(self), timeout }
-    }
-
-    pub(crate) fn drop_idle_connections(&self) {
-        self.idle().clear();
-    }
-
     fn idle(&self) -> MutexGuard<'_, HashMap<Origin, Vec<Sender>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) async fn exchange(
+    async fn exchange(
         &self,
         request: HttpRequest,
         limit: Duration,
@@ -112,7 +111,7 @@ impl Http {
         let silent_ms = self.clock.now().ms();
         let silent_ms = silent_ms.saturating_sub(self.last_answer_ms.load(Ordering::Relaxed));
         if silent_ms > THAW_MS {
-            self.drop_idle_connections();
+            self.idle().clear();
         }
         while let Some(sender) = self.idle().get_mut(origin).and_then(Vec::pop) {
             if sender.is_ready() {
@@ -142,11 +141,31 @@ impl fmt::Debug for Http {
     }
 }
 
+/// What carries a request to AWS, once, and says what became of it. In a function it is the
+/// connections of this module; a simulation puts a network of its own in their place.
+pub trait Carrier: fmt::Debug + Send + Sync {
+    /// Carries one request; an answer that takes longer than `limit` is a timeout.
+    fn carry(self: Arc<Self>, request: HttpRequest, limit: Duration) -> HttpConnectorFuture;
+
+    /// Forgets connections that are kept.
+    fn drop_idle_connections(&self) {}
+}
+
+impl Carrier for Http {
+    fn carry(self: Arc<Self>, request: HttpRequest, limit: Duration) -> HttpConnectorFuture {
+        HttpConnectorFuture::new(async move { self.exchange(request, limit).await })
+    }
+
+    fn drop_idle_connections(&self) {
+        self.idle().clear();
+    }
+}
+
 /// What the SDK calls: the connections and a limit.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    http: Arc<Http>,
-    timeout: Duration,
+    pub(crate) carrier: Arc<dyn Carrier>,
+    pub(crate) timeout: Duration,
 }
 
 impl HttpClient for Client {
@@ -161,8 +180,7 @@ impl HttpClient for Client {
 
 impl HttpConnector for Client {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Self { http, timeout } = self.clone();
-        HttpConnectorFuture::new(async move { http.exchange(request, timeout).await })
+        Arc::clone(&self.carrier).carry(request, self.timeout)
     }
 }
 

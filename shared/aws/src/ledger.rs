@@ -25,7 +25,6 @@ pub use refusal::Refusal;
 use held::Part;
 
 use crate::clients::Aws;
-use crate::config::random_bytes;
 use crate::error::Error;
 use crate::expression::{Failure, Store, again, item};
 
@@ -341,13 +340,13 @@ impl Ledger {
             match machine.step(self.aws.now()) {
                 Step::Send(update) => {
                     let answer = traffic.send(&store, &update).await;
-                    machine.observe(answer, self.aws.now(), jitter());
+                    machine.observe(answer, self.aws.now(), self.aws.chance());
                 }
                 Step::Pause { ms } => pause(ms.into()).await,
                 Step::Done(reserved) => return (reserved, traffic),
                 Step::Transact(_) | Step::Read(_) => {
                     let answer = Answer::Rejected("a reserve is one write".to_owned());
-                    machine.observe(answer, self.aws.now(), jitter());
+                    machine.observe(answer, self.aws.now(), self.aws.chance());
                 }
             }
         }
@@ -359,12 +358,12 @@ impl Ledger {
             match machine.step(self.aws.now()) {
                 Step::Send(update) => {
                     let answer = traffic.send(&store, &update).await;
-                    machine.observe(answer, self.aws.now(), jitter());
+                    machine.observe(answer, self.aws.now(), self.aws.chance());
                 }
                 Step::Transact(transaction) => {
                     let written = store.transact(&transaction).await;
                     traffic.add(written.capacity_tenths);
-                    machine.observe(written.answer, self.aws.now(), jitter());
+                    machine.observe(written.answer, self.aws.now(), self.aws.chance());
                 }
                 Step::Read(key) => match store.read(&key, true).await {
                     Ok((found, used)) => {
@@ -372,10 +371,10 @@ impl Ledger {
                         machine.observe_item(found.map(item));
                     }
                     Err(Failure::Rejected(cause)) => {
-                        machine.observe(Answer::Rejected(cause), self.aws.now(), jitter());
+                        machine.observe(Answer::Rejected(cause), self.aws.now(), self.aws.chance());
                     }
                     // A read changes nothing, so it may be sent again like a throttled write.
-                    Err(_) => machine.observe(Answer::Throttled, self.aws.now(), jitter()),
+                    Err(_) => machine.observe(Answer::Throttled, self.aws.now(), self.aws.chance()),
                 },
                 Step::Pause { ms } => pause(ms.into()).await,
                 Step::Done(ended) => return (ended, traffic),
@@ -427,10 +426,6 @@ impl Finished for Ended {
             ended => Ok(ended),
         }
     }
-}
-
-fn jitter() -> u64 {
-    u64::from_le_bytes(random_bytes())
 }
 
 async fn pause(ms: u64) {

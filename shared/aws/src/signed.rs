@@ -66,8 +66,8 @@ impl Aws {
     pub async fn post(&self, post: &Post<'_>) -> Result<(), PostError> {
         let request = self.signed(post).ok_or(PostError::Unsigned)?;
         let answer = self
-            .http()
-            .exchange(request, PATIENT_TIMEOUT)
+            .carrier()
+            .carry(request, PATIENT_TIMEOUT)
             .await
             .map_err(|error| no_answer(&error))?;
         let status = answer.status().as_u16();

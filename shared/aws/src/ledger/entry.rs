@@ -3,7 +3,7 @@
 use farebox_core::{Money, Rid, Scope};
 use farebox_ledger::{Answer, Cause, Entry, Posted, Span, Step};
 
-use super::{Ledger, jitter, pause};
+use super::{Ledger, pause};
 use crate::expression::Store;
 
 impl Ledger {
@@ -15,13 +15,13 @@ impl Ledger {
         loop {
             match machine.step(self.aws.now()) {
                 Step::Transact(transaction) => {
-                    machine.observe(store.transact(&transaction).await.answer, jitter());
+                    machine.observe(store.transact(&transaction).await.answer, self.aws.chance());
                 }
                 Step::Pause { ms } => pause(ms.into()).await,
                 Step::Done(posted) => return posted,
                 Step::Send(_) | Step::Read(_) => {
                     let answer = Answer::Rejected("an entry is one transaction".to_owned());
-                    machine.observe(answer, jitter());
+                    machine.observe(answer, self.aws.chance());
                 }
             }
         }

@@ -5,7 +5,7 @@ use farebox_ledger::{Answer, Extend, Extended, Extension, Step};
 use futures_util::future::join_all;
 
 use super::held::{Held, Part};
-use super::{Ledger, Traffic, jitter, pause};
+use super::{Ledger, Traffic, pause};
 use crate::expression::Store;
 
 impl Ledger {
@@ -40,13 +40,13 @@ impl Ledger {
             match machine.step(self.aws.now()) {
                 Step::Send(update) => {
                     let answer = traffic.send(&store, &update).await;
-                    machine.observe(answer, jitter());
+                    machine.observe(answer, self.aws.chance());
                 }
                 Step::Pause { ms } => pause(ms.into()).await,
                 Step::Done(extended) => return (extended, traffic),
                 Step::Transact(_) | Step::Read(_) => {
                     let answer = Answer::Rejected("an extension is one write".to_owned());
-                    machine.observe(answer, jitter());
+                    machine.observe(answer, self.aws.chance());
                 }
             }
         }

@@ -3,7 +3,7 @@
 use farebox_core::{Money, Scope};
 use farebox_ledger::{Wait, Waiting};
 
-use super::{Ledger, jitter, pause};
+use super::{Ledger, pause};
 use crate::expression::{Store, item};
 
 impl Ledger {
@@ -18,7 +18,7 @@ impl Ledger {
     ) -> bool {
         let (owner, store) = (self.owner(scope), Store::money(&self.aws));
         loop {
-            match wait.step(&owner, self.aws.now(), jitter()) {
+            match wait.step(&owner, self.aws.now(), self.aws.chance()) {
                 Waiting::Pause { ms } => pause(ms).await,
                 Waiting::Look(key) => {
                     if let Ok((found, used)) = store.read(&key, false).await {

@@ -3,7 +3,7 @@
 use farebox_core::{Rid, Scope};
 use farebox_ledger::{Answer, Hold, Step, Sweep, Swept};
 
-use super::{Ledger, jitter, pause};
+use super::{Ledger, pause};
 use crate::expression::Store;
 
 impl Ledger {
@@ -14,15 +14,15 @@ impl Ledger {
         loop {
             match machine.step(self.aws.now()) {
                 Step::Send(update) => {
-                    machine.observe(store.write(&update).await.answer, jitter());
+                    machine.observe(store.write(&update).await.answer, self.aws.chance());
                 }
                 Step::Transact(transaction) => {
-                    machine.observe(store.transact(&transaction).await.answer, jitter());
+                    machine.observe(store.transact(&transaction).await.answer, self.aws.chance());
                 }
                 Step::Pause { ms } => pause(ms.into()).await,
                 Step::Read(_) => {
                     let answer = Answer::Rejected("a sweep reads nothing".to_owned());
-                    machine.observe(answer, jitter());
+                    machine.observe(answer, self.aws.chance());
                 }
                 Step::Done(swept) => return swept,
             }

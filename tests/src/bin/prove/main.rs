@@ -21,6 +21,7 @@ mod kill;
 // own tests.
 #[path = "../../../../shared/ledger/tests/model/mod.rs"]
 mod model;
+mod network;
 mod simulate;
 mod storm;
 #[path = "../../../../shared/ledger/tests/support/mod.rs"]
@@ -46,6 +47,11 @@ const COMMANDS: &[Command] = &[
         kill::run,
     ),
     ("model", "every state of small worlds, and the mutants that die: [names]", explore::run),
+    (
+        "network",
+        "the real SDK on a faulty network in virtual time: [--seeds N | --minutes N | --seed N]",
+        network::run,
+    ),
     (
         "storm",
         "1,000 callers, five budgets, faulty AWS, midnight, a lower limit: [--runs N] [--seed N]",

@@ -1,0 +1,263 @@
+//! DynamoDB and SQS as far as the ledger, the logger and the scheduler use them: their requests,
+//! read off the wire, are done by the interpreter of the ledger's expressions.
+
+use std::collections::BTreeMap;
+
+use farebox_ledger::{
+    Answer, Attr, Budget, Item, Key, Mode, Table, Transaction, Update, Verdict, Write,
+};
+use serde_json::{Map, Value, json};
+
+use crate::support::Store;
+
+/// A message is not seen for so long.
+const DELAY_MS: i64 = 2_000;
+
+/// What a service answers.
+pub struct Reply {
+    pub status: u16,
+    pub body: Value,
+}
+
+/// A message of the queue.
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub visible_ms: i64,
+    pub body: String,
+}
+
+#[derive(Default)]
+pub struct Services {
+    pub store: Store,
+    pub queue: Vec<Message>,
+    /// A mark of everything that was done, in its order: equal for equal histories.
+    pub trace: u64,
+}
+
+impl Services {
+    /// Does one request, and checks what must hold after each.
+    pub fn answer(&mut self, target: &str, body: &Value, now_ms: i64) -> Reply {
+        self.mark(target.as_bytes());
+        self.mark_all(body);
+        let (service, operation) = target.split_once('.').expect("a target");
+        if service == "AmazonSQS" {
+            let text = body["MessageBody"].as_str().expect("a body").to_owned();
+            self.queue.push(Message { visible_ms: now_ms + DELAY_MS, body: text });
+            return good(json!({"MessageId": "m", "MD5OfMessageBody": "-"}));
+        }
+        let reply = match operation {
+            "UpdateItem" | "PutItem" | "DeleteItem" => self.write(&update(operation, body)),
+            "TransactWriteItems" => self.transact(body),
+            "GetItem" => {
+                let found = self.store.get(&key(body, &body["Key"]));
+                let units = json!({"TableName": body["TableName"], "CapacityUnits": 1.0});
+                good(json!({"Item": found.as_ref().map(wire), "ConsumedCapacity": units}))
+            }
+            "BatchGetItem" => self.batch(body),
+            "Scan" => self.scan(body),
+            "Query" => self.due(body),
+            other => panic!("{other} is not part of the simulation"),
+        };
+        self.check();
+        reply
+    }
+
+    /// Names in their order, because the SDK writes its maps in any; and without the token that
+    /// it makes up for each transaction, which nothing here depends on.
+    fn mark_all(&mut self, value: &Value) {
+        match value {
+            Value::Object(fields) => {
+                let sorted: BTreeMap<_, _> = fields.iter().collect();
+                for (name, value) in sorted {
+                    if name == "ClientRequestToken" {
+                        continue;
+                    }
+                    self.mark(name.as_bytes());
+                    self.mark_all(value);
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| self.mark_all(value)),
+            plain => self.mark(plain.to_string().as_bytes()),
+        }
+    }
+
+    fn mark(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.trace = (self.trace ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn write(&mut self, update: &Update) -> Reply {
+        let old = self.store.get(&update.key).unwrap_or_default();
+        match self.store.apply(update) {
+            Answer::Applied => {
+                let new = self.store.get(&update.key).unwrap_or_default();
+                let changed = new.into_iter().filter(|(name, value)| old.get(name) != Some(value));
+                let units = json!({"TableName": "ledger", "CapacityUnits": 1.0});
+                good(json!({"Attributes": wire(&changed.collect()), "ConsumedCapacity": units}))
+            }
+            Answer::ConditionFailed(old) => {
+                let mut reply = bad("ConditionalCheckFailedException");
+                if let Some(old) = old {
+                    reply.body["Item"] = wire(&old);
+                }
+                reply
+            }
+            other => panic!("a write is answered by {other:?}"),
+        }
+    }
+
+    fn transact(&mut self, body: &Value) -> Reply {
+        let items = body["TransactItems"].as_array().expect("items");
+        let actions = items.iter().map(|item| {
+            let (kind, fields) = item.as_object().and_then(|item| item.iter().next()).expect("one");
+            update(kind, fields)
+        });
+        match self.store.transact(&Transaction { actions: actions.collect() }) {
+            Answer::Applied => good(json!({})),
+            Answer::Cancelled(verdicts) => {
+                let reasons = verdicts.iter().map(|verdict| match verdict {
+                    Verdict::ConditionFailed(Some(old)) => {
+                        json!({"Code": "ConditionalCheckFailed", "Item": wire(old)})
+                    }
+                    Verdict::ConditionFailed(None) => json!({"Code": "ConditionalCheckFailed"}),
+                    _ => json!({"Code": "None"}),
+                });
+                let mut reply = bad("TransactionCanceledException");
+                reply.body["CancellationReasons"] = reasons.collect();
+                reply
+            }
+            other => panic!("a transaction is answered by {other:?}"),
+        }
+    }
+
+    fn batch(&self, body: &Value) -> Reply {
+        let tables = body["RequestItems"].as_object().expect("tables");
+        let responses: Map<String, Value> = tables
+            .iter()
+            .map(|(name, asked)| {
+                let keys = asked["Keys"].as_array().expect("keys").iter();
+                let table = json!({"TableName": name});
+                let found = keys.filter_map(|asked| self.store.get(&key(&table, asked)));
+                (name.clone(), found.map(|item| wire(&item)).collect())
+            })
+            .collect();
+        good(json!({"Responses": responses, "UnprocessedKeys": {}}))
+    }
+
+    fn scan(&self, body: &Value) -> Reply {
+        let table = table(body);
+        let segment = body["Segment"].as_u64().unwrap_or(0);
+        let segments = body["TotalSegments"].as_u64().unwrap_or(1);
+        let items = self.store.items.iter().filter(|(key, _)| key.table == table).enumerate();
+        let found = items.filter(|(at, _)| *at as u64 % segments == segment);
+        good(json!({"Items": found.map(|(_, (_, item))| wire(item)).collect::<Value>()}))
+    }
+
+    fn due(&self, body: &Value) -> Reply {
+        assert_eq!(body["IndexName"], "due", "{body}");
+        let now = attr(&body["ExpressionAttributeValues"][":now"]);
+        let items = self.store.items.iter().filter(|(key, item)| {
+            let is_past = match (item.get("at"), &now) {
+                (Some(Attr::N(at)), Attr::N(now)) => at <= now,
+                _ => false,
+            };
+            key.table == Table::Main && item.contains_key("due") && is_past
+        });
+        let keys = items.map(|(key, _)| wire(&key.item()));
+        good(json!({"Items": keys.collect::<Value>()}))
+    }
+
+    /// The budgets.
+    pub fn budgets(&self) -> impl Iterator<Item = (&Key, Budget)> {
+        let items = self.store.items.iter();
+        let budgets =
+            items.filter(|(key, _)| key.table == Table::Ledger && key.pk.starts_with("B#"));
+        budgets.map(|(key, item)| (key, Budget::parse(item).expect("a budget")))
+    }
+
+    /// I1 and I4 in every state.
+    fn check(&self) {
+        for (key, budget) in self.budgets() {
+            let limits = budget.terms.settings.limits;
+            let months = budget.months.values().map(|counter| (limits.month, counter));
+            let days = budget.days.values().map(|counter| (limits.day, counter));
+            for (limit, counter) in months.chain(days).chain([(limits.total, &budget.total)]) {
+                let is_bound = budget.terms.settings.mode == Mode::Hard;
+                if let Some(limit) = limit.filter(|_| is_bound) {
+                    let committed = counter.committed;
+                    assert!(committed <= limit, "I1: {} has {committed} of {limit}", key.pk);
+                }
+            }
+            let held: i128 = budget.holds.values().map(|hold| hold.amount.pico()).sum();
+            let total = budget.total.settled().pico() + held;
+            assert_eq!(budget.total.committed.pico(), total, "I4: {}", key.pk);
+        }
+    }
+}
+
+fn good(body: Value) -> Reply {
+    Reply { status: 200, body }
+}
+
+/// The service says no.
+pub fn bad(kind: &str) -> Reply {
+    let kind = format!("com.amazonaws.dynamodb.v20120810#{kind}");
+    Reply { status: 400, body: json!({"__type": kind, "message": "simulated"}) }
+}
+
+fn table(body: &Value) -> Table {
+    match body["TableName"].as_str() {
+        Some("ledger") => Table::Ledger,
+        Some("main") => Table::Main,
+        Some("logs") => Table::Logs,
+        other => panic!("no table {other:?}"),
+    }
+}
+
+fn key(body: &Value, key: &Value) -> Key {
+    let text = |name: &str| key[name]["S"].as_str().expect("a key").to_owned();
+    Key { table: table(body), pk: text("pk"), sk: text("sk") }
+}
+
+fn attr(value: &Value) -> Attr {
+    if let Some(text) = value["S"].as_str() {
+        return Attr::S(text.to_owned());
+    }
+    let number = value["N"].as_str().unwrap_or_else(|| panic!("neither text nor number: {value}"));
+    Attr::N(number.parse().expect("a whole number"))
+}
+
+fn wire(item: &Item) -> Value {
+    let fields = item.iter().map(|(name, value)| {
+        let value = match value {
+            Attr::S(text) => json!({"S": text}),
+            Attr::N(number) => json!({"N": number.to_string()}),
+        };
+        (name.clone(), value)
+    });
+    Value::Object(fields.collect())
+}
+
+fn update(operation: &str, body: &Value) -> Update {
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let fields = |name: &str| body[name].as_object().cloned().unwrap_or_default().into_iter();
+    let names = fields("ExpressionAttributeNames");
+    let names = names.map(|(place, name)| (place, name.as_str().expect("a name").to_owned()));
+    let values = fields("ExpressionAttributeValues").map(|(place, value)| (place, attr(&value)));
+    let (key, write) = match operation {
+        "PutItem" | "Put" => {
+            let item = fields("Item").map(|(name, value)| (name, attr(&value)));
+            (key(body, &body["Item"]), Write::Put(item.collect()))
+        }
+        "DeleteItem" | "Delete" => (key(body, &body["Key"]), Write::Delete),
+        _ => (key(body, &body["Key"]), Write::Update(text("UpdateExpression"))),
+    };
+    Update {
+        key,
+        write,
+        condition: text("ConditionExpression"),
+        names: names.collect(),
+        values: values.collect(),
+    }
+}
