@@ -78,6 +78,7 @@ fn an_unknown_field_or_a_number_for_money_is_refused_by_name() {
         let caller = Caller::new(stack).await;
         let budget = format!("/budgets/{}", caller.user_scope());
         let credential = format!("/credentials/{}/demo", caller.user);
+        let webhook = "/webhook".to_owned();
         for (method, path, body, named) in [
             (Method::PUT, &budget, json!({"mouth_limit_usd": "1"}), "mouth_limit_usd"),
             (Method::PUT, &budget, json!({"day_limit_usd": 1.5}), "day_limit_usd"),
@@ -94,6 +95,12 @@ fn an_unknown_field_or_a_number_for_money_is_refused_by_name() {
                 json!({"secret": "x", "base_url": "http://10.0.0.1/"}),
                 "base_url",
             ),
+            (Method::PUT, &webhook, json!({"url": "https://127.0.0.1/x"}), "url"),
+            (Method::PUT, &webhook, json!({"url": "https://10.0.0.1/x"}), "url"),
+            (Method::PUT, &webhook, json!({"url": "https://169.254.169.254/latest"}), "url"),
+            (Method::PUT, &webhook, json!({"url": "https://[fd00:ec2::254]/x"}), "url"),
+            (Method::PUT, &webhook, json!({"url": "http://example.com/x"}), "url"),
+            (Method::PUT, &budget, json!({"alert_thresholds": [80, 50, 101]}), "alert_thresholds"),
             (Method::POST, &"/keys".to_owned(), json!({"user": caller.user, "nme": "x"}), "nme"),
             (Method::POST, &"/keys".to_owned(), json!({"user": "a b", "name": "x"}), "user"),
             (Method::PUT, &"/users/x".to_owned(), json!({"nick": "x"}), "nick"),
