@@ -21,6 +21,7 @@ mod content;
 mod contrast;
 mod corrections;
 mod idempotency;
+mod labels;
 mod modes;
 mod money;
 mod periods;

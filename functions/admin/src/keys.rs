@@ -2,7 +2,7 @@
 
 use farebox_api::{CreateKey, CreatedKey, Key, KeyList};
 use farebox_aws::control::{KeyRow, NewKey};
-use farebox_core::{Clamp, EntityId, Error, Timestamp};
+use farebox_core::{Clamp, EntityId, Error, Labels, Timestamp};
 
 use crate::Gate;
 use crate::budgets::amount;
@@ -59,6 +59,7 @@ fn new_key(body: CreateKey, now: Timestamp) -> Result<NewKey, Error> {
         expires_at,
         max_cost: amount("max_cost_usd", body.max_cost_usd)?,
         clamp: clamp(body.clamp.as_deref())?,
+        labels: Labels::of_key("labels", &body.labels)?,
     })
 }
 
@@ -108,6 +109,7 @@ fn key(row: KeyRow, now: Timestamp) -> Key {
         expires_at: row.expires_at.map(|at| at.to_string()),
         max_cost_usd: row.max_cost.map(|cost| cost.to_string()),
         clamp: row.clamp.name().to_owned(),
+        labels: row.labels.to_map(),
         created_at: row.created_at.to_string(),
         last_used_at: row.last_used_at.map(|at| at.to_string()),
     }

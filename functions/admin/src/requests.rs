@@ -71,6 +71,7 @@ fn row(record: CallRecord) -> RequestRow {
         error_message: record.error_message,
         provider_request_id: record.provider_request_id,
         credential_owner: record.credential_owner,
+        labels: record.labels.to_map(),
         response_time_ms: record.response_time_ms,
         first_token_ms: record.first_token_ms,
         client_gone: record.client_gone,

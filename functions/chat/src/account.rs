@@ -198,6 +198,7 @@ fn request_object(record: &CallRecord) -> Value {
             json!({"code": code, "message": record.error_message})
         }),
         "finish_reason": record.finish_reason,
+        "labels": record.labels,
         "usage": record.usage,
         "held_usd": record.hold,
         "cost_usd": record.charged(),

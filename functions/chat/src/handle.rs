@@ -139,7 +139,9 @@ pub async fn plan(
     key: &KeyItem,
     record: &mut CallRecord,
 ) -> Result<(Planned, Plan), Error> {
+    record.labels.extend(incoming.labels()?);
     let call = dialect.parse(incoming.json()?)?;
+    record.labels.extend(call.labels());
     record.stream = call.stream;
     let overrides = gate.directory.prices().await?;
     let resolved = resolve(&call, key, &overrides)?;
@@ -232,6 +234,7 @@ pub fn draft(gate: &Gate, incoming: &Incoming, key: &KeyItem) -> CallRecord {
         started_at: incoming.started_at,
         ip: incoming.ip.clone(),
         user_agent: incoming.user_agent.clone(),
+        labels: key.labels.clone(),
         ..record
     }
 }

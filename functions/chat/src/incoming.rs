@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use farebox_aws::Clock;
-use farebox_core::{Error, Money, Rid, Timestamp};
+use farebox_core::labels::TAGS_HEADER;
+use farebox_core::{Error, Labels, Money, Rid, Timestamp};
 use http::{HeaderMap, Method, header};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt};
@@ -115,6 +116,17 @@ impl Incoming {
         let amount = amount.filter(|amount| *amount > Money::ZERO);
         let amount = amount.ok_or_else(|| Error::malformed(MAX_COST_HEADER, rule))?;
         Ok(Some(of_key.map_or(amount, |of_key| of_key.min(amount))))
+    }
+
+    /// The labels of the request's header.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] names the header.
+    pub fn labels(&self) -> Result<Labels, Error> {
+        let Some(given) = self.headers.get(TAGS_HEADER) else { return Ok(Labels::default()) };
+        let rule = "has characters beyond ASCII: write them percent-encoded";
+        let text = given.to_str().map_err(|_| Error::malformed(TAGS_HEADER, rule))?;
+        Labels::of_header(text)
     }
 
     /// A query parameter.

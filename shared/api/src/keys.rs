@@ -1,5 +1,7 @@
 //! Farebox keys.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// `POST /admin/v1/keys`.
@@ -23,6 +25,11 @@ pub struct CreateKey {
     /// sent none; the default), `always` or `never`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clamp: Option<String>,
+    /// What its calls are told apart by in usage and statements: at most 10, each name 1 to 64
+    /// letters, digits, `_`, `-` and `.`, each value 1 to 128 characters. A call's own labels
+    /// never replace them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// A key without its secret.
@@ -50,6 +57,9 @@ pub struct Key {
     pub max_cost_usd: Option<String>,
     /// When an output cap is lowered: `missing`, `always` or `never`.
     pub clamp: String,
+    /// What its calls are told apart by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// When it was made.
     pub created_at: String,
     /// When it was last used, to five minutes.

@@ -1,5 +1,7 @@
 //! What each call did and cost.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// One call. It carries no content and no secret.
@@ -57,6 +59,9 @@ pub struct RequestRow {
     pub provider_request_id: Option<String>,
     /// Whose credential was used.
     pub credential_owner: Option<String>,
+    /// What it is told apart by: the key's labels, the header's, `metadata` and the end user.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
     /// From arrival to the provider's last byte.
     pub response_time_ms: i64,
     /// From arrival to the first byte of content.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use farebox_core::{Clamp, EntityId, GatewayKey, Money, Scope, Secret, Timestamp};
+use farebox_core::{Clamp, EntityId, GatewayKey, Labels, Money, Scope, Secret, Timestamp};
 use farebox_ledger::alert::{AlertName, Delivery, Notice, Stored, Threshold, notices_key};
 use farebox_ledger::{Key, Owner, Period, Table};
 use tokio::sync::{Mutex, OnceCell};
@@ -73,6 +73,8 @@ pub struct KeyItem {
     pub max_cost: Option<Money>,
     /// When a cap may be lowered; an absent attribute is the default.
     pub clamp: Clamp,
+    /// What its calls are told apart by.
+    pub labels: Labels,
     /// Days that the content of its calls is kept; 0 is not at all.
     pub content_days: u32,
 }
@@ -297,6 +299,7 @@ impl KeyItem {
             models,
             max_cost: max_cost.map_err(|_| malformed("max_cost"))?,
             clamp: clamp.transpose()?.unwrap_or_default(),
+            labels: labels(item).ok_or_else(|| malformed("labels"))?,
             content_days: number("content")?
                 .map_or(Ok(0), u32::try_from)
                 .map_err(|_| malformed("content"))?,
@@ -369,6 +372,15 @@ fn owners(item: &Attributes) -> Option<BTreeMap<String, String>> {
     map.iter()
         .map(|(provider, owner)| Some((provider.clone(), owner.as_s().ok()?.clone())))
         .collect()
+}
+
+/// A key's labels, by name; an absent attribute is none.
+fn labels(item: &Attributes) -> Option<Labels> {
+    let Some(labels) = item.get("labels") else { return Some(Labels::default()) };
+    let sorted: BTreeMap<_, _> = labels.as_m().ok()?.iter().collect();
+    let pairs =
+        sorted.into_iter().map(|(name, value)| Some((name.clone(), value.as_s().ok()?.clone())));
+    pairs.collect()
 }
 
 fn instant(seconds: i128) -> Option<Timestamp> {

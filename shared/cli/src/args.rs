@@ -107,6 +107,9 @@ pub enum Key {
         /// sends none; the default), always or never
         #[arg(long, value_name = "WHEN")]
         clamp: Option<String>,
+        /// What its calls are told apart by in usage and statements; repeat it for more
+        #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
+        labels: Vec<(String, String)>,
     },
     /// List keys
     List {
@@ -119,6 +122,12 @@ pub enum Key {
         /// The id, not the secret
         id: String,
     },
+}
+
+/// A label as it is typed; the gateway checks it.
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// `farebox credential …`
@@ -379,6 +388,7 @@ mod tests {
             "farebox budget set org:o1 --month 1000",
             "farebox budget set model:user:u1/openai/gpt-5 --day 5",
             "farebox key create --user u1 --name ci --model openai/* --max-cost-usd 0.5",
+            "farebox key create --user u1 --label team=search --label env=prod",
             "farebox key list --user u1",
             "farebox key revoke k3f9a",
             "farebox credential set u1 openai --base-url https://llm.example.com/v1",

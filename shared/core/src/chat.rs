@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use self::messages::check_messages;
 use self::options::OPTIONS;
-use crate::{Error, Reported};
+use crate::{Error, Labels, Reported};
 
 /// The longest body that is read. Lambda refuses an event above 6 MB; the event carries the
 /// body as an escaped JSON string, so this leaves room for the escapes.
@@ -169,6 +169,12 @@ impl ChatCall {
         }
         body.retain(|_, value| !value.is_null());
         Ok(Self { provider, model, body, cap, choices, stream, include_usage, media })
+    }
+
+    /// What its caller tells it apart by: `user` and `metadata`.
+    #[must_use]
+    pub fn labels(&self) -> Labels {
+        Labels::of_body(&self.body)
     }
 
     /// The messages, checked.

@@ -14,6 +14,7 @@
 //! | [`secret`] | [`Secret`]: a text that nothing prints |
 //! | [`time`] | [`Timestamp`], [`Zone`], [`Day`], [`Month`] |
 //! | [`usage`] | [`Usage`]: tokens by billed class, disjoint |
+//! | [`labels`] | [`Labels`]: what a call is told apart by |
 //! | [`record`] | [`CallRecord`]: what is written down about a call |
 
 // Money has no floats, no `as` and no unchecked sum.
@@ -27,6 +28,7 @@ pub mod chat;
 pub mod clamp;
 pub mod error;
 pub mod ids;
+pub mod labels;
 pub mod money;
 pub mod pricing;
 pub mod record;
@@ -39,6 +41,7 @@ pub use chat::{ChatCall, ChatEvent, Completion, Media};
 pub use clamp::Clamp;
 pub use error::Error;
 pub use ids::{EntityId, GatewayKey, IdError, ModelId, Rid, SCOPES_MAX, Scope, ScopeKind};
+pub use labels::Labels;
 pub use money::{Money, MoneyError};
 pub use pricing::{Bound, CacheWrite, FemtoPerToken, Price, PricingError, Rates};
 pub use record::{CallRecord, Correction, Cost, Decision, Outcome, SETTLEMENT_LINE, ScopePart};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::pricing::CostLine;
-use crate::{EntityId, Money, Rid, Scope, Timestamp, Usage};
+use crate::{EntityId, Labels, Money, Rid, Scope, Timestamp, Usage};
 
 /// How a call ended, in money. The order is the rank of knowledge: a row is replaced only by
 /// one of a higher rank (money.md 3.9).
@@ -242,6 +242,9 @@ pub struct CallRecord {
     /// Whose credential was used (`user:ID` or `org:ID`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_owner: Option<String>,
+    /// What it is told apart by, the key's labels first.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     /// What an admin said about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correction: Option<Correction>,
@@ -293,6 +296,7 @@ impl CallRecord {
             ip: None,
             user_agent: None,
             credential_owner: None,
+            labels: Labels::default(),
             correction: None,
             capacity_tenths: 0,
         }

@@ -258,13 +258,13 @@ fn what_anthropic_cannot_express_is_refused_by_name() {
         (json!({"reasoning_effort": "minimal"}), "reasoning_effort"),
         (json!({"response_format": {"type": "json_object"}}), "response_format.type"),
         (json!({"tool_choice": "required"}), "tool_choice"),
-        (json!({"metadata": {"team": "a"}}), "metadata.team"),
         (json!({"user": "a", "safety_identifier": "b"}), "safety_identifier"),
     ] {
         assert_eq!(refused("anthropic", &said(&rest)), field);
     }
     let neutral = json!({"n": 1, "logprobs": false, "presence_penalty": 0, "store": false,
-        "top_k": -1, "response_format": {"type": "text"}, "tool_choice": "auto"});
+        "metadata": {"team": "a"}, "top_k": -1, "response_format": {"type": "text"},
+        "tool_choice": "auto"});
     assert_eq!(sent("anthropic", &said(&neutral)), sent("anthropic", &said(&json!({}))));
 }
 

@@ -305,6 +305,7 @@ impl Control {
             parts,
             lines: lines.unwrap_or_default(),
             price_version,
+            labels: row.labels.clone(),
             correction: Some(correction),
             started_at: self.aws().now(),
             ..CallRecord::new(id, row.tenant.clone(), row.user.clone(), row.key_id.clone())

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use farebox_core::{Clamp, EntityId, Error, GatewayKey, Money, Scope, ScopeKind, Timestamp};
+use farebox_core::{
+    Clamp, EntityId, Error, GatewayKey, Labels, Money, Scope, ScopeKind, Timestamp,
+};
 
 use super::credentials::rows;
 use super::owners::{ROUNDS_MAX, seconds};
 use super::scopes::{named, scopes_of};
 use super::store::{
-    Attributes, Changed, map, number, read_number, read_text, read_texts, text, texts,
+    Attributes, Changed, map, number, read_map, read_number, read_text, read_texts, text, texts,
 };
 use super::{Control, CredentialOwner, Listed, PAGE_MAX};
 use crate::config::random_bytes;
@@ -37,6 +39,8 @@ pub struct NewKey {
     pub max_cost: Option<Money>,
     /// When a cap may be lowered.
     pub clamp: Clamp,
+    /// What its calls are told apart by.
+    pub labels: Labels,
 }
 
 /// A key without its secret.
@@ -60,6 +64,8 @@ pub struct KeyRow {
     pub max_cost: Option<Money>,
     /// When a cap may be lowered.
     pub clamp: Clamp,
+    /// What its calls are told apart by.
+    pub labels: Labels,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last used.
@@ -82,6 +88,11 @@ impl KeyRow {
             clamp: read_text(item, "clamp")
                 .and_then(|name| Clamp::parse(&name))
                 .unwrap_or_default(),
+            labels: read_map(item, "labels")
+                .into_iter()
+                .flatten()
+                .filter_map(|(name, value)| Some((name.clone(), value.as_s().ok()?.clone())))
+                .collect(),
             created_at: seconds(read_number(item, "created_at").unwrap_or_default()),
             last_used_at: read_number(item, "last_used_at").map(seconds),
         })
@@ -364,6 +375,10 @@ impl Control {
         }
         if let Some(max_cost) = new.max_cost {
             set("max_cost", number(max_cost.pico()));
+        }
+        if !new.labels.is_empty() {
+            let labels = new.labels.iter();
+            set("labels", map(labels.map(|(name, value)| (name.to_owned(), text(value)))));
         }
         if new.clamp != Clamp::default() {
             set("clamp", text(new.clamp.name()));

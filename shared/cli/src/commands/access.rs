@@ -1,5 +1,7 @@
 //! Users, organisations, teams, keys and credentials.
 
+use std::collections::BTreeMap;
+
 use farebox_api::{
     CreateKey, CreatedKey, Credential as Stored, CredentialList, Key as Made, KeyList,
     Org as Group, OrgList, PutCredential, PutOrg, PutTeam, PutUser, Team as Crew, TeamList,
@@ -81,9 +83,10 @@ pub async fn team(client: &Client, command: Team) -> Result<Output, Failure> {
 /// `farebox key …`
 pub async fn key(client: &Client, command: Key) -> Result<Output, Failure> {
     match command {
-        Key::Create { user, name, models, expires_at, max_cost_usd, clamp } => {
+        Key::Create { user, name, models, expires_at, max_cost_usd, clamp, labels } => {
             let models = if models.is_empty() { None } else { Some(models) };
-            let body = CreateKey { user, name, models, expires_at, max_cost_usd, clamp };
+            let labels = labels.into_iter().collect();
+            let body = CreateKey { user, name, models, expires_at, max_cost_usd, clamp, labels };
             let answer = client.send(Method::POST, &path("keys"), &body, None).await?;
             let created: CreatedKey = answer.parse()?;
             Ok(Output::new(answer.body, created_text(&created)))
@@ -110,8 +113,18 @@ fn created_text(created: &CreatedKey) -> String {
 }
 
 fn keys_text(keys: &[Made]) -> String {
-    let head =
-        ["ID", "USER", "NAME", "STATE", "MODELS", "MAX_COST_USD", "CLAMP", "EXPIRES", "LAST USED"];
+    let head = [
+        "ID",
+        "USER",
+        "NAME",
+        "STATE",
+        "MODELS",
+        "MAX_COST_USD",
+        "CLAMP",
+        "LABELS",
+        "EXPIRES",
+        "LAST USED",
+    ];
     table(&head, keys, |key| {
         vec![
             key.id.clone(),
@@ -121,10 +134,17 @@ fn keys_text(keys: &[Made]) -> String {
             key.models.as_ref().map_or_else(|| "all".to_owned(), |models| models.join(",")),
             cell(key.max_cost_usd.as_ref()),
             key.clamp.clone(),
+            labels_text(&key.labels),
             cell(key.expires_at.as_ref()),
             cell(key.last_used_at.as_ref()),
         ]
     })
+}
+
+/// Labels as they are typed.
+fn labels_text(labels: &BTreeMap<String, String>) -> String {
+    let pairs = labels.iter().map(|(name, value)| format!("{name}={value}"));
+    pairs.collect::<Vec<_>>().join(",")
 }
 
 /// `farebox credential …`
@@ -187,6 +207,7 @@ mod tests {
             expires_at: None,
             max_cost_usd: Some("0.5".into()),
             clamp: "missing".into(),
+            labels: BTreeMap::from([("team".into(), "search".into())]),
             created_at: "2026-11-23T00:00:00Z".into(),
             last_used_at: None,
         }
@@ -204,7 +225,9 @@ mod tests {
         let text = keys_text(&[key()]);
 
         assert!(
-            text.ends_with("k1  u1    ci    active  all              0.5  missing  -        -"),
+            text.ends_with(
+                "k1  u1    ci    active  all              0.5  missing  team=search  -        -"
+            ),
             "{text}"
         );
     }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::messages::check_tools;
 use crate::Error;
+use crate::labels::{check_metadata, check_user};
 
 /// The most choices that one call may ask for (`OpenAI`'s own limit).
 const CHOICES_MAX: i64 = 128;
@@ -16,6 +17,10 @@ pub(super) enum Rule {
     Integer(i64, i64),
     Bool,
     Text,
+    /// A text that becomes a label of the call.
+    Label,
+    /// Names and texts that become labels of the call.
+    Labels,
     /// Text, or up to so many texts.
     TextOrTexts(usize),
     Object,
@@ -45,10 +50,10 @@ pub(super) const OPTIONS: &[(&str, Rule)] = &[
     ("logit_bias", Rule::Object),
     ("logprobs", Rule::Bool),
     ("top_logprobs", Rule::Integer(0, 20)),
-    ("user", Rule::Text),
-    ("safety_identifier", Rule::Text),
+    ("user", Rule::Label),
+    ("safety_identifier", Rule::Label),
     ("prompt_cache_key", Rule::Text),
-    ("metadata", Rule::Object),
+    ("metadata", Rule::Labels),
     ("store", Rule::Bool),
     ("tools", Rule::Tools),
     ("tool_choice", Rule::TextOrObject),
@@ -106,6 +111,8 @@ impl Rule {
                 _ => wrong("only [\"text\"] is served".to_owned()),
             },
             Self::Tools => check_tools(field, value),
+            Self::Label => check_user(field, value),
+            Self::Labels => check_metadata(field, value),
             Self::Bool | Self::Text | Self::Object | Self::TextOrObject => Ok(()),
         }
     }

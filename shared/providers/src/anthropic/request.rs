@@ -66,7 +66,7 @@ fn is_neutral(neutral: &Neutral, value: &Value) -> bool {
     }
 }
 
-fn inexpressible(field: impl Into<String>) -> Error {
+fn inexpressible(field: &str) -> Error {
     Error::malformed(field, "has no counterpart in Anthropic's API: leave it out for this model")
 }
 
@@ -221,12 +221,8 @@ fn add_user(body: &mut Map<String, Value>, call: &Map<String, Value>) -> Result<
         take_user(&mut id, field, call.get(field))?;
     }
     if let Some(metadata) = call.get("metadata").and_then(Value::as_object) {
-        for (name, value) in metadata {
-            if name != "user_id" {
-                return Err(inexpressible(format!("metadata.{name}")));
-            }
-            take_user(&mut id, "metadata.user_id", Some(value))?;
-        }
+        // The other pairs are labels of the call and stay with Farebox.
+        take_user(&mut id, "metadata.user_id", metadata.get("user_id"))?;
     }
     if let Some(id) = id {
         body.insert("metadata".to_owned(), json!({"user_id": id}));
