@@ -91,6 +91,18 @@ class TheTemplate(unittest.TestCase):
                 self.assertEqual(row[1], action)
                 self.assertIn('"dynamodb:LeadingKeys": ["X#*"]', row[3])
 
+    def test_the_audit_is_only_added_to_and_by_admin_alone(self):
+        adds = ("AdminRole", "dynamodb:PutItem")
+        for role, rows in self.stack.roles.items():
+            for _, action, resource, condition in rows:
+                is_write = action in {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+                if not is_write or resource != "<MainTable.Arn>" or (role, action) == adds:
+                    continue
+                with self.subTest(role=role, action=action):
+                    beside = '"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["AU#*"]}'
+                    within = '"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ['
+                    self.assertTrue(beside in condition or within in condition, condition)
+
     def test_no_function_deletes_a_budget(self):
         for role, rows in self.stack.roles.items():
             with self.subTest(role):

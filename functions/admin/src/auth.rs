@@ -1,10 +1,11 @@
-//! Who may use the admin API: whoever holds the admin key.
+//! Who asks, in which role, and what that role may: [`RIGHTS`] is the whole of it.
 
-use farebox_core::Secret;
+use farebox_core::{Error, Secret};
 use hmac::{Hmac, KeyInit, Mac};
 use lambda_http::http::header::AUTHORIZATION;
 use sha2::Sha256;
 
+use crate::Gate;
 use crate::call::Call;
 
 /// What an admin key that Farebox made begins with. A secret that CloudFormation generated
@@ -14,7 +15,66 @@ const PREFIX: &str = "sk-fba-";
 /// nobody.
 const KEY_BYTES_MIN: usize = 32;
 
+/// In which role somebody asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Who runs the deployment: everything.
+    Owner,
+}
+
+/// What a request does, as far as it matters who may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Looks at anything but content.
+    Read,
+    /// Changes owners, keys, credentials, budgets, prices, settings and the books.
+    Change,
+    /// Says who may, looks at content, and what else only the owner does.
+    Rule,
+}
+
+/// The names of the roles.
+const ROLES: [(Role, &str); 1] = [(Role::Owner, "owner")];
+
+/// Which role may what.
+const RIGHTS: [(Role, &[Right]); 1] = [(Role::Owner, &[Right::Read, Right::Change, Right::Rule])];
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// As the audit names it: `admin-key:root`.
+    pub actor: String,
+    /// In which role.
+    pub role: Role,
+}
+
+impl Role {
+    /// The name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        ROLES.iter().find(|(role, _)| *role == self).map_or("", |(_, name)| name)
+    }
+
+    /// Whether it may.
+    #[must_use]
+    pub fn may(self, right: Right) -> bool {
+        RIGHTS.iter().any(|(role, rights)| *role == self && rights.contains(&right))
+    }
+}
+
+/// Who sends a request; `None` is a stranger.
+///
+/// # Errors
+/// Where it cannot be found out.
+pub async fn identify(gate: &Gate, call: &Call) -> Result<Option<Principal>, Error> {
+    let Some(key) = presented(call) else { return Ok(None) };
+    let is_root = gate.guard.admits(key, &gate.control.admin_key().await?);
+    let root = || Principal { actor: "admin-key:root".to_owned(), role: Role::Owner };
+    Ok(is_root.then(root))
+}
+
 /// Compares admin keys in constant time, under a key that only this process knows.
+#[derive(Clone)]
 pub struct Guard([u8; 64]);
 
 impl Guard {

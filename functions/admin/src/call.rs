@@ -123,6 +123,27 @@ impl Call {
         self.query("cursor")
     }
 
+    /// What is wrong with the query before it is read: a misspelt filter must never become no
+    /// filter.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] names the parameter.
+    pub(crate) fn check_query(&self, known: &[&str]) -> Result<(), Error> {
+        for (place, (name, _)) in self.query.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                let rule = match known {
+                    [] => "is no parameter: this request takes none".to_owned(),
+                    _ => format!("is no parameter of this request: it takes {}", known.join(", ")),
+                };
+                return Err(Error::malformed(shortened(name), rule));
+            }
+            if self.query.iter().take(place).any(|(earlier, _)| earlier == name) {
+                return Err(Error::malformed(name, "is given twice"));
+            }
+        }
+        Ok(())
+    }
+
     /// What is wrong with the body before it is read.
     ///
     /// # Errors

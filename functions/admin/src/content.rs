@@ -37,10 +37,7 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let id: Rid = call.parsed("id")?;
     let record = gate.control.logs().find(id).await?.ok_or_else(|| absent(call))?;
-    let pepper = gate.control.directory().pepper().await.map_err(Error::from)?;
-    let plain = gate.control.contents().read(&record.user, id, &pepper).await;
-    let plain = plain.map_err(Error::from)?.ok_or_else(|| absent(call))?;
-    tracing::info!(rid = %id, user = %record.user, "content was read");
+    let plain = gate.control.content(&record.user, id).await?.ok_or_else(|| absent(call))?;
     let content: Value = serde_json::from_slice(&plain).map_err(Error::internal)?;
     Answer::ok(&content)
 }
@@ -48,8 +45,7 @@ pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 /// `DELETE /admin/v1/users/{id}/content`
 pub async fn erase(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let user: EntityId = call.parsed("id")?;
-    let erased = gate.control.contents().erase(&user).await;
-    let (erased, more) = erased.map_err(Error::from)?;
+    let (erased, more) = gate.control.erase_content(&user).await?;
     Answer::ok(&ErasedContent { erased, more })
 }
 

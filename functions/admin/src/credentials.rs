@@ -29,6 +29,15 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     Answer::ok(&CredentialList { credentials })
 }
 
+/// `GET /admin/v1/credentials/{owner}/{provider}`
+pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let owner: CredentialOwner = call.parsed("owner")?;
+    let provider = provider(call.parameter("provider"))?;
+    let rows = gate.control.credentials(&owner).await?;
+    let row = rows.into_iter().flatten().find(|row| row.provider == provider);
+    Answer::ok(&credential(row.ok_or_else(|| absent(call))?))
+}
+
 /// `PUT /admin/v1/credentials/{owner}/{provider}`
 pub async fn set(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let owner: CredentialOwner = call.parsed("owner")?;

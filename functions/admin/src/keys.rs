@@ -1,6 +1,6 @@
 //! Farebox keys.
 
-use farebox_api::{CreateKey, CreatedKey, Key, KeyList};
+use farebox_api::{CreateKey, Key, KeyList};
 use farebox_aws::control::{KeyRow, NewKey};
 use farebox_core::{Clamp, EntityId, Error, Labels, Timestamp};
 
@@ -24,6 +24,12 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     Answer::ok(&KeyList { keys, next_cursor: page.next })
 }
 
+/// `GET /admin/v1/keys/{id}`
+pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let row = gate.control.key(&call.parsed("id")?).await?;
+    Answer::ok(&key(row.ok_or_else(|| absent(call))?, gate.control.aws().now()))
+}
+
 /// `POST /admin/v1/keys`
 pub async fn create(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let now = gate.control.aws().now();
@@ -31,8 +37,7 @@ pub async fn create(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let rule = format!("there is no user {}: add it first", new.user);
     let created = gate.control.create_key(new).await?;
     let (made, row) = created.ok_or_else(|| Error::malformed("user", rule))?;
-    let secret = made.secret().expose().to_owned();
-    Answer::created(&CreatedKey { secret, key: key(row, now) })
+    Ok(Answer::created(&key(row, now))?.with_secret(made.secret()))
 }
 
 /// `DELETE /admin/v1/keys/{id}`

@@ -1,24 +1,27 @@
 //! The admin API (`/admin/v1`) and the console (`/admin/console`).
 //!
-//! Every request but the console's page carries the admin key. Without it the answer is the
-//! same 403 whatever was asked for, so nobody learns what exists. With it [`ROUTES`] names the
-//! handler; a handler reads the request into valid types, asks [`Control`], and shows what came
-//! of it. Errors become answers in one place ([`reply`]).
+//! Every request but the console's page carries a key. Without one the answer is the same 403
+//! whatever was asked for, so nobody learns what exists. With one [`ROUTES`] names the right that
+//! its role must have ([`auth`]) and the handler; a handler reads the request into valid types,
+//! asks [`Control`], and shows what came of it. Its writes leave a trail in the audit. Errors
+//! become answers in one place ([`reply`]).
 
 use core::convert::Infallible;
 use core::future::Future;
 use core::pin::Pin;
 
-use farebox_aws::control::Control;
+use farebox_aws::control::{Control, End, Entry, Trail};
 use farebox_aws::{Aws, Config};
-use farebox_core::Error;
+use farebox_core::{Error, Rid};
 use lambda_http::{Body, Request, Response, service_fn};
+use serde_json::Value;
 
 pub mod auth;
 pub mod call;
 pub mod reply;
 
 mod alerts;
+mod audit;
 mod budgets;
 mod console;
 mod content;
@@ -35,85 +38,98 @@ mod settlements;
 mod statement;
 mod webhook;
 
-use auth::Guard;
+use auth::{Guard, Principal, Right};
 use call::Call;
 use reply::{Answer, Refusal};
 
 /// What a handler answers.
 type Handled<'a> = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send + 'a>>;
 
-/// One row of the table: method, path, handler. `{name}` stands for one segment, `{name+}` for
-/// all that follow.
+/// One row of the table: method, right, path, parameters of the query, handler. `{name}` stands
+/// for one segment, `{name+}` for all that follow.
 pub struct Route {
-    method: &'static str,
-    path: &'static str,
+    /// The method.
+    pub method: &'static str,
+    /// What a role must have.
+    pub right: Right,
+    /// The path.
+    pub path: &'static str,
+    /// What the query may say.
+    pub query: &'static [&'static str],
     handler: for<'a> fn(&'a Gate, &'a Call) -> Handled<'a>,
 }
 
 /// What the handlers share.
+#[derive(Clone)]
 pub struct Gate {
     control: Control,
     guard: Guard,
 }
 
 macro_rules! routes {
-    ($($method:literal $path:literal => $handler:path,)*) => {
+    ($($method:literal $right:ident $path:literal $(? $($query:ident)+)? => $handler:path,)*) => {
         /// The admin API, one row a method and path.
         pub const ROUTES: &[Route] = &[$(Route {
             method: $method,
+            right: Right::$right,
             path: $path,
+            query: &[$($(stringify!($query)),+)?],
             handler: |gate, call| Box::pin($handler(gate, call)),
         }),*];
     };
 }
 
 routes! {
-    "GET" "/admin/v1/users" => owners::list_users,
-    "GET" "/admin/v1/users/{id}" => owners::show_user,
-    "PUT" "/admin/v1/users/{id}" => owners::put_user,
-    "GET" "/admin/v1/orgs" => owners::list_orgs,
-    "GET" "/admin/v1/orgs/{id}" => owners::show_org,
-    "PUT" "/admin/v1/orgs/{id}" => owners::put_org,
-    "GET" "/admin/v1/teams" => owners::list_teams,
-    "GET" "/admin/v1/teams/{id}" => owners::show_team,
-    "PUT" "/admin/v1/teams/{id}" => owners::put_team,
-    "GET" "/admin/v1/keys" => keys::list,
-    "POST" "/admin/v1/keys" => keys::create,
-    "DELETE" "/admin/v1/keys/{id}" => keys::revoke,
-    "GET" "/admin/v1/credentials" => credentials::list,
-    "PUT" "/admin/v1/credentials/{owner}/{provider}" => credentials::set,
-    "DELETE" "/admin/v1/credentials/{owner}/{provider}" => credentials::disable,
-    "GET" "/admin/v1/budgets" => budgets::list,
-    "GET" "/admin/v1/budgets/{scope+}" => budgets::show,
-    "PUT" "/admin/v1/budgets/{scope+}" => budgets::put,
-    "GET" "/admin/v1/usage" => budgets::usage,
-    "GET" "/admin/v1/prices" => prices::list,
-    "GET" "/admin/v1/prices/{provider}/{model+}" => prices::show,
-    "PUT" "/admin/v1/prices/{provider}/{model+}" => prices::put,
-    "DELETE" "/admin/v1/prices/{provider}/{model+}" => prices::delete,
-    "GET" "/admin/v1/quarantine" => prices::quarantine,
-    "DELETE" "/admin/v1/quarantine/{provider}/{model+}" => prices::acknowledge,
-    "GET" "/admin/v1/webhook" => webhook::show,
-    "PUT" "/admin/v1/webhook" => webhook::put,
-    "DELETE" "/admin/v1/webhook" => webhook::delete,
-    "GET" "/admin/v1/requests" => requests::list,
-    "GET" "/admin/v1/requests/{id}" => requests::show,
-    "GET" "/admin/v1/requests/{id}/content" => content::show,
-    "GET" "/admin/v1/content-log/{scope+}" => content::setting,
-    "PUT" "/admin/v1/content-log/{scope+}" => content::put,
-    "DELETE" "/admin/v1/users/{id}/content" => content::erase,
-    "GET" "/admin/v1/alerts" => alerts::list,
-    "GET" "/admin/v1/alerts/channels" => alerts::channels,
-    "GET" "/admin/v1/alerts/operator" => alerts::operator,
-    "POST" "/admin/v1/alerts/test" => alerts::test,
-    "GET" "/admin/v1/corrections" => corrections::list,
-    "POST" "/admin/v1/corrections" => corrections::post,
-    "POST" "/admin/v1/rerate" => rerate::rerate,
-    "POST" "/admin/v1/reconcile" => statement::reconcile,
-    "GET" "/admin/v1/charges" => reconcile::charges,
-    "GET" "/admin/v1/counters/{scope+}" => reconcile::counters,
-    "POST" "/admin/v1/settlements" => settlements::enqueue,
-    "POST" "/admin/v1/restore-fence" => restore::fence,
+    "GET" Read "/admin/v1/users" ? limit cursor => owners::list_users,
+    "GET" Read "/admin/v1/users/{id}" => owners::show_user,
+    "PUT" Change "/admin/v1/users/{id}" => owners::put_user,
+    "GET" Read "/admin/v1/orgs" ? limit cursor => owners::list_orgs,
+    "GET" Read "/admin/v1/orgs/{id}" => owners::show_org,
+    "PUT" Change "/admin/v1/orgs/{id}" => owners::put_org,
+    "GET" Read "/admin/v1/teams" ? limit cursor => owners::list_teams,
+    "GET" Read "/admin/v1/teams/{id}" => owners::show_team,
+    "PUT" Change "/admin/v1/teams/{id}" => owners::put_team,
+    "GET" Read "/admin/v1/keys" ? user limit cursor => keys::list,
+    "POST" Change "/admin/v1/keys" => keys::create,
+    "GET" Read "/admin/v1/keys/{id}" => keys::show,
+    "DELETE" Change "/admin/v1/keys/{id}" => keys::revoke,
+    "GET" Read "/admin/v1/credentials" ? user => credentials::list,
+    "GET" Read "/admin/v1/credentials/{owner}/{provider}" => credentials::show,
+    "PUT" Change "/admin/v1/credentials/{owner}/{provider}" => credentials::set,
+    "DELETE" Change "/admin/v1/credentials/{owner}/{provider}" => credentials::disable,
+    "GET" Read "/admin/v1/budgets" ? limit cursor => budgets::list,
+    "GET" Read "/admin/v1/budgets/{scope+}" => budgets::show,
+    "PUT" Change "/admin/v1/budgets/{scope+}" => budgets::put,
+    "GET" Read "/admin/v1/usage" ? limit cursor => budgets::usage,
+    "GET" Read "/admin/v1/prices" ? limit cursor => prices::list,
+    "GET" Read "/admin/v1/prices/{provider}/{model+}" => prices::show,
+    "PUT" Change "/admin/v1/prices/{provider}/{model+}" => prices::put,
+    "DELETE" Change "/admin/v1/prices/{provider}/{model+}" => prices::delete,
+    "GET" Read "/admin/v1/quarantine" ? limit cursor => prices::quarantine,
+    "GET" Read "/admin/v1/quarantine/{provider}/{model+}" => prices::show_quarantined,
+    "DELETE" Change "/admin/v1/quarantine/{provider}/{model+}" => prices::acknowledge,
+    "GET" Read "/admin/v1/webhook" => webhook::show,
+    "PUT" Change "/admin/v1/webhook" => webhook::put,
+    "DELETE" Change "/admin/v1/webhook" => webhook::delete,
+    "GET" Read "/admin/v1/requests" ? limit cursor => requests::list,
+    "GET" Read "/admin/v1/requests/{id}" ? user => requests::show,
+    "GET" Rule "/admin/v1/requests/{id}/content" => content::show,
+    "GET" Read "/admin/v1/content-log/{scope+}" => content::setting,
+    "PUT" Rule "/admin/v1/content-log/{scope+}" => content::put,
+    "DELETE" Rule "/admin/v1/users/{id}/content" => content::erase,
+    "GET" Read "/admin/v1/alerts" ? scope => alerts::list,
+    "GET" Read "/admin/v1/alerts/channels" => alerts::channels,
+    "GET" Read "/admin/v1/alerts/operator" => alerts::operator,
+    "POST" Change "/admin/v1/alerts/test" => alerts::test,
+    "GET" Read "/admin/v1/corrections" ? limit cursor => corrections::list,
+    "POST" Change "/admin/v1/corrections" => corrections::post,
+    "POST" Change "/admin/v1/rerate" => rerate::rerate,
+    "POST" Change "/admin/v1/reconcile" => statement::reconcile,
+    "GET" Read "/admin/v1/charges" ? month cursor => reconcile::charges,
+    "GET" Read "/admin/v1/counters/{scope+}" ? month => reconcile::counters,
+    "POST" Rule "/admin/v1/settlements" => settlements::enqueue,
+    "POST" Rule "/admin/v1/restore-fence" => restore::fence,
+    "GET" Read "/admin/v1/audit" ? from to actor action target limit cursor => audit::list,
 }
 
 /// Reads the configuration and serves until the runtime ends.
@@ -143,13 +159,17 @@ impl Gate {
     pub const fn aws(&self) -> &Aws {
         self.control.aws()
     }
+
+    fn on_trail(&self, trail: Trail) -> Self {
+        Self { control: self.control.on_trail(trail), guard: self.guard.clone() }
+    }
 }
 
 /// One request, start to finish.
 pub async fn answer(gate: &Gate, request: Request) -> Response<Body> {
     let rid = gate.control.aws().new_rid();
     let call = Call::read(&request);
-    let outcome = match serve(gate, &call).await {
+    let outcome = match serve(gate, &call, rid).await {
         Ok(answer) => answer.into_response(),
         Err(refusal) => {
             let error = refusal.error();
@@ -164,33 +184,52 @@ pub async fn answer(gate: &Gate, request: Request) -> Response<Body> {
             refusal.into_response()
         }
     };
-    if call.method() != "GET" && outcome.status().is_success() {
-        tracing::info!(request_id = %rid, method = %call.method(), path = call.path(), "changed");
-    }
     reply::finish(outcome, rid)
 }
 
-async fn serve(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+async fn serve(gate: &Gate, call: &Call, rid: Rid) -> Result<Answer, Refusal> {
     if call.path() == console::PATH {
         return console::page(call);
     }
-    let is_admin = match auth::presented(call) {
-        Some(key) => gate.guard.admits(key, &gate.control.admin_key().await?),
-        None => false,
+    let who = auth::identify(gate, call).await?.ok_or(Error::AdminForbidden)?;
+    let (route, call) = admit(call, &who)?;
+    let before = if call.method() == "GET" { Value::Null } else { now(gate, route, &call).await? };
+    let entry = Entry {
+        id: rid,
+        actor: who.actor.clone(),
+        role: who.role.name(),
+        action: call.method().to_owned(),
+        target: call.path().to_owned(),
+        before,
     };
-    let (route, call) = admit(call, is_admin)?;
-    (route.handler)(gate, &call).await
+    let trail = Trail::new(gate.aws(), entry);
+    let outcome = (route.handler)(&gate.on_trail(trail.clone()), &call).await;
+    let end = match &outcome {
+        Ok(answer) => End { status: answer.status(), after: answer.shown() },
+        Err(refusal) => End { status: refusal.error().row().status, after: Value::Null },
+    };
+    trail.end(&gate.control, end).await;
+    outcome
+}
+
+/// What the path of a change shows now; null where there is nothing, or nothing to show.
+async fn now(gate: &Gate, route: &Route, call: &Call) -> Result<Value, Refusal> {
+    let shows = ROUTES.iter().find(|other| other.method == "GET" && other.path == route.path);
+    let Some(shows) = shows else { return Ok(Value::Null) };
+    match (shows.handler)(gate, call).await {
+        Ok(answer) => Ok(answer.shown()),
+        // What is wrong with the path is the handler's to say.
+        Err(refusal) if refusal.error().row().status < 500 => Ok(Value::Null),
+        Err(refusal) => Err(refusal),
+    }
 }
 
 /// The route of a request that may be served.
 ///
 /// # Errors
-/// [`Error::AdminForbidden`] before anything else is looked at; then what is wrong with the
-/// path, the method or the body as such.
-fn admit(call: &Call, is_admin: bool) -> Result<(&'static Route, Call), Error> {
-    if !is_admin {
-        return Err(Error::AdminForbidden);
-    }
+/// [`Error::AdminForbidden`] where the role may not; else what is wrong with the path, the method,
+/// the query or the body as such.
+fn admit(call: &Call, who: &Principal) -> Result<(&'static Route, Call), Error> {
     let fitting = ROUTES.iter().filter_map(|route| {
         let parameters = call::parameters(route.path, call.path())?;
         Some((route, parameters))
@@ -198,7 +237,11 @@ fn admit(call: &Call, is_admin: bool) -> Result<(&'static Route, Call), Error> {
     let mut allowed = Vec::new();
     for (route, parameters) in fitting {
         if route.method == call.method() {
+            if !who.role.may(route.right) {
+                return Err(Error::AdminForbidden);
+            }
             let call = call.clone().with_parameters(parameters?);
+            call.check_query(route.query)?;
             call.check_body()?;
             return Ok((route, call));
         }
@@ -215,8 +258,12 @@ fn admit(call: &Call, is_admin: bool) -> Result<(&'static Route, Call), Error> {
 mod tests {
     use super::*;
 
-    fn refusal(method: &str, path: &str, is_admin: bool) -> Error {
-        admit(&Call::of(method, path, ""), is_admin).err().unwrap()
+    fn owner() -> Principal {
+        Principal { actor: "admin-key:root".to_owned(), role: auth::Role::Owner }
+    }
+
+    fn refusal(method: &str, path: &str) -> Error {
+        admit(&Call::of(method, path, ""), &owner()).err().unwrap()
     }
 
     #[test]
@@ -229,23 +276,9 @@ mod tests {
                 .replace(['{', '}'], "");
             let call = Call::of(route.method, &path, "{}");
 
-            let (found, _) = admit(&call, true).unwrap();
+            let (found, _) = admit(&call, &owner()).unwrap();
 
             assert_eq!((found.method, found.path), (route.method, route.path));
-        }
-    }
-
-    #[test]
-    fn without_the_admin_key_all_refusals_are_alike() {
-        for (method, path) in [
-            ("GET", "/admin/v1/users"),
-            ("PUT", "/admin/v1/users/u1"),
-            ("PATCH", "/admin/v1/users/u1"),
-            ("GET", "/admin/v1/nothing"),
-            ("GET", "/admin"),
-            ("PUT", "/admin/v1/users/%zz"),
-        ] {
-            assert_eq!(refusal(method, path, false), Error::AdminForbidden, "{method} {path}");
         }
     }
 
@@ -264,25 +297,37 @@ mod tests {
             "/admin/v1/prices/openai/",
             "/v1/chat",
         ] {
-            let error = refusal("GET", path, true);
+            let error = refusal("GET", path);
             assert_eq!(error, Error::NotFound { path: path.to_owned() }, "{path}");
         }
     }
 
     #[test]
     fn a_wrong_method_names_the_right_ones() {
-        let error = refusal("PATCH", "/admin/v1/users/u1", true);
+        let error = refusal("PATCH", "/admin/v1/users/u1");
 
         let (path, allowed) = ("/admin/v1/users/u1".to_owned(), "GET, PUT".to_owned());
         assert_eq!(error, Error::MethodNotAllowed { path, allowed });
-        assert_eq!(refusal("HEAD", "/admin/v1/usage", true).row().status, 405);
+        assert_eq!(refusal("HEAD", "/admin/v1/usage").row().status, 405);
+    }
+
+    #[test]
+    fn a_parameter_that_the_route_does_not_take_is_refused() {
+        let ask = |name| Call::of("GET", "/admin/v1/keys", "").with_query(name, "x");
+        let refused = |call: Call| admit(&call, &owner()).err();
+
+        assert!(refused(ask("user")).is_none());
+        assert_eq!(refused(ask("usr")).and_then(|error| error.field().map(str::to_owned)), {
+            Some("usr".to_owned())
+        });
+        assert!(refused(ask("user").with_query("user", "y")).is_some());
     }
 
     #[test]
     fn a_model_may_have_slashes_and_escapes() {
         let call = Call::of("GET", "/admin/v1/prices/fireworks_ai/accounts/x%3Ay/z", "");
 
-        let (_, call) = admit(&call, true).unwrap();
+        let (_, call) = admit(&call, &owner()).unwrap();
 
         assert_eq!(call.parameter("provider"), "fireworks_ai");
         assert_eq!(call.parameter("model"), "accounts/x:y/z");

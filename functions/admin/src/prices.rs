@@ -1,7 +1,7 @@
 //! The owner's own prices.
 
 use farebox_api::{Price, PriceList, QuarantineList, Quarantined};
-use farebox_aws::control::PriceRow;
+use farebox_aws::control::{PriceRow, QuarantineRow};
 use farebox_core::Error;
 use farebox_core::PriceSpec;
 
@@ -56,15 +56,15 @@ pub async fn delete(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 /// `GET /admin/v1/quarantine`
 pub async fn quarantine(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let page = gate.control.quarantine(call.limit()?, call.cursor()).await?;
-    let rows = page.rows.into_iter().map(|row| Quarantined {
-        provider: row.provider,
-        model: row.model,
-        request_id: row.request_id,
-        hold_usd: row.hold.to_string(),
-        cost_usd: row.cost.to_string(),
-        at: row.at.to_string(),
-    });
-    Answer::ok(&QuarantineList { quarantine: rows.collect(), next_cursor: page.next })
+    let rows = page.rows.into_iter().map(quarantined).collect();
+    Answer::ok(&QuarantineList { quarantine: rows, next_cursor: page.next })
+}
+
+/// `GET /admin/v1/quarantine/{provider}/{model+}`
+pub async fn show_quarantined(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let (provider, model) = names(call)?;
+    let row = gate.control.quarantined(provider, model).await?;
+    Answer::ok(&quarantined(row.ok_or_else(|| absent(call))?))
 }
 
 /// `DELETE /admin/v1/quarantine/{provider}/{model+}`
@@ -90,6 +90,17 @@ fn names(call: &Call) -> Result<(&str, &str), Error> {
 fn usable(spec: &PriceSpec, provider: &str, model: &str, version: &str) -> Result<(), Error> {
     let made = spec.model(provider, model, version);
     made.map(|_| ()).map_err(|error| Error::malformed("body", error.to_string()))
+}
+
+fn quarantined(row: QuarantineRow) -> Quarantined {
+    Quarantined {
+        provider: row.provider,
+        model: row.model,
+        request_id: row.request_id,
+        hold_usd: row.hold.to_string(),
+        cost_usd: row.cost.to_string(),
+        at: row.at.to_string(),
+    }
 }
 
 fn price(row: PriceRow) -> Result<Price, Error> {

@@ -1,7 +1,9 @@
 //! Answers and refusals as HTTP.
 
+use std::borrow::Cow;
+
 use farebox_api::{ErrorAnswer, ErrorBody};
-use farebox_core::{Error, Rid};
+use farebox_core::{Error, Rid, Secret};
 use lambda_http::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
     RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
@@ -13,8 +15,16 @@ use serde_json::Value;
 /// A good answer.
 pub struct Answer {
     status: u16,
-    body: Body,
+    body: Content,
     headers: Vec<(HeaderName, String)>,
+    /// Told to this caller this once, and to no audit.
+    secret: Option<Secret>,
+}
+
+enum Content {
+    Empty,
+    Json(Value),
+    Text(Cow<'static, str>),
 }
 
 /// A refusal, with the thing as it is now where a change was based on an older version.
@@ -44,17 +54,17 @@ impl Answer {
     /// 204.
     #[must_use]
     pub const fn empty() -> Self {
-        Self { status: 204, body: Body::Empty, headers: Vec::new() }
+        Self { status: 204, body: Content::Empty, headers: Vec::new(), secret: None }
     }
 
     /// 200 with a page and the policy that its browser must keep.
     #[must_use]
-    pub fn page(html: &str, policy: String) -> Self {
+    pub fn page(html: &'static str, policy: String) -> Self {
         let headers = vec![
             (CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
             (CONTENT_SECURITY_POLICY, policy),
         ];
-        Self { status: 200, body: Body::from(html), headers }
+        Self { status: 200, body: Content::Text(html.into()), headers, secret: None }
     }
 
     /// The same answer with the version of what it shows.
@@ -64,16 +74,48 @@ impl Answer {
         self
     }
 
+    /// The same answer with a field `secret`, which nobody is ever told again.
+    #[must_use]
+    pub fn with_secret(mut self, secret: &Secret) -> Self {
+        self.secret = Some(secret.clone());
+        self
+    }
+
+    /// The status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// What it shows, without a secret.
+    #[must_use]
+    pub fn shown(&self) -> Value {
+        match &self.body {
+            Content::Json(shown) => shown.clone(),
+            Content::Empty | Content::Text(_) => Value::Null,
+        }
+    }
+
     /// As HTTP.
     #[must_use]
     pub fn into_response(self) -> Response<Body> {
-        response(self.status, self.body, self.headers)
+        let body = match self.body {
+            Content::Empty => Body::Empty,
+            Content::Text(text) => Body::from(text),
+            Content::Json(mut shown) => {
+                if let (Some(secret), Some(fields)) = (self.secret, shown.as_object_mut()) {
+                    fields.insert("secret".to_owned(), Value::from(secret.expose()));
+                }
+                Body::from(shown.to_string())
+            }
+        };
+        response(self.status, body, self.headers)
     }
 
     fn json(status: u16, body: &impl Serialize) -> Result<Self, Refusal> {
-        let text = serde_json::to_string(body).map_err(Error::internal)?;
+        let shown = serde_json::to_value(body).map_err(Error::internal)?;
         let headers = vec![(CONTENT_TYPE, "application/json".to_owned())];
-        Ok(Self { status, body: Body::from(text), headers })
+        Ok(Self { status, body: Content::Json(shown), headers, secret: None })
     }
 }
 
@@ -173,6 +215,15 @@ mod tests {
             "{\"error\":{\"code\":\"invalid_request_error\",\
              \"message\":\"mode: use hard or observe\",\"field\":\"mode\"}}"
         );
+    }
+
+    #[test]
+    fn a_secret_is_told_and_not_shown() {
+        let row = serde_json::json!({"id": "k1"});
+        let answer = Answer::created(&row).unwrap().with_secret(&Secret::new("s3".to_owned()));
+
+        assert_eq!(answer.shown(), row);
+        assert_eq!(text(answer.into_response()), "{\"id\":\"k1\",\"secret\":\"s3\"}");
     }
 
     #[test]

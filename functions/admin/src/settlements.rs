@@ -14,7 +14,7 @@ pub async fn enqueue(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let record: CallRecord = call.body()?;
     check(&record, &gate.aws().config().tenant)?;
     let text = serde_json::to_string(&record).map_err(Error::internal)?;
-    gate.control.queue().send_text(&text).await?;
+    gate.control.enqueue(&text).await?;
     Answer::ok(&Enqueued { request_id: record.request_id.to_string() })
 }
 

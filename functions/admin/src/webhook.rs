@@ -1,6 +1,6 @@
 //! Where alerts are delivered.
 
-use farebox_api::{PutWebhook, SetWebhook, Webhook};
+use farebox_api::{PutWebhook, Webhook};
 use farebox_aws::control::{UrlUse, WebhookRow};
 
 use crate::Gate;
@@ -21,7 +21,7 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let allowed = &gate.control.aws().config().allowed_origins;
     let target = url("url", &body.url, UrlUse::Whole, allowed)?;
     let (secret, row) = gate.control.put_webhook(&target).await?;
-    Answer::ok(&SetWebhook { secret: secret.expose().to_owned(), webhook: webhook(row) })
+    Ok(Answer::ok(&webhook(row))?.with_secret(&secret))
 }
 
 /// `DELETE /admin/v1/webhook`

@@ -34,7 +34,8 @@ export function chatStatements(state: State): PolicyStatement[] {
 export function loggerStatements(state: State): PolicyStatement[] {
   return [
     allow("Ledger", ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], [state.ledger.tableArn]),
-    allow("Main", ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], [state.main.tableArn]),
+    allow("Main", ["dynamodb:GetItem"], [state.main.tableArn]),
+    besideAudit(allow("WriteMain", ["dynamodb:PutItem", "dynamodb:UpdateItem"], [state.main.tableArn])),
     allow("WriteLogs", ["dynamodb:PutItem"], [state.logs.tableArn]),
     allow(
       "Receive",
@@ -53,10 +54,13 @@ export function schedulerStatements(state: State, settings: Settings): PolicySta
 
   return [
     allow("Ledger", ["dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"], [state.ledger.tableArn]),
-    allow(
-      "Main",
-      ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-      [state.main.tableArn],
+    allow("Main", ["dynamodb:GetItem"], [state.main.tableArn]),
+    besideAudit(
+      allow(
+        "WriteMain",
+        ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+        [state.main.tableArn],
+      ),
     ),
     allow("Due", ["dynamodb:Query"], [indexOf(state.main, "due")]),
     allow("Enqueue", ["sqs:SendMessage"], [state.queue.queueArn]),
@@ -78,14 +82,13 @@ export function adminStatements(state: State): PolicyStatement[] {
       [
         "dynamodb:BatchGetItem",
         "dynamodb:ConditionCheckItem",
-        "dynamodb:DeleteItem",
         "dynamodb:GetItem",
         "dynamodb:PutItem",
         "dynamodb:Query",
-        "dynamodb:UpdateItem",
       ],
       [state.main.tableArn],
     ),
+    besideAudit(allow("ChangeMain", ["dynamodb:DeleteItem", "dynamodb:UpdateItem"], [state.main.tableArn])),
     allow(
       "ReadLogs",
       ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"],
@@ -115,6 +118,13 @@ export function adminStatements(state: State): PolicyStatement[] {
 /** Only items of partitions whose keys look so. */
 function within(partitions: string, statement: PolicyStatement): PolicyStatement {
   statement.addCondition("ForAllValues:StringLike", { "dynamodb:LeadingKeys": [partitions] });
+  statement.addCondition("Null", { "dynamodb:LeadingKeys": "false" });
+  return statement;
+}
+
+/** Any partition but those of the audit, which is only added to. */
+function besideAudit(statement: PolicyStatement): PolicyStatement {
+  statement.addCondition("ForAllValues:StringNotLike", { "dynamodb:LeadingKeys": ["AU#*"] });
   statement.addCondition("Null", { "dynamodb:LeadingKeys": "false" });
   return statement;
 }

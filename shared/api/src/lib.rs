@@ -7,6 +7,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`audit`] | who changed what |
 //! | [`owners`] | users and organisations |
 //! | [`keys`] | Farebox keys |
 //! | [`content`] | what was said, where it is kept |
@@ -18,6 +19,7 @@
 //! | [`webhook`] | where alerts are delivered |
 //! | [`error`] | refusals |
 
+pub mod audit;
 pub mod books;
 pub mod budgets;
 pub mod content;
@@ -29,6 +31,7 @@ pub mod prices;
 pub mod requests;
 pub mod webhook;
 
+pub use audit::{AuditEntry, AuditList};
 pub use books::{
     Charge, ChargeList, Correction, CorrectionList, Counters, DayCounter, Enqueued, PostCorrection,
     PostRerate, PostStatement, RaiseEpochs, RaisedEpochs, ReportedUsage, RerateRow, Rerated,

@@ -1,6 +1,7 @@
 //! The control plane: owners, keys, credentials, budgets, prices and the webhook.
 //!
-//! Every change fails safe and can be repeated. What a call needs is written last, so a change
+//! Every change is told before it is made ([`Trail`]); without a trail there is no write. Every
+//! change fails safe and can be repeated. What a call needs is written last, so a change
 //! that stops half-way gives nobody more than before:
 //!
 //! | change | order |
@@ -15,7 +16,7 @@
 
 use std::sync::Arc;
 
-use farebox_core::{Error, Secret, Timestamp};
+use farebox_core::{EntityId, Error, Rid, Secret, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::Aws;
@@ -26,6 +27,7 @@ use crate::ledger::Ledger;
 use crate::log_queue::LogQueue;
 use crate::logs::Logs;
 
+mod audit;
 mod budgets;
 mod corrections;
 mod credentials;
@@ -38,6 +40,7 @@ mod scopes;
 mod settings;
 mod store;
 
+pub use audit::{AuditFilter, AuditRow, End, Entry, Trail};
 pub use budgets::{BudgetRow, Change, Expected};
 pub use corrections::{Corrected, JournalRow, ScopeEntry, Truth};
 pub use credentials::{CredentialOwner, CredentialRow};
@@ -101,16 +104,33 @@ impl Control {
         &self.logs
     }
 
-    /// The way to the logger.
-    #[must_use]
-    pub fn queue(&self) -> &LogQueue {
-        &self.queue
+    /// Sends a record of a call to the logger, as chat would have.
+    ///
+    /// # Errors
+    /// Where the queue cannot be reached; it can be repeated.
+    pub async fn enqueue(&self, record: &str) -> Result<(), Error> {
+        self.store.begin().await?;
+        Ok(self.queue.send_text(record).await?)
     }
 
-    /// What was said.
-    #[must_use]
-    pub fn contents(&self) -> &Contents {
-        &self.contents
+    /// What was said in a call; `None` where nothing is kept. That somebody looked is told.
+    ///
+    /// # Errors
+    /// Where a table or the pepper cannot be read, or the look cannot be told.
+    pub async fn content(&self, user: &EntityId, id: Rid) -> Result<Option<Vec<u8>>, Error> {
+        self.store.begin().await?;
+        let pepper = self.directory.pepper().await?;
+        Ok(self.contents.read(user, id, &pepper).await?)
+    }
+
+    /// Erases content of a user, and answers kept for its repeats: how many items, and whether
+    /// there may be more.
+    ///
+    /// # Errors
+    /// Where a table cannot be reached; it can be repeated.
+    pub async fn erase_content(&self, user: &EntityId) -> Result<(u32, bool), Error> {
+        self.store.begin().await?;
+        Ok(self.contents.erase(user).await?)
     }
 
     /// Keys and alerts as the other functions read them.

@@ -166,6 +166,13 @@ impl Month {
         self.0
     }
 
+    /// The month before.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        // January is 1: the December before it is 88 + 1 lower.
+        Self(if self.0 % 100 == 1 { self.0.wrapping_sub(89) } else { self.0.wrapping_sub(1) })
+    }
+
     fn first(self) -> Option<civil::Date> {
         Day(self.0.checked_mul(100)?.checked_add(1)?).civil()
     }
@@ -279,6 +286,13 @@ mod tests {
         let end = Zone::utc().end_of_month(Month::from_number(202_612).unwrap());
 
         assert_eq!(end.to_string(), "2027-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn before_january_is_december() {
+        let previous = |number| Month::from_number(number).unwrap().previous().number();
+
+        assert_eq!((previous(202_701), previous(202_612)), (202_612, 202_611));
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl Control {
         until: Option<Timestamp>,
     ) -> Result<Change, Error> {
         let owner = Owner::new(self.tenant(), scope.clone());
-        let store = LedgerStore::patient(self.aws());
+        let store = self.store.ledger().await?;
         let mut cause = String::new();
         for _ in 0..ROUNDS_MAX {
             let stored = self.stored_budget(scope).await?;
@@ -223,7 +223,7 @@ impl Control {
     pub(super) async fn make_budget(&self, scope: Scope) -> Result<(), Error> {
         let owner = Owner::new(self.tenant(), scope);
         let create = Budget::create(&owner, &Settings::observing(), self.aws().now());
-        LedgerStore::patient(self.aws()).record(&create).await?;
+        self.store.ledger().await?.record(&create).await?;
         Ok(())
     }
 

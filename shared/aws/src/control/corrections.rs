@@ -10,7 +10,6 @@ use farebox_ledger::{Cause, Ended, Owner, Posted, Span, update};
 use super::store::{Attributes, read_number, read_text};
 use super::{Control, Listed};
 use crate::config::random;
-use crate::expression::Store as LedgerStore;
 
 /// Corrections of one call that its journal may have.
 const CHAIN_MAX: u32 = 100;
@@ -171,7 +170,7 @@ impl Control {
     async fn journal(&self, wanted: JournalRow) -> Result<JournalRow, Error> {
         let json = serde_json::to_string(&wanted.record).map_err(Error::internal)?;
         let put = update::journal_put(&wanted.name, &wanted.record, &json);
-        if LedgerStore::patient(self.aws()).record(&put).await? {
+        if self.store.ledger().await?.record(&put).await? {
             return Ok(wanted);
         }
         let stored = self.store.get(&put.key.pk, &put.key.sk).await?;
@@ -186,7 +185,7 @@ impl Control {
         }
         let record = &row.record;
         let key = update::journal_key(self.tenant(), &row.name);
-        let store = LedgerStore::patient(self.aws());
+        let store = self.store.ledger().await?;
         let amount = record.charged().unwrap_or_default();
         for (at, part) in record.parts.iter().enumerate() {
             let span = Span::from_number(part.day).ok_or_else(|| Error::internal("no span"))?;
@@ -205,13 +204,14 @@ impl Control {
                 Posted::Left(cause) => return Err(left(at, &part.scope, cause)),
             }
         }
-        self.queue().send(record).await;
+        self.queue.send(record).await;
         store.record(&update::journal_done(key, self.aws().now())).await?;
         Ok(())
     }
 
     /// Replaces a provisional charge in every scope that has one.
     async fn adjust_call(&self, row: CallRecord, truth: &Truth) -> Result<Corrected, Error> {
+        self.store.begin().await?;
         let mut parts = Vec::new();
         for charge in self.provisional(&row).await? {
             match charge.replaced_by {
@@ -242,7 +242,7 @@ impl Control {
             correction: Some(correction),
             ..row
         };
-        self.queue().send(&record).await;
+        self.queue.send(&record).await;
         Ok(Corrected::Adjusted(record))
     }
 

@@ -192,6 +192,15 @@ impl Control {
         Ok(Some((key, row)))
     }
 
+    /// One key.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached.
+    pub async fn key(&self, id: &EntityId) -> Result<Option<KeyRow>, Error> {
+        let item = self.store.get(&pk(id), KEY_SK).await?;
+        Ok(item.as_ref().and_then(KeyRow::read))
+    }
+
     /// A page of keys by user and id; of one user where `user` is given.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::store::{key, read_text};
 use super::{Control, PAGE_MAX};
-use crate::expression::{Store as LedgerStore, again, classify};
+use crate::expression::{again, classify};
 
 impl Control {
     /// Raises the epochs of a page of budgets by a million (money.md 3.6): how many, and where
@@ -28,7 +28,7 @@ impl Control {
             scan.send().await.map_err(|error| classify(&error))
         });
         let page = page.await?;
-        let store = LedgerStore::patient(self.aws());
+        let store = self.store.ledger().await?;
         let items = page.items.unwrap_or_default();
         let owners = items.iter().filter_map(|item| {
             let owner = Owner::from_pk(&read_text(item, "pk")?).ok()?;

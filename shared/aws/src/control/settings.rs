@@ -12,7 +12,6 @@ use super::store::{Attributes, Changed, number, read_number, read_text, text};
 use super::{Control, Listed, PublicUrl};
 use crate::config::random_bytes;
 use crate::directory::AlertItem;
-use crate::expression;
 
 const WEBHOOK_SK: &str = "webhook";
 
@@ -147,6 +146,20 @@ impl Control {
         Ok(Listed { rows: items.iter().filter_map(QuarantineRow::read).collect(), next })
     }
 
+    /// One quarantined model.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached.
+    pub async fn quarantined(
+        &self,
+        provider: &str,
+        model: &str,
+    ) -> Result<Option<QuarantineRow>, Error> {
+        let key = quarantine_key(self.tenant(), provider, model);
+        let item = self.store.get(&key.pk, &key.sk).await?;
+        Ok(item.as_ref().and_then(QuarantineRow::read))
+    }
+
     /// The owner has looked at a model's price: calls go on. False where there is no quarantine.
     ///
     /// # Errors
@@ -194,7 +207,7 @@ impl Control {
         let now = self.aws().now();
         let alert = Alert::test(now);
         let owner = Owner::new(self.tenant(), scope.clone());
-        expression::Store::patient(self.aws()).record(&alert.put(&owner, now)).await?;
+        self.store.ledger().await?.record(&alert.put(&owner, now)).await?;
         Ok(AlertItem::from(Stored { alert, delivery: Delivery::default() }))
     }
 

@@ -7,8 +7,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use farebox_core::{Error, Secret};
 
+use super::audit::Trail;
 use crate::Aws;
-use crate::expression::{Failure, again, classify};
+use crate::expression::{Failure, Store as LedgerStore, again, classify};
 
 /// The attributes of an item.
 pub type Attributes = HashMap<String, AttributeValue>;
@@ -16,9 +17,13 @@ pub type Attributes = HashMap<String, AttributeValue>;
 /// Rounds in which a batch read is completed.
 const BATCH_ROUNDS_MAX: usize = 5;
 
-/// The tables and secrets of the control plane.
+/// The tables and secrets of the control plane. Reads need nothing; every write leaves a trail
+/// first, and without one there is no write.
 #[derive(Clone)]
-pub struct Store(Aws);
+pub struct Store {
+    aws: Aws,
+    trail: Option<Trail>,
+}
 
 /// One conditional change of an item of `main`.
 #[derive(Clone, Debug, Default)]
@@ -58,20 +63,79 @@ impl Changed {
 
 impl Store {
     pub fn new(aws: &Aws) -> Self {
-        Self(aws.clone())
+        Self { aws: aws.clone(), trail: None }
+    }
+
+    /// The same store in somebody's name.
+    pub fn on_trail(&self, trail: Trail) -> Self {
+        Self { aws: self.aws.clone(), trail: Some(trail) }
     }
 
     pub const fn aws(&self) -> &Aws {
-        &self.0
+        &self.aws
     }
 
     fn main(&self) -> &str {
-        &self.0.config().main_table
+        &self.aws.config().main_table
+    }
+
+    /// What every write does first.
+    pub async fn begin(&self) -> Result<(), Error> {
+        match &self.trail {
+            Some(trail) => trail.begin(self).await,
+            None => Err(Error::internal("a change without a trail")),
+        }
+    }
+
+    /// Writes by ledger values.
+    pub async fn ledger(&self) -> Result<LedgerStore, Error> {
+        self.begin().await?;
+        Ok(LedgerStore::patient(&self.aws))
+    }
+
+    /// An item of the trail itself, which is there already or is written.
+    pub(super) async fn put_once(&self, item: Attributes) -> Result<(), Error> {
+        let request = self.aws.dynamodb().put_item().table_name(self.main());
+        let request = request.set_item(Some(item));
+        let request = request.condition_expression("attribute_not_exists(pk)");
+        let written = again("PutItem", || async {
+            match request.clone().send().await.map_err(|error| classify(&error)) {
+                Ok(_) | Err(Failure::ConditionFailed) => Ok(()),
+                Err(failure) => Err(failure),
+            }
+        });
+        Ok(written.await?)
+    }
+
+    /// Items of a partition of `main` below a sort key, the last first, and whether there are
+    /// more; strongly consistent.
+    pub async fn newest(
+        &self,
+        pk: &str,
+        below: &str,
+        limit: u32,
+    ) -> Result<(Vec<Attributes>, bool), Error> {
+        let request = self
+            .aws
+            .dynamodb()
+            .query()
+            .table_name(self.main())
+            .consistent_read(true)
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .key_condition_expression("pk = :pk AND sk < :below")
+            .expression_attribute_values(":pk", text(pk))
+            .expression_attribute_values(":below", text(below));
+        let answer = again("Query", || async {
+            request.clone().send().await.map_err(|error| classify(&error))
+        });
+        let answer = answer.await?;
+        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key.is_some()))
     }
 
     /// One item of `main`, strongly consistent.
     pub async fn get(&self, pk: &str, sk: &str) -> Result<Option<Attributes>, Error> {
-        let request = self.0.dynamodb().get_item().table_name(self.main()).consistent_read(true);
+        let request = self.aws.dynamodb().get_item().table_name(self.main()).consistent_read(true);
         let request = request.set_key(Some(key(pk, sk)));
         let answer = again("GetItem", || async {
             request.clone().send().await.map_err(|error| classify(&error))
@@ -89,7 +153,7 @@ impl Store {
         limit: u32,
     ) -> Result<(Vec<Attributes>, Option<String>), Error> {
         let mut request = self
-            .0
+            .aws
             .dynamodb()
             .query()
             .table_name(self.main())
@@ -133,7 +197,7 @@ impl Store {
             let request =
                 KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted)).build();
             let request = request.map_err(Error::internal)?;
-            let request = self.0.dynamodb().batch_get_item().request_items(table, request);
+            let request = self.aws.dynamodb().batch_get_item().request_items(table, request);
             let answer = again("BatchGetItem", || async {
                 request.clone().send().await.map_err(|error| classify(&error))
             });
@@ -147,7 +211,8 @@ impl Store {
 
     /// Writes a whole item of `main`; `false` where the condition does not hold.
     pub async fn put(&self, item: Attributes, condition: Option<&str>) -> Result<bool, Error> {
-        let request = self.0.dynamodb().put_item().table_name(self.main()).set_item(Some(item));
+        self.begin().await?;
+        let request = self.aws.dynamodb().put_item().table_name(self.main()).set_item(Some(item));
         let request = request.set_condition_expression(condition.map(str::to_owned));
         applied("PutItem", request.send().await)
     }
@@ -155,11 +220,12 @@ impl Store {
     /// Changes an item of `main`; its new attributes, or `None` where the condition does not
     /// hold.
     pub async fn change(&self, change: Changed) -> Result<Option<Attributes>, Error> {
+        self.begin().await?;
         let names = if change.names.is_empty() { None } else { Some(change.names) };
         let values = if change.values.is_empty() { None } else { Some(change.values) };
         let condition = Some(change.condition).filter(|condition| !condition.is_empty());
         let request = self
-            .0
+            .aws
             .dynamodb()
             .update_item()
             .table_name(self.main())
@@ -178,7 +244,8 @@ impl Store {
 
     /// Deletes an item of `main`; `false` where there is none.
     pub async fn delete(&self, pk: &str, sk: &str) -> Result<bool, Error> {
-        let request = self.0.dynamodb().delete_item().table_name(self.main());
+        self.begin().await?;
+        let request = self.aws.dynamodb().delete_item().table_name(self.main());
         let request = request.set_key(Some(key(pk, sk)));
         let request = request.condition_expression("attribute_exists(pk)");
         applied("DeleteItem", request.send().await)
@@ -186,13 +253,14 @@ impl Store {
 
     /// Writes a secret, and makes it where there is none.
     pub async fn put_secret(&self, name: &str, secret: &Secret) -> Result<(), Error> {
-        let request = self.0.secrets().put_secret_value().secret_id(name);
+        self.begin().await?;
+        let request = self.aws.secrets().put_secret_value().secret_id(name);
         match request.secret_string(secret.expose()).send().await {
             Ok(_) => return Ok(()),
             Err(error) if error.code() == Some("ResourceNotFoundException") => {}
             Err(error) => return Err(failed("PutSecretValue", &error)),
         }
-        let request = self.0.secrets().create_secret().name(name).secret_string(secret.expose());
+        let request = self.aws.secrets().create_secret().name(name).secret_string(secret.expose());
         request.send().await.map_err(|error| failed("CreateSecret", &error))?;
         Ok(())
     }

@@ -1,0 +1,61 @@
+//! Who changed what.
+
+use farebox_api::{AuditEntry, AuditList};
+use farebox_aws::control::{AuditFilter, AuditRow};
+use farebox_core::{Error, Timestamp};
+
+use crate::Gate;
+use crate::call::Call;
+use crate::reply::{Answer, Refusal};
+
+/// Longest text that a filter compares with.
+const FILTER_BYTES_MAX: usize = 256;
+
+/// `GET /admin/v1/audit?from=&to=&actor=&action=&target=`
+pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let filter = AuditFilter {
+        from: time(call, "from")?,
+        to: time(call, "to")?,
+        actor: short(call, "actor")?,
+        action: short(call, "action")?,
+        target: short(call, "target")?,
+    };
+    let page = gate.control.audit(&filter, call.limit()?, call.cursor()).await?;
+    let entries = page.rows.into_iter().map(entry).collect();
+    Answer::ok(&AuditList { entries, next_cursor: page.next })
+}
+
+fn time(call: &Call, name: &str) -> Result<Option<Timestamp>, Error> {
+    let rule = "write an RFC 3339 time, such as 2026-11-23T00:00:00Z";
+    let time = call.query(name).map(Timestamp::parse).transpose();
+    time.map_err(|_| Error::malformed(name, rule))
+}
+
+fn short(call: &Call, name: &str) -> Result<Option<String>, Error> {
+    let text = call.query(name).map(str::to_owned);
+    if text.as_ref().is_some_and(|text| text.len() > FILTER_BYTES_MAX) {
+        return Err(Error::malformed(name, "is at most 256 characters long"));
+    }
+    Ok(text)
+}
+
+fn entry(row: AuditRow) -> AuditEntry {
+    let status = row.end.as_ref().map(|end| end.status);
+    let outcome = match status {
+        None => "unknown",
+        Some(status) if status < 400 => "done",
+        Some(_) => "failed",
+    };
+    AuditEntry {
+        request_id: row.id.to_string(),
+        at: row.id.made_at().to_string(),
+        actor: row.actor,
+        role: row.role,
+        action: row.action,
+        target: row.target,
+        outcome: outcome.to_owned(),
+        http_status: status,
+        before: row.before,
+        after: row.end.map(|end| end.after).unwrap_or_default(),
+    }
+}
