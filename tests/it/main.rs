@@ -22,6 +22,7 @@ mod contrast;
 mod corrections;
 mod idempotency;
 mod labels;
+mod messages;
 mod modes;
 mod money;
 mod periods;

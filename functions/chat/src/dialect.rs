@@ -1,26 +1,31 @@
 //! The dialects in which callers speak: how a body is read, and how answers, streams and
 //! errors are written. A dialect is one implementation and a row in `ROUTES`.
 
+mod messages;
 mod native;
 mod openai;
 
+pub use messages::{MESSAGES, Messages};
 pub use native::{NATIVE, Native};
 pub use openai::{OPENAI, OpenAi};
 
 use std::borrow::Cow;
 
-use farebox_core::{ChatCall, ChatEvent, Completion, Error, Rid, Usage};
+use bytes::Bytes;
+use farebox_core::{ChatCall, ChatEvent, Completion, Error, Frame, Rid, Usage};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
+use crate::incoming::Incoming;
 use crate::reply::Paid;
 
 /// One dialect.
 pub trait Dialect: Sync {
-    /// Reads a body.
+    /// Reads a request.
     ///
     /// # Errors
     /// [`Error::Malformed`] and its kin, naming the field.
-    fn parse(&self, body: &[u8]) -> Result<ChatCall, Error>;
+    fn parse(&self, incoming: &Incoming) -> Result<ChatCall, Error>;
 
     /// The field of a refusal as this dialect's callers wrote it: the wire formats name `OpenAI`'s.
     fn field<'f>(&self, field: &'f str) -> Cow<'f, str> {
@@ -31,16 +36,21 @@ pub trait Dialect: Sync {
     fn error(&self, error: &Error, request_id: Rid) -> Value;
 
     /// The body of a whole answer.
-    fn answer(&self, answer: &Answer<'_>) -> Value;
+    fn answer(&self, answer: &Answer<'_>) -> Bytes;
 
     /// What writes a stream.
     fn stream(&self, opening: Opening) -> Box<dyn StreamWriter + Send>;
+
+    /// The headers that its clients look for beside `x-request-id`.
+    fn headers(&self, _request_id: Rid, _headers: &mut HeaderMap) {}
 }
 
 /// A whole answer, paid.
 pub struct Answer<'a> {
     /// The provider's answer in `OpenAI`'s shape.
     pub completion: &'a Completion,
+    /// The same as it came, where the provider speaks the dialect to the letter.
+    pub verbatim: Option<&'a Bytes>,
     /// What it used; `None` where the provider did not say.
     pub usage: Option<&'a Usage>,
     /// What it cost.
@@ -57,6 +67,8 @@ pub struct Opening {
     pub created: i64,
     /// The caller asked for the usage.
     pub include_usage: bool,
+    /// The provider speaks the dialect to the letter: its events come as frames too.
+    pub verbatim: bool,
 }
 
 /// Writes the events of one stream as server-sent events.
@@ -76,6 +88,41 @@ fn data(value: &Value, out: &mut Vec<u8>) {
     out.extend_from_slice(b"data: ");
     out.extend_from_slice(value.to_string().as_bytes());
     out.extend_from_slice(b"\n\n");
+}
+
+/// One event with its name.
+fn named(name: &str, value: &Value, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'\n');
+    data(value, out);
+}
+
+/// An event as it came.
+fn frame(frame: &Frame, out: &mut Vec<u8>) {
+    if !frame.name.is_empty() {
+        out.extend_from_slice(b"event: ");
+        out.extend_from_slice(frame.name.as_bytes());
+        out.push(b'\n');
+    }
+    for line in frame.data.split('\n') {
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(line.as_bytes());
+        out.push(b'\n');
+    }
+    out.push(b'\n');
+}
+
+/// The cost where a dialect has no field for it: a comment, which every reader of events skips.
+fn cost_comment(paid: &Paid, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!(": farebox-cost-usd {}\n\n", paid.charged).as_bytes());
+}
+
+/// Sets a header whose value is plain.
+fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
 }
 
 /// `OpenAI`'s usage object: prompt tokens include the cached ones, completion tokens the

@@ -27,6 +27,7 @@ impl Gathered {
                 self.0.entry(*choice).or_default().finish_reason = Some(reason.clone());
             }
             ChatEvent::Start { .. }
+            | ChatEvent::Frame(_)
             | ChatEvent::Usage(_)
             | ChatEvent::Failed { .. }
             | ChatEvent::Done => {}

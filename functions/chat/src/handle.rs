@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use farebox_aws::{Credential, Held, KeyItem};
 use farebox_core::pricing::Price;
-use farebox_core::{CallRecord, ChatCall, Decision, Error, Money, Outcome, Timestamp};
+use farebox_core::{CallRecord, ChatCall, Decision, Error, Format, Money, Outcome, Timestamp};
 use farebox_ledger::Claim;
-use farebox_providers::Wire;
 use futures_util::FutureExt;
 use futures_util::future::{join, join3};
 use http::Response;
@@ -34,8 +33,6 @@ pub struct Admitted {
     pub call: ChatCall,
     /// Provider, model and whose credential.
     pub resolved: Resolved,
-    /// The model's wire format.
-    pub wire: &'static dyn Wire,
     /// Its prices, fixed at admission.
     pub price: Price,
     /// What is sent.
@@ -48,6 +45,16 @@ pub struct Admitted {
     pub ends_at: Timestamp,
     /// What is to be kept of its content.
     pub content: Option<content::Wanted>,
+}
+
+impl Admitted {
+    /// Whether the caller gets the very bytes of the provider: both speak the same format.
+    #[must_use]
+    pub fn is_verbatim(&self) -> bool {
+        let format = self.call.format;
+        let is_ours = format == Format::Native;
+        !is_ours && self.resolved.provider.faithful && self.resolved.wire.takes(format)
+    }
 }
 
 /// One chat call: authenticate → claim → admit → (in a task of its own) call → settle → log.
@@ -105,8 +112,8 @@ async fn admit(
     let resolved = &planned.resolved;
     let fetched = gate.credentials.fetch(&resolved.owner, key.cv, resolved.provider.name);
     let credential = fetched.await?;
-    let wire = (resolved.provider.wire)(&resolved.model.name);
-    let target = Target { provider: resolved.provider, wire, credential: &credential };
+    let target =
+        Target { provider: resolved.provider, wire: resolved.wire, credential: &credential };
     let candidate = planned.candidate();
     let (plan, held) = reserve(gate, incoming, &target, candidate, plan, record).await?;
     record.rid = held.rid;
@@ -115,7 +122,6 @@ async fn admit(
     let Planned { call, resolved, price, .. } = planned;
     let admitted = Admitted {
         call,
-        wire,
         price,
         plan,
         credential,
@@ -140,7 +146,7 @@ pub async fn plan(
     record: &mut CallRecord,
 ) -> Result<(Planned, Plan), Error> {
     record.labels.extend(incoming.labels()?);
-    let call = dialect.parse(incoming.json()?)?;
+    let call = dialect.parse(incoming)?;
     record.labels.extend(call.labels());
     record.stream = call.stream;
     let overrides = gate.directory.prices().await?;

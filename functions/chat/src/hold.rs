@@ -100,11 +100,13 @@ async fn tighten(
     plan: &Plan,
     room: Option<Money>,
 ) -> Option<Plan> {
-    if !may_fit(*candidate, plan, room) {
+    // How exact the count of an image or a document is, nothing recorded says.
+    if plan.outbound.bound.media || !may_fit(*candidate, plan, room) {
         return None;
     }
-    let request = target.wire.count(candidate.call, &plan.outbound)?;
-    candidate.counted = upstream::count(gate.http().ok()?, target, &request).await;
+    let request = target.wire.count(&plan.outbound)?;
+    let counted = upstream::count(gate.http().ok()?, target, &request).await;
+    candidate.counted = counted.map(|counted| counted.most);
     tightened(*candidate, plan)
 }
 

@@ -12,6 +12,7 @@
 pub mod account;
 pub mod authenticate;
 pub mod content;
+pub mod count;
 pub mod dialect;
 pub mod gate;
 pub mod gather;
@@ -34,7 +35,7 @@ use futures_util::future::BoxFuture;
 use http::{Method, Response};
 use lambda_http::Request;
 
-use crate::dialect::{Dialect, NATIVE, OPENAI};
+use crate::dialect::{Dialect, MESSAGES, NATIVE, OPENAI};
 use crate::gate::Gate;
 use crate::incoming::Incoming;
 use crate::reply::{ReplyBody, refusal};
@@ -42,8 +43,9 @@ use crate::reply::{ReplyBody, refusal};
 /// What serves a route.
 #[derive(Clone, Copy)]
 enum Handler {
-    /// A paid call in one of the dialects.
-    Chat(&'static dyn Dialect),
+    /// A paid call in the row's dialect.
+    Chat,
+    CountTokens,
     Models,
     Model,
     Budget,
@@ -51,28 +53,43 @@ enum Handler {
     Requests,
     Request,
     Health,
-    /// Known to clients and not served: what it is, and what to use.
-    NotServed(&'static str, &'static str),
+    /// Known to clients and not served: what to use.
+    NotServed(&'static str),
 }
 
-/// Every path: method, path (a last `*` takes the rest), handler. An endpoint is one row.
-const ROUTES: &[(Method, &str, Handler)] = &[
-    (Method::POST, "/v1/chat", Handler::Chat(&NATIVE)),
-    (Method::POST, "/v1/chat/completions", Handler::Chat(&OPENAI)),
-    (Method::GET, "/v1/models", Handler::Models),
-    (Method::GET, "/v1/models/*", Handler::Model),
-    (Method::GET, "/v1/budget", Handler::Budget),
-    (Method::POST, "/v1/quote", Handler::Quote),
-    (Method::GET, "/v1/requests", Handler::Requests),
-    (Method::GET, "/v1/requests/*", Handler::Request),
-    (Method::GET, "/healthz", Handler::Health),
-    (Method::POST, "/v1/responses", Handler::NotServed("/v1/responses", CHAT_INSTEAD)),
-    (Method::POST, "/v1/messages", Handler::NotServed("/v1/messages", CHAT_INSTEAD)),
-    (Method::POST, "/v1/completions", Handler::NotServed("/v1/completions", CHAT_INSTEAD)),
-    (Method::POST, "/v1/embeddings", Handler::NotServed("/v1/embeddings", CHAT_INSTEAD)),
+/// One endpoint: method, path (a last `*` takes the rest), handler, and the dialect in which its
+/// answers and errors are told.
+type Route = (Method, &'static str, Handler, &'static dyn Dialect);
+
+/// Every endpoint.
+const ROUTES: &[Route] = &[
+    (Method::POST, "/v1/chat", Handler::Chat, &NATIVE),
+    (Method::POST, "/v1/chat/completions", Handler::Chat, &OPENAI),
+    (Method::POST, "/v1/messages", Handler::Chat, &MESSAGES),
+    (Method::POST, "/v1/messages/count_tokens", Handler::CountTokens, &MESSAGES),
+    (Method::GET, "/v1/models", Handler::Models, &OPENAI),
+    (Method::GET, "/v1/models/*", Handler::Model, &OPENAI),
+    (Method::GET, "/v1/budget", Handler::Budget, &OPENAI),
+    (Method::POST, "/v1/quote", Handler::Quote, &OPENAI),
+    (Method::GET, "/v1/requests", Handler::Requests, &OPENAI),
+    (Method::GET, "/v1/requests/*", Handler::Request, &OPENAI),
+    (Method::GET, "/healthz", Handler::Health, &OPENAI),
+    (Method::POST, "/v1/responses", Handler::NotServed(CHAT_INSTEAD), &OPENAI),
+    (Method::POST, "/v1/completions", Handler::NotServed(CHAT_INSTEAD), &OPENAI),
+    (Method::POST, "/v1/embeddings", Handler::NotServed(CHAT_INSTEAD), &OPENAI),
+    (Method::POST, "/v1/messages/batches", Handler::NotServed(ONE_BY_ONE), &MESSAGES),
+    (Method::POST, "/v1/batches", Handler::NotServed(ONE_BY_ONE), &OPENAI),
+    (Method::POST, "/v1/files", Handler::NotServed(IN_THE_CALL), &OPENAI),
+    (Method::POST, "/v1/realtime/*", Handler::NotServed(CHAT_INSTEAD), &OPENAI),
+    (Method::POST, "/v1/images/*", Handler::NotServed(AT_THE_PROVIDER), &OPENAI),
+    (Method::POST, "/v1/audio/*", Handler::NotServed(AT_THE_PROVIDER), &OPENAI),
+    (Method::POST, "/v1/moderations", Handler::NotServed(AT_THE_PROVIDER), &OPENAI),
 ];
 
 const CHAT_INSTEAD: &str = "Use POST /v1/chat/completions or POST /v1/chat.";
+const ONE_BY_ONE: &str = "Send the calls one by one: each is held and settled by itself.";
+const IN_THE_CALL: &str = "Send the file inside the call, as base64.";
+const AT_THE_PROVIDER: &str = "Call the provider itself: Farebox cannot hold its cost yet.";
 
 /// Runs the function until the Lambda service ends the environment.
 ///
@@ -97,7 +114,7 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
 /// of its endpoint.
 pub async fn serve(gate: &Arc<Gate>, request: Request) -> Response<ReplyBody> {
     let incoming = Incoming::new(gate, request);
-    let dialect = dialect_of(&incoming.path);
+    let dialect = dialect_of(&incoming);
     match route(gate, &incoming).await {
         Ok(response) => response,
         Err(error) => refusal(dialect, &incoming, &error),
@@ -105,11 +122,12 @@ pub async fn serve(gate: &Arc<Gate>, request: Request) -> Response<ReplyBody> {
 }
 
 async fn route(gate: &Arc<Gate>, incoming: &Incoming) -> Result<Response<ReplyBody>, Error> {
-    let (handler, rest) = find(&incoming.method, &incoming.path)?;
+    let ((_, _, handler, dialect), rest) = find(&incoming.method, &incoming.path)?;
     // Boxed: the compiler cannot prove `Send` for the nested futures as one type
     // (rust-lang/rust#102211), and a box a call is nothing beside a socket.
     let answer: BoxFuture<'_, _> = match handler {
-        Handler::Chat(dialect) => Box::pin(handle::chat(gate, incoming, dialect)),
+        Handler::Chat => Box::pin(handle::chat(gate, incoming, *dialect)),
+        Handler::CountTokens => Box::pin(count::tokens(gate, incoming, *dialect)),
         Handler::Models => Box::pin(account::models(gate, incoming)),
         Handler::Model => Box::pin(account::model(gate, incoming, rest)),
         Handler::Budget => Box::pin(account::budget(gate, incoming)),
@@ -117,27 +135,31 @@ async fn route(gate: &Arc<Gate>, incoming: &Incoming) -> Result<Response<ReplyBo
         Handler::Requests => Box::pin(account::requests(gate, incoming)),
         Handler::Request => Box::pin(account::request(gate, incoming, rest)),
         Handler::Health => return account::health(incoming),
-        Handler::NotServed(what, instead) => {
-            let (what, instead) = (what.to_owned(), instead.to_owned());
-            return Err(Error::NotSupported { what, instead });
+        Handler::NotServed(instead) => {
+            let what = incoming.path.chars().take(200).collect();
+            return Err(Error::NotSupported { what, instead: (*instead).to_owned() });
         }
     };
     answer.await
 }
 
+/// What the pattern's last `*` stands for, where the path fits it.
+fn rest_of<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => path.strip_prefix(prefix).filter(|rest| !rest.is_empty()),
+        None => (pattern == path).then_some(""),
+    }
+}
+
 /// The row of a method and path, with what a last `*` stands for.
-fn find<'p>(method: &Method, path: &'p str) -> Result<(Handler, &'p str), Error> {
+fn find<'p>(method: &Method, path: &'p str) -> Result<(&'static Route, &'p str), Error> {
     let mut allowed = Vec::new();
-    for (takes, pattern, handler) in ROUTES {
-        let rest = match pattern.strip_suffix('*') {
-            Some(prefix) => path.strip_prefix(prefix).filter(|rest| !rest.is_empty()),
-            None => (*pattern == path).then_some(""),
-        };
-        let Some(rest) = rest else { continue };
-        if takes == method {
-            return Ok((*handler, rest));
+    for route in ROUTES {
+        let Some(rest) = rest_of(route.1, path) else { continue };
+        if route.0 == method {
+            return Ok((route, rest));
         }
-        allowed.push(takes.as_str());
+        allowed.push(route.0.as_str());
     }
     let path: String = path.chars().take(200).collect();
     if allowed.is_empty() {
@@ -146,13 +168,23 @@ fn find<'p>(method: &Method, path: &'p str) -> Result<(Handler, &'p str), Error>
     Err(Error::MethodNotAllowed { path, allowed: allowed.join(", ") })
 }
 
-/// The dialect in which a path's errors are told.
-fn dialect_of(path: &str) -> &'static dyn Dialect {
-    let chat = ROUTES.iter().find_map(|(_, pattern, handler)| match handler {
-        Handler::Chat(dialect) if *pattern == path => Some(*dialect),
-        _ => None,
-    });
-    chat.unwrap_or(&OPENAI)
+/// The dialect in which a request's errors are told: its path's, or, where several dialects share
+/// it, the one whose header it carries.
+fn dialect_of(incoming: &Incoming) -> &'static dyn Dialect {
+    let fits = |route: &&Route| rest_of(route.1, &incoming.path).is_some();
+    let of_path = ROUTES.iter().find(fits).map(|(_, _, handler, dialect)| (handler, *dialect));
+    match of_path {
+        Some((Handler::Models | Handler::Model, _)) | None if speaks_messages(incoming) => {
+            &MESSAGES
+        }
+        Some((_, dialect)) => dialect,
+        None => &OPENAI,
+    }
+}
+
+/// Whether a request comes from one of Anthropic's clients.
+fn speaks_messages(incoming: &Incoming) -> bool {
+    incoming.headers.contains_key("anthropic-version")
 }
 
 #[cfg(test)]

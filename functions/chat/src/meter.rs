@@ -111,6 +111,7 @@ impl Meter {
             }
             ChatEvent::Finish { choice, .. } => drop(self.open.remove(choice)),
             ChatEvent::Start { .. }
+            | ChatEvent::Frame(_)
             | ChatEvent::Usage(_)
             | ChatEvent::Failed { .. }
             | ChatEvent::Done => {}

@@ -179,7 +179,10 @@ fn plan_at(candidate: Candidate<'_>, cap: u64, clamped: bool) -> Result<Plan, Er
         context_window: resolved.model.context_window,
         completion_max: resolved.model.completion_max,
     };
-    let wire = (resolved.provider.wire)(&resolved.model.name);
+    let wire = resolved.wire;
+    if !wire.takes(call.format) {
+        call.translatable()?;
+    }
     let is_metered = candidate.metered && cap.saturating_mul(call.choices) > FIRST_TOKENS;
     let is_streamed = call.stream || is_metered;
     let outbound = wire.request(resolved.provider, call, &facts, cap, is_streamed)?;

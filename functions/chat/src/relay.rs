@@ -42,6 +42,8 @@ pub struct Exchange {
     pub bill: Option<Bill>,
     /// The answer; for a stream only its identity and served model.
     pub completion: Completion,
+    /// A whole answer as it came, where the caller gets its very bytes.
+    pub verbatim: Option<Bytes>,
     /// Why the model stopped.
     pub finish_reason: Option<String>,
     /// What went wrong.
@@ -80,8 +82,9 @@ pub async fn exchange(
     reply: &mut Reply,
 ) -> Exchange {
     let mut exchange = Exchange::default();
-    let wire = call.wire;
-    let target = Target { provider: call.resolved.provider, wire, credential: &call.credential };
+    let resolved = &call.resolved;
+    let target =
+        Target { provider: resolved.provider, wire: resolved.wire, credential: &call.credential };
     let client = match gate.http() {
         Ok(client) => client,
         Err(error) => return exchange.failed(ProviderOutcome::NotSent, error),
@@ -127,7 +130,7 @@ fn patience(gate: &Gate, call: &Admitted) -> Duration {
 
 fn refused(exchange: Exchange, call: &Admitted, status: u16, body: &[u8]) -> Exchange {
     let provider = call.resolved.provider;
-    let failure = call.wire.failure(provider, status, body);
+    let failure = call.resolved.wire.failure(provider, status, body);
     let outcome = match failure.billing {
         Billing::Unbilled => ProviderOutcome::Unbilled { inferred: false },
         Billing::UnbilledInferred => ProviderOutcome::Unbilled { inferred: true },
@@ -163,7 +166,8 @@ async fn buffered(
         Err(error) => return exchange.failed(ProviderOutcome::Unknown, error(provider.name)),
     };
     exchange.first_token_at = Some(gate.aws.now());
-    match call.wire.decode(provider, &body) {
+    exchange.verbatim = call.is_verbatim().then(|| body.clone());
+    match call.resolved.wire.decode(provider, &body) {
         Ok(mut completion) => {
             exchange.reported = completion.reported.take();
             let reason = completion.choices.first().and_then(|first| first.get("finish_reason"));
@@ -231,7 +235,7 @@ async fn stream(
     let provider = call.resolved.provider;
     let Upstream { response, mut meter, mut gathered } = upstream;
     let ends = tokio::time::Instant::now() + patience(gate, call);
-    let mut decoder = call.wire.decoder(provider);
+    let mut decoder = call.resolved.wire.decoder(provider, call.call.stream && call.is_verbatim());
     let mut chunks = response.bytes_stream();
     let mut events = Vec::new();
     let mut finished = false;
@@ -319,7 +323,7 @@ fn note(gate: &Gate, provider: &str, event: &ChatEvent, exchange: &mut Exchange)
                 cause: message.chars().take(200).collect(),
             });
         }
-        ChatEvent::Delta { .. } | ChatEvent::Done => {}
+        ChatEvent::Delta { .. } | ChatEvent::Frame(_) | ChatEvent::Done => {}
     }
 }
 

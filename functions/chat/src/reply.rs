@@ -99,9 +99,11 @@ pub fn channel(
         request_id: incoming.request_id,
         created,
         include_usage: call.call.include_usage,
+        verbatim: call.is_verbatim(),
     };
     let mut headers = HeaderMap::new();
     insert(&mut headers, "x-request-id", &incoming.request_id.to_string());
+    dialect.headers(incoming.request_id, &mut headers);
     if call.plan.clamped {
         insert(&mut headers, "x-farebox-clamped-max-tokens", &call.plan.outbound.cap.to_string());
     }
@@ -180,6 +182,7 @@ impl Reply {
     pub fn close(&mut self, exchange: &Exchange, paid: &Paid, rooms: &[Room]) -> Last {
         let answer = Answer {
             completion: &exchange.completion,
+            verbatim: exchange.verbatim.as_ref(),
             usage: exchange.reported.as_ref().map(|reported| &reported.usage),
             paid,
             created: self.created,
@@ -206,11 +209,11 @@ impl Reply {
             Some(error) => {
                 let retry = error.row().retry && paid.charged == Money::ZERO;
                 insert(&mut headers, "x-should-retry", if retry { "true" } else { "false" });
-                (status_of(error), self.dialect.error(error, self.request_id))
+                let body = self.dialect.error(error, self.request_id).to_string();
+                (status_of(error), Bytes::from(body))
             }
         };
         json_type(&mut headers);
-        let body = Bytes::from(body.to_string());
         if let Some(recording) = &mut self.recording {
             recording.open(status, &headers);
             recording.body(&body);
@@ -261,6 +264,7 @@ pub fn refusal(
     let mut response = json(incoming, &dialect.error(error, incoming.request_id));
     *response.status_mut() = status_of(error);
     let headers = response.headers_mut();
+    dialect.headers(incoming.request_id, headers);
     match error {
         Error::BudgetExceeded { scope, period, limit, committed, needed, resets_at } => {
             let text = format!("{};{period};{limit};{committed};{needed}", scope.label());
@@ -302,7 +306,8 @@ fn json_type(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 }
 
-fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
+/// Sets a header; a value that cannot be one is left out.
+pub fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
     if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
         headers.insert(name, value);
     }
@@ -331,6 +336,7 @@ mod tests {
             request_id: Rid::new(Timestamp::from_ms(0), 1),
             created: 0,
             include_usage: false,
+            verbatim: false,
         };
         let (sender, receiver) = mpsc::channel(1);
         drop(receiver);

@@ -3,13 +3,15 @@
 use farebox_aws::{KeyItem, Overrides};
 use farebox_core::catalog::{self, Model};
 use farebox_core::{ChatCall, Error, Scope};
-use farebox_providers::Provider;
+use farebox_providers::{Provider, Wire};
 
 /// What a call resolves to, decided once: the same names are used for the price, the budget
 /// and the log.
 pub struct Resolved {
     /// The provider's row.
     pub provider: &'static Provider,
+    /// The wire format in which it is called.
+    pub wire: &'static dyn Wire,
     /// The model with its limits and prices.
     pub model: Model,
     /// Whose credential is used: `user:ID` or `org:ID`.
@@ -31,8 +33,8 @@ impl Resolved {
 /// 400 `no_active_credential`, 403 `model_not_allowed`, 404 `model_not_found`.
 pub fn resolve(call: &ChatCall, key: &KeyItem, overrides: &Overrides) -> Result<Resolved, Error> {
     let resolved = match named(call, overrides)? {
-        Some((provider, model)) => with_credential(provider, model, key, &call.model)?,
-        None => bare(&call.model, key, overrides)?,
+        Some((provider, model)) => with_credential(provider, model, key, call)?,
+        None => bare(call, key, overrides)?,
     };
     let (provider, model) = (resolved.provider.name, &resolved.model.name);
     if key.may_use(provider, model) {
@@ -82,7 +84,7 @@ fn with_credential(
     provider: &'static Provider,
     model: Option<Model>,
     key: &KeyItem,
-    asked: &str,
+    call: &ChatCall,
 ) -> Result<Resolved, Error> {
     // The credential comes first: without one, which models there are is nobody's business.
     let owner = key
@@ -90,16 +92,20 @@ fn with_credential(
         .get(provider.name)
         .cloned()
         .ok_or_else(|| Error::NoActiveCredential { provider: provider.name.to_owned() })?;
-    let unknown = || Error::UnknownModel { model: asked.chars().take(128).collect() };
-    Ok(Resolved { provider, model: model.ok_or_else(unknown)?, owner })
+    let unknown = || Error::UnknownModel { model: call.model.chars().take(128).collect() };
+    let model = model.ok_or_else(unknown)?;
+    let wire = provider.wire_for(&model.name, call.format)?;
+    Ok(Resolved { provider, wire, model, owner })
 }
 
-fn bare(name: &str, key: &KeyItem, overrides: &Overrides) -> Result<Resolved, Error> {
+fn bare(call: &ChatCall, key: &KeyItem, overrides: &Overrides) -> Result<Resolved, Error> {
+    let name = call.model.as_str();
     let mut found: Vec<Resolved> = Vec::new();
     for (provider, owner) in &key.providers {
         let Some(provider) = farebox_providers::find(provider) else { continue };
         let Some(model) = look_up(provider.name, name, overrides) else { continue };
-        found.push(Resolved { provider, model, owner: owner.clone() });
+        let wire = provider.wire_for(&model.name, call.format)?;
+        found.push(Resolved { provider, wire, model, owner: owner.clone() });
     }
     if found.len() > 1 {
         let choices: Vec<_> =

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use farebox_aws::Credential;
 use farebox_core::Error;
 use farebox_ledger::ProviderOutcome;
-use farebox_providers::{CountRequest, Outbound, Provider, Wire};
+use farebox_providers::{CountRequest, Counted, Outbound, Provider, Wire};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Why there is no answer, and what that means for the money.
@@ -43,7 +43,7 @@ pub async fn send(
     patience: Duration,
 ) -> Result<reqwest::Response, NoAnswer> {
     let name = target.provider.name;
-    let request = prepare(client, target, outbound.path, &outbound.body)
+    let request = prepare(client, target, &outbound.path, &outbound.headers, &outbound.body)
         .map_err(|error| NoAnswer { outcome: ProviderOutcome::NotSent, error })?;
     match tokio::time::timeout(patience, client.execute(request)).await {
         Ok(Ok(response)) => Ok(response),
@@ -61,14 +61,14 @@ pub async fn send(
     }
 }
 
-/// Asks how many tokens a prompt has at most. Nothing hangs on the answer: `None` where there is
+/// Asks how many tokens a prompt has. Nothing hangs on the answer: `None` where there is
 /// none in time.
 pub async fn count(
     client: &reqwest::Client,
     target: &Target<'_>,
     request: &CountRequest,
-) -> Option<u64> {
-    let request = prepare(client, target, request.path, &request.body).ok()?;
+) -> Option<Counted> {
+    let request = prepare(client, target, request.path, &[], &request.body).ok()?;
     let answer = async {
         let answer = client.execute(request).await.ok()?.error_for_status().ok()?;
         let whole = answer.content_length().is_some_and(|length| length <= COUNT_BYTES_MAX);
@@ -111,6 +111,7 @@ fn prepare(
     client: &reqwest::Client,
     target: &Target<'_>,
     path: &str,
+    beside: &[(&'static str, String)],
     body: &Bytes,
 ) -> Result<reqwest::Request, Error> {
     let base = target.credential.base_url.as_deref().unwrap_or(target.provider.base_url);
@@ -125,6 +126,11 @@ fn prepare(
         let mut value = HeaderValue::from_str(&value)
             .map_err(|_| Error::internal("a credential that cannot be a header"))?;
         value.set_sensitive(true);
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    for (name, value) in beside {
+        let value = HeaderValue::from_str(value)
+            .map_err(|_| Error::malformed(*name, "is not the text of a header"))?;
         headers.insert(HeaderName::from_static(name), value);
     }
     client

@@ -17,9 +17,39 @@ pub const BODY_BYTES_MAX: usize = 4_000_000;
 /// The largest output cap that is taken; above every model's maximum.
 const CAP_MAX: u64 = 10_000_000;
 
+/// The format in which a caller wrote its request, and wants its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// `OpenAI`'s chat completions.
+    #[default]
+    Chat,
+    /// Farebox's own contract, whose messages and options are those of [`Format::Chat`].
+    Native,
+    /// `OpenAI`'s responses.
+    Responses,
+    /// Anthropic's messages.
+    Messages,
+    /// Gemini's `generateContent`.
+    GenerateContent,
+    /// `OpenAI`'s legacy completions.
+    Completions,
+    /// `OpenAI`'s embeddings.
+    Embeddings,
+}
+
 /// A chat call, checked: every field is known, of its type, and bounded.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChatCall {
+    /// How the caller wrote it.
+    pub format: Format,
+    /// The caller's own body, where that is not in `OpenAI`'s shape: a provider that speaks the
+    /// format gets it but for what Farebox decides.
+    pub original: Option<Map<String, Value>>,
+    /// The first thing in it that `body` cannot carry. Such a call goes only to a provider that
+    /// speaks its format.
+    pub beyond: Option<Box<Error>>,
+    /// The caller's headers that a provider of its format gets, such as `anthropic-beta`.
+    pub headers: Vec<(&'static str, String)>,
     /// The provider, where the caller named it apart from the model.
     pub provider: Option<String>,
     /// The model as the caller wrote it.
@@ -61,9 +91,20 @@ pub struct Completion {
     pub reported: Option<Reported>,
 }
 
+/// One event of a stream as the provider wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Its name; empty where it has none.
+    pub name: Box<str>,
+    /// Its data, not changed by a byte.
+    pub data: Box<str>,
+}
+
 /// One step of a streamed answer in `OpenAI`'s shape.
 #[derive(Clone, Debug)]
 pub enum ChatEvent {
+    /// An event as it came; stands behind what was read in it. Only where it was asked for.
+    Frame(Frame),
     /// The answer's id and served model; comes first, once.
     Start {
         /// The provider's id of the answer.
@@ -109,6 +150,35 @@ impl ChatCall {
         Self::checked(None, model, body, "")
     }
 
+    /// A call of another format: `body` is what it means in `OpenAI`'s shape, `original` what the
+    /// caller wrote.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] names the field as `OpenAI` has it.
+    pub fn translated(
+        format: Format,
+        model: String,
+        body: Map<String, Value>,
+        original: Map<String, Value>,
+    ) -> Result<Self, Error> {
+        let call = Self::checked(None, model, body, "")?;
+        Ok(Self { format, original: Some(original), ..call })
+    }
+
+    /// The caller's own body, where it is written in this format.
+    #[must_use]
+    pub fn original(&self, format: Format) -> Option<&Map<String, Value>> {
+        self.original.as_ref().filter(|_| self.format == format)
+    }
+
+    /// Whether `body` says all that the caller said.
+    ///
+    /// # Errors
+    /// The refusal that names what it cannot say.
+    pub fn translatable(&self) -> Result<(), Error> {
+        self.beyond.as_deref().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
     /// Reads Farebox's own `{provider, model, messages, options}`.
     ///
     /// # Errors
@@ -137,7 +207,8 @@ impl ChatCall {
         let mut body = Map::new();
         body.insert("messages".to_owned(), messages.unwrap_or(Value::Null));
         body.extend(options);
-        Self::checked(provider, model, body, "options.")
+        let call = Self::checked(provider, model, body, "options.")?;
+        Ok(Self { format: Format::Native, ..call })
     }
 
     fn checked(
@@ -168,7 +239,17 @@ impl ChatCall {
             }
         }
         body.retain(|_, value| !value.is_null());
-        Ok(Self { provider, model, body, cap, choices, stream, include_usage, media })
+        Ok(Self {
+            provider,
+            model,
+            body,
+            cap,
+            choices,
+            stream,
+            include_usage,
+            media,
+            ..Self::default()
+        })
     }
 
     /// What its caller tells it apart by: `user` and `metadata`.
@@ -214,7 +295,11 @@ fn unknown_option(field: &str) -> Error {
     Error::malformed(field.chars().take(80).collect::<String>(), rule)
 }
 
-fn take_text(body: &mut Map<String, Value>, field: &str, at: &str) -> Result<String, Error> {
+/// Takes a name such as the model's out of a body.
+///
+/// # Errors
+/// [`Error::Malformed`] where it is missing, empty or longer than 256 bytes.
+pub fn take_text(body: &mut Map<String, Value>, field: &str, at: &str) -> Result<String, Error> {
     match body.shift_remove(field) {
         Some(Value::String(text)) if !text.is_empty() && text.len() <= 256 => Ok(text),
         None | Some(Value::Null) => Err(Error::malformed(format!("{at}{field}"), "is required")),

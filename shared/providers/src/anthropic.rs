@@ -5,19 +5,20 @@
 //! is never dropped in silence.
 
 use bytes::Bytes;
-use farebox_core::{ChatCall, Completion, Error, Secret};
+use farebox_core::{ChatCall, Completion, Error, Format, Secret};
 use serde_json::{Map, Value};
 
 use crate::openai::{asked_cache_write, count, json_bytes, within_window};
 use crate::sse::Stream;
 use crate::{
-    CountRequest, DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider, Wire,
-    failure,
+    CountRequest, Counted, DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider,
+    Wire, failure,
 };
 
 mod counting;
 mod decode;
 mod messages;
+mod original;
 mod request;
 mod usage;
 
@@ -26,6 +27,9 @@ pub struct Anthropic;
 
 /// The format.
 pub static ANTHROPIC: Anthropic = Anthropic;
+
+/// Where messages are sent.
+const MESSAGES: &str = "/messages";
 
 /// The version of the API that this module speaks.
 const VERSION: &str = "2023-06-01";
@@ -38,6 +42,10 @@ const TOOL_PREAMBLE: u64 = 1_024;
 const FORMAT_PREAMBLE: u64 = 512;
 
 impl Wire for Anthropic {
+    fn takes(&self, format: Format) -> bool {
+        format == Format::Messages
+    }
+
     fn request(
         &self,
         provider: &Provider,
@@ -47,6 +55,9 @@ impl Wire for Anthropic {
         stream: bool,
     ) -> Result<Outbound, Error> {
         let cap = facts.completion_max.map_or(cap, |most| cap.min(most));
+        if let Some(asked) = call.original(Format::Messages) {
+            return original::request(provider, call, asked, facts, cap, stream);
+        }
         let object = request::body(call, facts.model, cap, stream)?;
         let body = Bytes::from(serde_json::to_vec(&object).map_err(Error::internal)?);
         let cap = object.get("max_tokens").and_then(Value::as_u64).unwrap_or(cap);
@@ -54,11 +65,13 @@ impl Wire for Anthropic {
         let media = call.media.images || call.media.audio;
         let bound = InputBound {
             prompt_tokens: within_window(provider, facts, bytes, media)?,
+            media,
             cache_write: asked_cache_write(call)?,
             audio: false,
             us_geography: provider.us_geography,
         };
-        Ok(Outbound { path: "/messages", body, bound, cap, choices: 1 })
+        let path = MESSAGES.into();
+        Ok(Outbound { path, headers: Vec::new(), body, bound, cap, choices: 1 })
     }
 
     fn auth(&self, secret: &Secret) -> Vec<(&'static str, String)> {
@@ -69,15 +82,15 @@ impl Wire for Anthropic {
         decode::whole(body)
     }
 
-    fn decoder(&self, _: &Provider) -> Box<dyn Decoder + Send> {
-        Box::new(Stream::new(decode::Events::default()))
+    fn decoder(&self, _: &Provider, frames: bool) -> Box<dyn Decoder + Send> {
+        Box::new(Stream::new(decode::Events::default(), frames))
     }
 
-    fn count(&self, call: &ChatCall, outbound: &Outbound) -> Option<CountRequest> {
-        counting::request(call, outbound)
+    fn count(&self, outbound: &Outbound) -> Option<CountRequest> {
+        counting::request(outbound)
     }
 
-    fn counted(&self, body: &[u8]) -> Option<u64> {
+    fn counted(&self, body: &[u8]) -> Option<Counted> {
         counting::answer(body)
     }
 

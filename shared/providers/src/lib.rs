@@ -35,4 +35,4 @@ mod usage;
 
 pub use failure::{Billing, Failure};
 pub use provider::{PROVIDERS, Provider, Reach, find};
-pub use wire::{CountRequest, DecodeError, Decoder, Facts, InputBound, Outbound, Wire};
+pub use wire::{CountRequest, Counted, DecodeError, Decoder, Facts, InputBound, Outbound, Wire};

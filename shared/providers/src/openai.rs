@@ -4,10 +4,10 @@
 //! departures of others are in their rows of [`crate::PROVIDERS`].
 
 use bytes::Bytes;
-use farebox_core::{ChatCall, Completion, Error, Secret};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use farebox_core::{ChatCall, Completion, Error, Format, Secret};
 use serde_json::{Map, Value, json};
 
+use crate::json::Body;
 use crate::sse::Stream;
 use crate::{DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider, Wire, failure};
 
@@ -30,34 +30,15 @@ pub static OPENAI: OpenAi = OpenAi { api_key_header: false };
 /// With `api-key`, as Azure takes it.
 pub static OPENAI_WITH_API_KEY: OpenAi = OpenAi { api_key_header: true };
 
-/// The body: what the caller may say, and then what Farebox says, which cannot be overridden.
-struct Body<'a> {
-    model: &'a str,
-    caller: &'a Map<String, Value>,
-    farebox: &'a Map<String, Value>,
-}
-
-impl Serialize for Body<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("model", self.model)?;
-        for (field, value) in self.caller {
-            if !OURS.contains(&field.as_str()) {
-                map.serialize_entry(field, value)?;
-            }
-        }
-        for (field, value) in self.farebox {
-            map.serialize_entry(field, value)?;
-        }
-        map.end()
-    }
-}
-
 /// The fields that only Farebox sets.
 const OURS: [&str; 6] =
     ["model", "max_tokens", "max_completion_tokens", "stream", "stream_options", "service_tier"];
 
 impl Wire for OpenAi {
+    fn takes(&self, format: Format) -> bool {
+        matches!(format, Format::Chat | Format::Native)
+    }
+
     fn request(
         &self,
         provider: &Provider,
@@ -73,6 +54,7 @@ impl Wire for OpenAi {
             });
         }
         let mut ours = Map::new();
+        ours.insert("model".to_owned(), Value::from(facts.model));
         let cap = facts.completion_max.map_or(cap, |most| cap.min(most));
         ours.insert(provider.cap_field.to_owned(), Value::from(cap));
         if stream {
@@ -84,12 +66,19 @@ impl Wire for OpenAi {
         if provider.service_tiers {
             ours.insert("service_tier".to_owned(), Value::from("default"));
         }
-        let body = Body { model: facts.model, caller: &call.body, farebox: &ours };
+        let body = Body { caller: &call.body, ours: &OURS, farebox: &ours };
         let body = Bytes::from(serde_json::to_vec(&body).map_err(Error::internal)?);
         let sent = ours.get(provider.cap_field).and_then(Value::as_u64).unwrap_or(cap);
         let cap = bound::completion((provider.reach)(facts.model), facts, sent)?;
         let bound: InputBound = bound::prompt(provider, call, facts, body.len())?;
-        Ok(Outbound { path: "/chat/completions", body, bound, cap, choices: call.choices })
+        Ok(Outbound {
+            path: "/chat/completions".into(),
+            headers: Vec::new(),
+            body,
+            bound,
+            cap,
+            choices: call.choices,
+        })
     }
 
     fn auth(&self, secret: &Secret) -> Vec<(&'static str, String)> {
@@ -104,8 +93,8 @@ impl Wire for OpenAi {
         decode::whole(&provider.usage, body)
     }
 
-    fn decoder(&self, provider: &Provider) -> Box<dyn Decoder + Send> {
-        Box::new(Stream::new(decode::Chunks::new(provider.usage)))
+    fn decoder(&self, provider: &Provider, frames: bool) -> Box<dyn Decoder + Send> {
+        Box::new(Stream::new(decode::Chunks::new(provider.usage), frames))
     }
 
     fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure {

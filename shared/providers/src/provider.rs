@@ -1,5 +1,7 @@
 //! The table of providers.
 
+use farebox_core::{Error, Format};
+
 use crate::Wire;
 use crate::anthropic::ANTHROPIC;
 use crate::failure::{self, Unbilled};
@@ -13,8 +15,11 @@ pub struct Provider {
     pub name: &'static str,
     /// The base URL; empty where the credential must carry one.
     pub base_url: &'static str,
-    /// The wire format for a model.
-    pub wire: fn(model: &str) -> &'static dyn Wire,
+    /// The wire format for a model and a caller's format; `None` where it has none for such calls.
+    pub wire: fn(model: &str, format: Format) -> Option<&'static dyn Wire>,
+    /// Its answers are in their format to the letter, so a caller of that format gets its very
+    /// events.
+    pub faithful: bool,
     /// The field that caps the completion (`OpenAI`'s format only).
     pub cap_field: &'static str,
     /// How far a completion can reach (`OpenAI`'s format only).
@@ -49,20 +54,42 @@ pub enum Reach {
     Window,
 }
 
-fn openai(_: &str) -> &'static dyn Wire {
-    &OPENAI
+impl Provider {
+    /// The wire format for a model and a caller's format.
+    ///
+    /// # Errors
+    /// [`Error::NotSupported`] where the provider has none for such calls.
+    pub fn wire_for(&self, model: &str, format: Format) -> Result<&'static dyn Wire, Error> {
+        (self.wire)(model, format).ok_or_else(|| Error::NotSupported {
+            what: format!("This kind of call to {}", self.name),
+            instead: "Use POST /v1/chat/completions, or another provider.".to_owned(),
+        })
+    }
 }
 
-fn openai_with_api_key(_: &str) -> &'static dyn Wire {
-    &OPENAI_WITH_API_KEY
+/// Whether a call of this format is a chat.
+const fn is_chat(format: Format) -> bool {
+    !matches!(format, Format::Embeddings | Format::Completions)
 }
 
-fn anthropic(_: &str) -> &'static dyn Wire {
-    &ANTHROPIC
+fn chat(wire: &'static dyn Wire, format: Format) -> Option<&'static dyn Wire> {
+    is_chat(format).then_some(wire)
 }
 
-fn anthropic_for_claude(model: &str) -> &'static dyn Wire {
-    if model.starts_with("claude") { &ANTHROPIC } else { &OPENAI }
+fn openai(_: &str, format: Format) -> Option<&'static dyn Wire> {
+    chat(&OPENAI, format)
+}
+
+fn openai_with_api_key(_: &str, format: Format) -> Option<&'static dyn Wire> {
+    chat(&OPENAI_WITH_API_KEY, format)
+}
+
+fn anthropic(_: &str, format: Format) -> Option<&'static dyn Wire> {
+    chat(&ANTHROPIC, format)
+}
+
+fn anthropic_for_claude(model: &str, format: Format) -> Option<&'static dyn Wire> {
+    if model.starts_with("claude") { anthropic(model, format) } else { openai(model, format) }
 }
 
 const fn to_cap(_: &str) -> Reach {
@@ -142,6 +169,7 @@ const COMPATIBLE: Provider = Provider {
     name: "",
     base_url: "",
     wire: openai,
+    faithful: false,
     cap_field: "max_tokens",
     reach: to_cap,
     metered: never,
@@ -159,6 +187,7 @@ const COMPATIBLE: Provider = Provider {
 pub static PROVIDERS: &[Provider] = &[
     Provider {
         name: "openai",
+        faithful: true,
         base_url: "https://api.openai.com/v1",
         cap_field: "max_completion_tokens",
         // `auto` means the project's setting, which may be twice as dear.
@@ -169,6 +198,7 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "anthropic",
+        faithful: true,
         base_url: "https://api.anthropic.com/v1",
         wire: anthropic,
         us_geography: true,
@@ -186,6 +216,7 @@ pub static PROVIDERS: &[Provider] = &[
     // The provider inside `cargo local`: it bills the very bytes, so no window cuts the bound.
     Provider {
         name: "demo",
+        faithful: true,
         wire: anthropic_for_claude,
         cap_field: "max_completion_tokens",
         window_refused_unbilled: false,
@@ -196,6 +227,7 @@ pub static PROVIDERS: &[Provider] = &[
     // The base URL is the resource's: https://NAME.openai.azure.com/openai/v1
     Provider {
         name: "azure",
+        faithful: true,
         wire: openai_with_api_key,
         cap_field: "max_completion_tokens",
         service_tiers: true,

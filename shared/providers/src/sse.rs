@@ -1,8 +1,9 @@
 //! Server-sent events (WHATWG HTML, section 9.2.6) from bytes in any split.
 //!
-//! Only `data` is read: every provider repeats the event's name inside it.
+//! An event's name is only kept for callers who get the very events: every provider repeats it
+//! inside the data.
 
-use farebox_core::ChatEvent;
+use farebox_core::{ChatEvent, Frame};
 
 use crate::{DecodeError, Decoder};
 
@@ -10,6 +11,9 @@ use crate::{DecodeError, Decoder};
 pub const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+/// The longest name of an event that is kept.
+const NAME_BYTES_MAX: usize = 128;
 
 /// Cuts a byte stream into the `data` of its events. Each byte is looked at a fixed number of
 /// times, however the stream is split.
@@ -21,6 +25,8 @@ pub struct SseDecoder {
     data: Vec<u8>,
     /// The event has a data line, if an empty one.
     has_data: bool,
+    /// The event's name.
+    name: Vec<u8>,
     /// The last byte was a carriage return: a line feed now belongs to it.
     after_return: bool,
     /// The first line, which may carry a byte order mark, is over.
@@ -28,14 +34,14 @@ pub struct SseDecoder {
 }
 
 impl SseDecoder {
-    /// Takes the next bytes and hands on the data of every event that they complete.
+    /// Takes the next bytes and hands on the name and the data of every event that they complete.
     ///
     /// # Errors
-    /// [`DecodeError::EventTooLong`], or what `on_data` returns.
+    /// [`DecodeError::EventTooLong`], or what `on_event` returns.
     pub fn feed(
         &mut self,
         mut bytes: &[u8],
-        mut on_data: impl FnMut(&[u8]) -> Result<(), DecodeError>,
+        mut on_event: impl FnMut(&[u8], &[u8]) -> Result<(), DecodeError>,
     ) -> Result<(), DecodeError> {
         if self.after_return && !bytes.is_empty() {
             bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
@@ -50,12 +56,12 @@ impl SseDecoder {
                 bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
             }
             if self.line.is_empty() {
-                self.take_line(line, &mut on_data)?;
+                self.take_line(line, &mut on_event)?;
             } else {
                 self.check_length(line.len())?;
                 let mut whole = core::mem::take(&mut self.line);
                 whole.extend_from_slice(line);
-                let taken = self.take_line(&whole, &mut on_data);
+                let taken = self.take_line(&whole, &mut on_event);
                 whole.clear();
                 self.line = whole;
                 taken?;
@@ -70,7 +76,7 @@ impl SseDecoder {
     /// It may be cut in the middle.
     pub fn end(&mut self) -> Option<Vec<u8>> {
         let line = core::mem::take(&mut self.line);
-        if !line.is_empty() && self.take_line(&line, &mut |_| Ok(())).is_err() {
+        if !line.is_empty() && self.take_line(&line, &mut |_, _| Ok(())).is_err() {
             return None;
         }
         core::mem::take(&mut self.has_data).then(|| core::mem::take(&mut self.data))
@@ -87,7 +93,7 @@ impl SseDecoder {
     fn take_line(
         &mut self,
         mut line: &[u8],
-        on_data: &mut impl FnMut(&[u8]) -> Result<(), DecodeError>,
+        on_event: &mut impl FnMut(&[u8], &[u8]) -> Result<(), DecodeError>,
     ) -> Result<(), DecodeError> {
         if !self.begun {
             self.begun = true;
@@ -95,19 +101,24 @@ impl SseDecoder {
         }
         if line.is_empty() {
             let has_data = core::mem::take(&mut self.has_data);
-            let handled = if has_data { on_data(&self.data) } else { Ok(()) };
+            let handled = if has_data { on_event(&self.name, &self.data) } else { Ok(()) };
             self.data.clear();
+            self.name.clear();
             return handled;
         }
         let (field, value) = match memchr::memchr(b':', line) {
             Some(colon) => (line.get(..colon), line.get(colon.saturating_add(1)..)),
             None => (Some(line), None),
         };
+        let value = value.unwrap_or_default();
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        if field == Some(b"event") {
+            self.name.clear();
+            self.name.extend(value.iter().take(NAME_BYTES_MAX));
+        }
         if field != Some(b"data") {
             return Ok(());
         }
-        let value = value.unwrap_or_default();
-        let value = value.strip_prefix(b" ").unwrap_or(value);
         self.check_length(value.len())?;
         if self.has_data {
             self.data.push(b'\n');
@@ -128,20 +139,27 @@ pub(crate) trait Handle {
 pub(crate) struct Stream<H> {
     sse: SseDecoder,
     handler: H,
+    /// Each event is handed on as it came, behind what was read in it.
+    frames: bool,
 }
 
 impl<H> Stream<H> {
-    pub(crate) fn new(handler: H) -> Self {
-        Self { sse: SseDecoder::default(), handler }
+    pub(crate) fn new(handler: H, frames: bool) -> Self {
+        Self { sse: SseDecoder::default(), handler, frames }
     }
 }
 
 impl<H: Handle> Decoder for Stream<H> {
     fn feed(&mut self, bytes: &[u8], out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
-        let handler = &mut self.handler;
-        self.sse.feed(bytes, |data| {
+        let (handler, frames) = (&mut self.handler, self.frames);
+        self.sse.feed(bytes, |name, data| {
             let data = str::from_utf8(data).map_err(|_| DecodeError::lacking("UTF-8"))?;
-            handler.handle(data, out)
+            handler.handle(data, out)?;
+            if frames {
+                let name = str::from_utf8(name).unwrap_or_default();
+                out.push(ChatEvent::Frame(Frame { name: name.into(), data: data.into() }));
+            }
+            Ok(())
         })
     }
 
@@ -169,7 +187,7 @@ mod tests {
         let mut sse = SseDecoder::default();
         let mut events = Vec::new();
         for chunk in chunks {
-            sse.feed(chunk, |data| {
+            sse.feed(chunk, |_, data| {
                 events.push(String::from_utf8_lossy(data).into_owned());
                 Ok(())
             })
@@ -209,7 +227,7 @@ mod tests {
         let mut sse = SseDecoder::default();
         let mut fed = 0;
         let refused = loop {
-            match sse.feed(&[b'x'; 65_536], |_| Ok(())) {
+            match sse.feed(&[b'x'; 65_536], |_, _| Ok(())) {
                 Ok(()) => fed += 65_536,
                 Err(error) => break error,
             }
@@ -219,6 +237,6 @@ mod tests {
         assert_eq!(fed, EVENT_BYTES_MAX);
         let mut sse = SseDecoder::default();
         let many = b"data: x\n".repeat(EVENT_BYTES_MAX / 2 + 1);
-        assert!(sse.feed(&many, |_| Ok(())).is_err());
+        assert!(sse.feed(&many, |_, _| Ok(())).is_err());
     }
 }

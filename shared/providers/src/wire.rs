@@ -1,7 +1,9 @@
 //! What a wire format can do.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use farebox_core::{CacheWrite, ChatCall, ChatEvent, Completion, Error, Secret};
+use farebox_core::{CacheWrite, ChatCall, ChatEvent, Completion, Error, Format, Secret};
 
 use crate::{Failure, Provider};
 
@@ -20,7 +22,9 @@ pub struct Facts<'a> {
 #[derive(Clone, Debug)]
 pub struct Outbound {
     /// What is appended to the base URL, such as `/chat/completions`.
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
+    /// Headers beside those of [`Wire::auth`].
+    pub headers: Vec<(&'static str, String)>,
     /// The JSON body, exactly as it must be sent.
     pub body: Bytes,
     /// The most that the prompt can use.
@@ -41,11 +45,22 @@ pub struct CountRequest {
     pub body: Bytes,
 }
 
+/// How many tokens a provider counted in a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// What it said.
+    pub tokens: u64,
+    /// The most that it may bill, as sure as it is of its count.
+    pub most: u64,
+}
+
 /// The most that a prompt can use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InputBound {
     /// All prompt tokens.
     pub prompt_tokens: u64,
+    /// It carries images, documents or audio, whose tokens no count of text tells.
+    pub media: bool,
     /// Which cache writes the body asks for.
     pub cache_write: CacheWrite,
     /// The prompt carries audio.
@@ -56,6 +71,9 @@ pub struct InputBound {
 
 /// A wire format. The provider's row says how it departs from the format.
 pub trait Wire: Sync {
+    /// Whether it takes a caller's body of this format as it is, but for what Farebox decides.
+    fn takes(&self, format: Format) -> bool;
+
     /// The request for a call, with `cap` completion tokens at most for each choice (fewer,
     /// where the model's own maximum is lower).
     ///
@@ -80,18 +98,17 @@ pub trait Wire: Sync {
     /// [`DecodeError`] where the body is not an answer.
     fn decode(&self, provider: &Provider, body: &[u8]) -> Result<Completion, DecodeError>;
 
-    /// A decoder for one streamed answer.
-    fn decoder(&self, provider: &Provider) -> Box<dyn Decoder + Send>;
+    /// A decoder for one streamed answer. With `frames` it also gives each event as it came.
+    fn decoder(&self, provider: &Provider, frames: bool) -> Box<dyn Decoder + Send>;
 
     /// The request that asks how many tokens the prompt of an outbound request has; `None` where
     /// the format has no such request, or it would not count all that this one carries.
-    fn count(&self, _call: &ChatCall, _outbound: &Outbound) -> Option<CountRequest> {
+    fn count(&self, _outbound: &Outbound) -> Option<CountRequest> {
         None
     }
 
-    /// The most prompt tokens that an answer to [`Wire::count`] stands for; `None` where it is
-    /// no such answer.
-    fn counted(&self, _body: &[u8]) -> Option<u64> {
+    /// What an answer to [`Wire::count`] says; `None` where it is no such answer.
+    fn counted(&self, _body: &[u8]) -> Option<Counted> {
         None
     }
 

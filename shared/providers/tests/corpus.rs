@@ -20,7 +20,7 @@ use farebox_providers::{Billing, DecodeError, Provider};
 use serde_json::Value;
 
 mod support;
-use support::{byte_at_a_time, decode, provider, shown, with_bom, with_crlf};
+use support::{byte_at_a_time, decode, provider, shown, wire, with_bom, with_crlf};
 
 /// Bodies up to this length are cut at every single place.
 const EVERY_CUT_BYTES_MAX: usize = 8_192;
@@ -322,7 +322,7 @@ fn check_stream(exchange: &Exchange) -> usize {
 }
 
 fn check_failure(exchange: &Exchange) {
-    let wire = (exchange.provider.wire)(exchange.model);
+    let wire = wire(exchange.provider, exchange.model);
     let failure = wire.failure(exchange.provider, exchange.status, &exchange.body);
 
     assert!(!failure.message.contains("answered with status"), "{}", exchange.id);
@@ -359,7 +359,7 @@ fn recorded_exchanges_decode_to_the_usage_that_they_state() {
             let splits = match (exchange.status, exchange.stream) {
                 (200, true) => check_stream(exchange),
                 (200, false) => {
-                    let wire = (exchange.provider.wire)(exchange.model);
+                    let wire = wire(exchange.provider, exchange.model);
                     let answer = wire.decode(exchange.provider, &exchange.body);
                     let answer = answer.unwrap_or_else(|error| panic!("{}: {error}", exchange.id));
                     exchange.check(&answer.reported.expect(&exchange.id));

@@ -12,7 +12,7 @@ use farebox_providers::DecodeError;
 use serde_json::{Value, json};
 
 mod support;
-use support::{byte_at_a_time, decode, provider, shown, with_bom, with_crlf};
+use support::{byte_at_a_time, decode, provider, shown, wire, with_bom, with_crlf};
 
 /// The provider, a model that selects the format, the stream, and its events.
 const STREAMS: &[(&str, &str, &str, &str)] = &[
@@ -132,7 +132,7 @@ fn a_whole_openai_answer_keeps_its_choices() {
     let body = json!({"id": "c", "model": "m-1", "service_tier": "default", "choices": choices,
         "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}});
     let openai = provider("openai");
-    let wire = (openai.wire)("chat");
+    let wire = wire(openai, "chat");
 
     let answer = wire.decode(openai, body.to_string().as_bytes()).unwrap();
 
@@ -158,7 +158,7 @@ fn a_whole_anthropic_answer_takes_openais_shape() {
         "stop_reason": "tool_use",
         "usage": {"input_tokens": 5, "output_tokens": 6, "cache_read_input_tokens": 7}});
     let anthropic = provider("anthropic");
-    let wire = (anthropic.wire)("claude");
+    let wire = wire(anthropic, "claude");
 
     let answer = wire.decode(anthropic, body.to_string().as_bytes()).unwrap();
 
@@ -190,7 +190,7 @@ fn every_stop_reason_has_openais_word() {
         let mut body = json!({"content": [text], "stop_reason": stop,
             "usage": {"input_tokens": 1, "output_tokens": 1}});
         let decode = |body: &Value| {
-            let wire = (anthropic.wire)("claude");
+            let wire = wire(anthropic, "claude");
             wire.decode(anthropic, body.to_string().as_bytes()).unwrap()
         };
         let answer = decode(&body);

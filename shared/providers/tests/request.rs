@@ -6,7 +6,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
-use farebox_core::{CacheWrite, ChatCall, Error, Secret};
+use farebox_core::{CacheWrite, ChatCall, Error, Format, Secret};
 use farebox_providers::{Facts, Outbound, find};
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn send(provider: &str, facts: &Facts<'_>, body: &Value, stream: bool) -> Result
     body["model"] = json!("as-asked");
     let call = ChatCall::from_openai(body.to_string().as_bytes())?;
     let provider = find(provider).unwrap();
-    (provider.wire)(facts.model).request(provider, &call, facts, 100, stream)
+    provider.wire_for(facts.model, Format::Chat)?.request(provider, &call, facts, 100, stream)
 }
 
 fn outbound(provider: &str, body: &Value) -> Outbound {
@@ -75,7 +75,7 @@ fn openai_gets_the_callers_fields_and_fareboxs_own() {
         "service_tier": "default",
     });
     assert_eq!(sent, expected);
-    assert_eq!((outbound.path, outbound.cap, outbound.choices), ("/chat/completions", 100, 3));
+    assert_eq!((&*outbound.path, outbound.cap, outbound.choices), ("/chat/completions", 100, 3));
     assert_eq!(outbound.bound.prompt_tokens, outbound.body.len() as u64);
 }
 
@@ -304,13 +304,14 @@ fn anthropics_bound_covers_what_it_adds() {
     assert_eq!(tools.bound.prompt_tokens, tools.body.len() as u64 + 1_024);
     assert!(plain.bound.us_geography);
     let demo = send("demo", &Facts { model: "claude", ..FACTS }, &said(&json!({})), false).unwrap();
-    assert_eq!((demo.path, demo.bound.us_geography), ("/messages", false));
+    assert_eq!((&*demo.path, demo.bound.us_geography), ("/messages", false));
 }
 
 #[test]
 fn a_credential_rides_in_the_providers_header() {
     let secret = Secret::new("s3cret".to_owned());
-    let headers = |provider: &str| (find(provider).unwrap().wire)("m").auth(&secret);
+    let headers =
+        |provider: &str| find(provider).unwrap().wire_for("m", Format::Chat).unwrap().auth(&secret);
 
     assert_eq!(headers("openai"), [("authorization", "Bearer s3cret".to_owned())]);
     assert_eq!(headers("azure"), [("api-key", "s3cret".to_owned())]);

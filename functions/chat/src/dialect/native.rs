@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use farebox_core::{ChatCall, ChatEvent, Error, Rid};
 use serde_json::{Value, json};
 
 use super::{Answer, Dialect, Opening, StreamWriter, cost_object, data, usage_object};
 use crate::gather::Gathered;
+use crate::incoming::Incoming;
 
 /// The dialect of `POST /v1/chat`.
 pub struct Native;
@@ -15,8 +17,8 @@ pub struct Native;
 pub static NATIVE: Native = Native;
 
 impl Dialect for Native {
-    fn parse(&self, body: &[u8]) -> Result<ChatCall, Error> {
-        ChatCall::from_native(body)
+    fn parse(&self, incoming: &Incoming) -> Result<ChatCall, Error> {
+        ChatCall::from_native(incoming.json()?)
     }
 
     fn field<'f>(&self, field: &'f str) -> Cow<'f, str> {
@@ -38,8 +40,8 @@ impl Dialect for Native {
         })
     }
 
-    fn answer(&self, answer: &Answer<'_>) -> Value {
-        answer_object(answer, &answer.completion.choices)
+    fn answer(&self, answer: &Answer<'_>) -> Bytes {
+        Bytes::from(answer_object(answer, &answer.completion.choices).to_string())
     }
 
     fn stream(&self, opening: Opening) -> Box<dyn StreamWriter + Send> {

@@ -5,11 +5,15 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use farebox_core::{ChatCall, ChatEvent, Error, Rid};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Dialect, Opening, StreamWriter, cost_object, data, usage_object};
+use crate::incoming::Incoming;
+
+mod verbatim;
 
 /// The dialect of `POST /v1/chat/completions`.
 pub struct OpenAi;
@@ -18,15 +22,18 @@ pub struct OpenAi;
 pub static OPENAI: OpenAi = OpenAi;
 
 impl Dialect for OpenAi {
-    fn parse(&self, body: &[u8]) -> Result<ChatCall, Error> {
-        ChatCall::from_openai(body)
+    fn parse(&self, incoming: &Incoming) -> Result<ChatCall, Error> {
+        ChatCall::from_openai(incoming.json()?)
     }
 
     fn error(&self, error: &Error, _: Rid) -> Value {
         error_object(error)
     }
 
-    fn answer(&self, answer: &Answer<'_>) -> Value {
+    fn answer(&self, answer: &Answer<'_>) -> Bytes {
+        if let Some(body) = answer.verbatim {
+            return verbatim::with_cost(body, answer.paid);
+        }
         let completion = answer.completion;
         let mut body = json!({
             "id": completion.id,
@@ -43,10 +50,13 @@ impl Dialect for OpenAi {
         if let Some(body) = body.as_object_mut() {
             body.insert("usage".to_owned(), paid_usage(answer));
         }
-        body
+        Bytes::from(body.to_string())
     }
 
     fn stream(&self, opening: Opening) -> Box<dyn StreamWriter + Send> {
+        if opening.verbatim {
+            return Box::new(verbatim::Frames::new(opening));
+        }
         Box::new(Chunks {
             id: made_up_id(opening.request_id),
             model: String::new(),
@@ -180,7 +190,10 @@ impl StreamWriter for Chunks {
                 );
                 self.chunk(&choices, self.no_usage(), out);
             }
-            ChatEvent::Usage(_) | ChatEvent::Failed { .. } | ChatEvent::Done => {}
+            ChatEvent::Frame(_)
+            | ChatEvent::Usage(_)
+            | ChatEvent::Failed { .. }
+            | ChatEvent::Done => {}
         }
     }
 
@@ -205,7 +218,7 @@ mod tests {
 
     fn written(include_usage: bool, events: &[ChatEvent]) -> String {
         let request_id = Rid::new(Timestamp::from_ms(1), 1);
-        let opening = Opening { request_id, created: 7, include_usage };
+        let opening = Opening { request_id, created: 7, include_usage, verbatim: false };
         let mut writer = OPENAI.stream(opening);
         let mut out = Vec::new();
         for event in events {
@@ -220,8 +233,13 @@ mod tests {
         };
         let usage = Usage { prompt: 3, completion: 2, ..Usage::default() };
         let completion = Completion::default();
-        let answer =
-            Answer { completion: &completion, usage: Some(&usage), paid: &paid, created: 7 };
+        let answer = Answer {
+            completion: &completion,
+            verbatim: None,
+            usage: Some(&usage),
+            paid: &paid,
+            created: 7,
+        };
         writer.last(&answer, &mut out);
         String::from_utf8(out).unwrap()
     }

@@ -119,6 +119,7 @@ const MODELS: &[DemoPrice] = &[
     claude("claude-overloaded", Behaviour::Overloaded),
     claude("claude-refusal", Behaviour::Refusal),
     claude("claude-error-in-stream", Behaviour::ErrorInStream),
+    DemoPrice { answer_tokens: Some(LONG_TOKENS), ..claude("claude-long", Behaviour::Long) },
 ];
 
 const fn chat(model: &'static str, behaviour: Behaviour) -> DemoPrice {

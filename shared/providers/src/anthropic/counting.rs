@@ -6,11 +6,10 @@
 //! and as billed: 14 and 14 (`claude-haiku-4-5`, 2026-08).
 
 use bytes::Bytes;
-use farebox_core::ChatCall;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{CountRequest, Outbound};
+use crate::{CountRequest, Counted, Outbound};
 
 /// What the endpoint takes (`MessageCountTokensParams` of anthropics/anthropic-sdk-python).
 const COUNTED: [&str; 7] =
@@ -35,11 +34,7 @@ struct Answer {
     input_tokens: u64,
 }
 
-/// An image or a document is not asked for: how exact its count is, nothing recorded says.
-pub(super) fn request(call: &ChatCall, outbound: &Outbound) -> Option<CountRequest> {
-    if call.media.images || call.media.audio {
-        return None;
-    }
+pub(super) fn request(outbound: &Outbound) -> Option<CountRequest> {
     let mut body: Map<String, Value> = serde_json::from_slice(&outbound.body).ok()?;
     body.retain(|field, _| !UNCOUNTED.contains(&field.as_str()));
     let is_counted = body.keys().all(|field| COUNTED.contains(&field.as_str()));
@@ -47,9 +42,10 @@ pub(super) fn request(call: &ChatCall, outbound: &Outbound) -> Option<CountReque
     Some(CountRequest { path: "/messages/count_tokens", body: Bytes::from(body) })
 }
 
-pub(super) fn answer(body: &[u8]) -> Option<u64> {
-    let Answer { input_tokens } = serde_json::from_slice(body).ok()?;
-    input_tokens.checked_add(MARGIN_TOKENS.max(input_tokens.div_ceil(MARGIN_ONE_IN)))
+pub(super) fn answer(body: &[u8]) -> Option<Counted> {
+    let Answer { input_tokens: tokens } = serde_json::from_slice(body).ok()?;
+    let margin = MARGIN_TOKENS.max(tokens.div_ceil(MARGIN_ONE_IN));
+    Some(Counted { tokens, most: tokens.checked_add(margin)? })
 }
 
 #[cfg(test)]
@@ -61,14 +57,14 @@ mod tests {
 
     fn count(body: &Value) -> Option<Value> {
         let outbound = Outbound {
-            path: "/messages",
+            path: "/messages".into(),
+            headers: Vec::new(),
             body: Bytes::from(body.to_string()),
             bound: InputBound::default(),
             cap: 9,
             choices: 1,
         };
-        let asked = br#"{"model": "p/m", "messages": [{"role": "user", "content": "hi"}]}"#;
-        let request = request(&ChatCall::from_openai(asked).unwrap(), &outbound)?;
+        let request = request(&outbound)?;
         Some(serde_json::from_slice(&request.body).unwrap())
     }
 
@@ -87,8 +83,9 @@ mod tests {
 
     #[test]
     fn a_count_is_a_bound_with_its_margin() {
-        assert_eq!(answer(br#"{"input_tokens": 14}"#), Some(78));
-        assert_eq!(answer(br#"{"input_tokens": 100000}"#), Some(102_000));
+        let most = |body: &[u8]| answer(body).map(|counted| counted.most);
+        assert_eq!(most(br#"{"input_tokens": 14}"#), Some(78));
+        assert_eq!(most(br#"{"input_tokens": 100000}"#), Some(102_000));
         for odd in [&b"{}"[..], b"14", br#"{"input_tokens": -1}"#, br#"{"input_tokens": 1.5}"#] {
             assert_eq!(answer(odd), None);
         }

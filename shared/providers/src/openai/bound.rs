@@ -26,6 +26,7 @@ pub(super) fn prompt(
     let prompt_tokens = within_window(provider, facts, bytes, media)?;
     Ok(InputBound {
         prompt_tokens,
+        media,
         cache_write: asked_cache_write(call)?,
         audio: call.media.audio || spoken,
         us_geography: false,

@@ -1,11 +1,16 @@
 //! Decoding in every split, and showing what came out.
 
-use farebox_core::{ChatEvent, Reported};
-use farebox_providers::{DecodeError, Provider};
+use farebox_core::{ChatEvent, Format, Reported};
+use farebox_providers::{DecodeError, Provider, Wire};
 
 /// The provider of this name, and its wire format for a model.
 pub fn provider(name: &str) -> &'static Provider {
     farebox_providers::find(name).unwrap_or_else(|| panic!("no provider {name}"))
+}
+
+/// Its wire format for a model, where a caller speaks `OpenAI`'s chat.
+pub fn wire(provider: &Provider, model: &str) -> &'static dyn Wire {
+    provider.wire_for(model, Format::Chat).unwrap()
 }
 
 /// Decodes a stream that arrives in pieces cut at `cuts` (ascending places in `body`).
@@ -15,7 +20,7 @@ pub fn decode(
     body: &[u8],
     cuts: &[usize],
 ) -> Result<Vec<ChatEvent>, DecodeError> {
-    let mut decoder = (provider.wire)(model).decoder(provider);
+    let mut decoder = wire(provider, model).decoder(provider, false);
     let mut events = Vec::new();
     let mut from = 0;
     for cut in cuts.iter().copied().chain([body.len()]) {
@@ -43,6 +48,7 @@ pub fn shown(events: &Result<Vec<ChatEvent>, DecodeError>) -> String {
             ChatEvent::Finish { choice, reason } => format!("finish {choice} {reason}"),
             ChatEvent::Usage(reported) => usage(reported),
             ChatEvent::Failed { message } => format!("failed {message}"),
+            ChatEvent::Frame(frame) => format!("frame {} {}", frame.name, frame.data),
             ChatEvent::Done => "done".to_owned(),
         };
         text.push_str(&line);

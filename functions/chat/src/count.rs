@@ -1,0 +1,49 @@
+//! `POST /v1/messages/count_tokens`: how many tokens a prompt has. Nothing is held, because nothing
+//! is billed.
+
+use farebox_core::Error;
+use http::Response;
+use serde_json::json;
+
+use crate::authenticate::authenticate;
+use crate::dialect::Dialect;
+use crate::gate::Gate;
+use crate::handle::{draft, plan};
+use crate::incoming::Incoming;
+use crate::reply::{self, ReplyBody};
+use crate::upstream::{self, Target};
+
+/// Bytes of text that are about one token: an estimate for models whose provider does not count.
+const BYTES_A_TOKEN: usize = 4;
+/// Marks a count that no provider made.
+const ESTIMATE_HEADER: &str = "x-farebox-estimate";
+
+/// Asks the model's provider, which says it free of charge; where it has no such request the
+/// answer is an estimate, and its header `x-farebox-estimate` says so.
+///
+/// # Errors
+/// Every refusal of the call itself before its budgets are asked.
+pub async fn tokens(
+    gate: &Gate,
+    incoming: &Incoming,
+    dialect: &'static dyn Dialect,
+) -> Result<Response<ReplyBody>, Error> {
+    let key = authenticate(gate, &incoming.headers).await?;
+    let mut record = draft(gate, incoming, &key);
+    let (planned, plan) = plan(gate, incoming, dialect, &key, &mut record).await?;
+    let resolved = &planned.resolved;
+    if let Some(request) = resolved.wire.count(&plan.outbound) {
+        let fetched = gate.credentials.fetch(&resolved.owner, key.cv, resolved.provider.name);
+        let credential = fetched.await?;
+        let (provider, wire) = (resolved.provider, resolved.wire);
+        let target = Target { provider, wire, credential: &credential };
+        if let Some(counted) = upstream::count(gate.http()?, &target, &request).await {
+            return Ok(reply::json(incoming, &json!({"input_tokens": counted.tokens})));
+        }
+    }
+    let said = ["messages", "tools"].iter().filter_map(|field| planned.call.body.get(*field));
+    let bytes: usize = said.map(|value| value.to_string().len()).sum();
+    let mut answer = reply::json(incoming, &json!({"input_tokens": bytes.div_ceil(BYTES_A_TOKEN)}));
+    reply::insert(answer.headers_mut(), ESTIMATE_HEADER, "true");
+    Ok(answer)
+}

@@ -1,0 +1,252 @@
+//! A body that its caller wrote for the Messages API: sent as it is, but for what Farebox decides.
+//!
+//! What can cost money is understood or refused, by name. Sources: platform.claude.com/docs
+//! (api/messages, agents-and-tools, read 2026-08) and the types of anthropics/anthropic-sdk-python.
+
+use bytes::Bytes;
+use farebox_core::{CacheWrite, ChatCall, Error};
+use serde_json::{Map, Value, json};
+
+use super::{MESSAGES, added};
+use crate::json::Body;
+use crate::openai::{count, within_window};
+use crate::{Facts, InputBound, Outbound, Provider};
+
+/// What becomes of a field.
+enum Rule {
+    /// It costs nothing but its bytes.
+    Pass,
+    /// Farebox sets it.
+    Ours,
+    /// It is looked into.
+    Look(fn(&Value) -> Result<(), Error>),
+    /// It brings cost that nothing in the request bounds: why.
+    Unbounded(&'static str),
+}
+
+const FIELDS: &[(&str, Rule)] = &[
+    ("model", Rule::Ours),
+    ("max_tokens", Rule::Ours),
+    ("stream", Rule::Ours),
+    ("service_tier", Rule::Ours),
+    ("messages", Rule::Look(blocks)),
+    ("system", Rule::Look(blocks)),
+    ("tools", Rule::Look(tools)),
+    ("tool_choice", Rule::Pass),
+    ("metadata", Rule::Pass),
+    ("stop_sequences", Rule::Pass),
+    ("temperature", Rule::Pass),
+    ("top_p", Rule::Pass),
+    ("top_k", Rule::Pass),
+    // All of it is inside max_tokens (build-with-claude/thinking).
+    ("thinking", Rule::Pass),
+    ("output_config", Rule::Pass),
+    ("output_format", Rule::Pass),
+    ("cache_control", Rule::Pass),
+    ("context_management", Rule::Look(context_management)),
+    ("inference_geo", Rule::Look(inference_geo)),
+    ("speed", Rule::Look(speed)),
+    ("container", Rule::Unbounded("What a container holds is not in the request.")),
+    ("mcp_servers", Rule::Unbounded("The tools of an MCP server are not in the request.")),
+    ("fallbacks", Rule::Unbounded("Each fallback is a call of its own.")),
+];
+
+/// The fields that only Farebox sets.
+const OURS: [&str; 4] = ["model", "max_tokens", "stream", "service_tier"];
+
+/// Anthropic's own tools that the caller runs: a few bytes stand for a long prompt. The largest
+/// stated is 7,550 tokens, of a kind that is not here (about-claude/pricing, tool use).
+const CLIENT_TOOLS: [&str; 4] = ["bash_2", "text_editor_2", "computer_2", "memory_2"];
+/// So many tokens for each of them.
+const CLIENT_TOOL_TOKENS: u64 = 8_192;
+
+/// The least that a thinking budget may be.
+const THINKING_MIN: u64 = 1_024;
+
+pub(super) fn request(
+    provider: &Provider,
+    call: &ChatCall,
+    asked: &Map<String, Value>,
+    facts: &Facts<'_>,
+    cap: u64,
+    stream: bool,
+) -> Result<Outbound, Error> {
+    for (field, value) in asked {
+        check(field, value)?;
+    }
+    let mut farebox = Map::new();
+    farebox.insert("model".to_owned(), Value::from(facts.model));
+    farebox.insert("max_tokens".to_owned(), Value::from(cap));
+    if stream {
+        farebox.insert("stream".to_owned(), Value::from(true));
+    }
+    // `auto` may use committed capacity, which is billed otherwise.
+    farebox.insert("service_tier".to_owned(), Value::from("standard_only"));
+    let budget = within_cap(asked, cap)?;
+    let mut ours: Vec<&str> = OURS.to_vec();
+    if let Some(budget) = budget {
+        ours.push("thinking");
+        farebox.insert("thinking".to_owned(), budget);
+    }
+    let body = Body { caller: asked, ours: &ours, farebox: &farebox };
+    let body = Bytes::from(serde_json::to_vec(&body).map_err(Error::internal)?);
+    let mut found = Found::default();
+    for field in ["messages", "system", "tools"] {
+        found.look(asked.get(field).unwrap_or(&Value::Null));
+    }
+    found.control(asked.get("cache_control"));
+    let typed = client_tools(asked.get("tools")).saturating_mul(CLIENT_TOOL_TOKENS);
+    let bytes = count(body.len()).saturating_add(added(asked)?).saturating_add(typed);
+    let bound = InputBound {
+        prompt_tokens: within_window(provider, facts, bytes, found.media)?,
+        media: found.media,
+        cache_write: found.cache_write,
+        audio: false,
+        us_geography: provider.us_geography,
+    };
+    let headers = call.headers.clone();
+    Ok(Outbound { path: MESSAGES.into(), headers, body, bound, cap, choices: 1 })
+}
+
+fn check(field: &str, value: &Value) -> Result<(), Error> {
+    if value.is_null() {
+        return Ok(());
+    }
+    match FIELDS.iter().find(|(name, _)| *name == field).map(|(_, rule)| rule) {
+        Some(Rule::Pass | Rule::Ours) => Ok(()),
+        Some(Rule::Look(look)) => look(value),
+        Some(Rule::Unbounded(why)) => Err(unbounded(field, format!("{why} Leave the field out."))),
+        None => {
+            let rule = "Farebox does not know this field, and what it does not know may cost \
+                        money that is not held: leave it out";
+            Err(Error::malformed(field.chars().take(80).collect::<String>(), rule))
+        }
+    }
+}
+
+fn unbounded(field: impl Into<String>, hint: String) -> Error {
+    Error::UnboundedCall { field: field.into(), hint }
+}
+
+/// A thinking budget must be smaller than the cap, which Farebox may have lowered.
+fn within_cap(asked: &Map<String, Value>, cap: u64) -> Result<Option<Value>, Error> {
+    let Some(thinking) = asked.get("thinking") else { return Ok(None) };
+    let budget = thinking.get("budget_tokens").and_then(Value::as_u64);
+    if budget.is_none_or(|budget| budget < cap) {
+        return Ok(None);
+    }
+    if cap <= THINKING_MIN {
+        let rule = format!("must be above {THINKING_MIN} where thinking is enabled");
+        return Err(Error::malformed("max_tokens", rule));
+    }
+    let mut lowered = thinking.clone();
+    if let Some(thinking) = lowered.as_object_mut() {
+        thinking.insert("budget_tokens".to_owned(), json!(THINKING_MIN.max(cap / 2)));
+    }
+    Ok(Some(lowered))
+}
+
+fn tools(tools: &Value) -> Result<(), Error> {
+    for (place, tool) in tools.as_array().into_iter().flatten().enumerate() {
+        let kind = tool.get("type").and_then(Value::as_str).unwrap_or("custom");
+        if kind != "custom" && !is_client_tool(kind) {
+            let hint = "Only tools that the caller runs are served: the provider's own tools run \
+                        without a limit.";
+            return Err(unbounded(format!("tools[{place}].type"), hint.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn is_client_tool(kind: &str) -> bool {
+    CLIENT_TOOLS.iter().any(|known| kind.starts_with(known))
+}
+
+fn client_tools(tools: Option<&Value>) -> u64 {
+    let tools = tools.and_then(Value::as_array).into_iter().flatten();
+    let kinds = tools.filter_map(|tool| tool.get("type").and_then(Value::as_str));
+    count(kinds.filter(|kind| is_client_tool(kind)).count())
+}
+
+/// Edits that drop what was sent are free; every other edit samples the model once more.
+fn context_management(value: &Value) -> Result<(), Error> {
+    let edits = value.get("edits").and_then(Value::as_array).into_iter().flatten();
+    for (place, edit) in edits.enumerate() {
+        let kind = edit.get("type").and_then(Value::as_str).unwrap_or_default();
+        if !["clear_tool_uses_", "clear_thinking_"].iter().any(|free| kind.starts_with(free)) {
+            let field = format!("context_management.edits[{place}].type");
+            let hint = "Only clear_tool_uses and clear_thinking are served: others sample the \
+                        model once more.";
+            return Err(unbounded(field, hint.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn inference_geo(value: &Value) -> Result<(), Error> {
+    match value.as_str() {
+        Some("global" | "us") => Ok(()),
+        _ => Err(Error::malformed("inference_geo", "must be global or us")),
+    }
+}
+
+fn speed(value: &Value) -> Result<(), Error> {
+    match value.as_str() {
+        Some("standard") => Ok(()),
+        _ => Err(Error::malformed("speed", "only standard is served")),
+    }
+}
+
+/// Messages and the system prompt: what they stand for must be in them.
+fn blocks(value: &Value) -> Result<(), Error> {
+    match value {
+        Value::Array(parts) => parts.iter().try_for_each(blocks),
+        Value::Object(block) => {
+            if block.get("type").and_then(Value::as_str) == Some("container_upload") {
+                let hint = "What a container holds is not in the request.".to_owned();
+                return Err(unbounded("messages", hint));
+            }
+            block.get("content").map_or(Ok(()), blocks)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the blocks of a body carry.
+#[derive(Default)]
+struct Found {
+    /// An image or a document, whose tokens its bytes do not bound.
+    media: bool,
+    cache_write: CacheWrite,
+}
+
+impl Found {
+    fn look(&mut self, value: &Value) {
+        match value {
+            Value::Array(parts) => parts.iter().for_each(|part| self.look(part)),
+            Value::Object(block) => {
+                self.control(block.get("cache_control"));
+                let text = |at: &str| value.pointer(at).and_then(Value::as_str);
+                self.media |= match text("/type") {
+                    Some("image") => true,
+                    Some("document") => text("/source/type") != Some("text"),
+                    _ => false,
+                };
+                for field in ["content", "source"] {
+                    self.look(block.get(field).unwrap_or(&Value::Null));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A lifetime that is not known is taken for the dearer one.
+    fn control(&mut self, control: Option<&Value>) {
+        let Some(control) = control.filter(|control| !control.is_null()) else { return };
+        let written = match control.get("ttl").map(Value::as_str) {
+            None | Some(Some("5m")) => CacheWrite::FiveMinutes,
+            _ => CacheWrite::OneHour,
+        };
+        self.cache_write = self.cache_write.max(written);
+    }
+}
