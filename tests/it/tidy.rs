@@ -24,7 +24,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("functions/scheduler", &["core", "ledger", "aws"]),
     ("functions/admin", &["core", "ledger", "aws", "api", "providers"]),
     ("infra/local", &["core", "aws", "chat", "logger", "scheduler", "admin", "providers", "tests"]),
-    ("tests", &["aws", "core", "ledger", "logger", "scheduler"]),
+    ("tests", &["aws", "chat", "core", "ledger", "logger", "scheduler"]),
 ];
 
 fn root() -> PathBuf {

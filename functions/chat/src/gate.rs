@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use farebox_aws::{Aws, Config, Contents, Credentials, Directory, Ledger, LogQueue, Logs, Replies};
 use farebox_core::Error;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 
 /// How long a connection to a provider may take: longer means that it is down, and nothing
@@ -13,6 +15,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Idle connections are dropped before a provider's load balancer drops them (60 s and more).
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// A future around another.
+pub type Around = fn(BoxFuture<'static, ()>) -> BoxFuture<'static, ()>;
 
 /// Shared by all calls of one environment.
 pub struct Gate {
@@ -34,6 +39,8 @@ pub struct Gate {
     pub contents: Contents,
     /// Calls that outlive their caller.
     pub tasks: TaskTracker,
+    /// What a campaign puts around each of them, to count its awaits and to end it at one.
+    pub around: Option<Around>,
     http: OnceLock<reqwest::Client>,
 }
 
@@ -58,9 +65,19 @@ impl Gate {
             replies: Replies::new(&aws),
             contents: Contents::new(&aws),
             tasks: TaskTracker::new(),
+            around: None,
             http: OnceLock::new(),
             aws,
         }
+    }
+
+    /// Runs a call that may outlive its caller.
+    pub fn spawn(&self, call: impl Future<Output = ()> + Send + 'static) {
+        let call = call.boxed();
+        self.tasks.spawn(match self.around {
+            Some(around) => around(call),
+            None => call,
+        });
     }
 
     /// The HTTP client for providers: never follows a redirect (a stored credential goes only

@@ -80,7 +80,7 @@ pub async fn chat(
         Ok((admitted, held)) => {
             let (mut reply, response) = reply::channel(dialect, incoming, &admitted, &held);
             reply.record(claim.is_some());
-            gate.tasks.spawn(carry(Arc::clone(gate), admitted, held, record, (reply, claim)));
+            gate.spawn(carry(Arc::clone(gate), admitted, held, record, (reply, claim)));
             response.await.map_err(|_| Error::internal("a call ended without an answer"))
         }
         Err(error) => {

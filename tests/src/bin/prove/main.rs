@@ -15,6 +15,7 @@
 
 mod budgets;
 mod contrast;
+mod drop;
 mod explore;
 mod kill;
 // The model, the interpreter of the ledger's expressions and the world around it are the ledger's
@@ -22,6 +23,10 @@ mod kill;
 #[path = "../../../../shared/ledger/tests/model/mod.rs"]
 mod model;
 mod network;
+// The demo provider stands in `infra`, which nothing imports.
+#[expect(unused_imports, reason = "its other users name a price's type")]
+#[path = "../../../../infra/local/src/provider/mod.rs"]
+mod provider;
 mod simulate;
 mod storm;
 #[path = "../../../../shared/ledger/tests/support/mod.rs"]
@@ -40,6 +45,11 @@ const COMMANDS: &[Command] = &[
         "contrast",
         "the provider's bill beside the budget, and two gateways that overspend: [words of a row]",
         contrast::run,
+    ),
+    (
+        "drop",
+        "one call of chat, dropped at each of its awaits: [words of a kind] [--faulty-seeds N]",
+        drop::run,
     ),
     (
         "kill",

@@ -1,7 +1,7 @@
 //! A network between the SDK and the services that loses, delays, doubles and refuses, by seed.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::HttpConnectorFuture;
@@ -30,6 +30,8 @@ pub struct Shared {
     pub is_faulty: bool,
     /// Requests, and those that met a fault.
     pub requests: (u64, u64),
+    /// Those that were sent before this one are lost, unless they are done already.
+    pub lost_before: u64,
 }
 
 /// What becomes of a request. Times are milliseconds.
@@ -51,11 +53,18 @@ enum Fate {
 impl Network {
     pub fn new(random: Random) -> Arc<Self> {
         let services = Services::default();
-        Arc::new(Self(Mutex::new(Shared { services, random, is_faulty: true, requests: (0, 0) })))
+        Arc::new(Self(Mutex::new(Shared {
+            services,
+            random,
+            is_faulty: true,
+            requests: (0, 0),
+            lost_before: 0,
+        })))
     }
 
+    /// A panic among the services ends the task of its request only; this tells everyone else.
     pub fn shared(&self) -> MutexGuard<'_, Shared> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().expect("the services have found a violation")
     }
 
     fn fate(&self, is_reserve: bool) -> Fate {
@@ -111,9 +120,13 @@ impl Network {
             Fate::Failed => failed(),
             Fate::Done { there, back, again, is_told_as_failed } => {
                 let (tell, told) = oneshot::channel();
+                let number = self.shared().requests.0;
                 // It goes on when its sender is gone.
                 tokio::spawn(async move {
                     sleep(ms(there)).await;
+                    if number < self.shared().lost_before {
+                        return;
+                    }
                     let mut reply = self.perform(&target, &body);
                     if again == Some(0) {
                         reply = self.perform(&target, &body);

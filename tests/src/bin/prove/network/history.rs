@@ -80,14 +80,16 @@ pub fn history(seed: u64) -> Outcome {
     runtime.block_on(World::new(seed).run())
 }
 
-struct World {
-    random: Random,
-    network: Arc<Network>,
-    aws: Aws,
+/// The simulated services, the network before them, and the clients above it.
+pub struct World {
+    pub random: Random,
+    pub network: Arc<Network>,
+    pub aws: Aws,
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    /// Everything that is drawn by lot follows from the seed.
+    pub fn new(seed: u64) -> Self {
         let mut random = Random(seed);
         CHANCE.with_borrow_mut(|chance| *chance = Random(random.next()));
         let network = Network::new(Random(random.next()));
@@ -96,6 +98,8 @@ impl World {
                 "FAREBOX_LEDGER_TABLE" => "ledger",
                 "FAREBOX_MAIN_TABLE" => "main",
                 "FAREBOX_LOGS_TABLE" => "logs",
+                "FAREBOX_SECRET_PREFIX" => "farebox",
+                "FAREBOX_PEPPER_SECRET" => "farebox/pepper",
                 "FAREBOX_QUEUE_URL" => "https://sqs.us-east-1.amazonaws.com/1/queue",
                 "AWS_REGION" => "us-east-1",
                 "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => "simulated",
@@ -187,7 +191,8 @@ impl World {
     async fn deliver_for(&mut self, logger: &Logger, time_ms: u64) {
         let end = now().plus_ms(i64::try_from(time_ms).expect("short"));
         while now() < end {
-            sleep(Duration::from_millis(500)).await;
+            let is_idle = self.network.shared().services.queue.is_empty();
+            sleep(Duration::from_millis(if is_idle { 5_000 } else { 500 })).await;
             let messages = self.receive();
             if messages.is_empty() {
                 continue;
@@ -228,7 +233,7 @@ impl World {
     }
 
     /// Twenty-five minutes pass; then two runs of the scheduler at once, and the queue.
-    async fn sweep(&mut self, logger: &Logger) {
+    pub async fn sweep(&mut self, logger: &Logger) {
         let minutes = now().seconds().div_euclid(60);
         let next = (minutes + i64::from(SWEEP_MINUTES)).div_euclid(5) * 5 + 5;
         let wait = next * 60_000 - now().ms();

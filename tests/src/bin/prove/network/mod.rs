@@ -7,8 +7,8 @@
 //! as failed. Then queue and sweep finish, and the books are compared with the provider's bill.
 
 mod carrier;
-mod history;
-mod services;
+pub mod history;
+pub mod services;
 
 use std::cell::{Cell, RefCell};
 use std::panic::catch_unwind;
@@ -26,7 +26,7 @@ use history::{Outcome, history};
 const SEEDS: u64 = 2_000;
 
 thread_local! {
-    static BEGAN: Cell<Option<(tokio::time::Instant, Timestamp)>> = const { Cell::new(None) };
+    pub static BEGAN: Cell<Option<(tokio::time::Instant, Timestamp)>> = const { Cell::new(None) };
     static CHANCE: RefCell<Random> = const { RefCell::new(Random(0)) };
 }
 
@@ -48,7 +48,7 @@ impl Random {
 }
 
 /// The virtual time of this thread's history.
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     let (began, start) = BEGAN.get().expect("a history runs");
     let elapsed = i64::try_from(began.elapsed().as_millis()).expect("a short history");
     start.plus_ms(elapsed)

@@ -29,6 +29,11 @@ pub struct Message {
 #[derive(Default)]
 pub struct Services {
     pub store: Store,
+    /// What a read of an item shows beside what the interpreter knows of it: lists and maps.
+    pub shown: BTreeMap<Key, Map<String, Value>>,
+    pub secrets: BTreeMap<String, String>,
+    /// The largest hold that each budget has had.
+    pub largest: BTreeMap<Key, i128>,
     pub queue: Vec<Message>,
     /// A mark of everything that was done, in its order: equal for equal histories.
     pub trace: u64,
@@ -45,17 +50,21 @@ impl Services {
             self.queue.push(Message { visible_ms: now_ms + DELAY_MS, body: text });
             return good(json!({"MessageId": "m", "MD5OfMessageBody": "-"}));
         }
+        if service == "secretsmanager" {
+            return self.secret(body);
+        }
         let reply = match operation {
             "UpdateItem" | "PutItem" | "DeleteItem" => self.write(&update(operation, body)),
             "TransactWriteItems" => self.transact(body),
             "GetItem" => {
-                let found = self.store.get(&key(body, &body["Key"]));
+                let found = self.read(&key(body, &body["Key"]));
                 let units = json!({"TableName": body["TableName"], "CapacityUnits": 1.0});
-                good(json!({"Item": found.as_ref().map(wire), "ConsumedCapacity": units}))
+                good(json!({"Item": found, "ConsumedCapacity": units}))
             }
             "BatchGetItem" => self.batch(body),
             "Scan" => self.scan(body),
-            "Query" => self.due(body),
+            "Query" if body["IndexName"] == "due" => self.due(body),
+            "Query" => self.partition(body),
             other => panic!("{other} is not part of the simulation"),
         };
         self.check();
@@ -88,6 +97,10 @@ impl Services {
     }
 
     fn write(&mut self, update: &Update) -> Reply {
+        // When an owner's credential was used last stands in a map, and nothing here has owners.
+        if matches!(&update.write, Write::Update(text) if text.starts_with("SET #ps.#p.")) {
+            return bad("ConditionalCheckFailedException");
+        }
         let old = self.store.get(&update.key).unwrap_or_default();
         match self.store.apply(update) {
             Answer::Applied => {
@@ -154,8 +167,31 @@ impl Services {
         good(json!({"Items": found.map(|(_, (_, item))| wire(item)).collect::<Value>()}))
     }
 
+    /// An item as a read shows it.
+    fn read(&self, key: &Key) -> Option<Value> {
+        let mut item = self.store.get(key).as_ref().map(wire)?;
+        if let (Some(shown), Some(fields)) = (self.shown.get(key), item.as_object_mut()) {
+            fields.extend(shown.clone());
+        }
+        Some(item)
+    }
+
+    fn partition(&self, body: &Value) -> Reply {
+        let (table, pk) = (table(body), attr(&body["ExpressionAttributeValues"][":pk"]));
+        let keys = self.store.items.keys();
+        let keys = keys.filter(|key| key.table == table && Attr::S(key.pk.clone()) == pk);
+        good(json!({"Items": keys.filter_map(|key| self.read(key)).collect::<Value>()}))
+    }
+
+    fn secret(&self, body: &Value) -> Reply {
+        let name = body["SecretId"].as_str().expect("a name");
+        match self.secrets.get(name) {
+            Some(text) => good(json!({"Name": name, "SecretString": text})),
+            None => bad("ResourceNotFoundException"),
+        }
+    }
+
     fn due(&self, body: &Value) -> Reply {
-        assert_eq!(body["IndexName"], "due", "{body}");
         let now = attr(&body["ExpressionAttributeValues"][":now"]);
         let items = self.store.items.iter().filter(|(key, item)| {
             let is_past = match (item.get("at"), &now) {
@@ -177,19 +213,24 @@ impl Services {
     }
 
     /// I1 and I4 in every state.
-    fn check(&self) {
-        for (key, budget) in self.budgets() {
+    fn check(&mut self) {
+        let budgets: Vec<_> = self.budgets().map(|(key, budget)| (key.clone(), budget)).collect();
+        for (key, budget) in budgets {
             let limits = budget.terms.settings.limits;
             let months = budget.months.values().map(|counter| (limits.month, counter));
             let days = budget.days.values().map(|counter| (limits.day, counter));
             for (limit, counter) in months.chain(days).chain([(limits.total, &budget.total)]) {
-                let is_bound = budget.terms.settings.mode == Mode::Hard;
+                let mode = budget.terms.settings.mode;
+                let is_bound = matches!(mode, Mode::Hard | Mode::Balanced);
                 if let Some(limit) = limit.filter(|_| is_bound) {
                     let committed = counter.committed;
                     assert!(committed <= limit, "I1: {} has {committed} of {limit}", key.pk);
                 }
             }
-            let held: i128 = budget.holds.values().map(|hold| hold.amount.pico()).sum();
+            let amounts = budget.holds.values().map(|hold| hold.amount.pico());
+            let largest = self.largest.entry(key.clone()).or_default();
+            *largest = amounts.clone().chain([*largest]).max().unwrap_or_default();
+            let held: i128 = amounts.sum();
             let total = budget.total.settled().pico() + held;
             assert_eq!(budget.total.committed.pico(), total, "I4: {}", key.pk);
         }
