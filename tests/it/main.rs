@@ -33,6 +33,7 @@ mod reconcile;
 mod refusals;
 mod repair;
 mod road;
+mod routing;
 mod scopes;
 mod stacks;
 mod state;

@@ -34,6 +34,7 @@ mod reconcile;
 mod requests;
 mod rerate;
 mod restore;
+mod routes;
 mod settlements;
 mod statement;
 mod webhook;
@@ -108,6 +109,10 @@ routes! {
     "GET" Read "/admin/v1/quarantine" ? limit cursor => prices::quarantine,
     "GET" Read "/admin/v1/quarantine/{provider}/{model+}" => prices::show_quarantined,
     "DELETE" Change "/admin/v1/quarantine/{provider}/{model+}" => prices::acknowledge,
+    "GET" Read "/admin/v1/routes" ? limit cursor => routes::list,
+    "GET" Read "/admin/v1/routes/{name}" => routes::show,
+    "PUT" Change "/admin/v1/routes/{name}" => routes::put,
+    "DELETE" Change "/admin/v1/routes/{name}" => routes::delete,
     "GET" Read "/admin/v1/webhook" => webhook::show,
     "PUT" Change "/admin/v1/webhook" => webhook::put,
     "DELETE" Change "/admin/v1/webhook" => webhook::delete,

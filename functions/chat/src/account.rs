@@ -1,6 +1,6 @@
 //! What a caller may read about itself: models, budgets, requests. And the health check.
 
-use farebox_aws::{AlertItem, KeyItem};
+use farebox_aws::{AlertItem, KeyItem, Overrides};
 use farebox_core::catalog::{self, Model};
 use farebox_core::{CallRecord, Error, Money, Scope};
 use farebox_ledger::{PeriodView, Threshold};
@@ -33,8 +33,10 @@ pub fn health(incoming: &Incoming) -> Result<Response<ReplyBody>, Error> {
 /// As [`authenticate`].
 pub async fn models(gate: &Gate, incoming: &Incoming) -> Result<Response<ReplyBody>, Error> {
     let key = authenticate(gate, &incoming.headers).await?;
-    let models = usable(gate, &key).await?;
-    let data: Vec<Value> = models.iter().map(model_object).collect();
+    let overrides = gate.directory.prices().await?;
+    let models = usable(&overrides, &key);
+    let routes = routes(&overrides, &models);
+    let data: Vec<Value> = models.iter().map(model_object).chain(routes).collect();
     Ok(reply::json(incoming, &json!({"object": "list", "data": data})))
 }
 
@@ -50,17 +52,16 @@ pub async fn model(
     let key = authenticate(gate, &incoming.headers).await?;
     // The SDKs write the slash of a model's name as %2F.
     let id = percent_encoding::percent_decode_str(id).decode_utf8_lossy();
-    let found = usable(gate, &key).await?.into_iter().find(|model| {
-        id.split_once('/')
-            .is_some_and(|(provider, name)| provider == model.provider && name == model.name)
-    });
+    let overrides = gate.directory.prices().await?;
+    let models = usable(&overrides, &key);
+    let all = models.iter().map(model_object).chain(routes(&overrides, &models));
     let unknown = || Error::UnknownModel { model: id.chars().take(128).collect() };
-    Ok(reply::json(incoming, &model_object(&found.ok_or_else(unknown)?)))
+    let found = all.into_iter().find(|object| object.get("id") == Some(&json!(id)));
+    Ok(reply::json(incoming, &found.ok_or_else(unknown)?))
 }
 
 /// The priced models of the caller's providers, the owner's own before the catalogue's.
-async fn usable(gate: &Gate, key: &KeyItem) -> Result<Vec<Model>, Error> {
-    let overrides = gate.directory.prices().await?;
+fn usable(overrides: &Overrides, key: &KeyItem) -> Vec<Model> {
     let mut models: Vec<Model> = Vec::new();
     for provider in key.providers.keys() {
         models.extend(overrides.iter().filter(|model| model.provider == *provider).cloned());
@@ -71,7 +72,29 @@ async fn usable(gate: &Gate, key: &KeyItem) -> Result<Vec<Model>, Error> {
     }
     models.retain(|model| key.may_use(&model.provider, &model.name));
     models.sort_by(|a, b| (&a.provider, &a.name).cmp(&(&b.provider, &b.name)));
-    Ok(models)
+    models
+}
+
+/// The routes that lead to one of these models at least, with those that they lead to.
+fn routes(overrides: &Overrides, models: &[Model]) -> Vec<Value> {
+    let is_usable = |target: &&str| {
+        let parts = target.split_once('/');
+        parts.is_some_and(|(provider, name)| {
+            models.iter().any(|model| provider == model.provider && name == model.name)
+        })
+    };
+    let routes = overrides.routes().filter_map(|(name, route)| {
+        let targets = route.targets.iter().map(|target| target.model.as_str());
+        let targets: Vec<&str> = targets.filter(is_usable).collect();
+        let object = || {
+            json!({
+                "id": name, "object": "model", "created": 0, "owned_by": "farebox",
+                "targets": targets,
+            })
+        };
+        (!targets.is_empty()).then(object)
+    });
+    routes.collect()
 }
 
 /// `OpenAI`'s model object, with limits and prices beside it.

@@ -150,7 +150,8 @@ pub async fn plan(
     record.labels.extend(call.labels());
     record.stream = call.stream;
     let overrides = gate.directory.prices().await?;
-    let resolved = resolve(&call, key, &overrides)?;
+    let mut targets = resolve(&call, key, &overrides, || gate.aws.chance())?.into_iter();
+    let resolved = targets.next().ok_or_else(|| Error::internal("a call that leads nowhere"))?;
     record.provider = Some(resolved.provider.name.to_owned());
     record.model = Some(resolved.model.name.to_string());
     record.credential_owner = Some(resolved.owner.clone());

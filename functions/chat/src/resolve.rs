@@ -2,8 +2,10 @@
 
 use farebox_aws::{KeyItem, Overrides};
 use farebox_core::catalog::{self, Model};
-use farebox_core::{ChatCall, Error, Scope};
+use farebox_core::{ChatCall, Error, Route, Scope};
 use farebox_providers::{Provider, Wire};
+
+use crate::plan::unpriced;
 
 /// What a call resolves to, decided once: the same names are used for the price, the budget
 /// and the log.
@@ -27,20 +29,68 @@ impl Resolved {
     }
 }
 
-/// Resolves `provider/model`, or a bare name among the caller's credentials.
+/// Resolves `provider/model`, a route, or a bare name among the caller's credentials: the models
+/// that the call may go to, in the order in which they are tried; one at least. `draw` is a random
+/// number, for a route with weights.
 ///
 /// # Errors
 /// 400 `no_active_credential`, 403 `model_not_allowed`, 404 `model_not_found`.
-pub fn resolve(call: &ChatCall, key: &KeyItem, overrides: &Overrides) -> Result<Resolved, Error> {
-    let resolved = match named(call, overrides)? {
-        Some((provider, model)) => with_credential(provider, model, key, call)?,
-        None => bare(call, key, overrides)?,
-    };
+pub fn resolve(
+    call: &ChatCall,
+    key: &KeyItem,
+    overrides: &Overrides,
+    draw: impl FnOnce() -> u64,
+) -> Result<Vec<Resolved>, Error> {
+    if let Some((provider, model)) = named(call, overrides)? {
+        let resolved = with_credential(provider, model, key, call)?;
+        return Ok(vec![allowed(key, resolved)?]);
+    }
+    match overrides.route(&call.model) {
+        Some(route) => targets(route, call, key, overrides, draw()),
+        None => Ok(vec![allowed(key, bare(call, key, overrides)?)?]),
+    }
+}
+
+/// The same, where the key may use it.
+fn allowed(key: &KeyItem, resolved: Resolved) -> Result<Resolved, Error> {
     let (provider, model) = (resolved.provider.name, &resolved.model.name);
     if key.may_use(provider, model) {
         return Ok(resolved);
     }
     Err(Error::ModelForbidden { model: format!("{provider}/{model}") })
+}
+
+/// The targets of a route that this caller can use now; what keeps the first from it, where it can
+/// use none.
+fn targets(
+    route: &Route,
+    call: &ChatCall,
+    key: &KeyItem,
+    overrides: &Overrides,
+    draw: u64,
+) -> Result<Vec<Resolved>, Error> {
+    let mut first = None;
+    let mut usable = Vec::new();
+    for target in route.order(draw) {
+        let known = prefixed(&target.model);
+        let found = known.ok_or_else(|| unknown(&target.model)).and_then(|(provider, name)| {
+            let model = look_up(provider.name, name, overrides);
+            let resolved = allowed(key, with_credential(provider, model, key, call)?)?;
+            match resolved.model.price {
+                Some(_) => Ok(resolved),
+                None => Err(unpriced(&resolved, "any token")),
+            }
+        });
+        match found {
+            Ok(resolved) => usable.push(resolved),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    if usable.is_empty() { Err(first.unwrap_or_else(|| unknown(&call.model))) } else { Ok(usable) }
+}
+
+fn unknown(model: &str) -> Error {
+    Error::UnknownModel { model: model.chars().take(128).collect() }
 }
 
 /// The provider and the model's name, where the caller named a provider.
@@ -92,8 +142,7 @@ fn with_credential(
         .get(provider.name)
         .cloned()
         .ok_or_else(|| Error::NoActiveCredential { provider: provider.name.to_owned() })?;
-    let unknown = || Error::UnknownModel { model: call.model.chars().take(128).collect() };
-    let model = model.ok_or_else(unknown)?;
+    let model = model.ok_or_else(|| unknown(&call.model))?;
     let wire = provider.wire_for(&model.name, call.format)?;
     Ok(Resolved { provider, wire, model, owner })
 }
@@ -118,6 +167,6 @@ fn bare(call: &ChatCall, key: &KeyItem, overrides: &Overrides) -> Result<Resolve
     }
     match catalog::providers_of(name).find(|other| farebox_providers::find(other).is_some()) {
         Some(provider) => Err(Error::NoActiveCredential { provider: provider.to_owned() }),
-        None => Err(Error::UnknownModel { model: name.chars().take(128).collect() }),
+        None => Err(unknown(name)),
     }
 }

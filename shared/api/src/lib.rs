@@ -15,6 +15,7 @@
 //! | [`books`] | the books put right |
 //! | [`budgets`] | limits, what is spent of them, alerts |
 //! | [`prices`] | the owner's own prices |
+//! | [`routes`] | names that stand for several models |
 //! | [`requests`] | what each call did and cost |
 //! | [`webhook`] | where alerts are delivered |
 //! | [`error`] | refusals |
@@ -29,6 +30,7 @@ pub mod keys;
 pub mod owners;
 pub mod prices;
 pub mod requests;
+pub mod routes;
 pub mod webhook;
 
 pub use audit::{AuditEntry, AuditList};
@@ -48,6 +50,7 @@ pub use keys::{CreateKey, CreatedKey, Key, KeyList};
 pub use owners::{Org, OrgList, PutOrg, PutTeam, PutUser, Team, TeamList, User, UserList};
 pub use prices::{Price, PriceList, QuarantineList, Quarantined};
 pub use requests::{CostLine, RequestList, RequestRow, TokenCounts};
+pub use routes::{Route, RouteList};
 pub use webhook::{PutWebhook, SetWebhook, Webhook};
 
 /// Where every path of the API begins.

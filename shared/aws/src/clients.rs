@@ -136,8 +136,9 @@ impl Aws {
         Arc::clone(&self.0.carrier)
     }
 
-    /// 64 random bits, for pauses.
-    pub(crate) fn chance(&self) -> u64 {
+    /// 64 random bits, for pauses and for choices that are no secret.
+    #[must_use]
+    pub fn chance(&self) -> u64 {
         self.0.config.chance.map_or_else(|| u64::from_le_bytes(random_bytes()), |chance| chance())
     }
 

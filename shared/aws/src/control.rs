@@ -1,4 +1,4 @@
-//! The control plane: owners, keys, credentials, budgets, prices and the webhook.
+//! The control plane: owners, keys, credentials, budgets, prices, routes and the webhook.
 //!
 //! Every change is told before it is made ([`Trail`]); without a trail there is no write. Every
 //! change fails safe and can be repeated. What a call needs is written last, so a change
@@ -36,6 +36,7 @@ mod owners;
 mod public_url;
 mod reconcile;
 mod restore;
+mod routes;
 mod scopes;
 mod settings;
 mod store;
@@ -47,6 +48,7 @@ pub use credentials::{CredentialOwner, CredentialRow};
 pub use keys::{KeyRow, NewKey};
 pub use owners::OwnerRow;
 pub use public_url::{PublicUrl, UrlUse};
+pub use routes::{RouteChange, RouteRow};
 pub use settings::{PriceRow, QuarantineRow, WebhookRow};
 
 use store::Store;

@@ -3,8 +3,10 @@
 use clap::{Args as Options, Parser, Subcommand};
 
 mod owners;
+mod routes;
 
 pub use owners::{Content, Org, Team, User};
+pub use routes::{Route, RouteChange};
 
 /// Farebox from a terminal: users, keys, credentials, budgets, prices and what was spent.
 #[derive(Debug, Parser)]
@@ -47,6 +49,9 @@ pub enum Command {
     /// Your own prices, which go before the catalogue's
     #[command(subcommand)]
     Price(Price),
+    /// Names that stand for several models
+    #[command(subcommand)]
+    Route(Route),
     /// Where alerts are delivered
     #[command(subcommand)]
     Webhook(Webhook),
@@ -401,6 +406,10 @@ mod tests {
             "farebox price set openai/gpt-x --input 2.5 --output 10",
             "farebox price show",
             "farebox price delete openai/gpt-x",
+            "farebox route set fast --target openai/gpt-5-mini=3 --target anthropic/x",
+            "farebox route list",
+            "farebox route show fast",
+            "farebox route delete fast",
             "farebox webhook set https://hooks.example.com/farebox",
             "farebox requests tail -n 5",
             "farebox requests tail -f",

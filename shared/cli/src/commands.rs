@@ -18,6 +18,7 @@ mod replay;
 mod requests;
 mod rerate;
 mod restore;
+mod routes;
 mod statement;
 
 /// The paths of the API.
@@ -58,6 +59,7 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         Command::Reconcile(month) => reconcile::reconcile(&client, month).await,
         Command::Replay { file } => replay::replay(&client, &file).await,
         Command::RestoreFence => restore::fence(&client).await,
+        Command::Route(command) => routes::route(&client, command).await,
         Command::Webhook(command) => requests::webhook(&client, command).await,
         Command::Alerts { scope } => requests::alerts(&client, &scope).await,
         Command::Requests(command) => requests::requests(&client, command, args.json).await,

@@ -51,9 +51,13 @@ fn next_step(code: &str, resource: &str) -> &'static str {
             "farebox key list; farebox user list; a new user: farebox user add ID"
         }
         "not_found" if about("prices") => "farebox price show",
+        "not_found" if about("routes") => "farebox route list",
         "not_found" if about("requests") => "farebox requests tail",
         "not_found" if about("webhook") => "farebox webhook set https://…",
         "not_found" => "farebox user list; a new user: farebox user add ID",
+        "precondition_failed" | "precondition_required" if about("routes") => {
+            "somebody else changed it: farebox route show NAME, then set it again"
+        }
         "precondition_failed" | "precondition_required" => {
             "somebody else changed it: farebox budget show, then set it again"
         }

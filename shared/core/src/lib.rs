@@ -16,6 +16,7 @@
 //! | [`usage`] | [`Usage`]: tokens by billed class, disjoint |
 //! | [`labels`] | [`Labels`]: what a call is told apart by |
 //! | [`record`] | [`CallRecord`]: what is written down about a call |
+//! | [`route`] | [`Route`]: a name that stands for several models |
 
 // Money has no floats, no `as` and no unchecked sum.
 #![cfg_attr(
@@ -32,6 +33,7 @@ pub mod labels;
 pub mod money;
 pub mod pricing;
 pub mod record;
+pub mod route;
 pub mod secret;
 pub mod time;
 pub mod usage;
@@ -45,6 +47,7 @@ pub use labels::Labels;
 pub use money::{Money, MoneyError};
 pub use pricing::{Bound, CacheWrite, FemtoPerToken, Price, PricingError, Rates};
 pub use record::{CallRecord, Correction, Cost, Decision, Outcome, SETTLEMENT_LINE, ScopePart};
+pub use route::{Route, RouteTarget};
 pub use secret::Secret;
 pub use time::{Day, Month, TimeError, Timestamp, Zone};
 pub use usage::{Reported, Usage};

@@ -220,7 +220,7 @@ impl Control {
         self.store.delete(&self.entities(), WEBHOOK_SK).await
     }
 
-    fn prices_pk(&self) -> String {
+    pub(super) fn prices_pk(&self) -> String {
         format!("P#{}", self.tenant())
     }
 }

@@ -1,0 +1,108 @@
+//! Routes: names that stand for several models.
+
+use farebox_api::{Route as Shown, RouteList};
+use farebox_aws::control::{RouteChange, RouteRow};
+use farebox_core::{Error, Model, PriceSpec, Route, catalog, route};
+
+use crate::Gate;
+use crate::budgets::expected;
+use crate::call::Call;
+use crate::owners::absent;
+use crate::reply::{Answer, Refusal};
+
+/// `GET /admin/v1/routes`
+pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let page = gate.control.routes(call.limit()?, call.cursor()).await?;
+    let routes: Result<Vec<_>, _> =
+        page.rows.into_iter().map(|row| shown(row, Vec::new())).collect();
+    Answer::ok(&RouteList { routes: routes?, next_cursor: page.next })
+}
+
+/// `GET /admin/v1/routes/{name}`
+pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let row = gate.control.route(name(call)?).await?.ok_or_else(|| absent(call))?;
+    answer(gate, row).await
+}
+
+/// `PUT /admin/v1/routes/{name}`
+pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let name = name(call)?;
+    let route: Route = call.body()?;
+    route.check()?;
+    // Before it is stored, so that a wrong name is refused and not told as a warning.
+    warnings(gate, &route).await?;
+    let expected = expected(call, &format!("the route {name} (\"0\" where it is new)"))?;
+    match gate.control.put_route(name, &route, expected).await? {
+        RouteChange::Applied(row) => answer(gate, row).await,
+        RouteChange::Stale(now) => Err(stale(name, now)),
+    }
+}
+
+/// `DELETE /admin/v1/routes/{name}`
+pub async fn delete(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    if gate.control.delete_route(name(call)?).await? {
+        return Ok(Answer::empty());
+    }
+    Err(absent(call).into())
+}
+
+fn name(call: &Call) -> Result<&str, Error> {
+    let name = call.parameter("name");
+    route::check_name(name).map(|()| name)
+}
+
+async fn answer(gate: &Gate, row: RouteRow) -> Result<Answer, Refusal> {
+    let (version, warnings) = (row.version, warnings(gate, &row.route).await?);
+    Ok(Answer::ok(&shown(row, warnings)?)?.with_version(version))
+}
+
+/// What stands in the way of calls to the targets.
+///
+/// # Errors
+/// [`Error::Malformed`] names a target whose provider or model nobody knows.
+async fn warnings(gate: &Gate, route: &Route) -> Result<Vec<String>, Error> {
+    let mut warnings = Vec::new();
+    for (at, target) in route.targets.iter().enumerate() {
+        let field = || format!("targets[{at}].model");
+        let (provider, name) = target.parts().unwrap_or_default();
+        if farebox_providers::find(provider).is_none() {
+            return Err(Error::malformed(field(), format!("{provider:?} is no provider")));
+        }
+        let own = gate.control.price(provider, name).await?;
+        let own = own.and_then(|row| {
+            let spec: PriceSpec = serde_json::from_str(&row.spec).ok()?;
+            spec.model(provider, name, row.version.as_str()).ok()
+        });
+        let model: Option<Model> = own.or_else(|| catalog::find(provider, name));
+        let Some(model) = model else {
+            let rule = format!("{name} is neither in the catalogue nor has it a price of yours");
+            return Err(Error::malformed(field(), rule));
+        };
+        let model_name = &target.model;
+        if model.price.is_none() {
+            warnings.push(format!("{model_name} has no price, so calls pass it by: set one."));
+        }
+        if gate.control.quarantined(provider, name).await?.is_some() {
+            warnings.push(format!("{model_name} is quarantined: hard budgets refuse its calls."));
+        }
+    }
+    Ok(warnings)
+}
+
+fn stale(name: &str, now: Option<RouteRow>) -> Refusal {
+    let version = now.as_ref().map_or(0, |row| row.version);
+    let error = Error::StaleVersion {
+        thing: format!("The route {name}"),
+        version: format!("\"{version}\""),
+    };
+    let current = now.and_then(|row| shown(row, Vec::new()).ok());
+    match current.and_then(|shown| serde_json::to_value(shown).ok()) {
+        Some(current) => Refusal::with_current(error, current),
+        None => error.into(),
+    }
+}
+
+fn shown(row: RouteRow, warnings: Vec<String>) -> Result<Shown, Error> {
+    let spec = serde_json::to_value(&row.route).map_err(Error::internal)?;
+    Ok(Shown { name: row.name, version: row.version.to_string(), spec, warnings })
+}

@@ -1,0 +1,39 @@
+//! Names that stand for several models.
+
+use clap::{Args as Options, Subcommand};
+
+/// `farebox route …`
+#[derive(Debug, Subcommand)]
+pub enum Route {
+    /// Say which models a name stands for; what is not named stays
+    Set(RouteChange),
+    /// List routes
+    List,
+    /// Show one route
+    Show {
+        /// What calls write as their model
+        name: String,
+    },
+    /// The name stands for nothing from here on
+    Delete {
+        /// What calls write as their model
+        name: String,
+    },
+}
+
+/// What `farebox route set` says.
+#[derive(Debug, Default, Options)]
+pub struct RouteChange {
+    /// What calls write as their model: letters, digits, _ - and .
+    pub name: String,
+    /// provider/model, or provider/model=WEIGHT for its share of first tries; in order, repeat it
+    #[arg(long = "target", value_name = "MODEL", value_parser = target)]
+    pub targets: Vec<(String, Option<u32>)>,
+}
+
+/// A target as it is typed; the gateway checks it.
+fn target(text: &str) -> Result<(String, Option<u32>), String> {
+    let Some((model, weight)) = text.split_once('=') else { return Ok((text.to_owned(), None)) };
+    let weight = weight.parse().map_err(|_| "write a weight as provider/model=3")?;
+    Ok((model.to_owned(), Some(weight)))
+}

@@ -1,0 +1,203 @@
+//! Routes: a name that stands for several models.
+
+use farebox_tests::{Caller, Settings, Stack, run};
+use http::Method;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use crate::stacks::executable;
+
+/// The routes of the shared stack. Environments read them when they are new, so they are set
+/// before every call.
+fn routes() -> Vec<(&'static str, Value)> {
+    let to = |models: &[&str]| {
+        let targets = models.iter().map(|model| json!({"model": format!("demo/{model}")}));
+        json!({"targets": targets.collect::<Vec<_>>()})
+    };
+    let shared = |share: u32| {
+        json!({"targets": [
+            {"model": "demo/chat", "weight": share},
+            {"model": "demo/claude", "weight": 100 - share},
+        ]})
+    };
+    vec![
+        ("fast", to(&["chat", "claude"])),
+        ("halves", shared(50)),
+        ("foreign", json!({"targets": [{"model": "openai/gpt-4o-mini"}, {"model": "demo/chat"}]})),
+        ("chat", to(&["claude"])),
+    ]
+}
+
+/// The stack with these routes.
+async fn routed() -> &'static Stack {
+    static ROUTED: OnceCell<Stack> = OnceCell::const_new();
+    ROUTED
+        .get_or_init(|| async {
+            let stack = Stack::start(executable(), &Settings::default()).await;
+            for (name, route) in routes() {
+                let put = stack.admin(Method::PUT, &format!("/routes/{name}")).json(&route);
+                put.with("if-match", "\"0\"").send().await.expect(200);
+            }
+            stack
+        })
+        .await
+}
+
+/// The model that a call to a name is answered by.
+async fn served(caller: &Caller<'_>, name: &str) -> String {
+    let answer = caller.complete(name, &json!({})).await.expect(200);
+    let row = caller.row(answer.header("x-request-id").unwrap()).await;
+    row["model"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_name_leads_to_its_first_target_in_every_dialect() {
+    run(async {
+        let caller = Caller::new(routed().await).await;
+        let said = json!([{"role": "user", "content": "hello"}]);
+
+        for (path, body) in [
+            ("/v1/chat/completions", json!({"model": "fast", "messages": said})),
+            ("/v1/chat", json!({"model": "fast", "messages": said})),
+            ("/v1/messages", json!({"model": "fast", "messages": said, "max_tokens": 9})),
+        ] {
+            let answer = caller.post(path, &body).send().await.expect(200);
+            let row = caller.row(answer.header("x-request-id").unwrap()).await;
+            assert_eq!((&row["provider"], &row["model"]), (&json!("demo"), &json!("chat")));
+        }
+        caller.assert_settled_to_the_bill().await;
+    });
+}
+
+#[test]
+fn a_route_goes_before_a_bare_model_of_its_name_and_never_before_a_full_one() {
+    run(async {
+        let caller = Caller::new(routed().await).await;
+
+        assert_eq!(served(&caller, "chat").await, "claude");
+        assert_eq!(served(&caller, "demo/chat").await, "chat");
+    });
+}
+
+#[test]
+fn weights_share_the_first_tries() {
+    run(async {
+        let caller = Caller::new(routed().await).await;
+        let mut firsts = std::collections::BTreeSet::new();
+
+        // Twenty calls of which all go to one of two halves: once in half a million runs.
+        for _ in 0..20 {
+            let answer = caller.complete("halves", &json!({"max_tokens": 3})).await.expect(200);
+            firsts.insert(answer.json()["model"].as_str().unwrap().to_owned());
+        }
+
+        assert_eq!(firsts.len(), 2, "{firsts:?}");
+    });
+}
+
+#[test]
+fn a_keys_models_and_its_credentials_hold_for_the_targets() {
+    run(async {
+        let stack = routed().await;
+        let models = json!({"models": ["demo/claude", "openai/gpt-4o-mini"]});
+        let caller = Caller::with_key(stack, &models).await;
+        let nothing = Caller::with_key(stack, &json!({"models": ["demo/drip"]})).await;
+
+        assert_eq!(served(&caller, "fast").await, "claude", "demo/chat is not allowed");
+        let refused = caller.complete("foreign", &json!({})).await.expect(400);
+        assert_eq!(refused.json()["error"]["code"], "no_active_credential");
+        assert_eq!(nothing.complete("fast", &json!({})).await.code(), 403);
+        assert_eq!(served(&Caller::new(stack).await, "foreign").await, "chat", "no credential");
+        nothing.assert_untouched().await;
+    });
+}
+
+#[test]
+fn models_lists_the_routes_that_lead_somewhere() {
+    run(async {
+        let stack = routed().await;
+        let caller = Caller::with_key(stack, &json!({"models": ["demo/claude"]})).await;
+
+        let list = caller.read("/v1/models").await;
+        let fast = caller.read("/v1/models/fast").await;
+
+        let listed = |name: &str| {
+            let models = list["data"].as_array().unwrap();
+            models.iter().find(|model| model["id"] == name).cloned()
+        };
+        assert_eq!(listed("fast"), Some(fast.clone()));
+        assert_eq!((&fast["object"], &fast["targets"]), (&json!("model"), &json!(["demo/claude"])));
+        assert_eq!(listed("foreign"), None);
+    });
+}
+
+#[test]
+fn a_quote_of_a_route_is_of_its_first_target() {
+    run(async {
+        let caller = Caller::new(routed().await).await;
+        let body = json!({"model": "fast", "messages": [{"role": "user", "content": "hello"}]});
+
+        let quote = caller.post("/v1/quote", &body).send().await.expect(200).json();
+
+        assert_eq!(quote["model"], "chat", "{quote}");
+    });
+}
+
+#[test]
+fn a_route_is_checked_before_it_is_stored_and_changed_from_a_version_that_was_seen() {
+    run(async {
+        let stack = routed().await;
+        let path = "/routes/versions";
+        let good = json!({"targets": [{"model": "demo/chat"}]});
+        let put = |body: &Value, tag: &str| {
+            stack.admin(Method::PUT, path).json(body).with("if-match", tag).send()
+        };
+
+        for (body, field) in [
+            (json!({"targets": []}), "targets"),
+            (json!({"targets": [{"model": "fast"}]}), "targets[0].model"),
+            (json!({"targets": [{"model": "nobody/chat"}]}), "targets[0].model"),
+            (
+                json!({"targets": [{"model": "demo/chat"}, {"model": "demo/nothing"}]}),
+                "targets[1].model",
+            ),
+            (json!({"targets": [{"model": "demo/chat", "share": 1}]}), "targets[0].share"),
+        ] {
+            let refused = put(&body, "*").await.expect(400);
+            assert_eq!(refused.json()["error"]["field"], field, "{}", refused.text());
+        }
+        let unseen = stack.admin(Method::PUT, path).json(&good).send().await;
+        assert_eq!(unseen.code(), 428);
+        assert_eq!(stack.admin(Method::GET, path).send().await.code(), 404);
+
+        let made = put(&good, "\"0\"").await.expect(200);
+        let version = made.header("etag").unwrap().to_owned();
+        assert_eq!(put(&good, "\"0\"").await.code(), 412);
+        let changed = put(&good, &version).await.expect(200);
+        assert_ne!(changed.header("etag"), Some(version.as_str()));
+        let stale = put(&good, &version).await.expect(412);
+        assert_eq!(stale.json()["error"]["current"]["name"], "versions");
+        let listed = stack.read("/routes").await;
+        assert!(listed["routes"].as_array().unwrap().iter().any(|one| one["name"] == "versions"));
+        let prices = stack.read("/prices").await.to_string();
+        assert!(!prices.contains("versions"), "a route is no price: {prices}");
+        assert_eq!(stack.admin(Method::DELETE, path).send().await.code(), 204);
+        assert_eq!(stack.admin(Method::DELETE, path).send().await.code(), 404);
+    });
+}
+
+#[test]
+fn a_target_without_a_price_is_stored_with_a_warning() {
+    run(async {
+        let stack = routed().await;
+        let unpriced = farebox_core::catalog::models("openai").find(|one| one.price.is_none());
+        let Some(unpriced) = unpriced else { panic!("every model of the catalogue has a price") };
+        let route = json!({"targets": [{"model": format!("openai/{}", unpriced.name)}]});
+
+        let put = stack.admin(Method::PUT, "/routes/dear").json(&route).with("if-match", "*");
+        let stored = put.send().await.expect(200).json();
+
+        let warning = stored["warnings"][0].as_str().unwrap();
+        assert!(warning.contains("has no price"), "{stored}");
+    });
+}
