@@ -42,4 +42,5 @@ mod streaming;
 mod tidy;
 mod tighten;
 mod tools;
+mod usage;
 mod waiting;

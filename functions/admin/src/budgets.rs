@@ -54,7 +54,7 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     }
 }
 
-/// `GET /admin/v1/usage`
+/// `GET /admin/v1/usage` without `by`: what each budget has spent.
 pub async fn usage(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let page = gate.control.budgets(call.limit()?, call.cursor()).await?;
     let now = gate.control.aws().now();

@@ -37,6 +37,7 @@ mod restore;
 mod routes;
 mod settlements;
 mod statement;
+mod usage;
 mod webhook;
 
 use auth::{Guard, Principal, Right};
@@ -101,7 +102,7 @@ routes! {
     "GET" Read "/admin/v1/budgets" ? limit cursor => budgets::list,
     "GET" Read "/admin/v1/budgets/{scope+}" => budgets::show,
     "PUT" Change "/admin/v1/budgets/{scope+}" => budgets::put,
-    "GET" Read "/admin/v1/usage" ? limit cursor => budgets::usage,
+    "GET" Read "/admin/v1/usage" ? by since until scope limit cursor => usage::usage,
     "GET" Read "/admin/v1/prices" ? limit cursor => prices::list,
     "GET" Read "/admin/v1/prices/{provider}/{model+}" => prices::show,
     "PUT" Change "/admin/v1/prices/{provider}/{model+}" => prices::put,

@@ -242,6 +242,8 @@ pub fn draft(gate: &Gate, incoming: &Incoming, key: &KeyItem) -> CallRecord {
         ip: incoming.ip.clone(),
         user_agent: incoming.user_agent.clone(),
         labels: key.labels.clone(),
+        org: key.org.clone(),
+        team: key.team.clone(),
         ..record
     }
 }

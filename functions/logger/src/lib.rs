@@ -5,7 +5,8 @@
 //! 1. read the budgets; what is still held is ended as the record decided (`repair`);
 //! 2. thresholds that the budgets have reached become alerts (`alerts`);
 //! 3. a price that a call has shown to be wrong is put under quarantine, and the operator told;
-//! 4. the record becomes a row of `logs`;
+//! 4. the record becomes a row of `logs`, and moves the sums of usage, together with the others of
+//!    its batch;
 //! 5. key and credential get their time of last use (`last_used`).
 //!
 //! Every write is conditional, so records may come twice and in any order.
@@ -17,8 +18,8 @@ mod repair;
 use std::collections::HashMap;
 
 use farebox_aws::expression::Store;
-use farebox_aws::{Alerts, Aws, Config, Ledger, Logs};
-use farebox_core::{CallRecord, Outcome, Scope, ScopeKind};
+use farebox_aws::{Alerts, Aws, Config, Ledger, LogWriter};
+use farebox_core::{CallRecord, Correction, Decision, Money, Outcome, Scope, ScopeKind};
 use farebox_ledger::{Budget, update};
 use futures_util::future::join_all;
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -29,7 +30,7 @@ use last_used::LastUsed;
 /// What an environment keeps between batches.
 pub struct Logger {
     ledger: Ledger,
-    logs: Logs,
+    rows: LogWriter,
     alerts: Alerts,
     last_used: LastUsed,
     aws: Aws,
@@ -107,18 +108,20 @@ pub async fn handle(logger: &Logger, batch: Batch) -> Failures {
     scopes.sort();
     scopes.dedup();
     let budgets = logger.budgets(&scopes).await;
-    let results = batch.records.iter().zip(&records).map(async |(message, record)| {
-        let result = match record {
-            Err(error) => Err(Failure::Poison { reason: without_values(error) }),
-            Ok(record) => Box::pin(logger.finish(record, budgets.as_ref().ok())).await,
-        };
+    let finished = records.iter().map(async |record| match record {
+        Err(error) => Err(Failure::Poison { reason: without_values(error) }),
+        Ok(record) => Box::pin(logger.finish(record, budgets.as_ref().ok())).await,
+    });
+    let results = logger.write(join_all(finished).await).await;
+    let failed = batch.records.iter().zip(&records).zip(results);
+    let items = failed.filter_map(|((message, record), result)| {
         let error = result.err()?;
         let rid = record.as_ref().ok().map(|record| record.request_id.to_string());
         // The body stays in the queue, and in the dead-letter queue after five times.
         tracing::error!(metric = "record_failed", rid, message_id = message.message_id, %error);
         Some(Failed { message_id: message.message_id.clone() })
     });
-    Failures { items: join_all(results).await.into_iter().flatten().collect() }
+    Failures { items: items.collect() }
 }
 
 impl Logger {
@@ -127,7 +130,7 @@ impl Logger {
     pub fn new(aws: &Aws) -> Self {
         Self {
             ledger: Ledger::new(aws),
-            logs: Logs::new(aws),
+            rows: LogWriter::new(aws),
             alerts: Alerts::new(aws),
             last_used: LastUsed::new(aws),
             aws: aws.clone(),
@@ -139,7 +142,12 @@ impl Logger {
         Ok(scopes.iter().cloned().zip(found).collect())
     }
 
-    async fn finish(&self, record: &CallRecord, shared: Option<&Budgets>) -> Result<(), Failure> {
+    /// Finishes the books of a record; gives the rows that tell of it, its own first.
+    async fn finish(
+        &self,
+        record: &CallRecord,
+        shared: Option<&Budgets>,
+    ) -> Result<Vec<CallRecord>, Failure> {
         // One unreadable budget must not keep back the calls of the others in its batch.
         let own;
         let budgets = match shared {
@@ -157,18 +165,62 @@ impl Logger {
         } else {
             alerts::put(&self.alerts, record, budgets).await?;
         }
-        let mut row = record.clone();
+        let mut rows = vec![record.clone()];
         if repaired.is_adjusted {
-            row.outcome = Outcome::Adjusted;
+            rows.iter_mut().for_each(|row| row.outcome = Outcome::Adjusted);
+            if record.rid != record.request_id {
+                rows.extend(rows.first().map(superseded));
+            }
         }
         self.quarantine(record).await?;
         alerts::notify(&self.alerts, record).await?;
-        self.logs.put(&row).await?;
-        // An admin's entry uses no key.
-        if record.outcome != Outcome::Correction {
-            self.last_used.put(record).await?;
+        Ok(rows)
+    }
+
+    /// Writes the rows of what was finished, then when their keys were used.
+    async fn write(
+        &self,
+        finished: Vec<Result<Vec<CallRecord>, Failure>>,
+    ) -> Vec<Result<(), Failure>> {
+        let rows: Vec<&CallRecord> = finished.iter().flatten().flatten().collect();
+        let mut written = self.rows.put(&rows).await.into_iter();
+        let mut results = Vec::new();
+        for rows in finished {
+            let rows = rows.map(|rows| {
+                let of_this: Vec<_> = written.by_ref().take(rows.len()).collect();
+                (rows, of_this.into_iter().collect::<Result<Vec<()>, _>>())
+            });
+            results.push(async {
+                let (rows, written) = rows?;
+                written?;
+                // An admin's entry uses no key.
+                let used = rows.first().filter(|row| row.outcome != Outcome::Correction);
+                match used {
+                    Some(row) => self.last_used.put(row).await,
+                    None => Ok(()),
+                }
+            });
         }
-        Ok(())
+        join_all(results).await
+    }
+}
+
+/// The row of an attempt that was swept before the call's own record came, which names a later
+/// attempt: its provisional charge is the truth in the call's row now, and is nothing here.
+fn superseded(row: &CallRecord) -> CallRecord {
+    let correction = Correction {
+        of: Some(row.request_id),
+        to: None,
+        reason: "its charge stands in the row of the call".to_owned(),
+    };
+    CallRecord {
+        request_id: row.rid,
+        decision: Some(Decision::Settle(Money::ZERO)),
+        cost: None,
+        lines: Vec::new(),
+        usage: None,
+        correction: Some(correction),
+        ..row.clone()
     }
 }
 

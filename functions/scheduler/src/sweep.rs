@@ -9,7 +9,7 @@ use farebox_core::{
     CallRecord, Decision, EntityId, Outcome, Rid, Scope, ScopeKind, ScopePart, Timestamp,
 };
 use farebox_ledger::alert::{Fault, Notice, provisional_count, provisional_key};
-use farebox_ledger::{Attr, Budget, Hold, Key, Sweep, Swept, Table};
+use farebox_ledger::{Attr, Budget, Hold, Item, Key, Sweep, Swept, Table};
 
 use crate::{Failure, Scheduler};
 
@@ -68,21 +68,28 @@ async fn tell(aws: &Aws, scope: &Scope, rid: Rid, hold: Hold) -> Result<(), Fail
     if scope.kind != ScopeKind::Key || scope.model.is_some() {
         return Ok(());
     }
-    let Some(user) = user_of(aws, &scope.id).await? else {
+    let Some((user, org, team)) = owners_of(aws, &scope.id).await? else {
         tracing::error!(metric = "provisional_untold", %rid, %scope, "the key is gone");
         return Ok(());
     };
     let record = record(&aws.config().tenant, user, scope, rid, hold);
+    let record = CallRecord { org, team, ..record };
     LogQueue::new(aws).send(&record).await;
     Ok(())
 }
 
-async fn user_of(aws: &Aws, key_id: &EntityId) -> Result<Option<EntityId>, Failure> {
+/// A key's user, organisation and team.
+type Owners = (EntityId, Option<EntityId>, Option<EntityId>);
+
+async fn owners_of(aws: &Aws, key_id: &EntityId) -> Result<Option<Owners>, Failure> {
     let key = Key { table: Table::Main, pk: format!("K#{key_id}"), sk: "0".to_owned() };
     let found = Store::patient(aws).fetch(&key).await?.map(item);
-    Ok(found.and_then(|found| match found.get("user") {
-        Some(Attr::S(user)) => user.parse().ok(),
+    let owner = |found: &Item, name: &str| match found.get(name) {
+        Some(Attr::S(id)) => id.parse().ok(),
         _ => None,
+    };
+    Ok(found.and_then(|found| {
+        Some((owner(&found, "user")?, owner(&found, "org"), owner(&found, "team")))
     }))
 }
 

@@ -36,7 +36,11 @@ export function loggerStatements(state: State): PolicyStatement[] {
     allow("Ledger", ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], [state.ledger.tableArn]),
     allow("Main", ["dynamodb:GetItem"], [state.main.tableArn]),
     besideAudit(allow("WriteMain", ["dynamodb:PutItem", "dynamodb:UpdateItem"], [state.main.tableArn])),
-    allow("WriteLogs", ["dynamodb:PutItem"], [state.logs.tableArn]),
+    allow(
+      "WriteLogs",
+      ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+      [state.logs.tableArn],
+    ),
     allow(
       "Receive",
       ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],

@@ -17,6 +17,7 @@
 //! | [`prices`] | the owner's own prices |
 //! | [`routes`] | names that stand for several models |
 //! | [`requests`] | what each call did and cost |
+//! | [`usage`] | what calls add up to |
 //! | [`webhook`] | where alerts are delivered |
 //! | [`error`] | refusals |
 
@@ -31,6 +32,7 @@ pub mod owners;
 pub mod prices;
 pub mod requests;
 pub mod routes;
+pub mod usage;
 pub mod webhook;
 
 pub use audit::{AuditEntry, AuditList};
@@ -51,6 +53,7 @@ pub use owners::{Org, OrgList, PutOrg, PutTeam, PutUser, Team, TeamList, User, U
 pub use prices::{Price, PriceList, QuarantineList, Quarantined};
 pub use requests::{CostLine, RequestList, RequestRow, TokenCounts};
 pub use routes::{Route, RouteList};
+pub use usage::{UsageReport, UsageRow, UsageSums};
 pub use webhook::{PutWebhook, SetWebhook, Webhook};
 
 /// Where every path of the API begins.

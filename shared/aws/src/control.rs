@@ -26,6 +26,7 @@ use crate::directory::Directory;
 use crate::ledger::Ledger;
 use crate::log_queue::LogQueue;
 use crate::logs::Logs;
+use crate::rollups::Rollups;
 
 mod audit;
 mod budgets;
@@ -74,6 +75,7 @@ pub struct Control {
     ledger: Arc<Ledger>,
     directory: Arc<Directory>,
     logs: Arc<Logs>,
+    rollups: Arc<Rollups>,
     queue: Arc<LogQueue>,
     contents: Arc<Contents>,
     admin_key: Arc<Mutex<Option<(Timestamp, Secret)>>>,
@@ -88,6 +90,7 @@ impl Control {
             ledger: Arc::new(Ledger::new(aws)),
             directory: Arc::new(Directory::new(aws)),
             logs: Arc::new(Logs::new(aws)),
+            rollups: Arc::new(Rollups::new(aws)),
             queue: Arc::new(LogQueue::new(aws)),
             contents: Arc::new(Contents::new(aws)),
             admin_key: Arc::new(Mutex::new(None)),
@@ -104,6 +107,12 @@ impl Control {
     #[must_use]
     pub fn logs(&self) -> &Logs {
         &self.logs
+    }
+
+    /// What the log's rows add up to.
+    #[must_use]
+    pub fn rollups(&self) -> &Rollups {
+        &self.rollups
     }
 
     /// Sends a record of a call to the logger, as chat would have.

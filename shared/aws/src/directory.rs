@@ -15,7 +15,7 @@ use crate::cache::Cache;
 use crate::clients::Aws;
 use crate::credentials::secret_text;
 use crate::error::Error;
-use crate::expression::{Attributes, Store, again, classify, item};
+use crate::expression::{Attributes, Store, again, classify, item, labels};
 
 mod overrides;
 
@@ -58,6 +58,8 @@ pub struct KeyItem {
     pub user: EntityId,
     /// The user's organisation.
     pub org: Option<EntityId>,
+    /// The user's team.
+    pub team: Option<EntityId>,
     /// The budgets that its calls are held in.
     pub scopes: Vec<Scope>,
     /// Providers with an active credential, and its owner (`user:ID` or `org:ID`).
@@ -292,6 +294,7 @@ impl KeyItem {
             tenant: needed("tenant")?.to_owned(),
             user: needed("user")?.parse().map_err(|_| malformed("user"))?,
             org: text("org").map(str::parse).transpose().map_err(|_| malformed("org"))?,
+            team: text("team").map(str::parse).transpose().map_err(|_| malformed("team"))?,
             scopes: scopes.map_err(|_| malformed("scopes"))?,
             providers: owners(item).ok_or_else(|| malformed("providers"))?,
             cv: number("cv")?.and_then(|cv| cv.try_into().ok()).ok_or_else(|| malformed("cv"))?,
@@ -373,15 +376,6 @@ fn owners(item: &Attributes) -> Option<BTreeMap<String, String>> {
     map.iter()
         .map(|(provider, owner)| Some((provider.clone(), owner.as_s().ok()?.clone())))
         .collect()
-}
-
-/// A key's labels, by name; an absent attribute is none.
-fn labels(item: &Attributes) -> Option<Labels> {
-    let Some(labels) = item.get("labels") else { return Some(Labels::default()) };
-    let sorted: BTreeMap<_, _> = labels.as_m().ok()?.iter().collect();
-    let pairs =
-        sorted.into_iter().map(|(name, value)| Some((name.clone(), value.as_s().ok()?.clone())));
-    pairs.collect()
 }
 
 fn instant(seconds: i128) -> Option<Timestamp> {

@@ -1,10 +1,11 @@
 //! Ledger values as DynamoDB's, and answers back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, ConsumedCapacity};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use farebox_core::Labels;
 use farebox_ledger::{Answer, Attr, Item, Key, Update, Verdict};
 
 use crate::error::Error;
@@ -175,6 +176,16 @@ fn attribute(value: &Attr) -> AttributeValue {
         Attr::N(number) => AttributeValue::N(number.to_string()),
         Attr::S(text) => AttributeValue::S(text.clone()),
     }
+}
+
+/// A key's labels, by name; an absent attribute is none, another form is malformed.
+pub(crate) fn labels(item: &Attributes) -> Option<Labels> {
+    let Some(labels) = item.get("labels") else { return Some(Labels::default()) };
+    let sorted: BTreeMap<_, _> = labels.as_m().ok()?.iter().collect();
+    let pair = |(name, value): (&String, &AttributeValue)| {
+        Some((name.clone(), value.as_s().ok()?.clone()))
+    };
+    sorted.into_iter().map(pair).collect()
 }
 
 /// The key of an item as DynamoDB takes it.

@@ -20,6 +20,8 @@
 //! | [`credentials`] | [`Credentials`]: provider credentials from Secrets Manager |
 //! | [`log_queue`] | [`LogQueue`]: call records to the logger, whatever happens |
 //! | [`logs`] | [`Logs`]: one row a call |
+//! | [`log_writer`] | [`LogWriter`]: such a row, and the sums that move with it |
+//! | [`rollups`] | [`Rollups`]: these sums, read |
 //! | [`contents`] | [`Contents`]: what was said, where the owner wants it kept |
 //! | [`replies`] | [`Replies`]: idempotency claims, and the answers kept with them |
 //! | [`seal`] | [`Sealer`]: content is never stored in clear |
@@ -38,8 +40,10 @@ pub mod expression;
 pub mod http;
 pub mod ledger;
 pub mod log_queue;
+pub mod log_writer;
 pub mod logs;
 pub mod replies;
+pub mod rollups;
 pub mod seal;
 pub mod signed;
 mod store;
@@ -54,6 +58,8 @@ pub use directory::{AlertItem, Directory, KeyItem, NoticeItem, Overrides, Stored
 pub use error::Error;
 pub use ledger::{Ask, Held, Ledger, Refusal};
 pub use log_queue::LogQueue;
+pub use log_writer::LogWriter;
 pub use logs::{Logs, Page};
 pub use replies::Replies;
+pub use rollups::Rollups;
 pub use seal::Sealer;

@@ -3,15 +3,15 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use farebox_core::{CallRecord, Day, EntityId, Outcome, Rid, ScopeKind, Timestamp};
-use farebox_ledger::{Attr, Item, Key, Table, update};
+use farebox_core::{CallRecord, Day, EntityId, Rid};
+use farebox_ledger::{Key, Table};
 
 use crate::clients::Aws;
 use crate::error::Error;
 use crate::expression::{Attributes, Store, again, classify};
 
 /// Seconds that a row is kept.
-const KEPT_S: i64 = 90 * 86_400;
+pub(crate) const KEPT_S: i64 = 90 * 86_400;
 /// Rows of one page.
 const PAGE_MAX: u32 = 100;
 /// Days that one request looks back for its rows.
@@ -53,16 +53,6 @@ impl Logs {
     #[must_use]
     pub fn new(aws: &Aws) -> Self {
         Self { aws: aws.clone() }
-    }
-
-    /// Writes a call's row. False where the row is there with as much knowledge or more.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn put(&self, record: &CallRecord) -> Result<bool, Error> {
-        let (pk, sk) = (partition(record), record.request_id.to_string());
-        let fields = row(record)?;
-        Store::patient(&self.aws).record(&update::log_put(&pk, &sk, fields, record.outcome)).await
     }
 
     /// The calls of a key, newest first.
@@ -239,35 +229,13 @@ impl Cursor {
     }
 }
 
-fn partition(record: &CallRecord) -> String {
-    partition_of(&record.tenant, &record.user, record.request_id)
-}
-
-fn partition_of(tenant: &str, user: &EntityId, id: Rid) -> String {
+/// The partition of a user's calls of one day.
+pub(crate) fn partition_of(tenant: &str, user: &EntityId, id: Rid) -> String {
     format!("U#{tenant}#{user}#{}", id.made_at().utc_day())
 }
 
-/// The attributes of a row beside its key and rank.
-fn row(record: &CallRecord) -> Result<Item, Error> {
-    let json = serde_json::to_string(record)
-        .map_err(|error| Error::malformed(format!("record {}", record.request_id), error))?;
-    let made_at: Timestamp = record.request_id.made_at();
-    let ttl = made_at.seconds().saturating_add(KEPT_S);
-    let mut row = Item::from([
-        ("rec".to_owned(), Attr::S(json)),
-        ("rid".to_owned(), Attr::S(record.request_id.to_string())),
-        ("d".to_owned(), Attr::S(format!("{}#{}", record.tenant, made_at.utc_day()))),
-        ("ttl".to_owned(), Attr::N(i128::from(ttl))),
-    ]);
-    // An entry in the books of a user or a team is no key's to read.
-    let is_of_key = record.parts.iter().any(|part| part.scope.kind == ScopeKind::Key);
-    if is_of_key || record.outcome != Outcome::Correction {
-        row.insert("keyid".to_owned(), Attr::S(record.key_id.to_string()));
-    }
-    Ok(row)
-}
-
-fn record(row: &Attributes) -> Result<CallRecord, Error> {
+/// The record of a row.
+pub(crate) fn record(row: &Attributes) -> Result<CallRecord, Error> {
     let text = row.get("rec").and_then(|rec| rec.as_s().ok());
     let text = text.ok_or_else(|| Error::malformed("a log row", "no rec"))?;
     serde_json::from_str(text).map_err(|error| Error::malformed("a log row", error))

@@ -17,6 +17,7 @@
 //! | [`labels`] | [`Labels`]: what a call is told apart by |
 //! | [`record`] | [`CallRecord`]: what is written down about a call |
 //! | [`route`] | [`Route`]: a name that stands for several models |
+//! | [`rollup`] | what such records add up to, and where |
 
 // Money has no floats, no `as` and no unchecked sum.
 #![cfg_attr(
@@ -33,6 +34,7 @@ pub mod labels;
 pub mod money;
 pub mod pricing;
 pub mod record;
+pub mod rollup;
 pub mod route;
 pub mod secret;
 pub mod time;

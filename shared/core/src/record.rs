@@ -151,6 +151,12 @@ pub struct CallRecord {
     pub user: EntityId,
     /// The key.
     pub key_id: EntityId,
+    /// The user's organisation at the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org: Option<EntityId>,
+    /// The user's team at the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<EntityId>,
     /// Endpoint path.
     pub endpoint: String,
     /// Provider name.
@@ -264,6 +270,8 @@ impl CallRecord {
             tenant,
             user,
             key_id,
+            org: None,
+            team: None,
             endpoint: String::new(),
             provider: None,
             model: None,

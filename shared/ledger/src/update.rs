@@ -6,12 +6,17 @@
 
 mod entry;
 mod record;
+mod rollup;
 mod upkeep;
 
 pub use entry::{entry, journal_done, journal_drop, journal_key, journal_put};
 pub use record::{
     DUE, QUARANTINE, content_delete, content_key, content_put, last_used, log_put, outbox_delete,
     outbox_key, outbox_put, quarantine_key, quarantine_put,
+};
+pub use rollup::{
+    LABEL_NAMES_MAX, LABEL_VALUES_MAX, OTHER, Partition, SHARDS, label_admit, label_key,
+    rollup_add, shard_of,
 };
 pub use upkeep::{archive_month, limit_change, prune_day, prune_fence, restore_fence};
 

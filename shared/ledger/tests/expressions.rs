@@ -2,6 +2,7 @@
 //! beside month and day as section 2.1 says.
 
 use crate::support::{check_placeholders, owner};
+use farebox_core::rollup::{Counter, Place, Sums};
 use farebox_core::{Day, Money, Month, Outcome, Rid, Timestamp, Zone};
 use farebox_ledger::alert::{self, Alert, Channel, Fault, Notice};
 use farebox_ledger::{
@@ -422,8 +423,22 @@ fn alerts() {
 
 #[test]
 fn records() {
-    let row = update::log_put("U#acme#u1#20261123", RID, [].into(), Outcome::Settled);
-    golden(&row, "PUT", "attribute_not_exists(pk) OR rk < :rk", ":rk=4");
+    let at = Key { table: Table::Logs, pk: "U#acme#u1#20261123".into(), sk: RID.into() };
+    let row = update::log_put(at.clone(), [].into(), Outcome::Settled, None);
+    golden(&row, "PUT", "attribute_not_exists(pk)", "");
+    let over = update::log_put(at, [].into(), Outcome::Settled, Some(2));
+    golden(&over, "PUT", "rk = :rk", ":rk=2");
+    let mut sums = Sums::default();
+    sums.add(Counter::Calls, 1);
+    sums.add(Counter::Charged, -5);
+    let day = Day::from_number(20_261_123).unwrap();
+    let [of_day, of_month] = update::rollup_add("acme", 3, day, (&Place::All, "openai/x"), &sums);
+    let adds = "ADD c_calls :c_calls, c_usd :c_usd";
+    golden(&of_month, adds, "", ":c_calls=1 :c_usd=-5");
+    let places = ":c_calls=1 :c_usd=-5 #ttl=ttl :ttl=1829995200";
+    golden(&of_day, &format!("SET #ttl = :ttl {adds}"), "", places);
+    assert_eq!(of_day.key.pk, "R#acme#all#202611#03");
+    assert_eq!([of_day.key.sk, of_month.key.sk], ["D#-#20261123#openai/x", "M#-#openai/x"]);
     let Write::Put(item) = &row.write else { panic!("not a put") };
     assert_eq!(item["rk"], Attr::N(4));
 

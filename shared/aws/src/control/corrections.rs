@@ -305,6 +305,8 @@ impl Control {
             parts,
             lines: lines.unwrap_or_default(),
             price_version,
+            org: row.org.clone(),
+            team: row.team.clone(),
             labels: row.labels.clone(),
             correction: Some(correction),
             started_at: self.aws().now(),

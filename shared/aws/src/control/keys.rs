@@ -13,7 +13,7 @@ use super::credentials::rows;
 use super::owners::{ROUNDS_MAX, seconds};
 use super::scopes::{named, scopes_of};
 use super::store::{
-    Attributes, Changed, map, number, read_map, read_number, read_text, read_texts, text, texts,
+    Attributes, Changed, map, number, read_number, read_text, read_texts, text, texts,
 };
 use super::{Control, CredentialOwner, Listed, PAGE_MAX};
 use crate::config::random_bytes;
@@ -52,6 +52,8 @@ pub struct KeyRow {
     pub user: EntityId,
     /// The user's organisation.
     pub org: Option<EntityId>,
+    /// The user's team.
+    pub team: Option<EntityId>,
     /// For people.
     pub name: String,
     /// Whether it is not revoked.
@@ -80,6 +82,7 @@ impl KeyRow {
             id: id.strip_prefix("K#")?.parse().ok()?,
             user: read_text(item, "user")?.parse().ok()?,
             org: read_text(item, "org").and_then(|org| org.parse().ok()),
+            team: read_text(item, "team").and_then(|team| team.parse().ok()),
             name: read_text(item, "name").unwrap_or_default(),
             is_active: read_text(item, "st").as_deref() == Some("A"),
             models: read_texts(item, "models"),
@@ -88,11 +91,7 @@ impl KeyRow {
             clamp: read_text(item, "clamp")
                 .and_then(|name| Clamp::parse(&name))
                 .unwrap_or_default(),
-            labels: read_map(item, "labels")
-                .into_iter()
-                .flatten()
-                .filter_map(|(name, value)| Some((name.clone(), value.as_s().ok()?.clone())))
-                .collect(),
+            labels: crate::expression::labels(item).unwrap_or_default(),
             created_at: seconds(read_number(item, "created_at").unwrap_or_default()),
             last_used_at: read_number(item, "last_used_at").map(seconds),
         })
@@ -104,6 +103,7 @@ impl KeyRow {
 struct Access {
     user: EntityId,
     org: Option<EntityId>,
+    team: Option<EntityId>,
     /// The budgets that the owners' entities name.
     budgets: Vec<Scope>,
     /// Provider to owner: the nearest owner wins.
@@ -137,7 +137,30 @@ impl Access {
         add(&CredentialOwner::User(user.clone()), item);
         let content = read_number(item, CONTENT).unwrap_or_default();
         let org = org.map(|(id, _)| id);
-        Self { user: user.clone(), org, budgets, providers, content, version }
+        let team = read_text(item, "team").and_then(|team| team.parse().ok());
+        Self { user: user.clone(), org, team, budgets, providers, content, version }
+    }
+
+    /// What tells a key of all this.
+    const fn expression(&self) -> &'static str {
+        match (&self.org, &self.team) {
+            (Some(_), Some(_)) => {
+                "SET providers = :providers, scopes = :scopes, content = :content, cv = :next, \
+                 org = :org, team = :team"
+            }
+            (Some(_), None) => {
+                "SET providers = :providers, scopes = :scopes, content = :content, cv = :next, \
+                 org = :org REMOVE team"
+            }
+            (None, Some(_)) => {
+                "SET providers = :providers, scopes = :scopes, content = :content, cv = :next, \
+                 team = :team REMOVE org"
+            }
+            (None, None) => {
+                "SET providers = :providers, scopes = :scopes, content = :content, cv = :next \
+                 REMOVE org, team"
+            }
+        }
     }
 
     fn providers(&self) -> AttributeValue {
@@ -275,6 +298,7 @@ impl Control {
                     && item.get("scopes") == Some(&scopes)
                     && item.get("content").unwrap_or(&number(0)) == &content
                     && row.org == access.org
+                    && row.team == access.team
                     && version >= access.version;
                 if knows {
                     continue;
@@ -282,13 +306,7 @@ impl Control {
                 let mut change = Changed::new(
                     &pk(&row.id),
                     KEY_SK,
-                    if access.org.is_some() {
-                        "SET providers = :providers, scopes = :scopes, content = :content, \
-                         cv = :next, org = :org"
-                    } else {
-                        "SET providers = :providers, scopes = :scopes, content = :content, \
-                         cv = :next REMOVE org"
-                    },
+                    access.expression(),
                     "attribute_exists(pk) AND (attribute_not_exists(cv) OR cv = :cv)",
                 )
                 .value(":providers", access.providers())
@@ -296,8 +314,10 @@ impl Control {
                 .value(":content", content)
                 .value(":next", number(access.version.max(version.saturating_add(1))))
                 .value(":cv", number(version));
-                if let Some(org) = &access.org {
-                    change = change.value(":org", text(org.as_str()));
+                for (place, owner) in [(":org", &access.org), (":team", &access.team)] {
+                    if let Some(owner) = owner {
+                        change = change.value(place, text(owner.as_str()));
+                    }
                 }
                 if self.store.change(change).await?.is_none() {
                     ids.push(row.id);
@@ -373,8 +393,10 @@ impl Control {
         set("cv", number(access.version));
         set("st", text("A"));
         set("created_at", number(now.seconds()));
-        if let Some(org) = &access.org {
-            set("org", text(org.as_str()));
+        for (name, owner) in [("org", &access.org), ("team", &access.team)] {
+            if let Some(owner) = owner {
+                set(name, text(owner.as_str()));
+            }
         }
         if let Some(at) = new.expires_at {
             set("exp", number(at.seconds()));

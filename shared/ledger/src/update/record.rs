@@ -11,15 +11,17 @@ pub const DUE: &str = "1";
 /// Seconds between two records of the same key's use.
 const LAST_USED_S: i64 = 300;
 
-/// Log row: a duplicate or an older fact fails the condition, which counts as success.
+/// Log row: it takes the place of no row, or of the one that was seen, by its rank; the sums that
+/// move with it (3.13) are the difference to that one.
 #[must_use]
-pub fn log_put(pk: &str, sk: &str, fields: Item, outcome: Outcome) -> Update {
-    let key = Key { table: Table::Logs, pk: pk.to_owned(), sk: sk.to_owned() };
+pub fn log_put(key: Key, fields: Item, outcome: Outcome, seen: Option<i64>) -> Update {
     let mut item = fields;
     item.extend(key.item());
     item.insert("rk".to_owned(), number(outcome.rank()));
-    Update::put(key, item, "attribute_not_exists(pk) OR rk < :rk")
-        .value(":rk", number(outcome.rank()))
+    match seen {
+        None => Update::put(key, item, "attribute_not_exists(pk)"),
+        Some(rank) => Update::put(key, item, "rk = :rk").value(":rk", number(rank)),
+    }
 }
 
 /// Where the outbox keeps the event of a call: sixteen partitions by the rid's last digit.

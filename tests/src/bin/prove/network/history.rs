@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use farebox_aws::{Ask, Aws, Clock, Config, Ledger, LogQueue};
-use farebox_core::{CallRecord, Decision, Money, Rid, Scope, Timestamp, Zone};
+use farebox_core::{CallRecord, Decision, Labels, Money, Rid, Scope, Timestamp, Zone};
 use farebox_ledger::{Answer, Attr, Budget, Key, Limits, Mode, Owner, Settings, Table};
 use farebox_logger::{Batch, Logger, Message as Received};
 use farebox_scheduler::{Scheduler, Tick};
@@ -22,6 +22,8 @@ const AMOUNT_MAX: u64 = 60;
 const CALLS_MS: u64 = 60_000;
 /// A message that fails comes again.
 const AGAIN_MS: i64 = 30_000;
+/// A message that is late comes then.
+const LATE_MS: i64 = 40 * 60_000;
 /// After it no hold is younger than the sweep wants.
 const SWEEP_MINUTES: u32 = 25;
 
@@ -223,6 +225,12 @@ impl World {
                 continue;
             }
             let message = shared.services.queue.remove(at);
+            // It comes after the sweep that has charged its call meanwhile.
+            if shared.is_faulty && self.random.below(12) == 0 {
+                let visible_ms = now().ms() + LATE_MS;
+                shared.services.queue.push(Message { visible_ms, ..message });
+                continue;
+            }
             if self.random.below(4) == 0 {
                 let visible_ms = now().ms() + AGAIN_MS;
                 shared.services.queue.push(Message { visible_ms, ..message.clone() });
@@ -288,6 +296,13 @@ impl World {
             assert!(settled <= most, "I2: {} has {settled}, more than {most}", key.pk);
         }
         assert!(shared.services.queue.is_empty(), "messages are left");
+        let books = shared.services.budgets().find(|(key, _)| key.pk.ends_with("key:k1"));
+        let settled = books.map_or(0, |(_, budget)| budget.total.settled().pico());
+        let summed = super::sums::charged(&shared.services.store, "key", "k1");
+        // A process that dies between its settlement and its record leaves no row behind.
+        if outcome.died == 0 {
+            assert_eq!(summed, settled, "the sums of usage are the books");
+        }
         outcome
     }
 }
@@ -302,6 +317,8 @@ async fn call(aws: Aws, ledger: Arc<Ledger>, plan: Plan, fact: Arc<Mutex<Fact>>)
     let mut record = CallRecord::new(rid, "main".to_owned(), id("u1"), id("k1"));
     record.hold = Some(plan.amount);
     record.scopes.clone_from(&scopes);
+    let tags = format!("team=t{},note=n{}", random % 3, random % 5);
+    record.labels = Labels::of_header(&tags).expect("labels");
     let log = LogQueue::new(&aws);
     let mut held = match ledger.reserve(&scopes, rid, Ask::worst(plan.amount), None).await {
         Ok(held) => held,

@@ -9,6 +9,7 @@
 mod carrier;
 pub mod history;
 pub mod services;
+mod sums;
 
 use std::cell::{Cell, RefCell};
 use std::panic::catch_unwind;

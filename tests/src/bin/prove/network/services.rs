@@ -53,6 +53,7 @@ impl Services {
         if service == "secretsmanager" {
             return self.secret(body);
         }
+        let has_rows = body.to_string().contains("logs");
         let reply = match operation {
             "UpdateItem" | "PutItem" | "DeleteItem" => self.write(&update(operation, body)),
             "TransactWriteItems" => self.transact(body),
@@ -68,6 +69,9 @@ impl Services {
             other => panic!("{other} is not part of the simulation"),
         };
         self.check();
+        if has_rows {
+            super::sums::check(&self.store);
+        }
         reply
     }
 

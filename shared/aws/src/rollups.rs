@@ -1,0 +1,250 @@
+//! Sums of usage, read: as many requests for a month of ten million calls as for one of ten.
+
+use farebox_core::rollup::{Counter, Sums, unescaped};
+use farebox_core::{Day, Month, Zone};
+use farebox_ledger::update::{Partition, SHARDS};
+use futures_util::future::join_all;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::clients::Aws;
+use crate::error::Error;
+use crate::expression::{Attributes, again, classify};
+
+/// Queries that run at once.
+const AT_ONCE: usize = 16;
+/// Megabytes of sums that are read of one partition: some 30,000 items.
+const PAGES_MAX: usize = 10;
+
+/// The sums of a deployment.
+pub struct Rollups {
+    aws: Aws,
+}
+
+/// Which sums of one kind of place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those of one place, by [`farebox_core::rollup::Place::id`].
+    One(String),
+    /// Those of every place whose id begins so.
+    Beginning(String),
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// What [`farebox_core::rollup::Place::kind`] says.
+    pub kind: &'static str,
+    /// Which of them.
+    pub which: Which,
+    /// The first day, in UTC.
+    pub first: Day,
+    /// The last day.
+    pub last: Day,
+    /// Days are to be told apart, in whole months too.
+    pub by_day: bool,
+}
+
+/// Sums of one place, model and time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// The place among those of its kind, as it was written: `-`, `u1`, `team=search`.
+    pub id: String,
+    /// The day, where the sums are a day's.
+    pub day: Option<Day>,
+    /// The month.
+    pub month: Month,
+    /// `provider/model`, or `-`.
+    pub model: String,
+    /// The sums.
+    pub sums: Sums,
+}
+
+/// One range of one partition.
+struct Range {
+    partition: String,
+    month: Month,
+    from: String,
+    to: String,
+}
+
+impl Rollups {
+    /// The sums of a deployment; reads nothing yet.
+    #[must_use]
+    pub fn new(aws: &Aws) -> Self {
+        Self { aws: aws.clone() }
+    }
+
+    /// All sums that are asked for: 8 queries a month, more only where a partition has more
+    /// than a megabyte of places and models. The copies of a sum come apart.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where there are more places than one answer takes.
+    pub async fn read(&self, ask: &Ask) -> Result<Vec<Cell>, Error> {
+        let mut cells = Vec::new();
+        for ranges in ranges(&self.aws.config().tenant, ask).chunks(AT_ONCE) {
+            for found in join_all(ranges.iter().map(|range| self.range(range))).await {
+                let days = ask.first..=ask.last;
+                let is_asked = |cell: &Cell| cell.day.is_none_or(|day| days.contains(&day));
+                cells.extend(found?.into_iter().filter(is_asked));
+            }
+        }
+        Ok(cells)
+    }
+
+    async fn range(&self, range: &Range) -> Result<Vec<Cell>, Error> {
+        let (mut cells, mut start) = (Vec::new(), None);
+        for _ in 0..PAGES_MAX {
+            let page = again("Query", || async {
+                let text = |text: &str| AttributeValue::S(text.to_owned());
+                let query = self.aws.dynamodb().query().table_name(&self.aws.config().logs_table);
+                let query = query
+                    .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+                    .expression_attribute_values(":pk", text(&range.partition))
+                    .expression_attribute_values(":from", text(&range.from))
+                    .expression_attribute_values(":to", text(&range.to))
+                    .set_exclusive_start_key(start.clone());
+                query.send().await.map_err(|error| classify(&error))
+            });
+            let page = page.await?;
+            let items = page.items.unwrap_or_default();
+            cells.extend(items.iter().filter_map(|item| cell(item, range.month)));
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(cells);
+            }
+        }
+        let cause = "more than ten megabytes of sums: ask for fewer days".to_owned();
+        Err(Error::Refused { operation: "usage", cause })
+    }
+}
+
+/// The ranges that hold what is asked for: whole months by their own sums.
+fn ranges(tenant: &str, ask: &Ask) -> Vec<Range> {
+    let mut ranges = Vec::new();
+    let mut day = ask.first;
+    while day <= ask.last {
+        let month = day.month();
+        let end = Zone::utc().end_of_month(month);
+        let (last, next) = (end.plus_ms(-1).utc_day().min(ask.last), end.utc_day());
+        let is_whole = day.number().checked_rem(100) == Some(1) && last.number() == whole(month);
+        let (from, to) = sort_keys(&ask.which, (day, last), is_whole && !ask.by_day);
+        ranges.extend((0..SHARDS).map(|shard| Range {
+            partition: Partition { tenant, kind: ask.kind, month, shard }.to_string(),
+            month,
+            from: from.clone(),
+            to: to.clone(),
+        }));
+        if next <= day {
+            break;
+        }
+        day = next;
+    }
+    ranges
+}
+
+/// The number of a month's last day.
+fn whole(month: Month) -> u32 {
+    Zone::utc().end_of_month(month).plus_ms(-1).utc_day().number()
+}
+
+/// Where the sums of some days begin and end in a partition. `~` is above every character of a
+/// model's name and of an id but those beyond ASCII, so ids end at `\u{10ffff}`.
+fn sort_keys(which: &Which, (first, last): (Day, Day), is_month: bool) -> (String, String) {
+    let kind = if is_month { 'M' } else { 'D' };
+    match which {
+        Which::One(id) if is_month => (format!("M#{id}#"), format!("M#{id}#\u{10ffff}")),
+        Which::One(id) => (format!("D#{id}#{first}#"), format!("D#{id}#{last}#\u{10ffff}")),
+        Which::Beginning(start) => (format!("{kind}#{start}"), format!("{kind}#{start}\u{10ffff}")),
+    }
+}
+
+fn cell(item: &Attributes, month: Month) -> Option<Cell> {
+    let key = item.get("sk")?.as_s().ok()?;
+    let mut parts = key.split('#');
+    let kind = parts.next()?;
+    let id = parts.next()?.to_owned();
+    let day = match kind {
+        "D" => Some(Day::from_number(parts.next()?.parse().ok()?).ok()?),
+        _ => None,
+    };
+    let model = unescaped(parts.next()?);
+    let mut sums = Sums::default();
+    for (counter, name) in Counter::ALL {
+        let sum = item.get(name).and_then(|sum| sum.as_n().ok()?.parse().ok());
+        sums.add(counter, sum.unwrap_or_default());
+    }
+    Some(Cell { id, day, month, model, sums })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(number: u32) -> Day {
+        Day::from_number(number).unwrap()
+    }
+
+    fn asked(first: u32, last: u32, by_day: bool) -> Vec<(String, String)> {
+        let ask = Ask {
+            kind: "user",
+            which: Which::One("u1".to_owned()),
+            first: day(first),
+            last: day(last),
+            by_day,
+        };
+        let ranges = ranges("main", &ask);
+        assert_eq!(ranges.len() % SHARDS as usize, 0, "every copy is read");
+        let one = |range: &Range| (range.partition.clone(), range.from.clone());
+        ranges.iter().step_by(SHARDS as usize).map(one).collect()
+    }
+
+    #[test]
+    fn whole_months_are_read_from_their_own_sums_and_the_rest_by_days() {
+        let range = |month: &str, from: &str| (format!("R#main#user#{month}#00"), from.to_owned());
+
+        assert_eq!(asked(20_261_101, 20_261_130, false), [range("202611", "M#u1#")]);
+        assert_eq!(asked(20_261_101, 20_261_130, true), [range("202611", "D#u1#20261101#")]);
+        assert_eq!(
+            asked(20_261_215, 20_270_228, false),
+            [range("202612", "D#u1#20261215#"), range("202701", "M#u1#"), range("202702", "M#u1#"),]
+        );
+        assert_eq!(asked(20_261_105, 20_261_105, false), [range("202611", "D#u1#20261105#")]);
+        assert!(asked(20_261_106, 20_261_105, false).is_empty());
+    }
+
+    #[test]
+    fn an_item_is_read_as_it_was_written() {
+        let sums = {
+            let mut sums = Sums::default();
+            sums.add(Counter::Charged, -5);
+            sums.add(Counter::Calls, 2);
+            sums
+        };
+        let place = farebox_core::rollup::Place::Label("a".to_owned(), "x#1".to_owned());
+        let updates = farebox_ledger::update::rollup_add(
+            "main",
+            3,
+            day(20_261_105),
+            (&place, "openai/gpt%23x"),
+            &sums,
+        );
+
+        let read = updates.map(|update| {
+            let mut item = Attributes::new();
+            item.insert("sk".to_owned(), AttributeValue::S(update.key.sk));
+            for (name, value) in update.values {
+                if let (Some(name), farebox_ledger::Attr::N(sum)) = (name.strip_prefix(':'), value)
+                {
+                    item.insert(name.to_owned(), AttributeValue::N(sum.to_string()));
+                }
+            }
+            cell(&item, day(20_261_105).month()).unwrap()
+        });
+
+        let [of_day, of_month] = read;
+        assert_eq!((of_day.id.as_str(), of_day.day), ("a=x%231", Some(day(20_261_105))));
+        assert_eq!((of_day.model.as_str(), &of_day.sums), ("openai/gpt#x", &sums));
+        assert_eq!((of_month.day, &of_month.sums), (None, &sums));
+    }
+}
