@@ -134,6 +134,30 @@ def a_chat_is_answered_and_billed_once(stack, model="demo/chat"):
     assert Decimal(raw.headers["x-farebox-cost-usd"]) == billed, (dict(raw.headers), billed)
 
 
+def a_text_is_embedded_as_the_sdk_asks_for_it(stack):
+    # The SDK asks for base64 by itself and unpacks it.
+    answer = stack.client.embeddings.create(model="demo/embed", input=["one", "two"], dimensions=4)
+
+    assert [len(item.embedding) for item in answer.data] == [4, 4], answer
+    assert all(0 <= number < 1 for number in answer.data[0].embedding), answer.data[0]
+    assert answer.usage.prompt_tokens == answer.usage.total_tokens > 0, answer.usage
+
+
+def a_prompt_is_completed(stack, model="demo/demo-instruct"):
+    answer = stack.client.completions.create(model=model, prompt="hello", max_tokens=64)
+    stream = stack.client.completions.create(
+        model=model, prompt="hello", max_tokens=64, stream=True
+    )
+
+    text = answer.choices[0].text
+    assert "hello" in text and answer.choices[0].finish_reason == "stop", answer
+    assert "".join(chunk.choices[0].text for chunk in stream) == text
+
+
+def a_prompt_is_completed_by_a_model_of_chats(stack):
+    a_prompt_is_completed(stack, "demo/chat")
+
+
 def a_claude_model_answers_the_openai_sdk(stack):
     a_chat_is_answered_and_billed_once(stack, "demo/claude")
 
@@ -204,6 +228,9 @@ CLAIMS = [
     healthz_answers,
     models_are_listed,
     a_chat_is_answered_and_billed_once,
+    a_text_is_embedded_as_the_sdk_asks_for_it,
+    a_prompt_is_completed,
+    a_prompt_is_completed_by_a_model_of_chats,
     a_claude_model_answers_the_openai_sdk,
     a_stream_ends_with_its_usage,
     a_claude_stream_ends_with_its_usage,

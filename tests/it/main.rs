@@ -39,6 +39,7 @@ mod stacks;
 mod state;
 mod storm;
 mod streaming;
+mod texts;
 mod tidy;
 mod tighten;
 mod tools;

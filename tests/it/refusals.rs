@@ -305,7 +305,7 @@ fn a_wrong_path_or_method_is_told() {
             assert_refusal(&answer, 405, "method_not_allowed");
             assert_eq!(answer.header("allow"), Some(allowed));
         }
-        let other = caller.post("/v1/embeddings", &json!({})).send().await;
+        let other = caller.post("/v1/realtime/sessions", &json!({})).send().await;
         assert!(assert_refusal(&other, 501, "not_supported").contains("/v1/chat"));
     });
 }

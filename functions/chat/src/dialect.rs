@@ -1,10 +1,14 @@
 //! The dialects in which callers speak: how a body is read, and how answers, streams and
 //! errors are written. A dialect is one implementation and a row in `ROUTES`.
 
+mod completions;
+mod embeddings;
 mod messages;
 mod native;
 mod openai;
 
+pub use completions::{COMPLETIONS, Completions};
+pub use embeddings::{EMBEDDINGS, Embeddings};
 pub use messages::{MESSAGES, Messages};
 pub use native::{NATIVE, Native};
 pub use openai::{OPENAI, OpenAi};

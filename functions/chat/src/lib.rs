@@ -35,7 +35,7 @@ use futures_util::future::BoxFuture;
 use http::{Method, Response};
 use lambda_http::Request;
 
-use crate::dialect::{Dialect, MESSAGES, NATIVE, OPENAI};
+use crate::dialect::{COMPLETIONS, Dialect, EMBEDDINGS, MESSAGES, NATIVE, OPENAI};
 use crate::gate::Gate;
 use crate::incoming::Incoming;
 use crate::reply::{ReplyBody, refusal};
@@ -66,6 +66,8 @@ const ROUTES: &[Route] = &[
     (Method::POST, "/v1/chat", Handler::Chat, &NATIVE),
     (Method::POST, "/v1/chat/completions", Handler::Chat, &OPENAI),
     (Method::POST, "/v1/messages", Handler::Chat, &MESSAGES),
+    (Method::POST, "/v1/completions", Handler::Chat, &COMPLETIONS),
+    (Method::POST, "/v1/embeddings", Handler::Chat, &EMBEDDINGS),
     (Method::POST, "/v1/messages/count_tokens", Handler::CountTokens, &MESSAGES),
     (Method::GET, "/v1/models", Handler::Models, &OPENAI),
     (Method::GET, "/v1/models/*", Handler::Model, &OPENAI),
@@ -75,8 +77,6 @@ const ROUTES: &[Route] = &[
     (Method::GET, "/v1/requests/*", Handler::Request, &OPENAI),
     (Method::GET, "/healthz", Handler::Health, &OPENAI),
     (Method::POST, "/v1/responses", Handler::NotServed(CHAT_INSTEAD), &OPENAI),
-    (Method::POST, "/v1/completions", Handler::NotServed(CHAT_INSTEAD), &OPENAI),
-    (Method::POST, "/v1/embeddings", Handler::NotServed(CHAT_INSTEAD), &OPENAI),
     (Method::POST, "/v1/messages/batches", Handler::NotServed(ONE_BY_ONE), &MESSAGES),
     (Method::POST, "/v1/batches", Handler::NotServed(ONE_BY_ONE), &OPENAI),
     (Method::POST, "/v1/files", Handler::NotServed(IN_THE_CALL), &OPENAI),

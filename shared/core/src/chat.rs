@@ -2,12 +2,14 @@
 
 mod messages;
 mod options;
+mod texts;
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use self::messages::check_messages;
 use self::options::OPTIONS;
+pub use self::texts::{Prompt, prompts};
 use crate::{Error, Labels, Reported};
 
 /// The longest body that is read. Lambda refuses an event above 6 MB; the event carries the

@@ -41,7 +41,7 @@ pub mod time;
 pub mod usage;
 
 pub use catalog::{Model, PriceSpec};
-pub use chat::{ChatCall, ChatEvent, Completion, Format, Frame, Media};
+pub use chat::{ChatCall, ChatEvent, Completion, Format, Frame, Media, Prompt, prompts};
 pub use clamp::Clamp;
 pub use error::Error;
 pub use ids::{EntityId, GatewayKey, IdError, ModelId, Rid, SCOPES_MAX, Scope, ScopeKind};

@@ -1,4 +1,5 @@
-//! `OpenAI`'s chat completions, and every format that follows it.
+//! `OpenAI`'s chat completions, embeddings and legacy completions, and every format that follows
+//! them.
 //!
 //! Sources: developers.openai.com/api/docs and openai/openai-openapi (read 2026-06…11); the
 //! departures of others are in their rows of [`crate::PROVIDERS`].
@@ -13,22 +14,44 @@ use crate::{DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider
 
 mod bound;
 mod decode;
+mod texts;
 mod usage;
 
 pub(crate) use bound::{asked_cache_write, count, json_bytes, within_window};
 pub use usage::{Cost, Costs, UsageRules, cost_in_ticks, cost_in_usd, cost_total};
 
-/// The format, with the header that carries the credential.
+/// The format of one endpoint, with the header that carries the credential.
 pub struct OpenAi {
+    endpoint: Endpoint,
     /// `api-key` instead of `Authorization: Bearer`.
     api_key_header: bool,
 }
 
-/// With `Authorization: Bearer`.
-pub static OPENAI: OpenAi = OpenAi { api_key_header: false };
+/// Which endpoint is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoint {
+    Chat,
+    Completions,
+    Embeddings,
+}
 
-/// With `api-key`, as Azure takes it.
-pub static OPENAI_WITH_API_KEY: OpenAi = OpenAi { api_key_header: true };
+/// Chat completions with `Authorization: Bearer`.
+pub static OPENAI: OpenAi = OpenAi { endpoint: Endpoint::Chat, api_key_header: false };
+
+/// Legacy completions with `Authorization: Bearer`.
+pub static COMPLETIONS: OpenAi = OpenAi { endpoint: Endpoint::Completions, api_key_header: false };
+
+/// Embeddings with `Authorization: Bearer`.
+pub static EMBEDDINGS: OpenAi = OpenAi { endpoint: Endpoint::Embeddings, api_key_header: false };
+
+/// Chat completions with `api-key`, as Azure takes it.
+pub static OPENAI_WITH_API_KEY: OpenAi = OpenAi { api_key_header: true, ..OPENAI };
+
+/// Legacy completions with `api-key`.
+pub static COMPLETIONS_WITH_API_KEY: OpenAi = OpenAi { api_key_header: true, ..COMPLETIONS };
+
+/// Embeddings with `api-key`.
+pub static EMBEDDINGS_WITH_API_KEY: OpenAi = OpenAi { api_key_header: true, ..EMBEDDINGS };
 
 /// The fields that only Farebox sets.
 const OURS: [&str; 6] =
@@ -36,7 +59,11 @@ const OURS: [&str; 6] =
 
 impl Wire for OpenAi {
     fn takes(&self, format: Format) -> bool {
-        matches!(format, Format::Chat | Format::Native)
+        match self.endpoint {
+            Endpoint::Chat => matches!(format, Format::Chat | Format::Native),
+            Endpoint::Completions => format == Format::Completions,
+            Endpoint::Embeddings => format == Format::Embeddings,
+        }
     }
 
     fn request(
@@ -52,6 +79,11 @@ impl Wire for OpenAi {
                 field: "model".to_owned(),
                 hint: "It runs other models or tools by itself, without a limit.".to_owned(),
             });
+        }
+        match self.endpoint {
+            Endpoint::Chat => {}
+            Endpoint::Completions => return texts::completions(provider, call, facts, cap, stream),
+            Endpoint::Embeddings => return texts::embeddings(provider, call, facts),
         }
         let mut ours = Map::new();
         ours.insert("model".to_owned(), Value::from(facts.model));
@@ -90,7 +122,10 @@ impl Wire for OpenAi {
     }
 
     fn decode(&self, provider: &Provider, body: &[u8]) -> Result<Completion, DecodeError> {
-        decode::whole(&provider.usage, body)
+        match self.endpoint {
+            Endpoint::Embeddings => texts::embedding(&provider.usage, body),
+            Endpoint::Chat | Endpoint::Completions => decode::whole(&provider.usage, body),
+        }
     }
 
     fn decoder(&self, provider: &Provider, frames: bool) -> Box<dyn Decoder + Send> {

@@ -6,7 +6,8 @@ use crate::Wire;
 use crate::anthropic::ANTHROPIC;
 use crate::failure::{self, Unbilled};
 use crate::openai::{
-    OPENAI, OPENAI_WITH_API_KEY, UsageRules, cost_in_ticks, cost_in_usd, cost_total,
+    COMPLETIONS, COMPLETIONS_WITH_API_KEY, EMBEDDINGS, EMBEDDINGS_WITH_API_KEY, OPENAI,
+    OPENAI_WITH_API_KEY, UsageRules, cost_in_ticks, cost_in_usd, cost_total,
 };
 
 /// One provider: where it is, which format it speaks, and how it departs from that format.
@@ -67,9 +68,9 @@ impl Provider {
     }
 }
 
-/// Whether a call of this format is a chat.
+/// Whether a call of this format can be a chat: a legacy completion of one text is one message.
 const fn is_chat(format: Format) -> bool {
-    !matches!(format, Format::Embeddings | Format::Completions)
+    !matches!(format, Format::Embeddings)
 }
 
 fn chat(wire: &'static dyn Wire, format: Format) -> Option<&'static dyn Wire> {
@@ -80,8 +81,31 @@ fn openai(_: &str, format: Format) -> Option<&'static dyn Wire> {
     chat(&OPENAI, format)
 }
 
-fn openai_with_api_key(_: &str, format: Format) -> Option<&'static dyn Wire> {
-    chat(&OPENAI_WITH_API_KEY, format)
+/// Those who serve embeddings too.
+fn with_embeddings(model: &str, format: Format) -> Option<&'static dyn Wire> {
+    if format == Format::Embeddings { Some(&EMBEDDINGS) } else { openai(model, format) }
+}
+
+/// Those who serve every model also by legacy completions.
+fn with_texts(model: &str, format: Format) -> Option<&'static dyn Wire> {
+    if format == Format::Completions { Some(&COMPLETIONS) } else { with_embeddings(model, format) }
+}
+
+/// `OpenAI` serves by legacy completions only the models that are no models of chats.
+fn openais_own(model: &str, format: Format) -> Option<&'static dyn Wire> {
+    if is_instruct(model) { with_texts(model, format) } else { with_embeddings(model, format) }
+}
+
+fn is_instruct(model: &str) -> bool {
+    model.contains("-instruct") || ["babbage-", "davinci-"].iter().any(|name| model.contains(name))
+}
+
+fn azure(model: &str, format: Format) -> Option<&'static dyn Wire> {
+    match format {
+        Format::Embeddings => Some(&EMBEDDINGS_WITH_API_KEY),
+        Format::Completions if is_instruct(model) => Some(&COMPLETIONS_WITH_API_KEY),
+        format => chat(&OPENAI_WITH_API_KEY, format),
+    }
 }
 
 fn anthropic(_: &str, format: Format) -> Option<&'static dyn Wire> {
@@ -89,7 +113,7 @@ fn anthropic(_: &str, format: Format) -> Option<&'static dyn Wire> {
 }
 
 fn anthropic_for_claude(model: &str, format: Format) -> Option<&'static dyn Wire> {
-    if model.starts_with("claude") { anthropic(model, format) } else { openai(model, format) }
+    if model.starts_with("claude") { anthropic(model, format) } else { openais_own(model, format) }
 }
 
 const fn to_cap(_: &str) -> Reach {
@@ -187,6 +211,7 @@ const COMPATIBLE: Provider = Provider {
 pub static PROVIDERS: &[Provider] = &[
     Provider {
         name: "openai",
+        wire: openais_own,
         faithful: true,
         base_url: "https://api.openai.com/v1",
         cap_field: "max_completion_tokens",
@@ -228,7 +253,7 @@ pub static PROVIDERS: &[Provider] = &[
     Provider {
         name: "azure",
         faithful: true,
-        wire: openai_with_api_key,
+        wire: azure,
         cap_field: "max_completion_tokens",
         service_tiers: true,
         window_refused_unbilled: false,
@@ -248,7 +273,12 @@ pub static PROVIDERS: &[Provider] = &[
         ..COMPATIBLE
     },
     Provider { name: "deepseek", base_url: "https://api.deepseek.com", ..COMPATIBLE },
-    Provider { name: "mistral", base_url: "https://api.mistral.ai/v1", ..COMPATIBLE },
+    Provider {
+        name: "mistral",
+        wire: with_embeddings,
+        base_url: "https://api.mistral.ai/v1",
+        ..COMPATIBLE
+    },
     Provider {
         name: "groq",
         base_url: "https://api.groq.com/openai/v1",
@@ -257,6 +287,7 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "openrouter",
+        wire: with_texts,
         base_url: "https://openrouter.ai/api/v1",
         unbounded: routed,
         usage: UsageRules { cost: Some(cost_in_usd), ..UsageRules::OPENAI },
@@ -275,18 +306,29 @@ pub static PROVIDERS: &[Provider] = &[
         cap_field: "max_completion_tokens",
         ..COMPATIBLE
     },
-    Provider { name: "together", base_url: "https://api.together.xyz/v1", ..COMPATIBLE },
-    Provider { name: "fireworks", base_url: "https://api.fireworks.ai/inference/v1", ..COMPATIBLE },
+    Provider {
+        name: "together",
+        wire: with_texts,
+        base_url: "https://api.together.xyz/v1",
+        ..COMPATIBLE
+    },
+    Provider {
+        name: "fireworks",
+        wire: with_texts,
+        base_url: "https://api.fireworks.ai/inference/v1",
+        ..COMPATIBLE
+    },
     Provider { name: "moonshotai", base_url: "https://api.moonshot.ai/v1", ..COMPATIBLE },
     Provider {
         name: "alibaba",
+        wire: with_embeddings,
         base_url: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         ..COMPATIBLE
     },
     // Self-hosted: the base URL is the owner's. A longer prompt is cut, not refused.
-    Provider { name: "ollama", ..COMPATIBLE },
-    Provider { name: "vllm", ..COMPATIBLE },
-    Provider { name: "gpustack", ..COMPATIBLE },
+    Provider { name: "ollama", wire: with_texts, ..COMPATIBLE },
+    Provider { name: "vllm", wire: with_texts, ..COMPATIBLE },
+    Provider { name: "gpustack", wire: with_texts, ..COMPATIBLE },
 ];
 
 /// The provider of this name.

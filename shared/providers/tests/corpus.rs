@@ -20,6 +20,8 @@ use farebox_providers::{Billing, DecodeError, Provider};
 use serde_json::Value;
 
 mod support;
+#[path = "corpus/texts.rs"]
+mod texts;
 use support::{byte_at_a_time, decode, provider, shown, wire, with_bom, with_crlf};
 
 /// Bodies up to this length are cut at every single place.

@@ -47,6 +47,12 @@ const STREAMS: &[(&str, &str, &str, &str)] = &[
         include_str!("../fixtures/openai-cut.events"),
     ),
     (
+        "openai",
+        "gpt-3.5-turbo-instruct",
+        include_str!("../fixtures/openai-legacy.sse"),
+        include_str!("../fixtures/openai-legacy.events"),
+    ),
+    (
         "anthropic",
         "claude",
         include_str!("../fixtures/anthropic-tools.sse"),

@@ -13,7 +13,9 @@ use serde_json::{Map, Value, json};
 use super::{Answer, Dialect, Opening, StreamWriter, cost_object, data, usage_object};
 use crate::incoming::Incoming;
 
-mod verbatim;
+pub(super) mod verbatim;
+
+pub(super) use verbatim::with_cost;
 
 /// The dialect of `POST /v1/chat/completions`.
 pub struct OpenAi;
@@ -32,7 +34,7 @@ impl Dialect for OpenAi {
 
     fn answer(&self, answer: &Answer<'_>) -> Bytes {
         if let Some(body) = answer.verbatim {
-            return verbatim::with_cost(body, answer.paid);
+            return with_cost(body, answer.paid);
         }
         let completion = answer.completion;
         let mut body = json!({
@@ -55,7 +57,7 @@ impl Dialect for OpenAi {
 
     fn stream(&self, opening: Opening) -> Box<dyn StreamWriter + Send> {
         if opening.verbatim {
-            return Box::new(verbatim::Frames::new(opening));
+            return Box::new(verbatim::Frames::new(opening, "chat.completion.chunk"));
         }
         Box::new(Chunks {
             id: made_up_id(opening.request_id),
@@ -68,7 +70,7 @@ impl Dialect for OpenAi {
 }
 
 /// `OpenAI`'s error object. `type` is what its SDKs' users switch on.
-fn error_object(error: &Error) -> Value {
+pub(super) fn error_object(error: &Error) -> Value {
     let row = error.row();
     let kind = match row.status {
         401 => "authentication_error",
@@ -91,7 +93,7 @@ fn made_up_id(request_id: Rid) -> String {
 }
 
 /// The usage with Farebox's cost beside it; `null` where the provider reported none.
-fn paid_usage(answer: &Answer<'_>) -> Value {
+pub(super) fn paid_usage(answer: &Answer<'_>) -> Value {
     let Some(usage) = answer.usage else { return Value::Null };
     let mut usage = usage_object(usage);
     if let Some(usage) = usage.as_object_mut() {

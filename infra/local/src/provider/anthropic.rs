@@ -81,6 +81,7 @@ fn read(body: &Map<String, Value>, body_bytes: usize) -> Result<Ask, Fault> {
         subject: subject(said, tool_result, &tools, &tool_choice(body)),
         blocks,
         body_bytes: length(body_bytes),
+        vectors: None,
     })
 }
 

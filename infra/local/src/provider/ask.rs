@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::Options;
 use super::behaviour::{Behaviour, DemoPrice};
 use super::cache::Block;
+use super::texts::Vectors;
 
 /// The word in the last user message that makes the model call the first tool.
 const TOOL_WORD: &str = "WEATHER";
@@ -45,6 +46,8 @@ pub(super) struct Ask {
     pub(super) blocks: Vec<Block>,
     /// Bytes of the request body as received.
     pub(super) body_bytes: u64,
+    /// What an embedding call wants.
+    pub(super) vectors: Option<Vectors>,
 }
 
 /// A tool as either wire describes it.
@@ -255,6 +258,7 @@ mod tests {
             subject: Subject::Said(text.to_owned()),
             blocks: Vec::new(),
             body_bytes: 1_000,
+            vectors: None,
         }
     }
 

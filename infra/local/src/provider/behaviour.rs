@@ -8,6 +8,10 @@ pub enum Wire {
     OpenAi,
     /// `POST /v1/messages`.
     Anthropic,
+    /// `POST /v1/completions`.
+    Completions,
+    /// `POST /v1/embeddings`.
+    Embeddings,
 }
 
 /// What a model does with a well-formed call.
@@ -109,6 +113,15 @@ const MODELS: &[DemoPrice] = &[
     DemoPrice { answer_tokens: Some(LONG_TOKENS), ..chat("drip-long", Behaviour::Drip) },
     chat("overrun", Behaviour::Overrun),
     exact(),
+    DemoPrice { wire: Wire::Completions, ..chat("demo-instruct", Behaviour::Answer) },
+    DemoPrice { wire: Wire::Completions, ..chat("cut-instruct", Behaviour::Cut) },
+    DemoPrice {
+        answer_tokens: Some(LONG_TOKENS),
+        wire: Wire::Completions,
+        ..chat("long-instruct", Behaviour::Long)
+    },
+    DemoPrice { wire: Wire::Embeddings, ..chat("embed", Behaviour::Answer) },
+    DemoPrice { wire: Wire::Embeddings, ..chat("embed-fail", Behaviour::Fail) },
     cent("cent", Behaviour::Answer),
     cent("cent-slow", Behaviour::Slow),
     cent("cent-drip", Behaviour::Drip),

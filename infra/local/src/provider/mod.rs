@@ -19,6 +19,7 @@ mod script;
 mod server;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::future::Future;
 use std::io;
@@ -163,7 +164,7 @@ impl Provider {
 
     fn failure(&self, wire: Wire, fault: &Fault) -> Reply {
         match wire {
-            Wire::OpenAi => openai::failure(fault),
+            Wire::OpenAi | Wire::Completions | Wire::Embeddings => openai::failure(fault),
             Wire::Anthropic => anthropic::failure(fault, &self.serial(), (self.options.now_s)()),
         }
     }
@@ -173,6 +174,8 @@ impl Provider {
         let ask = match wire {
             Wire::OpenAi => openai::parse(body)?,
             Wire::Anthropic => anthropic::parse(body)?,
+            Wire::Completions => texts::parse_completions(body)?,
+            Wire::Embeddings => texts::parse_embeddings(body)?,
         };
         let Some(model) = behaviour::model(wire, &ask.model) else {
             return Err(Fault::UnknownModel(ask.model));
@@ -238,8 +241,10 @@ impl Provider {
         let reply =
             if answer.ask.stream { self.stream(wire, answer) } else { buffered(wire, answer) };
         let reply = match wire {
-            Wire::OpenAi => openai::headers(reply, answer.serial),
             Wire::Anthropic => anthropic::headers(reply, answer.serial, answer.now_s),
+            Wire::OpenAi | Wire::Completions | Wire::Embeddings => {
+                openai::headers(reply, answer.serial)
+            }
         };
         let after = match answer.behaviour {
             Behaviour::Close => return Act::ReplyThenClose(reply),
@@ -256,8 +261,9 @@ impl Provider {
     /// A streamed answer, cut or spoiled where the model's behaviour says so.
     fn stream(&self, wire: Wire, answer: &Answer<'_>) -> Reply {
         let frames = match wire {
-            Wire::OpenAi => openai::frames(answer),
+            Wire::OpenAi | Wire::Embeddings => openai::frames(answer),
             Wire::Anthropic => anthropic::frames(answer),
+            Wire::Completions => texts::frames(answer),
         };
         let half = frames.tokens.len() / 2;
         let send = |frames: Vec<Bytes>| frames.into_iter().map(Step::Send);
@@ -271,8 +277,8 @@ impl Provider {
             Behaviour::ErrorInStream => {
                 steps.extend(tokens.take(half).map(Step::Send));
                 steps.push(Step::Send(match wire {
-                    Wire::OpenAi => openai::stream_error(),
                     Wire::Anthropic => anthropic::stream_error(),
+                    Wire::OpenAi | Wire::Completions | Wire::Embeddings => openai::stream_error(),
                 }));
             }
             Behaviour::BadJson => {
@@ -312,9 +318,11 @@ const LONG_PAUSE: Duration = Duration::from_millis(2);
 const BROKEN_JSON: &str = r#"{"id":"chatcmpl-broken","choices":[{"index":0,"message":{"role":"ass"#;
 
 fn buffered(wire: Wire, answer: &Answer<'_>) -> Reply {
-    let body = match wire {
-        Wire::OpenAi => openai::whole(answer),
-        Wire::Anthropic => anthropic::whole(answer),
+    let body = match (wire, &answer.ask.vectors) {
+        (_, Some(wanted)) => texts::list(answer, wanted),
+        (Wire::Anthropic, _) => anthropic::whole(answer),
+        (Wire::Completions, _) => texts::whole(answer),
+        (Wire::OpenAi | Wire::Embeddings, _) => openai::whole(answer),
     };
     match answer.behaviour {
         Behaviour::Cut => Reply::cut_json(&body),

@@ -58,6 +58,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Ask, Fault> {
         subject: subject(said, tool_result, &tools, &tool_choice(&body)),
         blocks,
         body_bytes: super::ask::length(bytes.len()),
+        vectors: None,
     })
 }
 

@@ -141,6 +141,8 @@ fn route(
     let route = path.strip_prefix("/v1").unwrap_or(path);
     match (method, route) {
         (&Method::POST, "/chat/completions") => provider.call(Wire::OpenAi, body, &caller),
+        (&Method::POST, "/completions") => provider.call(Wire::Completions, body, &caller),
+        (&Method::POST, "/embeddings") => provider.call(Wire::Embeddings, body, &caller),
         (&Method::POST, "/messages") if !wants_anthropic => {
             Err(Fault::invalid("anthropic-version", "anthropic-version: header is required"))
         }
@@ -151,7 +153,9 @@ fn route(
         } else {
             openai::models(prices())
         })),
-        (_, "/chat/completions" | "/messages" | "/models") => Err(Fault::WrongMethod),
+        (_, "/chat/completions" | "/completions" | "/embeddings" | "/messages" | "/models") => {
+            Err(Fault::WrongMethod)
+        }
         (&Method::GET, _) => {
             one_model(route, wants_anthropic).unwrap_or_else(|| Err(unknown_route(method, path)))
         }
@@ -163,8 +167,8 @@ fn one_model(route: &str, wants_anthropic: bool) -> Option<Result<Act, Fault>> {
     let name = route.strip_prefix("/models/")?;
     let wire = if wants_anthropic { Wire::Anthropic } else { Wire::OpenAi };
     let found = behaviour::model(wire, name).map(|row| match wire {
-        Wire::OpenAi => openai::model_entry(row),
         Wire::Anthropic => anthropic::model_entry(row),
+        Wire::OpenAi | Wire::Completions | Wire::Embeddings => openai::model_entry(row),
     });
     Some(found.map(|body| listing(&body)).ok_or_else(|| Fault::UnknownModel(name.to_owned())))
 }

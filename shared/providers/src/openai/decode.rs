@@ -3,7 +3,7 @@
 use farebox_core::{ChatEvent, Completion, Reported};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::usage::{self, UsageRules};
 use crate::json::{Text, raw};
@@ -73,14 +73,27 @@ pub(super) fn whole(rules: &UsageRules, body: &[u8]) -> Result<Completion, Decod
     let reported = answer.reported(answer.usage(), rules)?;
     let id = Text::or_empty(answer.id.as_ref()).to_owned();
     let model = Text::or_empty(answer.model.as_ref()).to_owned();
-    let choices = answer.choices.ok_or(DecodeError::lacking(EXPECTED))?;
+    let mut choices = answer.choices.ok_or(DecodeError::lacking(EXPECTED))?;
+    choices.iter_mut().for_each(as_of_a_chat);
     Ok(Completion { id, model, choices, reported })
+}
+
+/// A legacy completion's choice carries its text by itself.
+fn as_of_a_chat(choice: &mut Value) {
+    if let Some(choice) = choice.as_object_mut()
+        && let Some(text) = choice.shift_remove("text")
+    {
+        choice.insert("message".to_owned(), json!({"role": "assistant", "content": text}));
+    }
 }
 
 #[derive(Deserialize)]
 struct Choice<'a> {
     #[serde(default)]
     index: u32,
+    /// A legacy completion's content.
+    #[serde(borrow, default)]
+    text: Option<&'a RawValue>,
     #[serde(borrow, default)]
     delta: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -143,6 +156,11 @@ impl Chunks {
             let logprobs = choice.logprobs.map(ToOwned::to_owned);
             out.push(ChatEvent::Delta { choice: choice.index, delta, logprobs });
         }
+        if let Some(content) = choice.text.filter(|text| text.get().len() > 2) {
+            let (delta, logprobs) =
+                (raw(&Said { content })?, choice.logprobs.map(ToOwned::to_owned));
+            out.push(ChatEvent::Delta { choice: choice.index, delta, logprobs });
+        }
         if let Some(reason) = choice.finish_reason.as_ref().filter(|reason| !reason.0.is_empty())
             && self.finished & bit == 0
         {
@@ -192,6 +210,11 @@ impl Handle for Chunks {
 struct Opening {
     role: &'static str,
     content: &'static str,
+}
+
+#[derive(Serialize)]
+struct Said<'a> {
+    content: &'a RawValue,
 }
 
 fn may_have_role(delta: &RawValue) -> bool {

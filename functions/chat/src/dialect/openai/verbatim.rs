@@ -24,7 +24,7 @@ struct Looked<'a> {
 const NO_USAGE: &str = ",\"usage\":null";
 
 /// The body with the cost beside the counts. One without a usage object stays as it is.
-pub(super) fn with_cost(body: &Bytes, paid: &Paid) -> Bytes {
+pub(in crate::dialect) fn with_cost(body: &Bytes, paid: &Paid) -> Bytes {
     insert_cost(body, paid).unwrap_or_else(|| body.clone())
 }
 
@@ -47,8 +47,10 @@ fn insert_cost(body: &[u8], paid: &Paid) -> Option<Bytes> {
 
 /// Passes on the provider's own chunks. The usage waits for the books, and is left out where the
 /// caller did not ask for it, because Farebox did.
-pub(super) struct Frames {
+pub(in crate::dialect) struct Frames {
     opening: Opening,
+    /// What a chunk is called.
+    object: &'static str,
     id: String,
     model: String,
     /// Ends of choices that no chunk has told yet.
@@ -60,9 +62,10 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    pub(super) const fn new(opening: Opening) -> Self {
+    pub(in crate::dialect) const fn new(opening: Opening, object: &'static str) -> Self {
         Self {
             opening,
+            object,
             id: String::new(),
             model: String::new(),
             ends: Vec::new(),
@@ -113,10 +116,13 @@ impl StreamWriter for Frames {
     fn last(&mut self, answer: &Answer<'_>, out: &mut Vec<u8>) {
         // Choices that Farebox ended, because its budgets hold no more for them.
         for (choice, reason) in std::mem::take(&mut self.ends) {
+            // What both kinds of chunks have; the readers of each skip the other's.
             let chunk = json!({
-                "id": self.id, "object": "chat.completion.chunk",
+                "id": self.id, "object": self.object,
                 "created": self.opening.created, "model": self.model,
-                "choices": [{"index": choice, "delta": {}, "finish_reason": reason}],
+                "choices": [
+                    {"index": choice, "delta": {}, "text": "", "finish_reason": reason},
+                ],
             });
             data(&chunk, out);
         }
