@@ -2,13 +2,14 @@
 
 use farebox_aws::{AlertItem, KeyItem, Overrides};
 use farebox_core::catalog::{self, Model};
-use farebox_core::{CallRecord, Error, Money, Scope};
+use farebox_core::{CallRecord, Error, Scope};
 use farebox_ledger::{PeriodView, Threshold};
 use futures_util::future::try_join_all;
 use http::Response;
 use serde_json::{Value, json};
 
 use crate::authenticate::authenticate;
+use crate::dialect::Dialect;
 use crate::gate::Gate;
 use crate::incoming::Incoming;
 use crate::reply::{self, ReplyBody};
@@ -27,17 +28,21 @@ pub fn health(incoming: &Incoming) -> Result<Response<ReplyBody>, Error> {
     Ok(reply::json(incoming, &body))
 }
 
-/// `GET /v1/models`: the models that the caller's credentials and key allow.
+/// `GET /v1/models`: the models that the caller's credentials and key allow, as the dialect lists
+/// them.
 ///
 /// # Errors
 /// As [`authenticate`].
-pub async fn models(gate: &Gate, incoming: &Incoming) -> Result<Response<ReplyBody>, Error> {
+pub async fn models(
+    gate: &Gate,
+    incoming: &Incoming,
+    dialect: &dyn Dialect,
+) -> Result<Response<ReplyBody>, Error> {
     let key = authenticate(gate, &incoming.headers).await?;
     let overrides = gate.directory.prices().await?;
     let models = usable(&overrides, &key);
-    let routes = routes(&overrides, &models);
-    let data: Vec<Value> = models.iter().map(model_object).chain(routes).collect();
-    Ok(reply::json(incoming, &json!({"object": "list", "data": data})))
+    let listed = listed(&overrides, &models);
+    Ok(reply::json(incoming, &dialect.models(&listed)))
 }
 
 /// `GET /v1/models/{id}`.
@@ -47,6 +52,7 @@ pub async fn models(gate: &Gate, incoming: &Incoming) -> Result<Response<ReplyBo
 pub async fn model(
     gate: &Gate,
     incoming: &Incoming,
+    dialect: &dyn Dialect,
     id: &str,
 ) -> Result<Response<ReplyBody>, Error> {
     let key = authenticate(gate, &incoming.headers).await?;
@@ -54,10 +60,44 @@ pub async fn model(
     let id = percent_encoding::percent_decode_str(id).decode_utf8_lossy();
     let overrides = gate.directory.prices().await?;
     let models = usable(&overrides, &key);
-    let all = models.iter().map(model_object).chain(routes(&overrides, &models));
     let unknown = || Error::UnknownModel { model: id.chars().take(128).collect() };
-    let found = all.into_iter().find(|object| object.get("id") == Some(&json!(id)));
-    Ok(reply::json(incoming, &found.ok_or_else(unknown)?))
+    let found = listed(&overrides, &models).into_iter().find(|listed| listed.id() == id);
+    Ok(reply::json(incoming, &dialect.model(&found.ok_or_else(unknown)?)))
+}
+
+/// What a caller may name as a model.
+pub enum Listed<'a> {
+    /// A model of one of its providers.
+    Model(&'a Model),
+    /// A route by its name, with the models that it leads to and the caller may use.
+    Route(&'a str, Vec<&'a str>),
+}
+
+impl Listed<'_> {
+    /// The name to send as `model`.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match self {
+            Self::Model(model) => format!("{}/{}", model.provider, model.name),
+            Self::Route(name, _) => (*name).to_owned(),
+        }
+    }
+}
+
+/// These models, and the routes that lead to one of them at least.
+fn listed<'a>(overrides: &'a Overrides, models: &'a [Model]) -> Vec<Listed<'a>> {
+    let is_usable = |target: &&str| {
+        let parts = target.split_once('/');
+        parts.is_some_and(|(provider, name)| {
+            models.iter().any(|model| provider == model.provider && name == model.name)
+        })
+    };
+    let routes = overrides.routes().filter_map(|(name, route)| {
+        let targets = route.targets.iter().map(|target| target.model.as_str());
+        let targets: Vec<&str> = targets.filter(is_usable).collect();
+        (!targets.is_empty()).then_some(Listed::Route(name, targets))
+    });
+    models.iter().map(Listed::Model).chain(routes).collect()
 }
 
 /// The priced models of the caller's providers, the owner's own before the catalogue's.
@@ -73,49 +113,6 @@ fn usable(overrides: &Overrides, key: &KeyItem) -> Vec<Model> {
     models.retain(|model| key.may_use(&model.provider, &model.name));
     models.sort_by(|a, b| (&a.provider, &a.name).cmp(&(&b.provider, &b.name)));
     models
-}
-
-/// The routes that lead to one of these models at least, with those that they lead to.
-fn routes(overrides: &Overrides, models: &[Model]) -> Vec<Value> {
-    let is_usable = |target: &&str| {
-        let parts = target.split_once('/');
-        parts.is_some_and(|(provider, name)| {
-            models.iter().any(|model| provider == model.provider && name == model.name)
-        })
-    };
-    let routes = overrides.routes().filter_map(|(name, route)| {
-        let targets = route.targets.iter().map(|target| target.model.as_str());
-        let targets: Vec<&str> = targets.filter(is_usable).collect();
-        let object = || {
-            json!({
-                "id": name, "object": "model", "created": 0, "owned_by": "farebox",
-                "targets": targets,
-            })
-        };
-        (!targets.is_empty()).then(object)
-    });
-    routes.collect()
-}
-
-/// `OpenAI`'s model object, with limits and prices beside it.
-fn model_object(model: &Model) -> Value {
-    let rates = model.price.as_ref().map(|price| &price.schedule.standard.rates);
-    // One femto-USD per token is 10⁻⁹ USD per million tokens.
-    let per_million = |femto: u64| Money::from_pico(i128::from(femto).saturating_mul(1_000));
-    let usd = |femto: Option<u64>| femto.and_then(|femto| per_million(femto).ok());
-    json!({
-        "id": format!("{}/{}", model.provider, model.name),
-        "object": "model",
-        "created": 0,
-        "owned_by": model.provider,
-        "context_window": model.context_window,
-        "max_output_tokens": model.completion_max,
-        "pricing": {
-            "unit": "USD per 1000000 tokens",
-            "input": usd(rates.map(|rates| rates.input.femto())),
-            "output": usd(rates.and_then(|rates| rates.output).map(|output| output.femto())),
-        },
-    })
 }
 
 /// `GET /v1/budget`: every scope that the caller's calls count to.

@@ -16,10 +16,11 @@ pub use openai::{OPENAI, OpenAi};
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use farebox_core::{ChatCall, ChatEvent, Completion, Error, Frame, Rid, Usage};
+use farebox_core::{ChatCall, ChatEvent, Completion, Error, Frame, Model, Money, Rid, Usage};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
+use crate::account::Listed;
 use crate::incoming::Incoming;
 use crate::reply::Paid;
 
@@ -44,6 +45,23 @@ pub trait Dialect: Sync {
 
     /// What writes a stream.
     fn stream(&self, opening: Opening) -> Box<dyn StreamWriter + Send>;
+
+    /// One model as the dialect describes it.
+    fn model(&self, listed: &Listed<'_>) -> Value {
+        match listed {
+            Listed::Model(model) => model_object(model),
+            Listed::Route(name, targets) => json!({
+                "id": name, "object": "model", "created": 0, "owned_by": "farebox",
+                "targets": targets,
+            }),
+        }
+    }
+
+    /// A list of them.
+    fn models(&self, listed: &[Listed<'_>]) -> Value {
+        let data: Vec<Value> = listed.iter().map(|listed| self.model(listed)).collect();
+        json!({"object": "list", "data": data})
+    }
 
     /// The headers that its clients look for beside `x-request-id`.
     fn headers(&self, _request_id: Rid, _headers: &mut HeaderMap) {}
@@ -161,5 +179,26 @@ fn cost_object(paid: &Paid) -> Value {
         "output_cost": output,
         "total_cost": paid.charged.to_string(),
         "currency": "USD",
+    })
+}
+
+/// `OpenAI`'s model object, with limits and prices beside it.
+fn model_object(model: &Model) -> Value {
+    let rates = model.price.as_ref().map(|price| &price.schedule.standard.rates);
+    // One femto-USD per token is 10⁻⁹ USD per million tokens.
+    let per_million = |femto: u64| Money::from_pico(i128::from(femto).saturating_mul(1_000));
+    let usd = |femto: Option<u64>| femto.and_then(|femto| per_million(femto).ok());
+    json!({
+        "id": format!("{}/{}", model.provider, model.name),
+        "object": "model",
+        "created": 0,
+        "owned_by": model.provider,
+        "context_window": model.context_window,
+        "max_output_tokens": model.completion_max,
+        "pricing": {
+            "unit": "USD per 1000000 tokens",
+            "input": usd(rates.map(|rates| rates.input.femto())),
+            "output": usd(rates.and_then(|rates| rates.output).map(|output| output.femto())),
+        },
     })
 }

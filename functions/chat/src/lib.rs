@@ -128,8 +128,8 @@ async fn route(gate: &Arc<Gate>, incoming: &Incoming) -> Result<Response<ReplyBo
     let answer: BoxFuture<'_, _> = match handler {
         Handler::Chat => Box::pin(handle::chat(gate, incoming, *dialect)),
         Handler::CountTokens => Box::pin(count::tokens(gate, incoming, *dialect)),
-        Handler::Models => Box::pin(account::models(gate, incoming)),
-        Handler::Model => Box::pin(account::model(gate, incoming, rest)),
+        Handler::Models => Box::pin(account::models(gate, incoming, dialect_of(incoming))),
+        Handler::Model => Box::pin(account::model(gate, incoming, dialect_of(incoming), rest)),
         Handler::Budget => Box::pin(account::budget(gate, incoming)),
         Handler::Quote => Box::pin(quote::quote(gate, incoming)),
         Handler::Requests => Box::pin(account::requests(gate, incoming)),

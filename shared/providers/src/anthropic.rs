@@ -66,7 +66,7 @@ impl Wire for Anthropic {
         let bound = InputBound {
             prompt_tokens: within_window(provider, facts, bytes, media)?,
             media,
-            cache_write: asked_cache_write(call)?,
+            cache_write: asked_cache_write(&call.body)?,
             audio: false,
             us_geography: provider.us_geography,
         };

@@ -14,10 +14,12 @@ use crate::{DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider
 
 mod bound;
 mod decode;
+mod extensions;
 mod texts;
 mod usage;
 
 pub(crate) use bound::{asked_cache_write, count, json_bytes, within_window};
+pub use extensions::EXTENSIONS;
 pub use usage::{Cost, Costs, UsageRules, cost_in_ticks, cost_in_usd, cost_total};
 
 /// The format of one endpoint, with the header that carries the credential.
@@ -98,11 +100,16 @@ impl Wire for OpenAi {
         if provider.service_tiers {
             ours.insert("service_tier".to_owned(), Value::from("default"));
         }
-        let body = Body { caller: &call.body, ours: &OURS, farebox: &ours };
+        let mut caller = extensions::within(&call.body, provider.extensions);
+        let is_wish = call.original.is_some() && caller.contains_key("reasoning_effort");
+        if is_wish && !(provider.effort)(facts.model) {
+            caller.to_mut().shift_remove("reasoning_effort");
+        }
+        let body = Body { caller: &caller, ours: &OURS, farebox: &ours };
         let body = Bytes::from(serde_json::to_vec(&body).map_err(Error::internal)?);
         let sent = ours.get(provider.cap_field).and_then(Value::as_u64).unwrap_or(cap);
         let cap = bound::completion((provider.reach)(facts.model), facts, sent)?;
-        let bound: InputBound = bound::prompt(provider, call, facts, body.len())?;
+        let bound: InputBound = bound::prompt(provider, &caller, call.media, facts, body.len())?;
         Ok(Outbound {
             path: "/chat/completions".into(),
             headers: Vec::new(),

@@ -21,6 +21,12 @@ pub struct Provider {
     /// Its answers are in their format to the letter, so a caller of that format gets its very
     /// events.
     pub faithful: bool,
+    /// The fields beyond `OpenAI`'s own that it takes in messages, parts and tools; the rest of
+    /// [`crate::openai::EXTENSIONS`] is taken out before they are sent (`OpenAI`'s format only).
+    pub extensions: &'static [&'static str],
+    /// The models that are told how hard to think where the caller's dialect takes that for a
+    /// wish: others refuse the option (`OpenAI`'s format only).
+    pub effort: fn(model: &str) -> bool,
     /// The field that caps the completion (`OpenAI`'s format only).
     pub cap_field: &'static str,
     /// How far a completion can reach (`OpenAI`'s format only).
@@ -124,7 +130,7 @@ const fn never(_: &str) -> bool {
     false
 }
 
-/// Every model of the demo provider.
+/// Every model.
 const fn always(_: &str) -> bool {
     true
 }
@@ -143,6 +149,12 @@ fn openai_without_reasoning(model: &str) -> bool {
         _ => model,
     };
     FAMILIES.contains(&family)
+}
+
+/// `OpenAI`'s models that take `reasoning_effort`: all but the families above and their elders.
+fn openai_with_reasoning(model: &str) -> bool {
+    let elder = ["gpt-3", "gpt-4", "chatgpt"].iter().any(|family| model.starts_with(family));
+    !elder
 }
 
 /// Bytes of `-2024-08-06`.
@@ -194,6 +206,8 @@ const COMPATIBLE: Provider = Provider {
     base_url: "",
     wire: openai,
     faithful: false,
+    extensions: &[],
+    effort: never,
     cap_field: "max_tokens",
     reach: to_cap,
     metered: never,
@@ -219,6 +233,7 @@ pub static PROVIDERS: &[Provider] = &[
         service_tiers: true,
         unbilled: failure::OPENAI,
         metered: openai_without_reasoning,
+        effort: openai_with_reasoning,
         ..COMPATIBLE
     },
     Provider {
@@ -247,11 +262,13 @@ pub static PROVIDERS: &[Provider] = &[
         window_refused_unbilled: false,
         unbilled: failure::OPENAI,
         metered: always,
+        extensions: &["cache_control"],
         ..COMPATIBLE
     },
     // The base URL is the resource's: https://NAME.openai.azure.com/openai/v1
     Provider {
         name: "azure",
+        effort: openai_with_reasoning,
         faithful: true,
         wire: azure,
         cap_field: "max_completion_tokens",
@@ -272,7 +289,13 @@ pub static PROVIDERS: &[Provider] = &[
         unbilled: failure::XAI,
         ..COMPATIBLE
     },
-    Provider { name: "deepseek", base_url: "https://api.deepseek.com", ..COMPATIBLE },
+    // Its reasoning must come back with a tool's result (api-docs.deepseek.com, thinking_mode).
+    Provider {
+        name: "deepseek",
+        base_url: "https://api.deepseek.com",
+        extensions: &["reasoning_content"],
+        ..COMPATIBLE
+    },
     Provider {
         name: "mistral",
         wire: with_embeddings,
@@ -289,6 +312,10 @@ pub static PROVIDERS: &[Provider] = &[
         name: "openrouter",
         wire: with_texts,
         base_url: "https://openrouter.ai/api/v1",
+        // openrouter.ai/docs, prompt caching and reasoning tokens (read 2026-08).
+        extensions: &["cache_control", "reasoning", "reasoning_details"],
+        // It leaves out what a model does not take.
+        effort: always,
         unbounded: routed,
         usage: UsageRules { cost: Some(cost_in_usd), ..UsageRules::OPENAI },
         ..COMPATIBLE
@@ -318,9 +345,15 @@ pub static PROVIDERS: &[Provider] = &[
         base_url: "https://api.fireworks.ai/inference/v1",
         ..COMPATIBLE
     },
-    Provider { name: "moonshotai", base_url: "https://api.moonshot.ai/v1", ..COMPATIBLE },
+    Provider {
+        name: "moonshotai",
+        base_url: "https://api.moonshot.ai/v1",
+        extensions: &["reasoning_content"],
+        ..COMPATIBLE
+    },
     Provider {
         name: "alibaba",
+        extensions: &["cache_control"],
         wire: with_embeddings,
         base_url: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         ..COMPATIBLE

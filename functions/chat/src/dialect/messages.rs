@@ -13,6 +13,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::{Answer, Dialect, Opening, StreamWriter, set};
+use crate::account::Listed;
 use crate::incoming::Incoming;
 
 /// The dialect of `POST /v1/messages`.
@@ -90,6 +91,25 @@ impl Dialect for Messages {
         } else {
             Box::new(write::Events::new(opening))
         }
+    }
+
+    fn model(&self, listed: &Listed<'_>) -> Value {
+        let id = listed.id();
+        let (window, most) = match listed {
+            Listed::Model(model) => (model.context_window, model.completion_max),
+            Listed::Route(..) => (None, None),
+        };
+        json!({
+            "type": "model", "id": id, "display_name": id, "created_at": "1970-01-01T00:00:00Z",
+            "max_input_tokens": window, "max_tokens": most,
+        })
+    }
+
+    fn models(&self, listed: &[Listed<'_>]) -> Value {
+        let data: Vec<Value> = listed.iter().map(|listed| self.model(listed)).collect();
+        let id = |model: Option<&Value>| model.and_then(|model| model.get("id")).cloned();
+        let (first, last) = (id(data.first()), id(data.last()));
+        json!({"data": data, "has_more": false, "first_id": first, "last_id": last})
     }
 
     fn headers(&self, request_id: Rid, headers: &mut HeaderMap) {

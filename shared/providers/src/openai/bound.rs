@@ -1,7 +1,7 @@
 //! The most that a prompt can use, from the bytes that are sent.
 
-use farebox_core::{CacheWrite, ChatCall, Error};
-use serde_json::Value;
+use farebox_core::{CacheWrite, Error, Media};
+use serde_json::{Map, Value};
 
 use crate::provider::Reach;
 use crate::{Facts, InputBound, Provider};
@@ -11,24 +11,27 @@ use crate::{Facts, InputBound, Provider};
 /// prompt, perhaps more widely than they were sent, so their bytes count twice.
 pub(super) fn prompt(
     provider: &Provider,
-    call: &ChatCall,
+    asked: &Map<String, Value>,
+    media: Media,
     facts: &Facts<'_>,
     body_bytes: usize,
 ) -> Result<InputBound, Error> {
     let mut bytes = count(body_bytes);
     for field in ["tools", "response_format"] {
-        if let Some(value) = call.body.get(field) {
+        if let Some(value) = asked.get(field) {
             bytes = bytes.saturating_add(json_bytes(value)?);
         }
     }
-    let spoken = call.messages().iter().any(|message| message.get("audio").is_some_and(is_given));
-    let media = call.media.images || call.media.audio || spoken;
+    let messages = asked.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let spoken = messages.iter().any(|message| message.get("audio").is_some_and(is_given));
+    let audio = media.audio || spoken;
+    let media = media.images || audio;
     let prompt_tokens = within_window(provider, facts, bytes, media)?;
     Ok(InputBound {
         prompt_tokens,
         media,
-        cache_write: asked_cache_write(call)?,
-        audio: call.media.audio || spoken,
+        cache_write: asked_cache_write(asked)?,
+        audio,
         us_geography: false,
     })
 }
@@ -84,9 +87,10 @@ pub(crate) fn count(bytes: usize) -> u64 {
 }
 
 /// The dearest cache write that a `cache_control` in messages or tools asks for.
-pub(crate) fn asked_cache_write(call: &ChatCall) -> Result<CacheWrite, Error> {
+pub(crate) fn asked_cache_write(body: &Map<String, Value>) -> Result<CacheWrite, Error> {
     let mut asked = CacheWrite::None;
-    for (place, message) in call.messages().iter().enumerate() {
+    let messages = body.get("messages").and_then(Value::as_array);
+    for (place, message) in messages.into_iter().flatten().enumerate() {
         let field = format!("messages[{place}]");
         asked = asked.max(of_one(&field, message)?);
         let parts = message.get("content").and_then(Value::as_array);
@@ -94,7 +98,7 @@ pub(crate) fn asked_cache_write(call: &ChatCall) -> Result<CacheWrite, Error> {
             asked = asked.max(of_one(&format!("{field}.content[{place}]"), part)?);
         }
     }
-    let tools = call.body.get("tools").and_then(Value::as_array);
+    let tools = body.get("tools").and_then(Value::as_array);
     for (place, tool) in tools.into_iter().flatten().enumerate() {
         let field = format!("tools[{place}]");
         asked = asked.max(of_one(&field, tool)?);

@@ -1,0 +1,70 @@
+"""Real clients against `cargo local`: SDKs, LangChain, the Vercel AI SDK, and coding agents.
+
+    FAREBOX_NODE_MODULES=…/node_modules python run.py CLONE [EXECUTABLE]
+
+The Python that runs it has what requirements.txt names; package.json names what the folder holds.
+With an executable that one is started, else `cargo local` in the clone.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+import agents
+import upstream
+from stack import Stack
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CLIENT_S_MAX = 240
+# One whose provider speaks Claude Code's format, and one whose provider does not.
+AGENT_MODELS = ["anthropic/claude-opus-4-8", "openai/gpt-4.1"]
+
+
+def program(stack, command):
+    """Runs a program of claims; gives whether one failed."""
+    env = os.environ | {"FAREBOX_ORIGIN": stack.origin, "FAREBOX_KEY": stack.key}
+    return subprocess.run(command, env=env, timeout=CLIENT_S_MAX, check=False).returncode != 0
+
+
+def node(stack):
+    # Node looks for packages beside the program.
+    with tempfile.TemporaryDirectory() as folder:
+        os.symlink(os.environ["FAREBOX_NODE_MODULES"], os.path.join(folder, "node_modules"))
+        target = os.path.join(folder, "node_sdks.mjs")
+        with open(os.path.join(HERE, "node_sdks.mjs"), encoding="utf-8") as source:
+            with open(target, "w", encoding="utf-8") as copy:
+                copy.write(source.read())
+        return program(stack, ["node", target])
+
+
+def main():
+    clone = sys.argv[1]
+    command = sys.argv[2:] or ["cargo", "local"]
+    script = upstream.Script()
+    server, origin = upstream.start(script)
+    stack = Stack(command, clone, origin)
+    failed = 0
+    try:
+        failed += program(stack, [sys.executable, os.path.join(HERE, "python_sdks.py")])
+        failed += node(stack)
+        with tempfile.TemporaryDirectory() as home:
+            for model in AGENT_MODELS:
+                try:
+                    agents.claude_code(stack, script, model, home)
+                    print(f"ok      claude_code {model}", flush=True)
+                except Exception as why:
+                    failed += 1
+                    print(f"FAILED  claude_code {model}: {type(why).__name__}: {why}", flush=True)
+    finally:
+        status = stack.stop()
+        server.shutdown()
+    if status != 0:
+        failed += 1
+        print(f"FAILED  ctrl_c_stops_cleanly: exit status {status}")
+    print("clients:", "all passed" if failed == 0 else f"{failed} programs failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
