@@ -1,11 +1,10 @@
 //! Budgets and usage.
 
 use farebox_api::{Budget as Shown, BudgetList, Period, PutBudget, ScopeUsage, UsageList};
-use farebox_aws::control::{Change, Expected};
+use farebox_aws::control::Change;
 use farebox_core::{Error, Money, Scope, Timestamp, Zone, catalog};
 use farebox_ledger::PeriodView;
 use farebox_ledger::{Budget, Limits, Mode, Settings};
-use lambda_http::http::header::IF_MATCH;
 
 use crate::Gate;
 use crate::call::Call;
@@ -46,10 +45,9 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let body: PutBudget = call.body()?;
     let until = until(body.until.as_deref(), gate.control.aws().now())?;
     let settings = settings(body)?;
-    let expected = expected(call, &format!("the budget of {scope}"))?;
-    match gate.control.put_budget(&scope, &settings, expected, until).await? {
+    match gate.control.put_budget(&scope, &settings, call.expected(), until).await? {
         Change::Applied(budget) => answer(gate, &scope, &budget).await,
-        Change::Stale(budget) => Err(stale(&scope, &budget, gate.control.aws().now())),
+        Change::Stale(_) => Err(call.raced().into()),
         Change::Absent => Err(absent(call).into()),
     }
 }
@@ -148,26 +146,6 @@ fn thresholds(percents: Vec<u8>) -> Result<Vec<u8>, Error> {
         return Ok(percents);
     }
     Err(Error::malformed(field, "write percentages from 1 to 100, each above the one before"))
-}
-
-/// The version that a change of a thing is based on: `If-Match`.
-pub(crate) fn expected(call: &Call, thing: &str) -> Result<Expected, Error> {
-    let tag = call.header(IF_MATCH).map(str::trim).filter(|tag| !tag.is_empty());
-    let tag = tag.ok_or_else(|| Error::VersionRequired { thing: thing.to_owned() })?;
-    if tag == "*" {
-        return Ok(Expected::Any);
-    }
-    let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-    let version = version.and_then(|version| version.parse().ok());
-    let rule = "send the ETag as it was given, with its quotes, or *";
-    version.map(Expected::Epoch).ok_or_else(|| Error::malformed("If-Match", rule))
-}
-
-fn stale(scope: &Scope, budget: &Budget, now: Timestamp) -> Refusal {
-    let thing = format!("The budget of {scope}");
-    let version = format!("\"{}\"", budget.terms.epoch);
-    let current = serde_json::to_value(shown(scope, budget, now)).unwrap_or_default();
-    Refusal::with_current(Error::StaleVersion { thing, version }, current)
 }
 
 fn shown(scope: &Scope, budget: &Budget, now: Timestamp) -> Shown {
@@ -288,19 +266,6 @@ mod tests {
         assert_eq!(thresholds(vec![]), Ok(vec![]));
         for wrong in [vec![0], vec![101], vec![80, 50], vec![50, 50], (1..=11).collect()] {
             assert!(thresholds(wrong.clone()).is_err(), "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn a_change_names_the_version_that_it_is_based_on() {
-        let put = Call::of("PUT", "/", "{}");
-        let with = |tag| expected(&put.clone().with_header("if-match", tag), "it");
-
-        assert_eq!(expected(&put, "it").map_err(|error| error.row().status), Err(428));
-        assert_eq!(with("\"17\""), Ok(Expected::Epoch(17)));
-        assert_eq!(with("*"), Ok(Expected::Any));
-        for tag in ["17", "W/\"17\"", "\"x\"", "\"1\", \"2\""] {
-            assert_eq!(with(tag).map_err(|error| error.row().status), Err(400), "{tag}");
         }
     }
 

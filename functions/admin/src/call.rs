@@ -1,5 +1,6 @@
 //! A request as the handlers see it.
 
+use farebox_aws::control::Expected;
 use farebox_core::Error;
 use lambda_http::http::{HeaderMap, header};
 use lambda_http::{Body, Request, RequestExt};
@@ -11,6 +12,10 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// The most rows that one page takes, and how many it takes unasked.
 const LIMIT_MAX: u32 = 100;
 
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Longest `Idempotency-Key`.
+const SEED_BYTES_MAX: usize = 255;
+
 /// One request.
 #[derive(Clone)]
 pub struct Call {
@@ -20,6 +25,7 @@ pub struct Call {
     query: Vec<(String, String)>,
     parameters: Vec<(&'static str, String)>,
     body: Vec<u8>,
+    expected: Option<Expected>,
 }
 
 impl Call {
@@ -40,6 +46,7 @@ impl Call {
             query: query.collect(),
             parameters: Vec::new(),
             body,
+            expected: None,
         }
     }
 
@@ -123,6 +130,42 @@ impl Call {
         self.query("cursor")
     }
 
+    /// The same request with the version that its change is based on.
+    #[must_use]
+    pub(crate) fn with_expected(mut self, expected: Expected) -> Self {
+        self.expected = Some(expected);
+        self
+    }
+
+    /// The version that a change is based on. Nothing is, where nobody has looked: so a write that
+    /// forgot to say what it needs is refused.
+    #[must_use]
+    pub fn expected(&self) -> Expected {
+        self.expected.unwrap_or(Expected::Version(u64::MAX))
+    }
+
+    /// The `Idempotency-Key`, which makes a repeat of a create harmless.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub fn seed(&self) -> Result<Option<&str>, Error> {
+        let rule = "is 1 to 255 printable ASCII characters, once";
+        let wrong = || Error::malformed("Idempotency-Key", rule);
+        let mut sent = self.headers.get_all(IDEMPOTENCY_KEY).iter();
+        let (Some(seed), None) = (sent.next(), sent.next()) else {
+            let is_absent = !self.headers.contains_key(IDEMPOTENCY_KEY);
+            return if is_absent { Ok(None) } else { Err(wrong()) };
+        };
+        let seed = seed.to_str().map_err(|_| wrong())?;
+        if (1..=SEED_BYTES_MAX).contains(&seed.len()) { Ok(Some(seed)) } else { Err(wrong()) }
+    }
+
+    /// Another change of the same thing was first; the answer will show what it made.
+    #[must_use]
+    pub fn raced(&self) -> Error {
+        Error::StaleVersion { thing: self.path.clone(), version: String::new() }
+    }
+
     /// What is wrong with the query before it is read: a misspelt filter must never become no
     /// filter.
     ///
@@ -202,6 +245,7 @@ impl Call {
             query: Vec::new(),
             parameters: Vec::new(),
             body: body.as_bytes().to_vec(),
+            expected: None,
         }
     }
 
@@ -394,6 +438,19 @@ mod tests {
         let long = "x".repeat(BODY_BYTES_MAX + 1);
         assert_eq!(status(Call::of("PUT", "/", &long)), Err(413));
         assert_eq!(status(Call::of("GET", "/", "").with_header("content-type", "x/y")), Ok(()));
+    }
+
+    #[test]
+    fn an_idempotency_key_is_short_and_given_once() {
+        let post = Call::of("POST", "/", "{}");
+        let with = |seed: &str| post.clone().with_header(IDEMPOTENCY_KEY, seed);
+
+        assert_eq!(post.seed(), Ok(None));
+        assert_eq!(with("a-1").seed(), Ok(Some("a-1")));
+        assert!(with("").seed().is_err() && with(&"x".repeat(256)).seed().is_err());
+        let mut twice = with("a");
+        twice.headers.append(IDEMPOTENCY_KEY, header::HeaderValue::from_static("b"));
+        assert!(twice.seed().is_err());
     }
 
     #[test]

@@ -15,8 +15,8 @@ const DAYS_MAX: u32 = 365;
 /// `GET /admin/v1/content-log/{scope}`
 pub async fn setting(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let scope = owner(call)?;
-    let days = gate.control.content_days(&scope).await?.ok_or_else(|| absent(call))?;
-    Answer::ok(&ContentLog { scope: scope.to_string(), days })
+    let (days, version) = gate.control.content_days(&scope).await?.ok_or_else(|| absent(call))?;
+    Ok(Answer::ok(&ContentLog { scope: scope.to_string(), days })?.with_version(version))
 }
 
 /// `PUT /admin/v1/content-log/{scope}`
@@ -27,10 +27,10 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
         let rule = format!("is 1 to {DAYS_MAX}, or 0 to keep nothing from now on");
         return Err(Error::malformed("days", rule).into());
     }
-    if !gate.control.put_content_days(&scope, days).await? {
-        return Err(absent(call).into());
-    }
-    Answer::ok(&ContentLog { scope: scope.to_string(), days: Some(days) })
+    let version = gate.control.put_content_days(&scope, days, call.expected()).await?;
+    let version = version.ok_or_else(|| call.raced())?;
+    let setting = ContentLog { scope: scope.to_string(), days: Some(days) };
+    Ok(Answer::ok(&setting)?.with_version(version))
 }
 
 /// `GET /admin/v1/requests/{id}/content`

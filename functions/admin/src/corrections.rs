@@ -98,7 +98,7 @@ fn scope_entry(
     if amount == Money::ZERO {
         return Err(Error::malformed("amount_usd", "zero corrects nothing"));
     }
-    let id = body.id.as_deref().or_else(|| call.header("idempotency-key"));
+    let id = body.id.as_deref().or(call.seed()?);
     let id = id.map_or_else(|| gate.aws().new_rid().to_string(), str::to_owned);
     let id = id.parse::<EntityId>();
     let id = id.map_err(|rule| Error::malformed("id", rule.to_string()))?;

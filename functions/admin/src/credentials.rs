@@ -35,7 +35,9 @@ pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let provider = provider(call.parameter("provider"))?;
     let rows = gate.control.credentials(&owner).await?;
     let row = rows.into_iter().flatten().find(|row| row.provider == provider);
-    Answer::ok(&credential(row.ok_or_else(|| absent(call))?))
+    let row = row.ok_or_else(|| absent(call))?;
+    let version = row.version;
+    Ok(Answer::ok(&credential(row))?.with_version(version))
 }
 
 /// `PUT /admin/v1/credentials/{owner}/{provider}`
@@ -47,16 +49,24 @@ pub async fn set(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let allowed = &gate.control.aws().config().allowed_origins;
     let base_url = body.base_url.map(|text| url("base_url", &text, UrlUse::Base, allowed));
     let base_url = base_url.transpose()?;
-    let row = gate.control.set_credential(&owner, provider, &secret, base_url.as_ref()).await?;
-    Answer::ok(&credential(row.ok_or_else(|| absent(call))?))
+    if gate.control.owner(&owner).await?.is_none() {
+        return Err(absent(call).into());
+    }
+    let (base_url, expected) = (base_url.as_ref(), call.expected());
+    let row = gate.control.set_credential(&owner, provider, &secret, base_url, expected).await?;
+    let row = row.ok_or_else(|| call.raced())?;
+    let version = row.version;
+    Ok(Answer::ok(&credential(row))?.with_version(version))
 }
 
 /// `DELETE /admin/v1/credentials/{owner}/{provider}`
 pub async fn disable(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let owner: CredentialOwner = call.parsed("owner")?;
     let provider = provider(call.parameter("provider"))?;
-    let row = gate.control.disable_credential(&owner, provider).await?;
-    Answer::ok(&credential(row.ok_or_else(|| absent(call))?))
+    let row = gate.control.disable_credential(&owner, provider, call.expected()).await?;
+    let row = row.ok_or_else(|| call.raced())?;
+    let version = row.version;
+    Ok(Answer::ok(&credential(row))?.with_version(version))
 }
 
 /// A URL that an admin gives in a field.

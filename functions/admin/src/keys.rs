@@ -27,7 +27,9 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 /// `GET /admin/v1/keys/{id}`
 pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = gate.control.key(&call.parsed("id")?).await?;
-    Answer::ok(&key(row.ok_or_else(|| absent(call))?, gate.control.aws().now()))
+    let row = row.ok_or_else(|| absent(call))?;
+    let version = row.version;
+    Ok(Answer::ok(&key(row, gate.control.aws().now()))?.with_version(version))
 }
 
 /// `POST /admin/v1/keys`
@@ -35,7 +37,7 @@ pub async fn create(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let now = gate.control.aws().now();
     let new = new_key(call.body()?, now)?;
     let rule = format!("there is no user {}: add it first", new.user);
-    let created = gate.control.create_key(new).await?;
+    let created = gate.control.create_key(new, call.seed()?).await?;
     let (made, row) = created.ok_or_else(|| Error::malformed("user", rule))?;
     Ok(Answer::created(&key(row, now))?.with_secret(made.secret()))
 }
@@ -43,8 +45,10 @@ pub async fn create(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 /// `DELETE /admin/v1/keys/{id}`
 pub async fn revoke(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let id: EntityId = call.parsed("id")?;
-    let row = gate.control.revoke_key(&id).await?.ok_or_else(|| absent(call))?;
-    Answer::ok(&key(row, gate.control.aws().now()))
+    let row = gate.control.revoke_key(&id, call.expected()).await?;
+    let row = row.ok_or_else(|| call.raced())?;
+    let version = row.version;
+    Ok(Answer::ok(&key(row, gate.control.aws().now()))?.with_version(version))
 }
 
 fn new_key(body: CreateKey, now: Timestamp) -> Result<NewKey, Error> {

@@ -29,6 +29,7 @@ mod corrections;
 mod credentials;
 mod keys;
 mod owners;
+mod precondition;
 mod prices;
 mod reconcile;
 mod requests;
@@ -199,14 +200,18 @@ async fn serve(gate: &Gate, call: &Call, rid: Rid) -> Result<Answer, Refusal> {
     }
     let who = auth::identify(gate, call).await?.ok_or(Error::AdminForbidden)?;
     let (route, call) = admit(call, &who)?;
-    let before = if call.method() == "GET" { Value::Null } else { now(gate, route, &call).await? };
+    let before = precondition::look(gate, route, &call).await?;
+    let call = match precondition::expected(&call, &before)? {
+        Some(expected) => call.with_expected(expected),
+        None => call,
+    };
     let entry = Entry {
         id: rid,
         actor: who.actor.clone(),
         role: who.role.name(),
         action: call.method().to_owned(),
         target: call.path().to_owned(),
-        before,
+        before: before.shown(),
     };
     let trail = Trail::new(gate.aws(), entry);
     let outcome = (route.handler)(&gate.on_trail(trail.clone()), &call).await;
@@ -215,18 +220,11 @@ async fn serve(gate: &Gate, call: &Call, rid: Rid) -> Result<Answer, Refusal> {
         Err(refusal) => End { status: refusal.error().row().status, after: Value::Null },
     };
     trail.end(&gate.control, end).await;
-    outcome
-}
-
-/// What the path of a change shows now; null where there is nothing, or nothing to show.
-async fn now(gate: &Gate, route: &Route, call: &Call) -> Result<Value, Refusal> {
-    let shows = ROUTES.iter().find(|other| other.method == "GET" && other.path == route.path);
-    let Some(shows) = shows else { return Ok(Value::Null) };
-    match (shows.handler)(gate, call).await {
-        Ok(answer) => Ok(answer.shown()),
-        // What is wrong with the path is the handler's to say.
-        Err(refusal) if refusal.error().row().status < 500 => Ok(Value::Null),
-        Err(refusal) => Err(refusal),
+    match outcome {
+        Err(refusal) if matches!(refusal.error(), Error::StaleVersion { .. }) => {
+            Err(precondition::stale(&call, &precondition::look(gate, route, &call).await?))
+        }
+        outcome => outcome,
     }
 }
 

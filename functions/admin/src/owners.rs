@@ -21,7 +21,9 @@ pub async fn list_users(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 /// `GET /admin/v1/users/{id}`
 pub async fn show_user(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = gate.control.owner(&CredentialOwner::User(call.parsed("id")?)).await?;
-    Answer::ok(&user(row.ok_or_else(|| absent(call))?))
+    let row = row.ok_or_else(|| absent(call))?;
+    let version = row.version;
+    Ok(Answer::ok(&user(row))?.with_version(version))
 }
 
 /// `PUT /admin/v1/users/{id}`
@@ -31,7 +33,10 @@ pub async fn put_user(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let name = name(body.name)?;
     let org = body.org.map(|org| entity("org", &org)).transpose()?;
     let team = body.team.map(|team| entity("team", &team)).transpose()?;
-    Answer::ok(&user(gate.control.put_user(&id, name, org, team).await?))
+    let row = gate.control.put_user(&id, name, org, team, call.expected()).await?;
+    let row = row.ok_or_else(|| call.raced())?;
+    let version = row.version;
+    Ok(Answer::ok(&user(row))?.with_version(version))
 }
 
 /// `GET /admin/v1/orgs`
@@ -44,14 +49,19 @@ pub async fn list_orgs(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 /// `GET /admin/v1/orgs/{id}`
 pub async fn show_org(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = gate.control.owner(&CredentialOwner::Org(call.parsed("id")?)).await?;
-    Answer::ok(&org(row.ok_or_else(|| absent(call))?))
+    let row = row.ok_or_else(|| absent(call))?;
+    let version = row.version;
+    Ok(Answer::ok(&org(row))?.with_version(version))
 }
 
 /// `PUT /admin/v1/orgs/{id}`
 pub async fn put_org(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let id: EntityId = call.parsed("id")?;
     let body: PutOrg = call.body()?;
-    Answer::ok(&org(gate.control.put_org(&id, name(body.name)?).await?))
+    let row = gate.control.put_org(&id, name(body.name)?, call.expected()).await?;
+    let row = row.ok_or_else(|| call.raced())?;
+    let version = row.version;
+    Ok(Answer::ok(&org(row))?.with_version(version))
 }
 
 /// `GET /admin/v1/teams`
@@ -64,14 +74,19 @@ pub async fn list_teams(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 /// `GET /admin/v1/teams/{id}`
 pub async fn show_team(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = gate.control.team(&call.parsed("id")?).await?;
-    Answer::ok(&team(row.ok_or_else(|| absent(call))?))
+    let row = row.ok_or_else(|| absent(call))?;
+    let version = row.version;
+    Ok(Answer::ok(&team(row))?.with_version(version))
 }
 
 /// `PUT /admin/v1/teams/{id}`
 pub async fn put_team(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let id: EntityId = call.parsed("id")?;
     let body: PutTeam = call.body()?;
-    Answer::ok(&team(gate.control.put_team(&id, name(body.name)?).await?))
+    let row = gate.control.put_team(&id, name(body.name)?, call.expected()).await?;
+    let row = row.ok_or_else(|| call.raced())?;
+    let version = row.version;
+    Ok(Answer::ok(&team(row))?.with_version(version))
 }
 
 /// There is nothing at the path of a request.

@@ -25,32 +25,30 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let (provider, model) = names(call)?;
     let row = gate.control.price(provider, model).await?;
-    Answer::ok(&price(row.ok_or_else(|| absent(call))?)?)
+    let row = row.ok_or_else(|| absent(call))?;
+    let version = row.revision;
+    Ok(Answer::ok(&price(row)?)?.with_version(version))
 }
 
 /// `PUT /admin/v1/prices/{provider}/{model+}`
 pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let (provider, model) = names(call)?;
     let spec: PriceSpec = call.body()?;
-    let version = format!("owner-{}", gate.control.aws().now());
-    usable(&spec, provider, model, &version)?;
-    let row = PriceRow {
-        provider: provider.to_owned(),
-        model: model.to_owned(),
-        version,
-        spec: serde_json::to_string(&spec).map_err(Error::internal)?,
-    };
-    gate.control.put_price(&row).await?;
-    Answer::ok(&price(row)?)
+    usable(&spec, provider, model)?;
+    let spec = serde_json::to_string(&spec).map_err(Error::internal)?;
+    let row = gate.control.put_price(provider, model, &spec, call.expected()).await?;
+    let row = row.ok_or_else(|| call.raced())?;
+    let version = row.revision;
+    Ok(Answer::ok(&price(row)?)?.with_version(version))
 }
 
 /// `DELETE /admin/v1/prices/{provider}/{model+}`
 pub async fn delete(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let (provider, model) = names(call)?;
-    if gate.control.delete_price(provider, model).await? {
+    if gate.control.delete_price(provider, model, call.expected()).await? {
         return Ok(Answer::empty());
     }
-    Err(absent(call).into())
+    Err(call.raced().into())
 }
 
 /// `GET /admin/v1/quarantine`
@@ -64,16 +62,18 @@ pub async fn quarantine(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 pub async fn show_quarantined(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let (provider, model) = names(call)?;
     let row = gate.control.quarantined(provider, model).await?;
-    Answer::ok(&quarantined(row.ok_or_else(|| absent(call))?))
+    let row = row.ok_or_else(|| absent(call))?;
+    let version = u64::try_from(row.at.seconds()).unwrap_or_default();
+    Ok(Answer::ok(&quarantined(row))?.with_version(version))
 }
 
 /// `DELETE /admin/v1/quarantine/{provider}/{model+}`
 pub async fn acknowledge(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let (provider, model) = names(call)?;
-    if gate.control.acknowledge(provider, model).await? {
+    if gate.control.acknowledge(provider, model, call.expected()).await? {
         return Ok(Answer::empty());
     }
-    Err(absent(call).into())
+    Err(call.raced().into())
 }
 
 fn names(call: &Call) -> Result<(&str, &str), Error> {
@@ -87,8 +87,8 @@ fn names(call: &Call) -> Result<(&str, &str), Error> {
 }
 
 /// Whether calls can be priced by a spec.
-fn usable(spec: &PriceSpec, provider: &str, model: &str, version: &str) -> Result<(), Error> {
-    let made = spec.model(provider, model, version);
+fn usable(spec: &PriceSpec, provider: &str, model: &str) -> Result<(), Error> {
+    let made = spec.model(provider, model, "");
     made.map(|_| ()).map_err(|error| Error::malformed("body", error.to_string()))
 }
 

@@ -87,6 +87,12 @@ impl Answer {
         self.status
     }
 
+    /// The version of what it shows.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.headers.iter().find(|(name, _)| *name == ETAG).map(|(_, tag)| tag.as_str())
+    }
+
     /// What it shows, without a secret.
     #[must_use]
     pub fn shown(&self) -> Value {

@@ -1,11 +1,10 @@
 //! Routes: names that stand for several models.
 
 use farebox_api::{Route as Shown, RouteList};
-use farebox_aws::control::{RouteChange, RouteRow};
+use farebox_aws::control::RouteRow;
 use farebox_core::{Error, Model, PriceSpec, Route, catalog, route};
 
 use crate::Gate;
-use crate::budgets::expected;
 use crate::call::Call;
 use crate::owners::absent;
 use crate::reply::{Answer, Refusal};
@@ -31,19 +30,16 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     route.check()?;
     // Before it is stored, so that a wrong name is refused and not told as a warning.
     warnings(gate, &route).await?;
-    let expected = expected(call, &format!("the route {name} (\"0\" where it is new)"))?;
-    match gate.control.put_route(name, &route, expected).await? {
-        RouteChange::Applied(row) => answer(gate, row).await,
-        RouteChange::Stale(now) => Err(stale(name, now)),
-    }
+    let row = gate.control.put_route(name, &route, call.expected()).await?;
+    answer(gate, row.ok_or_else(|| call.raced())?).await
 }
 
 /// `DELETE /admin/v1/routes/{name}`
 pub async fn delete(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    if gate.control.delete_route(name(call)?).await? {
+    if gate.control.delete_route(name(call)?, call.expected()).await? {
         return Ok(Answer::empty());
     }
-    Err(absent(call).into())
+    Err(call.raced().into())
 }
 
 fn name(call: &Call) -> Result<&str, Error> {
@@ -87,19 +83,6 @@ async fn warnings(gate: &Gate, route: &Route) -> Result<Vec<String>, Error> {
         }
     }
     Ok(warnings)
-}
-
-fn stale(name: &str, now: Option<RouteRow>) -> Refusal {
-    let version = now.as_ref().map_or(0, |row| row.version);
-    let error = Error::StaleVersion {
-        thing: format!("The route {name}"),
-        version: format!("\"{version}\""),
-    };
-    let current = now.and_then(|row| shown(row, Vec::new()).ok());
-    match current.and_then(|shown| serde_json::to_value(shown).ok()) {
-        Some(current) => Refusal::with_current(error, current),
-        None => error.into(),
-    }
 }
 
 fn shown(row: RouteRow, warnings: Vec<String>) -> Result<Shown, Error> {

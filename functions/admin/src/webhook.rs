@@ -12,7 +12,9 @@ use crate::reply::{Answer, Refusal};
 /// `GET /admin/v1/webhook`
 pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = gate.control.webhook().await?;
-    Answer::ok(&webhook(row.ok_or_else(|| absent(call))?))
+    let row = row.ok_or_else(|| absent(call))?;
+    let version = row.version;
+    Ok(Answer::ok(&webhook(row))?.with_version(version))
 }
 
 /// `PUT /admin/v1/webhook`
@@ -20,16 +22,18 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let body: PutWebhook = call.body()?;
     let allowed = &gate.control.aws().config().allowed_origins;
     let target = url("url", &body.url, UrlUse::Whole, allowed)?;
-    let (secret, row) = gate.control.put_webhook(&target).await?;
-    Ok(Answer::ok(&webhook(row))?.with_secret(&secret))
+    let set = gate.control.put_webhook(&target, call.expected()).await?;
+    let (secret, row) = set.ok_or_else(|| call.raced())?;
+    let version = row.version;
+    Ok(Answer::ok(&webhook(row))?.with_secret(&secret).with_version(version))
 }
 
 /// `DELETE /admin/v1/webhook`
 pub async fn delete(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    if gate.control.delete_webhook().await? {
+    if gate.control.delete_webhook(call.expected()).await? {
         return Ok(Answer::empty());
     }
-    Err(absent(call).into())
+    Err(call.raced().into())
 }
 
 fn webhook(row: WebhookRow) -> Webhook {

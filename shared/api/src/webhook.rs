@@ -16,7 +16,7 @@ pub struct Webhook {
     /// Where alerts are posted.
     pub url: String,
     /// Rises with every change.
-    pub version: i64,
+    pub version: u64,
 }
 
 /// The webhook with its signing secret, which is shown this once.

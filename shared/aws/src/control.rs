@@ -33,6 +33,7 @@ mod budgets;
 mod corrections;
 mod credentials;
 mod keys;
+mod once;
 mod owners;
 mod public_url;
 mod reconcile;
@@ -41,16 +42,18 @@ mod routes;
 mod scopes;
 mod settings;
 mod store;
+mod version;
 
 pub use audit::{AuditFilter, AuditRow, End, Entry, Trail};
-pub use budgets::{BudgetRow, Change, Expected};
+pub use budgets::{BudgetRow, Change};
 pub use corrections::{Corrected, JournalRow, ScopeEntry, Truth};
 pub use credentials::{CredentialOwner, CredentialRow};
 pub use keys::{KeyRow, NewKey};
 pub use owners::OwnerRow;
 pub use public_url::{PublicUrl, UrlUse};
-pub use routes::{RouteChange, RouteRow};
+pub use routes::RouteRow;
 pub use settings::{PriceRow, QuarantineRow, WebhookRow};
+pub use version::Expected;
 
 use store::Store;
 

@@ -80,7 +80,7 @@ impl Client {
         self.perform(path, self.request(Method::GET, path)).await
     }
 
-    /// Writes.
+    /// Writes; without a version that it is based on, it replaces whatever is there.
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -93,10 +93,10 @@ impl Client {
     ) -> Result<Answer, Failure> {
         let text = serde_json::to_string(body)
             .map_err(|error| Failure::new(error.to_string(), "try again"))?;
-        let mut request = self.request(method, path);
+        let mut request = self.request(method.clone(), path);
         request = request.header(CONTENT_TYPE, "application/json").body(text);
-        if let Some(version) = if_match {
-            request = request.header(IF_MATCH, version);
+        if method == Method::PUT {
+            request = request.header(IF_MATCH, if_match.unwrap_or("*"));
         }
         self.perform(path, request).await
     }
@@ -106,7 +106,7 @@ impl Client {
     /// # Errors
     /// As [`Self::get`].
     pub async fn delete(&self, path: &str) -> Result<Answer, Failure> {
-        self.perform(path, self.request(Method::DELETE, path)).await
+        self.perform(path, self.request(Method::DELETE, path).header(IF_MATCH, "*")).await
     }
 
     /// Reads all pages of a list as one answer; `items` names the list in it.

@@ -107,6 +107,11 @@ impl Trail {
         Self(Arc::new(State { entry, pk, begun: OnceCell::new() }))
     }
 
+    /// Who.
+    pub(super) fn actor(&self) -> &str {
+        &self.0.entry.actor
+    }
+
     /// Tells the change once, before its first write.
     pub(super) async fn begin(&self, store: &Store) -> Result<(), Error> {
         let tell = || async {

@@ -8,17 +8,8 @@ use super::keys::key_of;
 use super::owners::ROUNDS_MAX;
 use super::scopes::named;
 use super::store::read_text;
-use super::{Control, Listed, PAGE_MAX};
+use super::{Control, Expected, Listed, PAGE_MAX};
 use crate::expression::{Failure, Store as LedgerStore, item};
-
-/// The version that a change is based on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
-    /// Whatever is there.
-    Any,
-    /// This epoch only; 0 is that of a budget that nobody has made yet.
-    Epoch(u64),
-}
 
 /// What a change of a budget came to.
 #[derive(Clone, Debug)]
@@ -139,7 +130,7 @@ impl Control {
             let is_new = stored.is_none();
             let current = stored.unwrap_or_else(Budget::unmade);
             let epoch = current.terms.epoch;
-            if matches!(expected, Expected::Epoch(expected) if expected != epoch) {
+            if !expected.admits(epoch) {
                 return Ok(Change::Stale(current));
             }
             if is_new && until.is_some() {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use farebox_core::{EntityId, Error, IdError, ScopeKind, Secret, Timestamp};
 use serde_json::{Map, Value};
 
-use super::owners::{ROUNDS_MAX, seconds};
+use super::owners::{ROUNDS_MAX, VERSION, seconds};
 use super::store::{Attributes, Changed, map, number, read_map, read_number, read_text, text};
-use super::{Control, PublicUrl};
+use super::{Control, Expected, PublicUrl, version};
 use crate::config::random;
 use crate::credentials::{secret_name, secret_text};
 
@@ -82,6 +82,8 @@ pub struct CredentialRow {
     pub updated_at: Timestamp,
     /// When it was last used.
     pub last_used_at: Option<Timestamp>,
+    /// Changes with every change of it.
+    pub version: u64,
 }
 
 impl CredentialRow {
@@ -93,6 +95,7 @@ impl CredentialRow {
             base_url: read_text(item, "base_url"),
             updated_at: seconds(read_number(item, "at").unwrap_or_default()),
             last_used_at: read_number(item, "last_used_at").map(seconds),
+            version: version::of(item, VERSION),
         }
     }
 
@@ -100,6 +103,7 @@ impl CredentialRow {
         let mut fields = vec![
             ("st".to_owned(), text(if self.is_active { "A" } else { "D" })),
             ("at".to_owned(), number(self.updated_at.seconds())),
+            (VERSION.to_owned(), number(self.version)),
         ];
         if let Some(url) = &self.base_url {
             fields.push(("base_url".to_owned(), text(url)));
@@ -113,7 +117,7 @@ impl CredentialRow {
 
 impl Control {
     /// Stores a provider's credential: lease, secret, metadata, keys. `None` where there is no
-    /// such owner.
+    /// such owner, or another change was first.
     ///
     /// # Errors
     /// Where a service cannot be reached or another change of the same owner is under way.
@@ -124,8 +128,15 @@ impl Control {
         provider: &str,
         secret: &Secret,
         base_url: Option<&PublicUrl>,
+        expected: Expected,
     ) -> Result<Option<CredentialRow>, Error> {
         let Some(lease) = self.lease(owner).await? else { return Ok(None) };
+        // Nobody else changes it as long as the lease is held.
+        let known = self.known(owner, provider).await?;
+        if !expected.admits(known.map_or(0, |known| known.version)) {
+            self.release(owner, &lease).await;
+            return Ok(None);
+        }
         let mut entry = Map::new();
         entry.insert("secret".to_owned(), Value::from(secret.expose()));
         if let Some(url) = base_url {
@@ -143,6 +154,7 @@ impl Control {
             base_url: base_url.map(|url| url.as_str().to_owned()),
             updated_at: self.aws().now(),
             last_used_at: None,
+            version: version::next(self.aws().now()),
         };
         self.write_metadata(&row, &lease, " REMOVE lo, lu").await?;
         self.rewrite_keys(owner).await?;
@@ -150,7 +162,7 @@ impl Control {
     }
 
     /// Stops the use of a credential and erases it: lease, metadata, keys, secret. `None` where
-    /// there is none.
+    /// there is none of that version.
     ///
     /// # Errors
     /// As [`Self::set_credential`].
@@ -158,14 +170,21 @@ impl Control {
         &self,
         owner: &CredentialOwner,
         provider: &str,
+        expected: Expected,
     ) -> Result<Option<CredentialRow>, Error> {
-        let known = self.credentials(owner).await?;
-        let known = known.into_iter().flatten().find(|row| row.provider == provider);
-        let Some(known) = known else { return Ok(None) };
+        if self.known(owner, provider).await?.is_none() {
+            return Ok(None);
+        }
         let Some(lease) = self.lease(owner).await? else { return Ok(None) };
+        let known = self.known(owner, provider).await?;
+        let Some(known) = known.filter(|known| expected.admits(known.version)) else {
+            self.release(owner, &lease).await;
+            return Ok(None);
+        };
         let now = self.aws().now();
         let updated_at = if known.is_active { now } else { known.updated_at };
-        let row = CredentialRow { is_active: false, updated_at, ..known };
+        let version = version::next(now);
+        let row = CredentialRow { is_active: false, updated_at, version, ..known };
         let ended = async {
             self.write_metadata(&row, &lease, "").await?;
             self.rewrite_keys(owner).await?;
@@ -186,6 +205,16 @@ impl Control {
     ) -> Result<Option<Vec<CredentialRow>>, Error> {
         let item = self.store.get(&self.entities(), &owner.to_string()).await?;
         Ok(item.map(|item| rows(owner, &item)))
+    }
+
+    /// One credential; `None` where there is none.
+    async fn known(
+        &self,
+        owner: &CredentialOwner,
+        provider: &str,
+    ) -> Result<Option<CredentialRow>, Error> {
+        let rows = self.credentials(owner).await?;
+        Ok(rows.into_iter().flatten().find(|row| row.provider == provider))
     }
 
     /// Takes the owner's lease; `None` where there is no such owner.
@@ -331,6 +360,7 @@ mod tests {
             base_url: Some("https://llm.example.com".to_owned()),
             updated_at: seconds(1_763_900_000),
             last_used_at: Some(seconds(1_763_900_100)),
+            version: 7,
         };
 
         let providers = map([("openai".to_owned(), row.item())]);

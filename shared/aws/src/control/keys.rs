@@ -10,13 +10,12 @@ use farebox_core::{
 };
 
 use super::credentials::rows;
-use super::owners::{ROUNDS_MAX, seconds};
+use super::owners::{ROUNDS_MAX, VERSION, seconds};
 use super::scopes::{named, scopes_of};
 use super::store::{
     Attributes, Changed, map, number, read_number, read_text, read_texts, text, texts,
 };
-use super::{Control, CredentialOwner, Listed, PAGE_MAX};
-use crate::config::random_bytes;
+use super::{Control, CredentialOwner, Expected, Listed, PAGE_MAX, version};
 
 /// Pages of keys that one user can have: 10,000 keys.
 const PAGES_MAX: usize = 100;
@@ -72,6 +71,8 @@ pub struct KeyRow {
     pub created_at: Timestamp,
     /// When it was last used.
     pub last_used_at: Option<Timestamp>,
+    /// Changes with every change of it.
+    pub version: u64,
 }
 
 impl KeyRow {
@@ -94,6 +95,7 @@ impl KeyRow {
             labels: crate::expression::labels(item).unwrap_or_default(),
             created_at: seconds(read_number(item, "created_at").unwrap_or_default()),
             last_used_at: read_number(item, "last_used_at").map(seconds),
+            version: version::of(item, VERSION),
         })
     }
 }
@@ -183,16 +185,24 @@ impl Access {
 
 impl Control {
     /// Makes a key: budget, pointer, key item. Its secret is in the first half of the answer
-    /// and nowhere else. `None` where there is no such user.
+    /// and nowhere else; a repeat with the same `seed` within a day has it again. `None` where there is no such user.
     ///
     /// # Errors
     /// Where a service cannot be reached; then no key works that anybody knows.
-    pub async fn create_key(&self, new: NewKey) -> Result<Option<(GatewayKey, KeyRow)>, Error> {
+    pub async fn create_key(
+        &self,
+        new: NewKey,
+        seed: Option<&str>,
+    ) -> Result<Option<(GatewayKey, KeyRow)>, Error> {
         if self.access(&new.user).await?.is_none() {
             return Ok(None);
         }
         let pepper = self.directory.pepper().await?;
-        let key = GatewayKey::generate(&self.aws().config().stage, random_bytes());
+        let random = self.draw(&format!("key of {}", new.user), seed).await?;
+        let key = GatewayKey::generate(&self.aws().config().stage, random);
+        if let Some(made) = self.key(&key.id).await? {
+            return self.made_before(&new, made).map(|row| Some((key, row)));
+        }
         let now = self.aws().now();
         self.make_budget(Scope::new(ScopeKind::Key, key.id.clone())).await?;
 
@@ -208,11 +218,30 @@ impl Control {
         let item = self.key_item(&key.id, &new, &access, mac, now);
         let row = KeyRow::read(&item).ok_or_else(|| Error::internal("a new key is malformed"))?;
         if !self.store.put(item, Some("attribute_not_exists(pk)")).await? {
-            return Err(Error::internal("a new key's id is taken"));
+            let made = self.key(&key.id).await?;
+            let made = made.ok_or_else(|| Error::internal("a new key's id is taken"))?;
+            return self.made_before(&new, made).map(|row| Some((key, row)));
         }
         // Its owners may have changed since they were read, before the key item could be found.
         self.rewrite(&new.user, vec![key.id.clone()]).await?;
         Ok(Some((key, row)))
+    }
+
+    /// What an earlier request with the same `Idempotency-Key` made, if it asked for the same.
+    fn made_before(&self, new: &NewKey, made: KeyRow) -> Result<KeyRow, Error> {
+        let whole_seconds = new.expires_at.map(|at| seconds(at.seconds()));
+        let is_same = made.user == new.user
+            && made.name == new.name
+            && made.models == new.models
+            && made.expires_at == whole_seconds
+            && made.max_cost == new.max_cost
+            && made.clamp == new.clamp
+            && made.labels == new.labels;
+        match (is_same, made.is_active && self.is_repeatable(made.created_at)) {
+            (true, true) => Ok(made),
+            (true, false) => Err(Error::Conflict { thing: format!("The key {}", made.id) }),
+            (false, _) => Err(Error::IdempotencyKeyReused),
+        }
     }
 
     /// One key.
@@ -244,14 +273,21 @@ impl Control {
         Ok(Listed { rows, next })
     }
 
-    /// Stops a key for ever; `None` where there is none. It works for 30 seconds more where it
-    /// was used just before.
+    /// Stops a key for ever; `None` where there is none of that version. It works for 30 seconds
+    /// more where it was used just before.
     ///
     /// # Errors
     /// Where the table cannot be reached.
-    pub async fn revoke_key(&self, id: &EntityId) -> Result<Option<KeyRow>, Error> {
-        let change = Changed::new(&pk(id), KEY_SK, "SET st = :R", "attribute_exists(pk)");
-        let item = self.store.change(change.value(":R", text("R"))).await?;
+    pub async fn revoke_key(
+        &self,
+        id: &EntityId,
+        expected: Expected,
+    ) -> Result<Option<KeyRow>, Error> {
+        let set = "SET st = :R, v = :next";
+        let change = Changed::new(&pk(id), KEY_SK, set, "attribute_exists(pk)");
+        let change = expected.guard(change, VERSION, false).value(":R", text("R"));
+        let next = number(version::next(self.aws().now()));
+        let item = self.store.change(change.value(":next", next)).await?;
         Ok(item.as_ref().and_then(KeyRow::read))
     }
 
@@ -393,6 +429,7 @@ impl Control {
         set("cv", number(access.version));
         set("st", text("A"));
         set("created_at", number(now.seconds()));
+        set(VERSION, number(version::next(now)));
         for (name, owner) in [("org", &access.org), ("team", &access.team)] {
             if let Some(owner) = owner {
                 set(name, text(owner.as_str()));

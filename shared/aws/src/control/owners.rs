@@ -3,10 +3,12 @@
 use farebox_core::{EntityId, Error, Scope, ScopeKind, Timestamp};
 
 use super::store::{Attributes, Changed, map, number, read_number, read_text, text};
-use super::{Control, CredentialOwner, Listed};
+use super::{Control, CredentialOwner, Expected, Listed, version};
 
 /// Rounds in which a change is tried against the changes of others.
 pub(super) const ROUNDS_MAX: usize = 5;
+/// On an owner, a key or a price: its version.
+pub(super) const VERSION: &str = "v";
 /// Pages that one walk over a list of entities takes: 100,000 of them.
 const PAGES_MAX: usize = 1000;
 
@@ -23,8 +25,8 @@ pub struct OwnerRow {
     pub team: Option<EntityId>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// Its credential version.
-    pub(super) version: i64,
+    /// Changes with every change of it.
+    pub version: u64,
 }
 
 impl OwnerRow {
@@ -36,7 +38,7 @@ impl OwnerRow {
             org: read_text(item, "org").and_then(|org| org.parse().ok()),
             team: read_text(item, "team").and_then(|team| team.parse().ok()),
             created_at: seconds(read_number(item, "created_at").unwrap_or_default()),
-            version: read_number(item, "cv").unwrap_or_default(),
+            version: version::of(item, VERSION),
         })
     }
 }
@@ -47,7 +49,7 @@ pub(super) fn seconds(seconds: i64) -> Timestamp {
 
 impl Control {
     /// Makes a user with its budget, or replaces its name, organisation and team. Its keys follow:
-    /// what they spent stays with the owners that they had.
+    /// what they spent stays with the owners that they had. `None` where another change was first.
     ///
     /// # Errors
     /// Where the organisation or the team does not exist, or a table cannot be reached.
@@ -57,7 +59,8 @@ impl Control {
         name: Option<String>,
         org: Option<EntityId>,
         team: Option<EntityId>,
-    ) -> Result<OwnerRow, Error> {
+        expected: Expected,
+    ) -> Result<Option<OwnerRow>, Error> {
         for (field, parent) in [("org", &org), ("team", &team)] {
             let Some(parent) = parent else { continue };
             if self.entity(&format!("{field}:{parent}")).await?.is_none() {
@@ -66,25 +69,37 @@ impl Control {
             }
         }
         self.make_budget(Scope::new(ScopeKind::User, id.clone())).await?;
-        let user = self.put_owner(&format!("user:{id}"), name, org, team).await?;
-        self.rewrite_keys_of(id).await?;
+        let user = self.put_owner(&format!("user:{id}"), name, org, team, expected).await?;
+        if user.is_some() {
+            self.rewrite_keys_of(id).await?;
+        }
         Ok(user)
     }
 
-    /// Makes an organisation, or replaces its name.
+    /// Makes an organisation, or replaces its name; `None` where another change was first.
     ///
     /// # Errors
     /// Where a table cannot be reached.
-    pub async fn put_org(&self, id: &EntityId, name: Option<String>) -> Result<OwnerRow, Error> {
-        self.put_owner(&format!("org:{id}"), name, None, None).await
+    pub async fn put_org(
+        &self,
+        id: &EntityId,
+        name: Option<String>,
+        expected: Expected,
+    ) -> Result<Option<OwnerRow>, Error> {
+        self.put_owner(&format!("org:{id}"), name, None, None, expected).await
     }
 
-    /// Makes a team, or replaces its name.
+    /// Makes a team, or replaces its name; `None` where another change was first.
     ///
     /// # Errors
     /// Where a table cannot be reached.
-    pub async fn put_team(&self, id: &EntityId, name: Option<String>) -> Result<OwnerRow, Error> {
-        self.put_owner(&format!("team:{id}"), name, None, None).await
+    pub async fn put_team(
+        &self,
+        id: &EntityId,
+        name: Option<String>,
+        expected: Expected,
+    ) -> Result<Option<OwnerRow>, Error> {
+        self.put_owner(&format!("team:{id}"), name, None, None, expected).await
     }
 
     /// A team.
@@ -155,11 +170,12 @@ impl Control {
         name: Option<String>,
         org: Option<EntityId>,
         team: Option<EntityId>,
-    ) -> Result<OwnerRow, Error> {
+        expected: Expected,
+    ) -> Result<Option<OwnerRow>, Error> {
         let now = self.aws().now();
         let mut sets = "SET created_at = if_not_exists(created_at, :now), \
                         cv = if_not_exists(cv, :cv), \
-                        providers = if_not_exists(providers, :none)"
+                        providers = if_not_exists(providers, :none), v = :next"
             .to_owned();
         let fields = [
             ("name", name),
@@ -176,8 +192,10 @@ impl Control {
         if !removed.is_empty() {
             sets.push_str(&format!(" REMOVE {}", removed.join(", ")));
         }
-        // Two changes of one owner do not contradict each other: the later one stands.
-        let mut change = Changed::new(&self.entities(), sk, &sets, "")
+        let change = Changed::new(&self.entities(), sk, &sets, "");
+        let mut change = expected
+            .guard(change, VERSION, false)
+            .value(":next", number(version::next(now)))
             .value(":now", number(now.seconds()))
             .value(":cv", number(now.ms()))
             .value(":none", map([]));
@@ -187,7 +205,8 @@ impl Control {
                 change = change.value(&format!(":{field}"), text(&value));
             }
         }
-        let item = self.store.change(change).await?.unwrap_or_default();
-        OwnerRow::read(sk, &item).ok_or_else(|| super::store::malformed(sk, "item"))
+        let Some(item) = self.store.change(change).await? else { return Ok(None) };
+        let row = OwnerRow::read(sk, &item);
+        row.map(Some).ok_or_else(|| super::store::malformed(sk, "item"))
     }
 }

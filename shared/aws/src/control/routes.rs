@@ -2,9 +2,9 @@
 
 use farebox_core::{Error, Route};
 
-use super::budgets::Expected;
-use super::store::{Attributes, Changed, number, read_number, read_text, text};
-use super::{Control, Listed};
+use super::owners::VERSION;
+use super::store::{Attributes, Changed, number, read_text, text};
+use super::{Control, Expected, Listed, version};
 use crate::directory::ROUTE;
 
 /// A route.
@@ -12,32 +12,22 @@ use crate::directory::ROUTE;
 pub struct RouteRow {
     /// What calls write as their model.
     pub name: String,
-    /// The time of its last change, in ms: it rises also where a route was deleted in between.
+    /// Changes with every change of it.
     pub version: u64,
     /// What it stands for.
     pub route: Route,
-}
-
-/// What a change of a route came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RouteChange {
-    /// It is in force.
-    Applied(RouteRow),
-    /// Somebody else changed it before; this is it now.
-    Stale(Option<RouteRow>),
 }
 
 impl RouteRow {
     fn read(item: &Attributes) -> Option<Self> {
         let route = serde_json::from_str(&read_text(item, "route")?).ok()?;
         let name = read_text(item, "sk")?.strip_prefix(ROUTE)?.to_owned();
-        Some(Self { name, version: read_number(item, "v")?, route })
+        Some(Self { name, version: version::of(item, VERSION), route })
     }
 }
 
 impl Control {
-    /// Sets a route. The caller has checked it. [`Expected::Epoch`] 0 is that of a route that
-    /// nobody has made.
+    /// Sets a route. The caller has checked it. `None` where another change was first.
     ///
     /// # Errors
     /// Where the table cannot be reached.
@@ -46,29 +36,16 @@ impl Control {
         name: &str,
         route: &Route,
         expected: Expected,
-    ) -> Result<RouteChange, Error> {
+    ) -> Result<Option<RouteRow>, Error> {
         let spec = serde_json::to_string(route).map_err(Error::internal)?;
-        let now = u64::try_from(self.aws().now().ms()).unwrap_or_default();
-        let (condition, seen) = match expected {
-            Expected::Any => ("", None),
-            Expected::Epoch(0) => ("attribute_not_exists(pk)", None),
-            Expected::Epoch(version) => ("v = :v", Some(version)),
-        };
-        let version = seen.map_or(now, |seen| now.max(seen.saturating_add(1)));
         let (pk, sk) = (self.prices_pk(), sk(name));
-        let mut change = Changed::new(&pk, &sk, "SET route = :route, v = :next", condition)
+        let change = Changed::new(&pk, &sk, "SET route = :route, v = :next", "");
+        let change = expected
+            .guard(change, VERSION, false)
             .value(":route", text(&spec))
-            .value(":next", number(version));
-        if let Some(seen) = seen {
-            change = change.value(":v", number(seen));
-        }
-        match self.store.change(change).await? {
-            Some(_) => {
-                let (name, route) = (name.to_owned(), route.clone());
-                Ok(RouteChange::Applied(RouteRow { name, version, route }))
-            }
-            None => Ok(RouteChange::Stale(self.route(name).await?)),
-        }
+            .value(":next", number(version::next(self.aws().now())));
+        let item = self.store.change(change).await?;
+        Ok(item.as_ref().and_then(RouteRow::read))
     }
 
     /// One route.
@@ -93,12 +70,12 @@ impl Control {
         Ok(Listed { rows: items.iter().filter_map(RouteRow::read).collect(), next })
     }
 
-    /// Takes a route away; `false` where there is none.
+    /// Takes a route away; `false` where there is none of that version.
     ///
     /// # Errors
     /// Where the table cannot be reached.
-    pub async fn delete_route(&self, name: &str) -> Result<bool, Error> {
-        self.store.delete(&self.prices_pk(), &sk(name)).await
+    pub async fn delete_route(&self, name: &str, expected: Expected) -> Result<bool, Error> {
+        self.store.delete(&self.prices_pk(), &sk(name), VERSION, expected).await
     }
 }
 

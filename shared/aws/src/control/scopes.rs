@@ -9,12 +9,14 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use farebox_core::{EntityId, Error, Scope, ScopeKind};
 
-use super::Control;
 use super::keys::{CONTENT, key_of};
 use super::store::{Attributes, Changed, number, read_number, read_text};
+use super::{Control, Expected, version};
 
 /// Budgets for single models that one owner may have: a key's item names them all.
 const MODELS_MAX: usize = 50;
+/// On an entity: the version of its content days.
+const CONTENT_VERSION: &str = "content_v";
 
 impl Control {
     /// The entity (its sort key) that owns a scope's budget; `None` where there is no such owner.
@@ -60,29 +62,41 @@ impl Control {
         Ok(())
     }
 
-    /// Days that the content of a user's or a key's calls is kept, as its own entity says;
-    /// outer `None` where there is no such owner.
+    /// Days that the content of a user's or a key's calls is kept, as its own entity says, and
+    /// the version of that setting, 0 where nobody has made it; `None` where there is no such
+    /// owner.
     ///
     /// # Errors
     /// Where a table cannot be reached.
-    pub async fn content_days(&self, scope: &Scope) -> Result<Option<Option<u32>>, Error> {
+    pub async fn content_days(&self, scope: &Scope) -> Result<Option<(Option<u32>, u64)>, Error> {
         let Some(sk) = self.entity_of(scope).await? else { return Ok(None) };
         let item = self.store.get(&self.entities(), &sk).await?.unwrap_or_default();
-        Ok(Some(read_number(&item, CONTENT)))
+        let version = read_number(&item, CONTENT_VERSION).unwrap_or_default();
+        Ok(Some((read_number(&item, CONTENT), version)))
     }
 
     /// Sets them, and tells the keys; 0 switches it off. It binds 30 s after it has answered.
-    /// False where there is no such owner.
+    /// Gives the new version; `None` where there is no such owner, or another change was first.
     ///
     /// # Errors
     /// Where a table cannot be reached; it can be repeated.
-    pub async fn put_content_days(&self, scope: &Scope, days: u32) -> Result<bool, Error> {
-        let Some(sk) = self.entity_of(scope).await? else { return Ok(false) };
-        let set = format!("SET {CONTENT} = :days");
-        let change = Changed::new(&self.entities(), &sk, &set, "attribute_exists(pk)");
-        self.store.change(change.value(":days", number(i64::from(days)))).await?;
+    pub async fn put_content_days(
+        &self,
+        scope: &Scope,
+        days: u32,
+        expected: Expected,
+    ) -> Result<Option<u64>, Error> {
+        let Some(sk) = self.entity_of(scope).await? else { return Ok(None) };
+        let version = version::next(self.aws().now());
+        let set = format!("SET {CONTENT} = :days, {CONTENT_VERSION} = :next");
+        let change = Changed::new(&self.entities(), &sk, &set, "");
+        let change = expected.guard(change, CONTENT_VERSION, true);
+        let change = change.value(":days", number(days)).value(":next", number(version));
+        if self.store.change(change).await?.is_none() {
+            return Ok(None);
+        }
         self.tell_keys(scope, &sk).await?;
-        Ok(true)
+        Ok(Some(version))
     }
 
     /// Rewrites what the keys below an owner know.

@@ -7,9 +7,9 @@ use farebox_ledger::Owner;
 use farebox_ledger::alert::{Alert, Delivery, Stored};
 use farebox_ledger::update::{QUARANTINE, quarantine_key};
 
-use super::owners::seconds;
+use super::owners::{VERSION, seconds};
 use super::store::{Attributes, Changed, number, read_number, read_text, text};
-use super::{Control, Listed, PublicUrl};
+use super::{Control, Expected, Listed, PublicUrl, version};
 use crate::config::random_bytes;
 use crate::directory::AlertItem;
 
@@ -26,6 +26,8 @@ pub struct PriceRow {
     pub version: String,
     /// The JSON of a `PriceSpec`.
     pub spec: String,
+    /// Changes with every change of it.
+    pub revision: u64,
 }
 
 /// A price row that a call has shown to be wrong.
@@ -70,6 +72,7 @@ impl PriceRow {
             model: model.to_owned(),
             version: read_text(item, "version")?,
             spec: read_text(item, "spec")?,
+            revision: version::of(item, VERSION),
         })
     }
 }
@@ -80,7 +83,7 @@ pub struct WebhookRow {
     /// Where.
     pub url: String,
     /// Rises with every change.
-    pub version: i64,
+    pub version: u64,
 }
 
 impl WebhookRow {
@@ -91,16 +94,27 @@ impl WebhookRow {
 }
 
 impl Control {
-    /// Sets an override. The caller has checked that `spec` makes a model.
+    /// Sets an override. The caller has checked that `spec` makes a model. `None` where another
+    /// change was first.
     ///
     /// # Errors
     /// Where the table cannot be reached.
-    pub async fn put_price(&self, row: &PriceRow) -> Result<(), Error> {
-        let mut item = super::store::key(&self.prices_pk(), &price_sk(&row.provider, &row.model));
-        item.insert("spec".to_owned(), text(&row.spec));
-        item.insert("version".to_owned(), text(&row.version));
-        self.store.put(item, None).await?;
-        Ok(())
+    pub async fn put_price(
+        &self,
+        provider: &str,
+        model: &str,
+        spec: &str,
+        expected: Expected,
+    ) -> Result<Option<PriceRow>, Error> {
+        let (sk, now) = (price_sk(provider, model), self.aws().now());
+        let set = "SET spec = :spec, version = :version, v = :next";
+        let change = expected
+            .guard(Changed::new(&self.prices_pk(), &sk, set, ""), VERSION, false)
+            .value(":spec", text(spec))
+            .value(":version", text(&format!("owner-{now}")))
+            .value(":next", number(version::next(now)));
+        let item = self.store.change(change).await?;
+        Ok(item.as_ref().and_then(PriceRow::read))
     }
 
     /// One override.
@@ -125,12 +139,18 @@ impl Control {
         Ok(Listed { rows: items.iter().filter_map(PriceRow::read).collect(), next })
     }
 
-    /// Takes an override away; `false` where there is none.
+    /// Takes an override away; `false` where there is none of that version.
     ///
     /// # Errors
     /// Where the table cannot be reached.
-    pub async fn delete_price(&self, provider: &str, model: &str) -> Result<bool, Error> {
-        self.store.delete(&self.prices_pk(), &price_sk(provider, model)).await
+    pub async fn delete_price(
+        &self,
+        provider: &str,
+        model: &str,
+        expected: Expected,
+    ) -> Result<bool, Error> {
+        let sk = price_sk(provider, model);
+        self.store.delete(&self.prices_pk(), &sk, VERSION, expected).await
     }
 
     /// A page of the models whose price row a call has shown to be wrong.
@@ -160,34 +180,49 @@ impl Control {
         Ok(item.as_ref().and_then(QuarantineRow::read))
     }
 
-    /// The owner has looked at a model's price: calls go on. False where there is no quarantine.
+    /// The owner has looked at a model's price: calls go on. False where there is no quarantine
+    /// of that version: the second in which it began.
     ///
     /// # Errors
     /// Where the table cannot be reached.
-    pub async fn acknowledge(&self, provider: &str, model: &str) -> Result<bool, Error> {
+    pub async fn acknowledge(
+        &self,
+        provider: &str,
+        model: &str,
+        expected: Expected,
+    ) -> Result<bool, Error> {
         let key = quarantine_key(self.tenant(), provider, model);
-        self.store.delete(&key.pk, &key.sk).await
+        self.store.delete(&key.pk, &key.sk, "at", expected).await
     }
 
     /// Sets where alerts go, and makes a new signing secret: the first half of the answer, which
-    /// can be read nowhere else.
+    /// can be read nowhere else. `None` where another change was first.
     ///
     /// # Errors
     /// Where a service cannot be reached. Repeat it: deliveries are then signed with a secret
     /// that nobody was told.
-    pub async fn put_webhook(&self, url: &PublicUrl) -> Result<(Secret, WebhookRow), Error> {
+    pub async fn put_webhook(
+        &self,
+        url: &PublicUrl,
+        expected: Expected,
+    ) -> Result<Option<(Secret, WebhookRow)>, Error> {
+        let known = self.webhook().await?;
+        if !expected.admits(known.map_or(0, |known| known.version)) {
+            return Ok(None);
+        }
         let random = URL_SAFE_NO_PAD.encode(random_bytes::<32>());
         let secret = Secret::new(format!("whsec_{random}"));
         let name = format!("{}/webhook", self.aws().config().secret_prefix);
         self.store.put_secret(&name, &secret).await?;
-        let expression = "SET #url = :url ADD version :one";
-        let change = Changed::new(&self.entities(), WEBHOOK_SK, expression, "")
+        let change =
+            Changed::new(&self.entities(), WEBHOOK_SK, "SET #url = :url, version = :next", "");
+        let change = expected
+            .guard(change, "version", false)
             .name("#url", "url")
             .value(":url", text(url.as_str()))
-            .value(":one", number(1));
-        let item = self.store.change(change).await?.unwrap_or_default();
-        let row = WebhookRow::read(&item);
-        Ok((secret, row.ok_or_else(|| super::store::malformed(WEBHOOK_SK, "url"))?))
+            .value(":next", number(version::next(self.aws().now())));
+        let item = self.store.change(change).await?;
+        Ok(item.as_ref().and_then(WebhookRow::read).map(|row| (secret, row)))
     }
 
     /// Where alerts go.
@@ -211,13 +246,13 @@ impl Control {
         Ok(AlertItem::from(Stored { alert, delivery: Delivery::default() }))
     }
 
-    /// Delivers no alerts from here on; `false` where none were. The signing secret stays and is
-    /// replaced by the next webhook.
+    /// Delivers no alerts from here on; `false` where none of that version were. The signing
+    /// secret stays and is replaced by the next webhook.
     ///
     /// # Errors
     /// Where the table cannot be reached.
-    pub async fn delete_webhook(&self) -> Result<bool, Error> {
-        self.store.delete(&self.entities(), WEBHOOK_SK).await
+    pub async fn delete_webhook(&self, expected: Expected) -> Result<bool, Error> {
+        self.store.delete(&self.entities(), WEBHOOK_SK, "version", expected).await
     }
 
     pub(super) fn prices_pk(&self) -> String {

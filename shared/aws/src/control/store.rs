@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use farebox_core::{Error, Secret};
 
+use super::Expected;
 use super::audit::Trail;
 use crate::Aws;
 use crate::expression::{Failure, Store as LedgerStore, again, classify};
@@ -48,6 +49,15 @@ impl Changed {
         }
     }
 
+    /// Adds a condition.
+    pub fn require(mut self, condition: &str) -> Self {
+        self.condition = match self.condition.is_empty() {
+            true => condition.to_owned(),
+            false => format!("{} AND {condition}", self.condition),
+        };
+        self
+    }
+
     /// Names an attribute by placeholder.
     pub fn name(mut self, placeholder: &str, name: &str) -> Self {
         self.names.insert(placeholder.to_owned(), name.to_owned());
@@ -77,6 +87,11 @@ impl Store {
 
     fn main(&self) -> &str {
         &self.aws.config().main_table
+    }
+
+    /// In whose name writes are made.
+    pub fn actor(&self) -> &str {
+        self.trail.as_ref().map_or("", Trail::actor)
     }
 
     /// What every write does first.
@@ -221,8 +236,8 @@ impl Store {
     /// hold.
     pub async fn change(&self, change: Changed) -> Result<Option<Attributes>, Error> {
         self.begin().await?;
-        let names = if change.names.is_empty() { None } else { Some(change.names) };
-        let values = if change.values.is_empty() { None } else { Some(change.values) };
+        let names = Some(change.names).filter(|names| !names.is_empty());
+        let values = Some(change.values).filter(|values| !values.is_empty());
         let condition = Some(change.condition).filter(|condition| !condition.is_empty());
         let request = self
             .aws
@@ -242,12 +257,25 @@ impl Store {
         }
     }
 
-    /// Deletes an item of `main`; `false` where there is none.
-    pub async fn delete(&self, pk: &str, sk: &str) -> Result<bool, Error> {
+    /// Deletes an item of `main` whose version `attribute` holds; `false` where there is none of
+    /// that version.
+    pub async fn delete(
+        &self,
+        pk: &str,
+        sk: &str,
+        attribute: &str,
+        expected: Expected,
+    ) -> Result<bool, Error> {
         self.begin().await?;
+        let change =
+            expected.guard(Changed::new(pk, sk, "", "attribute_exists(pk)"), attribute, false);
+        let names = Some(change.names).filter(|names| !names.is_empty());
+        let values = Some(change.values).filter(|values| !values.is_empty());
         let request = self.aws.dynamodb().delete_item().table_name(self.main());
         let request = request.set_key(Some(key(pk, sk)));
-        let request = request.condition_expression("attribute_exists(pk)");
+        let request = request.condition_expression(change.condition);
+        let request = request.set_expression_attribute_names(names);
+        let request = request.set_expression_attribute_values(values);
         applied("DeleteItem", request.send().await)
     }
 

@@ -1,0 +1,165 @@
+//! A change names the version that it is based on, and a stale one shows what is there now.
+
+use farebox_aws::control::Expected;
+use farebox_core::Error;
+use lambda_http::http::header::{IF_MATCH, IF_NONE_MATCH};
+use serde_json::Value;
+
+use crate::call::Call;
+use crate::owners::absent;
+use crate::reply::{Answer, Refusal};
+use crate::{Gate, ROUTES, Route};
+
+/// The tag of what nobody has made yet.
+const ABSENT: &str = "\"0\"";
+
+/// What the path of a change shows.
+pub(crate) enum Now {
+    /// The path shows nothing: its change is an action, which has no version.
+    Nothing,
+    /// Nobody has made it yet.
+    Absent,
+    /// This.
+    There(Box<Answer>),
+}
+
+impl Now {
+    /// As the audit tells it.
+    pub fn shown(&self) -> Value {
+        match self {
+            Self::Nothing | Self::Absent => Value::Null,
+            Self::There(answer) => answer.shown(),
+        }
+    }
+
+    fn tag(&self) -> &str {
+        match self {
+            Self::Nothing | Self::Absent => ABSENT,
+            Self::There(answer) => answer.version().unwrap_or(ABSENT),
+        }
+    }
+}
+
+/// What the path of a request shows.
+///
+/// # Errors
+/// What is wrong with the path, or why it cannot be read.
+pub(crate) async fn look(gate: &Gate, route: &Route, call: &Call) -> Result<Now, Refusal> {
+    let shows = ROUTES.iter().find(|other| other.method == "GET" && other.path == route.path);
+    let Some(shows) = shows.filter(|_| is_versioned(route)) else { return Ok(Now::Nothing) };
+    match (shows.handler)(gate, call).await {
+        Ok(answer) => Ok(Now::There(Box::new(answer))),
+        Err(refusal) if matches!(refusal.error(), Error::NotFound { .. }) => Ok(Now::Absent),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// The version that a change is based on.
+///
+/// # Errors
+/// [`Error::VersionRequired`], [`Error::StaleVersion`], or [`Error::NotFound`] for a deletion of
+/// nothing.
+pub(crate) fn expected(call: &Call, now: &Now) -> Result<Option<Expected>, Refusal> {
+    match now {
+        Now::Nothing => return Ok(None),
+        Now::Absent if call.method() == "DELETE" => return Err(absent(call).into()),
+        Now::Absent | Now::There(_) => {}
+    }
+    let sent = |name| call.header(name).map(str::trim).filter(|tag| !tag.is_empty());
+    let tag = match (sent(IF_MATCH), sent(IF_NONE_MATCH)) {
+        (Some(tag), None) => tag,
+        (None, Some("*")) => ABSENT,
+        (None, None) => {
+            let thing = call.path().to_owned();
+            return Err(Error::VersionRequired { thing }.into());
+        }
+        _ => {
+            let rule = "takes only *, alone: it makes what is not there yet";
+            return Err(Error::malformed("If-None-Match", rule).into());
+        }
+    };
+    if tag == "*" {
+        return Ok(Some(Expected::Any));
+    }
+    let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+    let is_plain = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let version = version.filter(is_plain).and_then(|version| version.parse().ok());
+    let rule = "send the ETag as it was given, with its quotes, or *";
+    let version = version.ok_or_else(|| Error::malformed("If-Match", rule))?;
+    if tag == now.tag() { Ok(Some(Expected::Version(version))) } else { Err(stale(call, now)) }
+}
+
+/// The refusal of a change that was based on another version than is there now.
+pub(crate) fn stale(call: &Call, now: &Now) -> Refusal {
+    if matches!((call.method(), now), ("DELETE", Now::Absent)) {
+        return absent(call).into();
+    }
+    let (thing, version) = (call.path().to_owned(), now.tag().to_owned());
+    Refusal::with_current(Error::StaleVersion { thing, version }, now.shown())
+}
+
+const fn is_versioned(route: &Route) -> bool {
+    matches!(route.method.as_bytes(), b"PUT" | b"DELETE")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn there(version: u64) -> Now {
+        let answer = Answer::ok(&serde_json::json!({"n": 1})).unwrap_or_else(|_| panic!("JSON"));
+        Now::There(Box::new(answer.with_version(version)))
+    }
+
+    fn status(call: &Call, now: &Now) -> Result<Option<Expected>, u16> {
+        expected(call, now).map_err(|refusal| refusal.error().row().status)
+    }
+
+    #[test]
+    fn a_change_names_the_version_that_it_is_based_on() {
+        let put = Call::of("PUT", "/", "{}");
+        let with = |name, tag| status(&put.clone().with_header(name, tag), &there(17));
+
+        assert_eq!(status(&put, &there(17)), Err(428));
+        assert_eq!(with("if-match", "\"17\""), Ok(Some(Expected::Version(17))));
+        assert_eq!(with("if-match", "*"), Ok(Some(Expected::Any)));
+        assert_eq!(with("if-match", "\"16\""), Err(412));
+        assert_eq!(with("if-none-match", "*"), Err(412));
+        for tag in ["17", "W/\"17\"", "\"x\"", "\"1\", \"2\"", "\"+17\"", "\"\""] {
+            assert_eq!(with("if-match", tag), Err(400), "{tag}");
+        }
+        assert_eq!(with("if-none-match", "\"17\""), Err(400));
+    }
+
+    #[test]
+    fn what_is_not_there_is_made_and_not_deleted() {
+        let of = |method, name, tag| Call::of(method, "/", "{}").with_header(name, tag);
+
+        for (name, tag) in [("if-match", "\"0\""), ("if-none-match", "*")] {
+            let made = status(&of("PUT", name, tag), &Now::Absent);
+            assert_eq!(made, Ok(Some(Expected::Version(0))));
+        }
+        assert_eq!(status(&of("PUT", "if-match", "\"17\""), &Now::Absent), Err(412));
+        assert_eq!(status(&of("DELETE", "if-match", "*"), &Now::Absent), Err(404));
+    }
+
+    #[test]
+    fn a_stale_change_is_shown_what_is_there() {
+        let refusal = stale(&Call::of("PUT", "/", "{}"), &there(17));
+
+        let response = refusal.into_response();
+        assert_eq!(response.status().as_u16(), 412);
+        assert_eq!(response.headers()["etag"], "\"17\"");
+    }
+
+    #[test]
+    fn every_change_of_a_thing_has_a_path_that_shows_it() {
+        // An erasure is an action: what it erases has no version.
+        let actions = ["/admin/v1/users/{id}/content"];
+        for route in ROUTES.iter().filter(|route| is_versioned(route)) {
+            let is_shown =
+                ROUTES.iter().any(|other| other.method == "GET" && other.path == route.path);
+            assert_ne!(is_shown, actions.contains(&route.path), "{}", route.path);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The admin API against a real DynamoDB engine and a minimal Secrets Manager, over sockets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may stop at the first surprise"
+)]
+
+mod audit;
+mod things;
+mod versions;
+mod world;

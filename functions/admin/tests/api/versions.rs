@@ -1,0 +1,148 @@
+//! A change is based on a version; a create may be sent again.
+
+use serde_json::{Value, json};
+
+use crate::world::{ADMIN_KEY, Reply, World};
+
+/// One thing of each kind that has versions: path, a body, another body.
+fn things(key: &str) -> Vec<(String, Value, Value)> {
+    let thing = |path: &str, one: Value, other: Value| (format!("/admin/v1/{path}"), one, other);
+    vec![
+        thing("users/u1", json!({"name": "a"}), json!({"name": "b"})),
+        thing("orgs/o1", json!({"name": "a"}), json!({"name": "b"})),
+        thing("teams/t1", json!({"name": "a"}), json!({"name": "b"})),
+        thing("credentials/u1/openai", json!({"secret": "a"}), json!({"secret": "b"})),
+        thing("budgets/user:u1", json!({"day_limit_usd": "1"}), json!({"day_limit_usd": "2"})),
+        thing(
+            "prices/openai/x",
+            json!({"input": "1", "output": "1"}),
+            json!({"input": "2", "output": "2"}),
+        ),
+        thing(
+            "webhook",
+            json!({"url": "https://a.example/"}),
+            json!({"url": "https://b.example/"}),
+        ),
+        thing("content-log/user:u1", json!({"days": 1}), json!({"days": 2})),
+        thing(&format!("content-log/key:{key}"), json!({"days": 1}), json!({"days": 2})),
+    ]
+}
+
+async fn with(world: &World, method: &str, path: &str, body: &Value, tag: &str) -> Reply {
+    let headers = [("if-match", tag)];
+    let headers = if tag.is_empty() { &headers[..0] } else { &headers[..] };
+    world.ask_with(ADMIN_KEY, method, path, body.clone(), headers).await
+}
+
+async fn world() -> (World, String) {
+    let world = World::new().await;
+    world.ask("PUT", "/admin/v1/users/u1", json!({})).await;
+    let made = world.ask("POST", "/admin/v1/keys", json!({"user": "u1", "name": "ci"})).await;
+    let key = made.body["id"].as_str().unwrap().to_owned();
+    (world, key)
+}
+
+#[tokio::test]
+async fn every_change_needs_the_version_that_it_is_based_on() {
+    let (world, key) = world().await;
+    for (path, one, other) in things(&key) {
+        let before = world.ask("GET", &path, Value::Null).await;
+        let tag = if before.status == 404 { "\"0\"".to_owned() } else { before.etag };
+
+        assert_eq!(with(&world, "PUT", &path, &one, "").await.status, 428, "{path}");
+        let first = with(&world, "PUT", &path, &one, &tag).await;
+        assert_eq!(first.status, 200, "{path}: {}", first.body);
+        let stale = with(&world, "PUT", &path, &other, &tag).await;
+        assert_eq!((stale.status, &stale.etag), (412, &first.etag), "{path}");
+        let current = world.ask("GET", &path, Value::Null).await;
+        assert_eq!(stale.body["error"]["current"], current.body, "{path}");
+        assert_eq!(current.etag, first.etag, "{path}");
+        let second = with(&world, "PUT", &path, &other, &first.etag).await;
+        assert_eq!(second.status, 200, "{path}: {}", second.body);
+        assert_ne!(second.etag, first.etag, "{path}");
+        assert_eq!(with(&world, "PUT", &path, &one, "*").await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_needs_the_version_too_and_what_comes_after_it_has_another() {
+    let (world, key) = world().await;
+    let path = format!("/admin/v1/keys/{key}");
+    let none = Value::Null;
+    let seen = world.ask("GET", &path, none.clone()).await;
+    assert_eq!(with(&world, "DELETE", &path, &none, "").await.status, 428);
+    assert_eq!(with(&world, "DELETE", &path, &none, "\"7\"").await.status, 412);
+    assert_eq!(with(&world, "DELETE", &path, &none, &seen.etag).await.body["state"], "revoked");
+
+    for (path, body) in [
+        ("/admin/v1/prices/openai/x", json!({"input": "1", "output": "1"})),
+        ("/admin/v1/webhook", json!({"url": "https://a.example/"})),
+        ("/admin/v1/credentials/u1/openai", json!({"secret": "a"})),
+    ] {
+        let made = world.ask("PUT", path, body.clone()).await;
+        assert_eq!(with(&world, "DELETE", path, &none, "").await.status, 428, "{path}");
+        assert_eq!(with(&world, "DELETE", path, &none, "\"7\"").await.status, 412, "{path}");
+        let gone = with(&world, "DELETE", path, &none, &made.etag).await;
+        assert!(matches!(gone.status, 200 | 204), "{path}: {}", gone.body);
+        // The version of what was there is not that of what is made in its place.
+        let again = world.ask("PUT", path, body).await;
+        assert_ne!(again.etag, made.etag, "{path}");
+        assert_eq!(with(&world, "DELETE", path, &none, &made.etag).await.status, 412, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_changes_at_once_one_is_told_that_it_is_stale() {
+    let (world, _) = world().await;
+    let path = "/admin/v1/users/u1";
+    for round in 0..10 {
+        let seen = world.ask("GET", path, Value::Null).await.etag;
+        let change =
+            async |name: &str| with(&world, "PUT", path, &json!({"name": name}), &seen).await;
+
+        let (a, b) = tokio::join!(change("a"), change("b"));
+
+        let mut statuses = [a.status, b.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 412], "{round}");
+        let now = world.ask("GET", path, Value::Null).await;
+        let won = if a.status == 200 { "a" } else { "b" };
+        assert_eq!(now.body["name"], won);
+    }
+}
+
+#[tokio::test]
+async fn if_none_match_makes_what_is_not_there_and_nothing_else() {
+    let world = World::new().await;
+    let make = async || {
+        let (path, headers) = ("/admin/v1/users/u1", [("if-none-match", "*")]);
+        world.ask_with(ADMIN_KEY, "PUT", path, json!({}), &headers).await.status
+    };
+
+    assert_eq!((make().await, make().await), (200, 412));
+}
+
+#[tokio::test]
+async fn a_key_that_is_asked_for_again_is_the_same_key() {
+    let (world, _) = world().await;
+    let post = async |seed: &str, name: &str| {
+        let body = json!({"user": "u1", "name": name, "max_cost_usd": "0.5"});
+        let headers = [("idempotency-key", seed)];
+        world.ask_with(ADMIN_KEY, "POST", "/admin/v1/keys", body, &headers).await
+    };
+
+    let first = post("a", "ci").await;
+    let again = post("a", "ci").await;
+    assert_eq!((again.status, &again.body), (201, &first.body));
+    assert_ne!(post("b", "ci").await.body["id"], first.body["id"]);
+    let other = post("a", "another").await;
+    assert_eq!((other.status, other.body["error"]["code"].as_str()), {
+        (422, Some("idempotency_key_reused"))
+    });
+    let path = format!("/admin/v1/keys/{}", first.body["id"].as_str().unwrap());
+    world.ask("DELETE", &path, Value::Null).await;
+    assert_eq!(post("a", "ci").await.status, 409);
+    let listed = world.ask("GET", "/admin/v1/keys?user=u1", Value::Null).await;
+    assert_eq!(listed.body["keys"].as_array().map(Vec::len), Some(3));
+    assert_eq!(post(&"x".repeat(256), "ci").await.status, 400);
+}

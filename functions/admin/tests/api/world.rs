@@ -1,0 +1,222 @@
+//! A real DynamoDB engine and a minimal Secrets Manager, over sockets.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use dynoxide::Database;
+use farebox_admin::{Gate, answer};
+use farebox_aws::{Aws, Config};
+use lambda_http::http::Request;
+use lambda_http::{Body, RequestExt};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+pub const ADMIN_KEY: &str = "sk-fba-0123456789abcdefghijklmnopqrstuvwxyz-_ABCDE";
+
+type Secrets = Arc<Mutex<HashMap<String, String>>>;
+
+/// One deployment.
+pub struct World {
+    pub gate: Gate,
+    secrets: Secrets,
+}
+
+/// An answer.
+pub struct Reply {
+    pub status: u16,
+    pub etag: String,
+    pub body: Value,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let database = Database::memory().unwrap();
+        for (table, indexes) in [
+            ("ledger", json!([])),
+            ("main", json!([])),
+            ("logs", json!([("bykey", "keyid"), ("byday", "d")])),
+        ] {
+            create_table(&database, table, &indexes);
+        }
+        let dynamodb = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let dynamodb_url = format!("http://{}", dynamodb.local_addr().unwrap());
+        tokio::spawn(dynoxide::server::serve_on(dynamodb, database));
+        let secrets = Secrets::default();
+        secrets.lock().unwrap().insert("admin".into(), ADMIN_KEY.into());
+        secrets.lock().unwrap().insert("pepper".into(), "p".repeat(64));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let secrets_url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(serve_secrets(listener, Arc::clone(&secrets)));
+
+        let config = Config::from_lookup(|name| {
+            let value = match name {
+                "FAREBOX_LEDGER_TABLE" => "ledger",
+                "FAREBOX_MAIN_TABLE" => "main",
+                "FAREBOX_LOGS_TABLE" => "logs",
+                "FAREBOX_QUEUE_URL" => "http://127.0.0.1:1/q",
+                "FAREBOX_STAGE" => "local",
+                "FAREBOX_SECRET_PREFIX" => "farebox/test",
+                "FAREBOX_PEPPER_SECRET" => "pepper",
+                "FAREBOX_ADMIN_KEY_SECRET" => "admin",
+                "FAREBOX_ALLOWED_ORIGINS" => "http://127.0.0.1:4000",
+                "AWS_REGION" => "us-east-1",
+                "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => "test",
+                "AWS_ENDPOINT_URL_DYNAMODB" => dynamodb_url.as_str(),
+                "AWS_ENDPOINT_URL_SECRETS_MANAGER" => secrets_url.as_str(),
+                _ => return None,
+            };
+            Some(value.to_owned())
+        });
+        Self { gate: Gate::new(&Aws::new(config.unwrap())), secrets }
+    }
+
+    /// By the deployment's own key; a change replaces whatever is there.
+    pub async fn ask(&self, method: &str, path: &str, body: Value) -> Reply {
+        self.ask_as(ADMIN_KEY, method, path, body).await
+    }
+
+    /// By any key; a change replaces whatever is there.
+    pub async fn ask_as(&self, key: &str, method: &str, path: &str, body: Value) -> Reply {
+        let any = [("if-match", "*")];
+        let headers: &[_] = if matches!(method, "PUT" | "DELETE") { &any } else { &[] };
+        self.ask_with(key, method, path, body, headers).await
+    }
+
+    pub async fn ask_with(
+        &self,
+        key: &str,
+        method: &str,
+        path: &str,
+        body: Value,
+        headers: &[(&str, &str)],
+    ) -> Reply {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("http://x{path}"))
+            .header("authorization", format!("Bearer {key}"))
+            .header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = if body.is_null() { Body::Empty } else { Body::from(body.to_string()) };
+        let query: HashMap<String, Vec<String>> = query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name.to_owned(), vec![value.to_owned()]))
+            .collect();
+        let request = request.body(body).unwrap().with_raw_http_path(path);
+        let response = answer(&self.gate, request.with_query_string_parameters(query)).await;
+        assert_eq!(response.headers()["x-request-id"].len(), 26);
+        let etag = response.headers().get("etag").map(|tag| tag.to_str().unwrap().to_owned());
+        let status = response.status().as_u16();
+        let body = match response.into_body() {
+            Body::Text(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            _ => Value::Null,
+        };
+        Reply { status, etag: etag.unwrap_or_default(), body }
+    }
+
+    pub fn secret(&self, name: &str) -> String {
+        self.secrets.lock().unwrap().get(name).cloned().unwrap_or_default()
+    }
+
+    /// The key as the chat function reads it, uncached.
+    pub async fn gate_key(&self, id: &farebox_core::EntityId) -> farebox_aws::KeyItem {
+        let directory = farebox_aws::Directory::new(self.gate.aws());
+        let found = directory.key(id).await.unwrap().unwrap();
+        Arc::unwrap_or_clone(found)
+    }
+}
+
+/// A table with indexes of keys alone: pairs of name and hash key, sorted by `rid`.
+fn create_table(database: &Database, table: &str, indexes: &Value) {
+    let attribute = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
+    let schema = |hash: &str, range: &str| {
+        json!([
+            {"AttributeName": hash, "KeyType": "HASH"},
+            {"AttributeName": range, "KeyType": "RANGE"},
+        ])
+    };
+    let mut attributes = vec![attribute("pk"), attribute("sk")];
+    let indexes = indexes.as_array().unwrap();
+    attributes.extend(indexes.iter().map(|index| attribute(index[1].as_str().unwrap())));
+    let indexes: Vec<_> = indexes
+        .iter()
+        .map(|index| {
+            json!({
+                "IndexName": index[0],
+                "KeySchema": schema(index[1].as_str().unwrap(), "rid"),
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            })
+        })
+        .collect();
+    let mut request = json!({
+        "TableName": table,
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": schema("pk", "sk"),
+    });
+    if !indexes.is_empty() {
+        attributes.push(attribute("rid"));
+        request["GlobalSecondaryIndexes"] = Value::from(indexes);
+    }
+    request["AttributeDefinitions"] = Value::from(attributes);
+    database.create_table(serde_json::from_value(request).unwrap()).unwrap();
+}
+
+/// `GetSecretValue`, `PutSecretValue` and `CreateSecret`, one request a connection at a time.
+async fn serve_secrets(listener: TcpListener, secrets: Secrets) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(serve_connection(stream, Arc::clone(&secrets)));
+    }
+}
+
+async fn serve_connection(mut stream: TcpStream, secrets: Secrets) {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
+                return;
+            }
+            continue;
+        };
+        let field = |name: &str| {
+            let mut lines = head.lines().filter_map(|line| line.split_once(':'));
+            let found = lines.find(|(found, _)| found.eq_ignore_ascii_case(name));
+            found.map_or(String::new(), |(_, value)| value.trim().to_owned())
+        };
+        let wanted: usize = field("content-length").parse().unwrap_or(0);
+        if body.len() < wanted {
+            if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
+                return;
+            }
+            continue;
+        }
+        let (status, answer) = perform(&field("x-amz-target"), body, &secrets);
+        let answer = answer.to_string();
+        let head = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: application/x-amz-json-1.1\r\n\
+             content-length: {}\r\n\r\n{answer}",
+            answer.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        bytes.clear();
+    }
+}
+
+fn perform(target: &str, body: &str, secrets: &Secrets) -> (u16, Value) {
+    let body: Value = serde_json::from_str(body).unwrap();
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let mut secrets = secrets.lock().unwrap();
+    let operation = target.rsplit('.').next().unwrap_or_default();
+    let id = if operation == "CreateSecret" { text("Name") } else { text("SecretId") };
+    if operation != "CreateSecret" && !secrets.contains_key(&id) {
+        return (400, json!({"__type": "ResourceNotFoundException", "message": "none"}));
+    }
+    if operation != "GetSecretValue" {
+        secrets.insert(id.clone(), text("SecretString"));
+    }
+    (200, json!({"Name": id, "SecretString": secrets[&id]}))
+}
