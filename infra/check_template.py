@@ -31,12 +31,13 @@ class TheTemplate(unittest.TestCase):
 
     def test_every_route_streams(self):
         stream = "arn:aws:apigateway:us-east-1:lambda:path/2021-11-15/functions/<{}Function.Arn>/response-streaming-invocations"
-        chat = ("ANY", "AWS_PROXY", "STREAM", stream.format("Chat"), 900_000)
-        admin = ("ANY", "AWS_PROXY", "STREAM", stream.format("Admin"), 29_000)
+        chat = ("ANY", "AWS_PROXY", "STREAM", stream.format("Chat"), 900_000, "NONE")
+        admin = ("ANY", "AWS_PROXY", "STREAM", stream.format("Admin"), 29_000, "NONE")
+        signed = admin[:-1] + ("AWS_IAM",)
 
         self.assertEqual(
             self.stack.routes,
-            {"/": chat, "/{proxy+}": chat, "/admin": admin, "/admin/{proxy+}": admin},
+            {"/": chat, "/{proxy+}": chat, "/admin": admin, "/admin/{proxy+}": admin, "/iam/admin/{proxy+}": signed},
         )
 
     def test_the_api_is_regional(self):

@@ -141,7 +141,7 @@ class Stack:
 
     @cached_property
     def routes(self):
-        """{path: (method, transfer mode, uri, timeout)} of the REST API."""
+        """{path: (method, type, transfer mode, uri, timeout, authorization)} of the REST API."""
         found = {}
         for api, _ in self.resources("AWS::ApiGateway::RestApi").values():
             for path, methods in api.get("Body", {}).get("paths", {}).items():
@@ -153,6 +153,7 @@ class Stack:
                         integration.get("responseTransferMode", "BUFFERED"),
                         integration["uri"],
                         integration.get("timeoutInMillis"),
+                        "AWS_IAM" if {"AWS_IAM": []} in one.get("security", []) else "NONE",
                     )
         parents = {f"<{name}>": one for name, (one, _) in self.resources("AWS::ApiGateway::Resource").items()}
 
@@ -168,6 +169,7 @@ class Stack:
                 integration.get("ResponseTransferMode", "BUFFERED"),
                 integration["Uri"],
                 integration.get("TimeoutInMillis"),
+                method.get("AuthorizationType", "NONE"),
             )
         return found
 

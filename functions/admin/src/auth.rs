@@ -1,14 +1,18 @@
 //! Who asks, in which role, and what that role may: [`RIGHTS`] is the whole of it.
 
-use farebox_core::{Error, Secret};
+use std::sync::Arc;
+
+use farebox_aws::KeyItem;
+use farebox_aws::control::parse_admin_key;
+use farebox_core::{Error, GatewayKey, Secret};
 use hmac::{Hmac, KeyInit, Mac};
 use lambda_http::http::header::AUTHORIZATION;
 use sha2::Sha256;
 
-use crate::Gate;
 use crate::call::Call;
+use crate::{Gate, iam};
 
-/// What an admin key that Farebox made begins with. A secret that CloudFormation generated
+/// What the deployment's own key may begin with. A secret that CloudFormation generated
 /// cannot, so the prefix is no part of the comparison.
 const PREFIX: &str = "sk-fba-";
 /// A stored key shorter than this is a mistake (an empty secret, a placeholder) and admits
@@ -20,45 +24,70 @@ const KEY_BYTES_MIN: usize = 32;
 pub enum Role {
     /// Who runs the deployment: everything.
     Owner,
+    /// Who looks after users and money: everything but access and content.
+    Admin,
+    /// Who only looks.
+    Auditor,
+    /// Who calls: what is their own.
+    Member,
 }
 
 /// What a request does, as far as it matters who may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
+    /// Asks who it is.
+    Any,
     /// Looks at anything but content.
     Read,
     /// Changes owners, keys, credentials, budgets, prices, settings and the books.
     Change,
     /// Says who may, looks at content, and what else only the owner does.
     Rule,
+    /// Looks at and changes what is the asking member's own, and nothing else: what it names is
+    /// looked for among that alone.
+    Own,
 }
 
-/// The names of the roles.
-const ROLES: [(Role, &str); 1] = [(Role::Owner, "owner")];
-
-/// Which role may what.
-const RIGHTS: [(Role, &[Right]); 1] = [(Role::Owner, &[Right::Read, Right::Change, Right::Rule])];
+/// Which role may what: the whole of it.
+pub const RIGHTS: [(Role, &str, &[Right]); 4] = [
+    (Role::Owner, "owner", &[Right::Any, Right::Read, Right::Change, Right::Rule]),
+    (Role::Admin, "admin", &[Right::Any, Right::Read, Right::Change]),
+    (Role::Auditor, "auditor", &[Right::Any, Right::Read]),
+    (Role::Member, "member", &[Right::Any, Right::Own]),
+];
 
 /// Who asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Principal {
     /// As the audit names it: `admin-key:root`.
     pub actor: String,
     /// In which role.
     pub role: Role,
+    /// The Farebox key of a member.
+    pub key: Option<Arc<KeyItem>>,
 }
 
 impl Role {
     /// The name.
     #[must_use]
     pub fn name(self) -> &'static str {
-        ROLES.iter().find(|(role, _)| *role == self).map_or("", |(_, name)| name)
+        RIGHTS.iter().find(|(role, ..)| *role == self).map_or("", |(_, name, _)| name)
+    }
+
+    /// A role that can be given: a member is whoever has a Farebox key.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub fn given(name: &str) -> Result<Self, Error> {
+        let found = RIGHTS.iter().find(|(role, known, _)| *role != Self::Member && *known == name);
+        let rule = "is owner, admin or auditor";
+        found.map(|(role, ..)| *role).ok_or_else(|| Error::malformed("role", rule))
     }
 
     /// Whether it may.
     #[must_use]
     pub fn may(self, right: Right) -> bool {
-        RIGHTS.iter().any(|(role, rights)| *role == self && rights.contains(&right))
+        RIGHTS.iter().any(|(role, _, rights)| *role == self && rights.contains(&right))
     }
 }
 
@@ -67,10 +96,41 @@ impl Role {
 /// # Errors
 /// Where it cannot be found out.
 pub async fn identify(gate: &Gate, call: &Call) -> Result<Option<Principal>, Error> {
-    let Some(key) = presented(call) else { return Ok(None) };
-    let is_root = gate.guard.admits(key, &gate.control.admin_key().await?);
-    let root = || Principal { actor: "admin-key:root".to_owned(), role: Role::Owner };
-    Ok(is_root.then(root))
+    let control = &gate.control;
+    if let Some(arn) = call.signer() {
+        let Some(principal) = iam::principal_of(arn) else { return Ok(None) };
+        let row = control.principal(&principal).await?;
+        return Ok(row.and_then(|row| granted(format!("iam:{arn}"), &row.role)));
+    }
+    let Some(text) = presented(call) else { return Ok(None) };
+    if let Ok(key) = GatewayKey::parse(text) {
+        return member(gate, &key).await;
+    }
+    if let Some(key) = parse_admin_key(text) {
+        let row = control.admin_by(&key).await?;
+        return Ok(row.and_then(|row| granted(format!("admin-key:{}", row.id), &row.role)));
+    }
+    let is_root = gate.guard.admits(text, &control.admin_key().await?);
+    let root = || granted("admin-key:root".to_owned(), Role::Owner.name());
+    Ok(if is_root { root() } else { None })
+}
+
+fn granted(actor: String, role: &str) -> Option<Principal> {
+    Some(Principal { actor, role: Role::given(role).ok()?, key: None })
+}
+
+/// A member is who holds a Farebox key that works.
+async fn member(gate: &Gate, key: &GatewayKey) -> Result<Option<Principal>, Error> {
+    let directory = gate.control.directory();
+    let Some(item) = directory.key(&key.id).await? else { return Ok(None) };
+    let pepper = directory.pepper().await?;
+    let config = gate.aws().config();
+    let is_here = key.stage == config.stage && item.tenant == config.tenant;
+    if !is_here || !item.accepts(key, &pepper, gate.aws().now()) {
+        return Ok(None);
+    }
+    let actor = format!("member:{}/{}", item.user, item.id);
+    Ok(Some(Principal { actor, role: Role::Member, key: Some(item) }))
 }
 
 /// Compares admin keys in constant time, under a key that only this process knows.

@@ -3,8 +3,11 @@
 use farebox_aws::control::Expected;
 use farebox_core::Error;
 use lambda_http::http::{HeaderMap, header};
+use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt};
 use serde::de::DeserializeOwned;
+
+use crate::auth::Principal;
 
 /// The longest body: a price override has a few hundred bytes, a provider's secret a few
 /// thousand (Google's service accounts).
@@ -12,6 +15,8 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// The most rows that one page takes, and how many it takes unasked.
 const LIMIT_MAX: u32 = 100;
 
+/// What stands before the paths of signed requests.
+const SIGNED: &str = "/iam";
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Longest `Idempotency-Key`.
 const SEED_BYTES_MAX: usize = 255;
@@ -26,6 +31,8 @@ pub struct Call {
     parameters: Vec<(&'static str, String)>,
     body: Vec<u8>,
     expected: Option<Expected>,
+    signer: Option<String>,
+    who: Option<Principal>,
 }
 
 impl Call {
@@ -39,14 +46,20 @@ impl Call {
             Body::Binary(bytes) => bytes.clone(),
             _ => Vec::new(),
         };
+        let signer = signer(request);
+        let path = request.raw_http_path();
+        // The same paths with API Gateway's check of a signature before them.
+        let path = path.strip_prefix(SIGNED).filter(|_| signer.is_some()).unwrap_or(path);
         Self {
             method: request.method().as_str().to_owned(),
-            path: request.raw_http_path().to_owned(),
+            path: path.to_owned(),
             headers: request.headers().clone(),
             query: query.collect(),
             parameters: Vec::new(),
             body,
             expected: None,
+            signer,
+            who: None,
         }
     }
 
@@ -128,6 +141,27 @@ impl Call {
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         self.query("cursor")
+    }
+
+    /// Who signed the request, as an ARN: API Gateway says so after it has checked.
+    #[must_use]
+    pub fn signer(&self) -> Option<&str> {
+        self.signer.as_deref()
+    }
+
+    /// The same request of somebody who may make it.
+    #[must_use]
+    pub(crate) fn by(mut self, who: Principal) -> Self {
+        self.who = Some(who);
+        self
+    }
+
+    /// Who asks.
+    ///
+    /// # Errors
+    /// [`Error::AdminForbidden`] where nobody does.
+    pub fn who(&self) -> Result<&Principal, Error> {
+        self.who.as_ref().ok_or(Error::AdminForbidden)
     }
 
     /// The same request with the version that its change is based on.
@@ -246,6 +280,8 @@ impl Call {
             parameters: Vec::new(),
             body: body.as_bytes().to_vec(),
             expected: None,
+            signer: None,
+            who: None,
         }
     }
 
@@ -261,6 +297,14 @@ impl Call {
     pub(crate) fn with_query(mut self, name: &str, value: &str) -> Self {
         self.query.push((name.to_owned(), value.to_owned()));
         self
+    }
+}
+
+/// Who signed a request. Only what API Gateway says counts: a caller cannot write it.
+fn signer(request: &Request) -> Option<String> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV1(context) => context.identity.user_arn.clone(),
+        _ => None,
     }
 }
 

@@ -52,14 +52,7 @@ pub async fn revoke(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 }
 
 fn new_key(body: CreateKey, now: Timestamp) -> Result<NewKey, Error> {
-    let expires_at = match body.expires_at.as_deref() {
-        None => None,
-        Some(text) => {
-            let rule = "write an RFC 3339 time to come, such as 2027-01-01T00:00:00Z";
-            let at = Timestamp::parse(text).ok().filter(|at| *at > now);
-            Some(at.ok_or_else(|| Error::malformed("expires_at", rule))?)
-        }
-    };
+    let expires_at = expiry(body.expires_at.as_deref(), now)?;
     let name = name(Some(body.name))?.unwrap_or_default();
     Ok(NewKey {
         user: entity("user", &body.user)?,
@@ -70,6 +63,14 @@ fn new_key(body: CreateKey, now: Timestamp) -> Result<NewKey, Error> {
         clamp: clamp(body.clamp.as_deref())?,
         labels: Labels::of_key("labels", &body.labels)?,
     })
+}
+
+/// When a key stops working.
+pub(crate) fn expiry(text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+    let Some(text) = text else { return Ok(None) };
+    let rule = "write an RFC 3339 time to come, such as 2027-01-01T00:00:00Z";
+    let at = Timestamp::parse(text).ok().filter(|at| *at > now);
+    Ok(Some(at.ok_or_else(|| Error::malformed("expires_at", rule))?))
 }
 
 fn clamp(name: Option<&str>) -> Result<Clamp, Error> {

@@ -20,6 +20,7 @@ pub mod auth;
 pub mod call;
 pub mod reply;
 
+mod admins;
 mod alerts;
 mod audit;
 mod budgets;
@@ -27,6 +28,7 @@ mod console;
 mod content;
 mod corrections;
 mod credentials;
+mod iam;
 mod keys;
 mod owners;
 mod precondition;
@@ -136,6 +138,16 @@ routes! {
     "GET" Read "/admin/v1/counters/{scope+}" ? month => reconcile::counters,
     "POST" Rule "/admin/v1/settlements" => settlements::enqueue,
     "POST" Rule "/admin/v1/restore-fence" => restore::fence,
+    "GET" Any "/admin/v1/session" => admins::session,
+    "GET" Read "/admin/v1/admin-keys" ? limit cursor => admins::list,
+    "POST" Rule "/admin/v1/admin-keys" => admins::create,
+    "GET" Read "/admin/v1/admin-keys/{id}" => admins::show,
+    "DELETE" Rule "/admin/v1/admin-keys/{id}" => admins::revoke,
+    "POST" Rule "/admin/v1/admin-keys/{id}/rotate" => admins::rotate,
+    "GET" Read "/admin/v1/iam" ? limit cursor => iam::list,
+    "GET" Read "/admin/v1/iam/{arn+}" => iam::show,
+    "PUT" Rule "/admin/v1/iam/{arn+}" => iam::put,
+    "DELETE" Rule "/admin/v1/iam/{arn+}" => iam::delete,
     "GET" Read "/admin/v1/audit" ? from to actor action target limit cursor => audit::list,
 }
 
@@ -216,6 +228,8 @@ async fn serve(gate: &Gate, call: &Call, rid: Rid) -> Result<Answer, Refusal> {
     let trail = Trail::new(gate.aws(), entry);
     let outcome = (route.handler)(&gate.on_trail(trail.clone()), &call).await;
     let end = match &outcome {
+        // What was looked at is not told again: content is kept nowhere in clear.
+        Ok(answer) if call.method() == "GET" => End { status: answer.status(), after: Value::Null },
         Ok(answer) => End { status: answer.status(), after: answer.shown() },
         Err(refusal) => End { status: refusal.error().row().status, after: Value::Null },
     };
@@ -244,12 +258,16 @@ fn admit(call: &Call, who: &Principal) -> Result<(&'static Route, Call), Error> 
             if !who.role.may(route.right) {
                 return Err(Error::AdminForbidden);
             }
-            let call = call.clone().with_parameters(parameters?);
+            let call = call.clone().with_parameters(parameters?).by(who.clone());
             call.check_query(route.query)?;
             call.check_body()?;
             return Ok((route, call));
         }
         allowed.push(route.method);
+    }
+    // Who may look at nothing here learns nothing, also not which paths there are.
+    if !who.role.may(Right::Read) {
+        return Err(Error::AdminForbidden);
     }
     let path = call.path().to_owned();
     if allowed.is_empty() {
@@ -263,7 +281,7 @@ mod tests {
     use super::*;
 
     fn owner() -> Principal {
-        Principal { actor: "admin-key:root".to_owned(), role: auth::Role::Owner }
+        Principal { actor: "admin-key:root".to_owned(), role: auth::Role::Owner, key: None }
     }
 
     fn refusal(method: &str, path: &str) -> Error {
@@ -277,6 +295,7 @@ mod tests {
                 .path
                 .replace("{model+}", "a/b")
                 .replace("{scope+}", "a/b")
+                .replace("{arn+}", "a/b")
                 .replace(['{', '}'], "");
             let call = Call::of(route.method, &path, "{}");
 

@@ -91,7 +91,9 @@ pub(crate) fn expected(call: &Call, now: &Now) -> Result<Option<Expected>, Refus
 
 /// The refusal of a change that was based on another version than is there now.
 pub(crate) fn stale(call: &Call, now: &Now) -> Refusal {
-    if matches!((call.method(), now), ("DELETE", Now::Absent)) {
+    // Who takes whatever is there has met nothing that a change could be made to.
+    let is_absent = matches!(now, Now::Absent);
+    if is_absent && (call.method() == "DELETE" || call.expected() == Expected::Any) {
         return absent(call).into();
     }
     let (thing, version) = (call.path().to_owned(), now.tag().to_owned());

@@ -5,7 +5,7 @@ import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
 import { EventSourceMapping } from "aws-cdk-lib/aws-lambda";
 import { Construct } from "constructs";
 import { alarms } from "./alarms";
-import { GatewayFunction, stream } from "./functions";
+import { GatewayFunction, signed, stream } from "./functions";
 import { adminStatements, chatStatements, loggerStatements, schedulerStatements } from "./policies";
 import { Settings } from "./settings";
 import { State } from "./state";
@@ -103,6 +103,7 @@ export class FareboxStack extends Stack {
     api.root.addResource("{proxy+}").addMethod("ANY", toChat);
     adminPath.addMethod("ANY", toAdmin);
     adminPath.addResource("{proxy+}").addMethod("ANY", toAdmin);
+    api.root.addResource("iam").addResource("admin").addResource("{proxy+}").addMethod("ANY", toAdmin, signed);
 
     alarms(this, state.deadLetterQueue, [chat, logger, scheduler, admin], settings.alarmTopic);
 

@@ -1,5 +1,5 @@
 import { Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
-import { LambdaIntegration, ResponseTransferMode } from "aws-cdk-lib/aws-apigateway";
+import { AuthorizationType, LambdaIntegration, ResponseTransferMode } from "aws-cdk-lib/aws-apigateway";
 import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Code, EventInvokeConfigOptions, Function, Runtime } from "aws-cdk-lib/aws-lambda";
 import { LogGroup } from "aws-cdk-lib/aws-logs";
@@ -56,6 +56,9 @@ export class GatewayFunction extends Construct {
     }
   }
 }
+
+/** API Gateway checks the signature (SigV4) before the function is asked. */
+export const signed = { authorizationType: AuthorizationType.IAM };
 
 /** An integration that streams: `STREAM` is CloudFormation's and CDK's word for it. */
 export function stream(target: Function, timeout: Duration): LambdaIntegration {

@@ -10,7 +10,7 @@ pub struct AuditEntry {
     pub request_id: String,
     /// When.
     pub at: String,
-    /// Who: `admin-key:ID` (`root` is the key of the deployment).
+    /// Who: `admin-key:ID` (`root` is the key of the deployment), `iam:ARN`, `member:USER/KEY`.
     pub actor: String,
     /// In which role.
     pub role: String,

@@ -2,11 +2,12 @@
 //!
 //! Requests refuse unknown fields: a misspelt limit must never become "no limit". Money is a
 //! decimal text of USD, time an RFC 3339 text in UTC. A secret appears in one request
-//! ([`PutCredential`]) and in two answers ([`CreatedKey`], [`SetWebhook`]), once; those three
-//! have no `Debug`.
+//! ([`PutCredential`]) and in three answers ([`CreatedKey`], [`CreatedAdminKey`], [`SetWebhook`]),
+//! once; those four have no `Debug`.
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`access`] | who may: admin keys, IAM principals |
 //! | [`audit`] | who changed what |
 //! | [`owners`] | users and organisations |
 //! | [`keys`] | Farebox keys |
@@ -21,6 +22,7 @@
 //! | [`webhook`] | where alerts are delivered |
 //! | [`error`] | refusals |
 
+pub mod access;
 pub mod audit;
 pub mod books;
 pub mod budgets;
@@ -35,6 +37,10 @@ pub mod routes;
 pub mod usage;
 pub mod webhook;
 
+pub use access::{
+    AdminKey, AdminKeyList, CreateAdminKey, CreatedAdminKey, Principal, PrincipalList,
+    PutPrincipal, RotateAdminKey, Session,
+};
 pub use audit::{AuditEntry, AuditList};
 pub use books::{
     Charge, ChargeList, Correction, CorrectionList, Counters, DayCounter, Enqueued, PostCorrection,

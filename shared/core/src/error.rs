@@ -27,8 +27,11 @@ pub enum Error {
         /// As asked.
         model: String,
     },
-    /// The control plane does not allow it.
-    #[error("This is not allowed. Use an admin key: `Authorization: Bearer sk-fba-…`.")]
+    /// The control plane does not allow it, whatever it is and whether it exists or not.
+    #[error(
+        "This is not allowed. Send a key whose role may do it: an admin key \
+         (`Authorization: Bearer sk-fba-…`), or under /admin/v1/me your own Farebox key."
+    )]
     AdminForbidden,
     /// The caller's request breaks a rule.
     #[error("{field}: {rule}")]

@@ -7,6 +7,7 @@
 )]
 
 mod audit;
+mod roles;
 mod things;
 mod versions;
 mod world;

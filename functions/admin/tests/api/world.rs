@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use dynoxide::Database;
 use farebox_admin::{Gate, answer};
 use farebox_aws::{Aws, Config};
+use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
 use lambda_http::http::Request;
+use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -91,10 +93,10 @@ impl World {
         body: Value,
         headers: &[(&str, &str)],
     ) -> Reply {
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let query = path.split_once('?').map_or("", |(_, query)| query);
         let mut request = Request::builder()
             .method(method)
-            .uri(format!("http://x{path}"))
+            .uri(format!("http://x{}", bare(path)))
             .header("authorization", format!("Bearer {key}"))
             .header("content-type", "application/json");
         for (name, value) in headers {
@@ -106,8 +108,26 @@ impl World {
             .filter_map(|pair| pair.split_once('='))
             .map(|(name, value)| (name.to_owned(), vec![value.to_owned()]))
             .collect();
-        let request = request.body(body).unwrap().with_raw_http_path(path);
-        let response = answer(&self.gate, request.with_query_string_parameters(query)).await;
+        let request = request.body(body).unwrap().with_raw_http_path(bare(path));
+        self.send(request.with_query_string_parameters(query)).await
+    }
+
+    /// By an IAM principal whose signature API Gateway has checked.
+    pub async fn ask_signed(&self, arn: &str, method: &str, path: &str) -> Reply {
+        let mut context = ApiGatewayProxyRequestContext::default();
+        context.identity.user_arn = Some(arn.to_owned());
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://x{path}"))
+            .header("authorization", "AWS4-HMAC-SHA256 …")
+            .header("if-match", "*");
+        let request = request.body(Body::Empty).unwrap().with_raw_http_path(path);
+        let context = RequestContext::ApiGatewayV1(context);
+        self.send(request.with_request_context(context)).await
+    }
+
+    async fn send(&self, request: Request<Body>) -> Reply {
+        let response = answer(&self.gate, request).await;
         assert_eq!(response.headers()["x-request-id"].len(), 26);
         let etag = response.headers().get("etag").map(|tag| tag.to_str().unwrap().to_owned());
         let status = response.status().as_u16();
@@ -128,6 +148,10 @@ impl World {
         let found = directory.key(id).await.unwrap().unwrap();
         Arc::unwrap_or_clone(found)
     }
+}
+
+fn bare(path: &str) -> &str {
+    path.split_once('?').map_or(path, |(path, _)| path)
 }
 
 /// A table with indexes of keys alone: pairs of name and hash key, sorted by `rid`.

@@ -185,7 +185,8 @@ impl Access {
 
 impl Control {
     /// Makes a key: budget, pointer, key item. Its secret is in the first half of the answer
-    /// and nowhere else; a repeat with the same `seed` within a day has it again. `None` where there is no such user.
+    /// and nowhere else; a repeat with the same `seed` within a day has it again. `None` where
+    /// there is no such user.
     ///
     /// # Errors
     /// Where a service cannot be reached; then no key works that anybody knows.

@@ -102,6 +102,14 @@ impl Control {
         self.put_owner(&format!("team:{id}"), name, None, None, expected).await
     }
 
+    /// A user.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached.
+    pub async fn user(&self, id: &EntityId) -> Result<Option<OwnerRow>, Error> {
+        self.entity(&format!("user:{id}")).await
+    }
+
     /// A team.
     ///
     /// # Errors

@@ -1,0 +1,105 @@
+//! Admin keys besides the deployment's own.
+
+use farebox_api::{AdminKey, AdminKeyList, CreateAdminKey, RotateAdminKey, Session};
+use farebox_aws::control::{AdminKeyRow, NewAdminKey};
+use farebox_core::{EntityId, Timestamp};
+
+use crate::Gate;
+use crate::auth::Role;
+use crate::call::Call;
+use crate::keys::expiry;
+use crate::owners::{absent, name};
+use crate::reply::{Answer, Refusal};
+
+/// Longest time that a key works beside its successor: a week.
+const OVERLAP_S_MAX: u32 = 604_800;
+
+/// `GET /admin/v1/session`
+pub async fn session(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let who = call.who()?;
+    let name = match &who.key {
+        Some(key) => gate.control.user(&key.user).await?.and_then(|user| user.name),
+        None => None,
+    };
+    Answer::ok(&Session {
+        actor: who.actor.clone(),
+        role: who.role.name().to_owned(),
+        user: who.key.as_ref().map(|key| key.user.to_string()),
+        name,
+    })
+}
+
+/// `GET /admin/v1/admin-keys`
+pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let page = gate.control.admin_keys(call.limit()?, call.cursor()).await?;
+    let now = gate.aws().now();
+    let admin_keys = page.rows.into_iter().map(|row| shown(row, now)).collect();
+    Answer::ok(&AdminKeyList { admin_keys, next_cursor: page.next })
+}
+
+/// `GET /admin/v1/admin-keys/{id}`
+pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let row = gate.control.admin_key_row(&call.parsed("id")?).await?;
+    let row = row.ok_or_else(|| absent(call))?;
+    let version = row.version;
+    Ok(Answer::ok(&shown(row, gate.aws().now()))?.with_version(version))
+}
+
+/// `POST /admin/v1/admin-keys`
+pub async fn create(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let body: CreateAdminKey = call.body()?;
+    let now = gate.aws().now();
+    let new = NewAdminKey {
+        name: name(Some(body.name))?.unwrap_or_default(),
+        role: Role::given(&body.role)?.name().to_owned(),
+        expires_at: expiry(body.expires_at.as_deref(), now)?,
+    };
+    let (secret, row) = gate.control.create_admin_key(&new, call.seed()?).await?;
+    Ok(Answer::created(&shown(row, now))?.with_secret(&secret))
+}
+
+/// `DELETE /admin/v1/admin-keys/{id}`
+pub async fn revoke(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let id: EntityId = call.parsed("id")?;
+    let row = gate.control.revoke_admin_key(&id, call.expected()).await?;
+    let row = row.ok_or_else(|| call.raced())?;
+    let version = row.version;
+    Ok(Answer::ok(&shown(row, gate.aws().now()))?.with_version(version))
+}
+
+/// `POST /admin/v1/admin-keys/{id}/rotate`: a successor with the same name and role; the key
+/// itself ends after the overlap. What dies in between leaves both, and a repeat with the same
+/// `Idempotency-Key` goes on from there.
+pub async fn rotate(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let body: RotateAdminKey = call.body()?;
+    let overlap_s = body.overlap_s.unwrap_or_default();
+    if overlap_s > OVERLAP_S_MAX {
+        let rule = format!("is at most {OVERLAP_S_MAX} (a week)");
+        return Err(farebox_core::Error::malformed("overlap_s", rule).into());
+    }
+    let id: EntityId = call.parsed("id")?;
+    let known = gate.control.admin_key_row(&id).await?.filter(|known| known.is_active);
+    let known = known.ok_or_else(|| absent(call))?;
+    let new = NewAdminKey { name: known.name, role: known.role, expires_at: None };
+    let (secret, row) = gate.control.create_admin_key(&new, call.seed()?).await?;
+    let now = gate.aws().now();
+    let end = now.plus_ms(i64::from(overlap_s).saturating_mul(1000));
+    gate.control.end_admin_key(&id, end).await?;
+    Ok(Answer::created(&shown(row, now))?.with_secret(&secret))
+}
+
+fn shown(row: AdminKeyRow, now: Timestamp) -> AdminKey {
+    let state = match (row.is_active, row.is_live(now)) {
+        (false, _) => "revoked",
+        (true, false) => "expired",
+        (true, true) => "active",
+    };
+    AdminKey {
+        id: row.id.to_string(),
+        name: row.name,
+        role: row.role,
+        state: state.to_owned(),
+        created_at: row.created_at.to_string(),
+        expires_at: row.expires_at.map(|at| at.to_string()),
+    }
+}

@@ -1,0 +1,105 @@
+//! Who may use the admin API.
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /admin/v1/session`: who asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// As the audit names it: `admin-key:ID`, `iam:ARN` or `member:USER/KEY`.
+    pub actor: String,
+    /// `owner`, `admin`, `auditor` or `member`.
+    pub role: String,
+    /// A member's user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The user's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// `POST /admin/v1/admin-keys`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateAdminKey {
+    /// For people.
+    pub name: String,
+    /// `owner`, `admin` or `auditor`.
+    pub role: String,
+    /// When it stops working.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+}
+
+/// `POST /admin/v1/admin-keys/{id}/rotate`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateAdminKey {
+    /// Seconds that the old key works beside the new one; 0 where left out, a week at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap_s: Option<u32>,
+}
+
+/// An admin key without its secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdminKey {
+    /// Its public identity.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// `owner`, `admin` or `auditor`.
+    pub role: String,
+    /// `active`, `expired` or `revoked`.
+    pub state: String,
+    /// When it was made.
+    pub created_at: String,
+    /// When it stops working.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+}
+
+/// A new admin key with its secret, which is shown this once.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedAdminKey {
+    /// What is sent as `Authorization: Bearer …`.
+    pub secret: String,
+    /// The rest.
+    #[serde(flatten)]
+    pub key: AdminKey,
+}
+
+/// `GET /admin/v1/admin-keys`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdminKeyList {
+    /// By id; the deployment's own key is not among them.
+    pub admin_keys: Vec<AdminKey>,
+    /// Where the next page begins: `?cursor=`.
+    pub next_cursor: Option<String>,
+}
+
+/// `PUT /admin/v1/iam/{arn}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutPrincipal {
+    /// `owner`, `admin` or `auditor`.
+    pub role: String,
+}
+
+/// An IAM user or role that may use the admin API.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Principal {
+    /// `arn:aws:iam::111122223333:role/Ops`; without the path that a role may have.
+    pub arn: String,
+    /// `owner`, `admin` or `auditor`.
+    pub role: String,
+    /// When it got a role first.
+    pub created_at: String,
+}
+
+/// `GET /admin/v1/iam`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrincipalList {
+    /// By ARN.
+    pub principals: Vec<Principal>,
+    /// Where the next page begins: `?cursor=`.
+    pub next_cursor: Option<String>,
+}
