@@ -93,7 +93,7 @@ fn notice(item: &NoticeItem) -> OperatorAlert {
     }
 }
 
-fn alert(item: &AlertItem) -> Alert {
+pub(crate) fn alert(item: &AlertItem) -> Alert {
     Alert {
         kind: item.threshold.kind().to_owned(),
         period: item.period.name().to_owned(),

@@ -91,7 +91,7 @@ async fn known_model(gate: &Gate, scope: &Scope) -> Result<(), Error> {
 }
 
 /// A limit: an amount above zero.
-fn limit(field: &str, text: Option<String>) -> Result<Option<Money>, Error> {
+pub(crate) fn limit(field: &str, text: Option<String>) -> Result<Option<Money>, Error> {
     let limit = amount(field, text)?;
     if limit == Some(Money::ZERO) {
         let rule = "a limit is above zero: to refuse every call, set the mode `closed`";
@@ -100,7 +100,7 @@ fn limit(field: &str, text: Option<String>) -> Result<Option<Money>, Error> {
     Ok(limit)
 }
 
-fn until(text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+pub(crate) fn until(text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, Error> {
     let Some(text) = text else { return Ok(None) };
     let rule = "write an RFC 3339 time to come, such as 2027-01-01T00:00:00Z";
     let until = Timestamp::parse(text).ok().filter(|until| *until > now);
@@ -148,7 +148,7 @@ fn thresholds(percents: Vec<u8>) -> Result<Vec<u8>, Error> {
     Err(Error::malformed(field, "write percentages from 1 to 100, each above the one before"))
 }
 
-fn shown(scope: &Scope, budget: &Budget, now: Timestamp) -> Shown {
+pub(crate) fn shown(scope: &Scope, budget: &Budget, now: Timestamp) -> Shown {
     let settings = &budget.terms.settings;
     let usd = |amount: Option<Money>| amount.map(|amount| amount.to_string());
     Shown {

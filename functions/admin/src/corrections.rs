@@ -106,7 +106,8 @@ fn scope_entry(
     Ok(ScopeEntry { id, scope, amount, span, reason })
 }
 
-fn reason(text: &str) -> Result<String, Error> {
+/// One line in a field `reason`.
+pub(crate) fn reason(text: &str) -> Result<String, Error> {
     let text = text.trim();
     let fits = (1..=REASON_CHARS_MAX).contains(&text.chars().count());
     if fits && !text.chars().any(char::is_control) {

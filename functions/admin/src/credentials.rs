@@ -89,7 +89,7 @@ pub(crate) fn provider(name: &str) -> Result<&str, Error> {
 }
 
 /// A provider's key: what a header can carry.
-fn secret(text: String) -> Result<Secret, Error> {
+pub(crate) fn secret(text: String) -> Result<Secret, Error> {
     let is_short = (1..=SECRET_BYTES_MAX).contains(&text.len());
     let is_printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
     if is_short && is_printable && text.trim() == text {
@@ -99,7 +99,7 @@ fn secret(text: String) -> Result<Secret, Error> {
     Err(Error::malformed("secret", rule))
 }
 
-fn credential(row: CredentialRow) -> Credential {
+pub(crate) fn credential(row: CredentialRow) -> Credential {
     Credential {
         owner: row.owner.to_string(),
         provider: row.provider,

@@ -57,11 +57,12 @@ fn new_key(body: CreateKey, now: Timestamp) -> Result<NewKey, Error> {
     Ok(NewKey {
         user: entity("user", &body.user)?,
         name,
-        models: body.models.map(models).transpose()?,
+        models: body.models.map(|named| models("models", named)).transpose()?,
         expires_at,
         max_cost: amount("max_cost_usd", body.max_cost_usd)?,
         clamp: clamp(body.clamp.as_deref())?,
         labels: Labels::of_key("labels", &body.labels)?,
+        among: None,
     })
 }
 
@@ -73,16 +74,17 @@ pub(crate) fn expiry(text: Option<&str>, now: Timestamp) -> Result<Option<Timest
     Ok(Some(at.ok_or_else(|| Error::malformed("expires_at", rule))?))
 }
 
-fn clamp(name: Option<&str>) -> Result<Clamp, Error> {
+pub(crate) fn clamp(name: Option<&str>) -> Result<Clamp, Error> {
     let Some(name) = name else { return Ok(Clamp::default()) };
     let names = Clamp::NAMES.map(|(_, name)| name).join(", ");
     Clamp::parse(name).ok_or_else(|| Error::malformed("clamp", format!("is one of {names}")))
 }
 
-fn models(models: Vec<String>) -> Result<Vec<String>, Error> {
+/// The models that a key may use.
+pub(crate) fn models(field: &str, models: Vec<String>) -> Result<Vec<String>, Error> {
     if models.is_empty() || models.len() > MODELS_MAX {
         let rule = "name 1 to 50 models, or leave it out for all models";
-        return Err(Error::malformed("models", rule));
+        return Err(Error::malformed(field, rule));
     }
     for (place, model) in models.iter().enumerate() {
         let parts = model.split_once('/');
@@ -96,13 +98,13 @@ fn models(models: Vec<String>) -> Result<Vec<String>, Error> {
             });
         if !fits {
             let rule = "write provider/model or provider/*";
-            return Err(Error::malformed(format!("models[{place}]"), rule));
+            return Err(Error::malformed(format!("{field}[{place}]"), rule));
         }
     }
     Ok(models)
 }
 
-fn key(row: KeyRow, now: Timestamp) -> Key {
+pub(crate) fn key(row: KeyRow, now: Timestamp) -> Key {
     let is_over = row.expires_at.is_some_and(|at| at <= now);
     let state = match (row.is_active, is_over) {
         (false, _) => "revoked",

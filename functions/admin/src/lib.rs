@@ -22,6 +22,7 @@ pub mod reply;
 
 mod admins;
 mod alerts;
+mod asks;
 mod audit;
 mod budgets;
 mod console;
@@ -30,7 +31,9 @@ mod corrections;
 mod credentials;
 mod iam;
 mod keys;
+mod me;
 mod owners;
+mod path;
 mod precondition;
 mod prices;
 mod reconcile;
@@ -139,6 +142,26 @@ routes! {
     "POST" Rule "/admin/v1/settlements" => settlements::enqueue,
     "POST" Rule "/admin/v1/restore-fence" => restore::fence,
     "GET" Any "/admin/v1/session" => admins::session,
+    "GET" Own "/admin/v1/me" => me::show,
+    "GET" Own "/admin/v1/me/budgets" => me::budgets,
+    "GET" Own "/admin/v1/me/requests" ? limit cursor => me::requests,
+    "GET" Own "/admin/v1/me/requests/{id}" => me::request,
+    "GET" Own "/admin/v1/me/alerts" ? key => me::alerts,
+    "GET" Own "/admin/v1/me/keys" ? limit cursor => me::keys,
+    "POST" Own "/admin/v1/me/keys" => me::create_key,
+    "GET" Own "/admin/v1/me/keys/{id}" => me::show_key,
+    "DELETE" Own "/admin/v1/me/keys/{id}" => me::revoke_key,
+    "GET" Own "/admin/v1/me/credentials" => me::credentials,
+    "GET" Own "/admin/v1/me/credentials/{provider}" => me::show_credential,
+    "PUT" Own "/admin/v1/me/credentials/{provider}" => me::set_credential,
+    "DELETE" Own "/admin/v1/me/credentials/{provider}" => me::disable_credential,
+    "GET" Own "/admin/v1/me/budget-requests" ? limit cursor => asks::own_list,
+    "POST" Own "/admin/v1/me/budget-requests" => asks::own_create,
+    "GET" Own "/admin/v1/me/budget-requests/{id}" => asks::own_show,
+    "DELETE" Own "/admin/v1/me/budget-requests/{id}" => asks::own_withdraw,
+    "GET" Read "/admin/v1/budget-requests" ? user state limit cursor => asks::list,
+    "GET" Read "/admin/v1/budget-requests/{user}/{id}" => asks::show,
+    "PUT" Change "/admin/v1/budget-requests/{user}/{id}" => asks::decide,
     "GET" Read "/admin/v1/admin-keys" ? limit cursor => admins::list,
     "POST" Rule "/admin/v1/admin-keys" => admins::create,
     "GET" Read "/admin/v1/admin-keys/{id}" => admins::show,
@@ -249,7 +272,7 @@ async fn serve(gate: &Gate, call: &Call, rid: Rid) -> Result<Answer, Refusal> {
 /// the query or the body as such.
 fn admit(call: &Call, who: &Principal) -> Result<(&'static Route, Call), Error> {
     let fitting = ROUTES.iter().filter_map(|route| {
-        let parameters = call::parameters(route.path, call.path())?;
+        let parameters = path::parameters(route.path, call.path())?;
         Some((route, parameters))
     });
     let mut allowed = Vec::new();
@@ -299,7 +322,9 @@ mod tests {
                 .replace(['{', '}'], "");
             let call = Call::of(route.method, &path, "{}");
 
-            let (found, _) = admit(&call, &owner()).unwrap();
+            let role =
+                if route.right == Right::Own { auth::Role::Member } else { auth::Role::Owner };
+            let (found, _) = admit(&call, &Principal { role, ..owner() }).unwrap();
 
             assert_eq!((found.method, found.path), (route.method, route.path));
         }

@@ -1,15 +1,21 @@
 //! Users, organisations and teams.
 
-use farebox_api::{Org, OrgList, PutOrg, PutTeam, PutUser, Team, TeamList, User, UserList};
-use farebox_aws::control::{CredentialOwner, OwnerRow};
+use farebox_api::{
+    Org, OrgList, PutOrg, PutTeam, PutUser, SelfService, Team, TeamList, User, UserList,
+};
+use farebox_aws::control::{Allowance, CredentialOwner, NewUser, OwnerRow};
 use farebox_core::{EntityId, Error};
 
-use crate::Gate;
+use crate::budgets::amount;
 use crate::call::Call;
 use crate::reply::{Answer, Refusal};
+use crate::{Gate, keys};
 
 /// Longest name for people.
 const NAME_CHARS_MAX: usize = 128;
+/// The most keys that a user can be allowed to make, and their longest life.
+const OWN_KEYS_MAX: u32 = 50;
+const OWN_KEY_DAYS_MAX: u32 = 3650;
 
 /// `GET /admin/v1/users`
 pub async fn list_users(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
@@ -30,10 +36,13 @@ pub async fn show_user(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 pub async fn put_user(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let id: EntityId = call.parsed("id")?;
     let body: PutUser = call.body()?;
-    let name = name(body.name)?;
-    let org = body.org.map(|org| entity("org", &org)).transpose()?;
-    let team = body.team.map(|team| entity("team", &team)).transpose()?;
-    let row = gate.control.put_user(&id, name, org, team, call.expected()).await?;
+    let new = NewUser {
+        name: name(body.name)?,
+        org: body.org.map(|org| entity("org", &org)).transpose()?,
+        team: body.team.map(|team| entity("team", &team)).transpose()?,
+        own: body.self_service.map(allowance).transpose()?.unwrap_or_default(),
+    };
+    let row = gate.control.put_user(&id, &new, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
     let version = row.version;
     Ok(Answer::ok(&user(row))?.with_version(version))
@@ -111,12 +120,42 @@ pub(crate) fn name(name: Option<String>) -> Result<Option<String>, Error> {
     Err(Error::malformed("name", "write one line of 1 to 128 characters"))
 }
 
+fn allowance(body: SelfService) -> Result<Allowance, Error> {
+    let field = |name: &str| format!("self_service.{name}");
+    if body.keys > OWN_KEYS_MAX {
+        return Err(Error::malformed(field("keys"), format!("is at most {OWN_KEYS_MAX}")));
+    }
+    if body.key_days.is_some_and(|days| !(1..=OWN_KEY_DAYS_MAX).contains(&days)) {
+        return Err(Error::malformed(field("key_days"), format!("is 1 to {OWN_KEY_DAYS_MAX}")));
+    }
+    let key_models = body.key_models.map(|models| keys::models(&field("key_models"), models));
+    Ok(Allowance {
+        keys: body.keys,
+        key_max_cost: amount(&field("key_max_cost_usd"), body.key_max_cost_usd)?,
+        key_days: body.key_days,
+        key_models: key_models.transpose()?,
+        credentials: body.credentials,
+    })
+}
+
+/// What a user may do for itself, as the API shows it.
+pub(crate) fn self_service(own: Allowance) -> SelfService {
+    SelfService {
+        keys: own.keys,
+        key_max_cost_usd: own.key_max_cost.map(|cost| cost.to_string()),
+        key_days: own.key_days,
+        key_models: own.key_models,
+        credentials: own.credentials,
+    }
+}
+
 fn user(row: OwnerRow) -> User {
     User {
         id: row.id.to_string(),
         name: row.name,
         org: row.org.map(|org| org.to_string()),
         team: row.team.map(|team| team.to_string()),
+        self_service: Some(row.own).filter(|own| *own != Allowance::default()).map(self_service),
         created_at: row.created_at.to_string(),
     }
 }

@@ -36,7 +36,7 @@ pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     Answer::ok(&row)
 }
 
-fn row(record: CallRecord) -> RequestRow {
+pub(crate) fn row(record: CallRecord) -> RequestRow {
     let charged = record.charged();
     let correction = record.correction.clone();
     let lines = record.lines.into_iter().map(|line| CostLine {

@@ -1,9 +1,9 @@
 //! The admin API's requests and answers, as they stand on the wire, and nothing else.
 //!
 //! Requests refuse unknown fields: a misspelt limit must never become "no limit". Money is a
-//! decimal text of USD, time an RFC 3339 text in UTC. A secret appears in one request
-//! ([`PutCredential`]) and in three answers ([`CreatedKey`], [`CreatedAdminKey`], [`SetWebhook`]),
-//! once; those four have no `Debug`.
+//! decimal text of USD, time an RFC 3339 text in UTC. A secret appears in two requests
+//! ([`PutCredential`], [`PutOwnCredential`]) and in three answers ([`CreatedKey`], [`CreatedAdminKey`], [`SetWebhook`]),
+//! once; those five have no `Debug`.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -15,6 +15,7 @@
 //! | [`credentials`] | providers' credentials: written, never read back |
 //! | [`books`] | the books put right |
 //! | [`budgets`] | limits, what is spent of them, alerts |
+//! | [`own`] | what members do for themselves |
 //! | [`prices`] | the owner's own prices |
 //! | [`routes`] | names that stand for several models |
 //! | [`requests`] | what each call did and cost |
@@ -30,6 +31,7 @@ pub mod content;
 pub mod credentials;
 pub mod error;
 pub mod keys;
+pub mod own;
 pub mod owners;
 pub mod prices;
 pub mod requests;
@@ -55,6 +57,10 @@ pub use content::{ContentLog, ErasedContent, PutContentLog};
 pub use credentials::{Credential, CredentialList, PutCredential};
 pub use error::{ErrorAnswer, ErrorBody};
 pub use keys::{CreateKey, CreatedKey, Key, KeyList};
+pub use own::{
+    AskBudget, BudgetRequest, BudgetRequestList, CreateOwnKey, DecideBudget, Me, PutOwnCredential,
+    SelfService,
+};
 pub use owners::{Org, OrgList, PutOrg, PutTeam, PutUser, Team, TeamList, User, UserList};
 pub use prices::{Price, PriceList, QuarantineList, Quarantined};
 pub use requests::{CostLine, RequestList, RequestRow, TokenCounts};

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::own::SelfService;
+
 /// `PUT /admin/v1/users/{id}`: makes a user, or replaces its name, organisation and
 /// team.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +19,9 @@ pub struct PutUser {
     /// The team in whose budget the user is; it must exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
+    /// What the user may do for itself; nothing where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_service: Option<SelfService>,
 }
 
 /// A user.
@@ -33,6 +38,9 @@ pub struct User {
     /// Its team.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
+    /// What it may do for itself; absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_service: Option<SelfService>,
     /// When it was made.
     pub created_at: String,
 }

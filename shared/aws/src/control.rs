@@ -16,7 +16,8 @@
 
 use std::sync::Arc;
 
-use farebox_core::{EntityId, Error, Rid, Secret, Timestamp};
+use farebox_core::{EntityId, Error, Rid, Scope, Secret, Timestamp};
+use farebox_ledger::Budget;
 use tokio::sync::Mutex;
 
 use crate::Aws;
@@ -28,6 +29,7 @@ use crate::log_queue::LogQueue;
 use crate::logs::Logs;
 use crate::rollups::Rollups;
 
+mod asks;
 mod audit;
 mod budgets;
 mod corrections;
@@ -35,6 +37,7 @@ mod credentials;
 mod grants;
 mod keys;
 mod once;
+mod own_keys;
 mod owners;
 mod public_url;
 mod reconcile;
@@ -45,13 +48,14 @@ mod settings;
 mod store;
 mod version;
 
+pub use asks::{Ask, AskRow, AskState, Decided};
 pub use audit::{AuditFilter, AuditRow, End, Entry, Trail};
 pub use budgets::{BudgetRow, Change};
 pub use corrections::{Corrected, JournalRow, ScopeEntry, Truth};
 pub use credentials::{CredentialOwner, CredentialRow};
 pub use grants::{AdminKeyRow, NewAdminKey, PrincipalRow, parse_admin_key};
 pub use keys::{KeyRow, NewKey};
-pub use owners::OwnerRow;
+pub use owners::{Allowance, NewUser, OwnerRow};
 pub use public_url::{PublicUrl, UrlUse};
 pub use routes::RouteRow;
 pub use settings::{PriceRow, QuarantineRow, WebhookRow};
@@ -177,6 +181,14 @@ impl Control {
         let text = text.ok_or_else(|| Error::internal("the admin key's secret does not exist"))?;
         *cached = Some((now, text.clone()));
         Ok(text)
+    }
+
+    /// Budgets by their scopes; `None` where one has never been made.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be reached.
+    pub async fn budgets_of(&self, scopes: &[Scope]) -> Result<Vec<Option<Budget>>, Error> {
+        Ok(self.ledger.find_budgets(scopes).await?)
     }
 
     fn tenant(&self) -> &str {

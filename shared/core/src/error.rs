@@ -33,6 +33,12 @@ pub enum Error {
          (`Authorization: Bearer sk-fba-…`), or under /admin/v1/me your own Farebox key."
     )]
     AdminForbidden,
+    /// The owner does not let a member do it.
+    #[error("{rule}")]
+    NotAllowed {
+        /// What the owner allows, and what to do.
+        rule: String,
+    },
     /// The caller's request breaks a rule.
     #[error("{field}: {rule}")]
     Malformed {
@@ -302,6 +308,7 @@ impl Error {
             Self::MissingKey | Self::InvalidKey { .. } => row(401, "invalid_api_key"),
             Self::ModelForbidden { .. } => row(403, "model_not_allowed"),
             Self::AdminForbidden => row(403, "forbidden"),
+            Self::NotAllowed { .. } => row(403, "not_allowed"),
             Self::Malformed { .. } => row(400, "invalid_request_error"),
             Self::NoActiveCredential { .. } => row(400, "no_active_credential"),
             Self::UnknownModel { .. } => row(404, "model_not_found"),

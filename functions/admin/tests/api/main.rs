@@ -7,6 +7,7 @@
 )]
 
 mod audit;
+mod own;
 mod roles;
 mod things;
 mod versions;

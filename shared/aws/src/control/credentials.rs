@@ -218,7 +218,7 @@ impl Control {
     }
 
     /// Takes the owner's lease; `None` where there is no such owner.
-    async fn lease(&self, owner: &CredentialOwner) -> Result<Option<String>, Error> {
+    pub(super) async fn lease(&self, owner: &CredentialOwner) -> Result<Option<String>, Error> {
         let (pk, sk) = (self.entities(), owner.to_string());
         let me = format!("{:032x}", random());
         for attempt in 0..LEASE_TRIES {
@@ -248,7 +248,7 @@ impl Control {
     }
 
     /// Gives the lease back. Where that fails it ends by itself.
-    async fn release(&self, owner: &CredentialOwner, lease: &str) {
+    pub(super) async fn release(&self, owner: &CredentialOwner, lease: &str) {
         let (pk, sk) = (self.entities(), owner.to_string());
         let change = Changed::new(&pk, &sk, "REMOVE lo, lu", "lo = :me").value(":me", text(lease));
         if let Err(error) = self.store.change(change).await {

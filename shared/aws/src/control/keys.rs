@@ -18,7 +18,7 @@ use super::store::{
 use super::{Control, CredentialOwner, Expected, Listed, PAGE_MAX, version};
 
 /// Pages of keys that one user can have: 10,000 keys.
-const PAGES_MAX: usize = 100;
+pub(super) const PAGES_MAX: usize = 100;
 const KEY_SK: &str = "0";
 /// On the entity of a user or a key: days that content is kept.
 pub(super) const CONTENT: &str = "content_days";
@@ -40,6 +40,8 @@ pub struct NewKey {
     pub clamp: Clamp,
     /// What its calls are told apart by.
     pub labels: Labels,
+    /// The most live keys that its user may have with it; `None` is no limit.
+    pub among: Option<u32>,
 }
 
 /// A key without its secret.
@@ -204,6 +206,9 @@ impl Control {
         if let Some(made) = self.key(&key.id).await? {
             return self.made_before(&new, made).map(|row| Some((key, row)));
         }
+        if let Some(most) = new.among {
+            self.check_room_for_a_key(&new.user, most).await?;
+        }
         let now = self.aws().now();
         self.make_budget(Scope::new(ScopeKind::Key, key.id.clone())).await?;
 
@@ -226,23 +231,6 @@ impl Control {
         // Its owners may have changed since they were read, before the key item could be found.
         self.rewrite(&new.user, vec![key.id.clone()]).await?;
         Ok(Some((key, row)))
-    }
-
-    /// What an earlier request with the same `Idempotency-Key` made, if it asked for the same.
-    fn made_before(&self, new: &NewKey, made: KeyRow) -> Result<KeyRow, Error> {
-        let whole_seconds = new.expires_at.map(|at| seconds(at.seconds()));
-        let is_same = made.user == new.user
-            && made.name == new.name
-            && made.models == new.models
-            && made.expires_at == whole_seconds
-            && made.max_cost == new.max_cost
-            && made.clamp == new.clamp
-            && made.labels == new.labels;
-        match (is_same, made.is_active && self.is_repeatable(made.created_at)) {
-            (true, true) => Ok(made),
-            (true, false) => Err(Error::Conflict { thing: format!("The key {}", made.id) }),
-            (false, _) => Err(Error::IdempotencyKeyReused),
-        }
     }
 
     /// One key.

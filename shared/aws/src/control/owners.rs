@@ -1,6 +1,7 @@
 //! Users, organisations and teams.
 
-use farebox_core::{EntityId, Error, Scope, ScopeKind, Timestamp};
+use farebox_core::{EntityId, Error, Money, Scope, ScopeKind, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::store::{Attributes, Changed, map, number, read_number, read_text, text};
 use super::{Control, CredentialOwner, Expected, Listed, version};
@@ -11,6 +12,35 @@ pub(super) const ROUNDS_MAX: usize = 5;
 pub(super) const VERSION: &str = "v";
 /// Pages that one walk over a list of entities takes: 100,000 of them.
 const PAGES_MAX: usize = 1000;
+
+/// What a user may do for itself, as the owner allows it; nothing unless told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Allowance {
+    /// Live keys that it may have, and still make one.
+    pub keys: u32,
+    /// The most that one call of such a key may cost.
+    pub key_max_cost: Option<Money>,
+    /// The longest life of such a key.
+    pub key_days: Option<u32>,
+    /// The models that such a key may use.
+    pub key_models: Option<Vec<String>>,
+    /// Whether it may store credentials of its own.
+    pub credentials: bool,
+}
+
+/// What a user is to be.
+#[derive(Clone, Debug, Default)]
+pub struct NewUser {
+    /// For people.
+    pub name: Option<String>,
+    /// Its organisation.
+    pub org: Option<EntityId>,
+    /// Its team.
+    pub team: Option<EntityId>,
+    /// What it may do for itself.
+    pub own: Allowance,
+}
 
 /// A user, an organisation or a team.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +53,8 @@ pub struct OwnerRow {
     pub org: Option<EntityId>,
     /// A user's team.
     pub team: Option<EntityId>,
+    /// What a user may do for itself.
+    pub own: Allowance,
     /// When it was made.
     pub created_at: Timestamp,
     /// Changes with every change of it.
@@ -37,6 +69,9 @@ impl OwnerRow {
             name: read_text(item, "name"),
             org: read_text(item, "org").and_then(|org| org.parse().ok()),
             team: read_text(item, "team").and_then(|team| team.parse().ok()),
+            own: read_text(item, "own")
+                .and_then(|own| serde_json::from_str(&own).ok())
+                .unwrap_or_default(),
             created_at: seconds(read_number(item, "created_at").unwrap_or_default()),
             version: version::of(item, VERSION),
         })
@@ -56,12 +91,10 @@ impl Control {
     pub async fn put_user(
         &self,
         id: &EntityId,
-        name: Option<String>,
-        org: Option<EntityId>,
-        team: Option<EntityId>,
+        new: &NewUser,
         expected: Expected,
     ) -> Result<Option<OwnerRow>, Error> {
-        for (field, parent) in [("org", &org), ("team", &team)] {
+        for (field, parent) in [("org", &new.org), ("team", &new.team)] {
             let Some(parent) = parent else { continue };
             if self.entity(&format!("{field}:{parent}")).await?.is_none() {
                 let rule = format!("there is no {field} {parent}: add it first");
@@ -69,7 +102,17 @@ impl Control {
             }
         }
         self.make_budget(Scope::new(ScopeKind::User, id.clone())).await?;
-        let user = self.put_owner(&format!("user:{id}"), name, org, team, expected).await?;
+        let own = match &new.own {
+            own if *own == Allowance::default() => None,
+            own => Some(serde_json::to_string(own).map_err(Error::internal)?),
+        };
+        let fields = [
+            ("name", new.name.clone()),
+            ("org", new.org.as_ref().map(ToString::to_string)),
+            ("team", new.team.as_ref().map(ToString::to_string)),
+            ("own", own),
+        ];
+        let user = self.put_owner(&format!("user:{id}"), fields, expected).await?;
         if user.is_some() {
             self.rewrite_keys_of(id).await?;
         }
@@ -86,7 +129,7 @@ impl Control {
         name: Option<String>,
         expected: Expected,
     ) -> Result<Option<OwnerRow>, Error> {
-        self.put_owner(&format!("org:{id}"), name, None, None, expected).await
+        self.put_owner(&format!("org:{id}"), [("name", name)], expected).await
     }
 
     /// Makes a team, or replaces its name; `None` where another change was first.
@@ -99,7 +142,7 @@ impl Control {
         name: Option<String>,
         expected: Expected,
     ) -> Result<Option<OwnerRow>, Error> {
-        self.put_owner(&format!("team:{id}"), name, None, None, expected).await
+        self.put_owner(&format!("team:{id}"), [("name", name)], expected).await
     }
 
     /// A user.
@@ -172,12 +215,10 @@ impl Control {
         Err(Error::internal("there are more users than one walk takes"))
     }
 
-    async fn put_owner(
+    async fn put_owner<const N: usize>(
         &self,
         sk: &str,
-        name: Option<String>,
-        org: Option<EntityId>,
-        team: Option<EntityId>,
+        fields: [(&str, Option<String>); N],
         expected: Expected,
     ) -> Result<Option<OwnerRow>, Error> {
         let now = self.aws().now();
@@ -185,11 +226,6 @@ impl Control {
                         cv = if_not_exists(cv, :cv), \
                         providers = if_not_exists(providers, :none), v = :next"
             .to_owned();
-        let fields = [
-            ("name", name),
-            ("org", org.map(|org| org.to_string())),
-            ("team", team.map(|team| team.to_string())),
-        ];
         let mut removed = Vec::new();
         for (field, value) in &fields {
             match value {

@@ -20,8 +20,9 @@ pub async fn user(client: &Client, command: User) -> Result<Output, Failure> {
     match command {
         User::Add { id, name, org, team } => {
             let path = path(&format!("users/{}", encoded(&id)));
-            let answer =
-                client.send(Method::PUT, &path, &PutUser { name, org, team }, None).await?;
+            let answer = client
+                .send(Method::PUT, &path, &PutUser { name, org, team, ..PutUser::default() }, None)
+                .await?;
             let user: Person = answer.parse()?;
             let next = format!("Next: farebox key create --user {}", user.id);
             Ok(Output::new(answer.body, format!("User {} is there. {next}", user.id)))

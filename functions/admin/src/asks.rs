@@ -1,0 +1,200 @@
+//! More budget: a member asks for it, an owner or an admin decides.
+
+use farebox_api::{AskBudget, BudgetRequest, BudgetRequestList, DecideBudget};
+use farebox_aws::control::{Ask, AskRow, AskState, Change, Decided, Expected};
+use farebox_core::{EntityId, Error, Money, Rid, Scope, ScopeKind};
+use farebox_ledger::Settings;
+
+use crate::Gate;
+use crate::budgets::{limit, until};
+use crate::call::Call;
+use crate::corrections::reason;
+use crate::me::key;
+use crate::owners::absent;
+use crate::reply::{Answer, Refusal};
+
+/// The states by name.
+const STATES: [(&str, AskState); 4] = [
+    ("open", AskState::Open),
+    ("approved", AskState::Approved),
+    ("denied", AskState::Denied),
+    ("withdrawn", AskState::Withdrawn),
+];
+
+/// `GET /admin/v1/me/budget-requests`
+pub async fn own_list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let user = &key(call)?.user;
+    let page = gate.control.asks(Some(user), call.limit()?, call.cursor()).await?;
+    let budget_requests = page.rows.into_iter().map(own).collect();
+    Answer::ok(&BudgetRequestList { budget_requests, next_cursor: page.next })
+}
+
+/// `POST /admin/v1/me/budget-requests`
+pub async fn own_create(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let body: AskBudget = call.body()?;
+    let ask = Ask {
+        month: limit("month_limit_usd", body.month_limit_usd)?,
+        day: limit("day_limit_usd", body.day_limit_usd)?,
+        total: limit("total_limit_usd", body.total_limit_usd)?,
+        until: until(body.until.as_deref(), gate.aws().now())?,
+        reason: reason(&body.reason)?,
+    };
+    if [ask.month, ask.day, ask.total].iter().all(Option::is_none) {
+        let rule = "is needed, or day_limit_usd, or total_limit_usd: which limit is to be raised";
+        return Err(Error::malformed("month_limit_usd", rule).into());
+    }
+    let row = gate.control.ask(&key(call)?.user, &ask, call.seed()?).await?;
+    Answer::created(&own(row.ok_or_else(|| absent(call))?))
+}
+
+/// `GET /admin/v1/me/budget-requests/{id}`
+pub async fn own_show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let row = gate.control.ask_of(&key(call)?.user, call.parsed("id")?).await?;
+    let row = row.ok_or_else(|| absent(call))?;
+    let version = row.version;
+    Ok(Answer::ok(&own(row))?.with_version(version))
+}
+
+/// `DELETE /admin/v1/me/budget-requests/{id}`
+pub async fn own_withdraw(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let row = gate.control.ask_of(&key(call)?.user, call.parsed("id")?).await?;
+    let row = row.ok_or_else(|| absent(call))?;
+    let row = gate.control.decide(&row, AskState::Withdrawn, None, call.expected()).await?;
+    let row = row.ok_or_else(|| call.raced())?;
+    let version = row.version;
+    Ok(Answer::ok(&own(row))?.with_version(version))
+}
+
+/// `GET /admin/v1/budget-requests?user=&state=`
+pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let user: Option<EntityId> = match call.query("user") {
+        Some(_) => Some(call.parsed_query("user", "ID")?),
+        None => None,
+    };
+    let wanted = call.query("state").map(state).transpose()?;
+    let page = gate.control.asks(user.as_ref(), call.limit()?, call.cursor()).await?;
+    let rows = page.rows.into_iter().filter(|row| wanted.is_none_or(|state| row.state == state));
+    let budget_requests = rows.map(shown).collect();
+    Answer::ok(&BudgetRequestList { budget_requests, next_cursor: page.next })
+}
+
+/// `GET /admin/v1/budget-requests/{user}/{id}`
+pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let row = find(gate, call).await?;
+    let version = row.version;
+    Ok(Answer::ok(&shown(row))?.with_version(version))
+}
+
+/// `PUT /admin/v1/budget-requests/{user}/{id}`: the limits first, then the word. What stops in
+/// between leaves the request open; a repeat raises to the same limits and keeps what comes back.
+pub async fn decide(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let row = find(gate, call).await?;
+    let body: DecideBudget = call.body()?;
+    let note = body.note.as_deref().map(reason).transpose();
+    let note =
+        note.map_err(|_| Error::malformed("note", "is one line of at most 200 characters"))?;
+    let decision = state(&body.state)?;
+    if row.state != AskState::Open {
+        let rule = "This request is decided already.".to_owned();
+        return Err(Error::NotAllowed { rule }.into());
+    }
+    let now = gate.aws().now();
+    let until = match decision {
+        AskState::Denied => None,
+        AskState::Approved => Some(raise(gate, call, &row, &body).await?),
+        AskState::Open | AskState::Withdrawn => {
+            return Err(Error::malformed("state", "is approved or denied").into());
+        }
+    };
+    let decided = Decided { by: call.who()?.actor.clone(), at: now, until, note };
+    let row = gate.control.decide(&row, decision, Some(decided), call.expected()).await?;
+    let row = row.ok_or_else(|| call.raced())?;
+    let version = row.version;
+    Ok(Answer::ok(&shown(row))?.with_version(version))
+}
+
+/// Raises the user's limits until an end; gives that.
+async fn raise(
+    gate: &Gate,
+    call: &Call,
+    row: &AskRow,
+    body: &DecideBudget,
+) -> Result<farebox_core::Timestamp, Refusal> {
+    let now = gate.aws().now();
+    let end = until(body.until.as_deref(), now)?.or(row.ask.until).filter(|end| *end > now);
+    let rule = "is needed: when the limits of before come back, such as 2027-01-01T00:00:00Z";
+    let end = end.ok_or_else(|| Error::malformed("until", rule))?;
+    let scope = Scope::new(ScopeKind::User, row.user.clone());
+    let budget = gate.control.budget(&scope).await?.ok_or_else(|| absent(call))?;
+    let settings = raised(&budget.terms.settings, row, body)?;
+    let expected = Expected::Version(budget.terms.epoch);
+    match gate.control.put_budget(&scope, &settings, expected, Some(end)).await? {
+        Change::Applied(_) => Ok(end),
+        // The budget moved, not the request: nothing was decided, and a repeat sees the new one.
+        Change::Stale(_) => {
+            let limit = format!("another change of the budget of {scope} is under way");
+            Err(Error::RateLimited { limit, retry_after_s: 1 }.into())
+        }
+        Change::Absent => Err(absent(call).into()),
+    }
+}
+
+/// The settings with the limits that are granted.
+fn raised(now: &Settings, row: &AskRow, body: &DecideBudget) -> Result<Settings, Error> {
+    let mut settings = now.clone();
+    let mut limits = [
+        ("month_limit_usd", &body.month_limit_usd, row.ask.month, &mut settings.limits.month),
+        ("day_limit_usd", &body.day_limit_usd, row.ask.day, &mut settings.limits.day),
+        ("total_limit_usd", &body.total_limit_usd, row.ask.total, &mut settings.limits.total),
+    ];
+    for (field, granted, asked, current) in &mut limits {
+        let Some(granted) = limit(field, (*granted).clone())?.or(*asked) else { continue };
+        let rule = match **current {
+            None => "has no limit now, so there is nothing to raise".to_owned(),
+            Some(current) if granted < current => format!("is below the {current} in force"),
+            Some(_) => {
+                **current = Some(granted);
+                continue;
+            }
+        };
+        return Err(Error::malformed(*field, rule));
+    }
+    Ok(settings)
+}
+
+fn state(name: &str) -> Result<AskState, Error> {
+    let found = STATES.iter().find(|(known, _)| *known == name);
+    let rule = "is open, approved, denied or withdrawn";
+    found.map(|(_, state)| *state).ok_or_else(|| Error::malformed("state", rule))
+}
+
+async fn find(gate: &Gate, call: &Call) -> Result<AskRow, Refusal> {
+    let (user, id): (EntityId, Rid) = (call.parsed("user")?, call.parsed("id")?);
+    Ok(gate.control.ask_of(&user, id).await?.ok_or_else(|| absent(call))?)
+}
+
+/// As the member sees it: who decided is not told.
+fn own(row: AskRow) -> BudgetRequest {
+    BudgetRequest { decided_by: None, ..shown(row) }
+}
+
+fn shown(row: AskRow) -> BudgetRequest {
+    let usd = |amount: Option<Money>| amount.map(|amount| amount.to_string());
+    let name = STATES.iter().find(|(_, state)| *state == row.state).map_or("", |(name, _)| name);
+    let decided = row.decided.as_ref();
+    let until = decided.map_or(row.ask.until, |decided| decided.until);
+    BudgetRequest {
+        id: row.id.to_string(),
+        user: row.user.to_string(),
+        state: name.to_owned(),
+        month_limit_usd: usd(row.ask.month),
+        day_limit_usd: usd(row.ask.day),
+        total_limit_usd: usd(row.ask.total),
+        until: until.map(|until| until.to_string()),
+        created_at: row.id.made_at().to_string(),
+        decided_at: decided.map(|decided| decided.at.to_string()),
+        decided_by: decided.map(|decided| decided.by.clone()),
+        note: decided.and_then(|decided| decided.note.clone()),
+        reason: row.ask.reason,
+    }
+}

@@ -1,0 +1,68 @@
+//! Keys that members make, and keys that are asked for again.
+
+use farebox_core::{EntityId, Error, GatewayKey};
+
+use super::keys::PAGES_MAX;
+use super::owners::seconds;
+use super::{Control, CredentialOwner, KeyRow, NewKey, PAGE_MAX};
+
+impl Control {
+    /// Makes a key that its user asks for: one at a time, so that no two share the last place.
+    ///
+    /// # Errors
+    /// As [`Self::create_key`]; [`Error::NotAllowed`] where the user has as many as it may.
+    pub async fn create_own_key(
+        &self,
+        new: NewKey,
+        seed: Option<&str>,
+    ) -> Result<Option<(GatewayKey, KeyRow)>, Error> {
+        let owner = CredentialOwner::User(new.user.clone());
+        let Some(lease) = self.lease(&owner).await? else { return Ok(None) };
+        let made = self.create_key(new, seed).await;
+        self.release(&owner, &lease).await;
+        made
+    }
+
+    pub(super) async fn check_room_for_a_key(
+        &self,
+        user: &EntityId,
+        most: u32,
+    ) -> Result<(), Error> {
+        let (mut live, mut cursor, now) = (0_u32, None, self.aws().now());
+        for _ in 0..PAGES_MAX {
+            let page = self.keys(Some(user), PAGE_MAX, cursor.as_deref()).await?;
+            let is_live = |row: &&KeyRow| row.is_active && row.expires_at.is_none_or(|at| now < at);
+            let count = page.rows.iter().filter(is_live).count();
+            live = live.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+            cursor = page.next;
+            if cursor.is_none() || live >= most {
+                break;
+            }
+        }
+        if live < most {
+            return Ok(());
+        }
+        let rule = match most {
+            0 => "Keys of your own are not allowed. Ask the owner for one.".to_owned(),
+            _ => format!("You may have {most} keys and have {live}. Revoke one first."),
+        };
+        Err(Error::NotAllowed { rule })
+    }
+
+    /// What an earlier request with the same `Idempotency-Key` made, if it asked for the same.
+    pub(super) fn made_before(&self, new: &NewKey, made: KeyRow) -> Result<KeyRow, Error> {
+        let whole_seconds = new.expires_at.map(|at| seconds(at.seconds()));
+        let is_same = made.user == new.user
+            && made.name == new.name
+            && made.models == new.models
+            && made.expires_at == whole_seconds
+            && made.max_cost == new.max_cost
+            && made.clamp == new.clamp
+            && made.labels == new.labels;
+        match (is_same, made.is_active && self.is_repeatable(made.created_at)) {
+            (true, true) => Ok(made),
+            (true, false) => Err(Error::Conflict { thing: format!("The key {}", made.id) }),
+            (false, _) => Err(Error::IdempotencyKeyReused),
+        }
+    }
+}
