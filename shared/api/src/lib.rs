@@ -2,8 +2,8 @@
 //!
 //! Requests refuse unknown fields: a misspelt limit must never become "no limit". Money is a
 //! decimal text of USD, time an RFC 3339 text in UTC. A secret appears in two requests
-//! ([`PutCredential`], [`PutOwnCredential`]) and in three answers ([`CreatedKey`], [`CreatedAdminKey`], [`SetWebhook`]),
-//! once; those five have no `Debug`.
+//! ([`PutCredential`], [`PutOwnCredential`]) and in three answers ([`CreatedKey`],
+//! [`CreatedAdminKey`], [`SetWebhook`]), once; those five have no `Debug`.
 //!
 //! | module | what it holds |
 //! |---|---|

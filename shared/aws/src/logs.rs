@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use farebox_core::{CallRecord, Day, EntityId, Rid};
+use farebox_core::{CallRecord, Day, EntityId, Outcome, Rid, ScopeKind};
 use farebox_ledger::{Key, Table};
 
 use crate::clients::Aws;

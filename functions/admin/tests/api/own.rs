@@ -1,6 +1,6 @@
 //! What members see and do of their own, and that it is nobody else's.
 
-use farebox_aws::Logs;
+use farebox_aws::LogWriter;
 use farebox_core::{CallRecord, Correction, Outcome, Rid, ScopePart};
 use serde_json::{Value, json};
 
@@ -22,7 +22,9 @@ async fn log(world: &World, user: &str, key: &str, outcome: Outcome, scope: &str
     let correction = Correction { of: None, to: None, reason: "why".to_owned() };
     let correction = Some(correction).filter(|_| outcome == Outcome::Correction);
     let record = CallRecord { outcome, parts: vec![part], correction, ..record };
-    assert!(Logs::new(world.gate.aws()).put(&record).await.unwrap());
+    for put in LogWriter::new(world.gate.aws()).put(&[&record]).await {
+        put.unwrap();
+    }
     id
 }
 

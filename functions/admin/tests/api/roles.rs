@@ -38,6 +38,10 @@ oa-- DELETE /admin/v1/prices/{provider}/{model+}
 oad- GET /admin/v1/quarantine
 oad- GET /admin/v1/quarantine/{provider}/{model+}
 oa-- DELETE /admin/v1/quarantine/{provider}/{model+}
+oad- GET /admin/v1/routes
+oad- GET /admin/v1/routes/{name}
+oa-- PUT /admin/v1/routes/{name}
+oa-- DELETE /admin/v1/routes/{name}
 oad- GET /admin/v1/webhook
 oa-- PUT /admin/v1/webhook
 oa-- DELETE /admin/v1/webhook
@@ -150,6 +154,7 @@ fn paths(route: &Route, key: &str) -> [String; 2] {
             .replace("{owner}", user)
             .replace("{user}", user)
             .replace("{provider}", "openai")
+            .replace("{name}", "fast")
             .replace("{model+}", "x")
             .replace("{scope+}", &format!("user:{user}"))
             .replace("{arn+}", "arn:aws:iam::111122223333:role/Ops")

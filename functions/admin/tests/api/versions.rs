@@ -23,6 +23,11 @@ fn things(key: &str) -> Vec<(String, Value, Value)> {
             json!({"url": "https://a.example/"}),
             json!({"url": "https://b.example/"}),
         ),
+        thing(
+            "routes/fast",
+            json!({"targets": [{"model": "openai/gpt-4o"}]}),
+            json!({"targets": [{"model": "openai/gpt-4o-mini"}]}),
+        ),
         thing("content-log/user:u1", json!({"days": 1}), json!({"days": 2})),
         thing(&format!("content-log/key:{key}"), json!({"days": 1}), json!({"days": 2})),
     ]

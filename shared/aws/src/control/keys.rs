@@ -15,11 +15,11 @@ use super::scopes::{named, scopes_of};
 use super::store::{
     Attributes, Changed, map, number, read_number, read_text, read_texts, text, texts,
 };
-use super::{Control, CredentialOwner, Expected, Listed, PAGE_MAX, version};
+use super::{Control, CredentialOwner, Listed, PAGE_MAX, version};
 
 /// Pages of keys that one user can have: 10,000 keys.
 pub(super) const PAGES_MAX: usize = 100;
-const KEY_SK: &str = "0";
+pub(super) const KEY_SK: &str = "0";
 /// On the entity of a user or a key: days that content is kept.
 pub(super) const CONTENT: &str = "content_days";
 
@@ -78,7 +78,7 @@ pub struct KeyRow {
 }
 
 impl KeyRow {
-    fn read(item: &Attributes) -> Option<Self> {
+    pub(super) fn read(item: &Attributes) -> Option<Self> {
         let id = read_text(item, "pk")?;
         let pico: Option<i128> = read_number(item, "max_cost");
         Some(Self {
@@ -262,24 +262,6 @@ impl Control {
         Ok(Listed { rows, next })
     }
 
-    /// Stops a key for ever; `None` where there is none of that version. It works for 30 seconds
-    /// more where it was used just before.
-    ///
-    /// # Errors
-    /// Where the table cannot be reached.
-    pub async fn revoke_key(
-        &self,
-        id: &EntityId,
-        expected: Expected,
-    ) -> Result<Option<KeyRow>, Error> {
-        let set = "SET st = :R, v = :next";
-        let change = Changed::new(&pk(id), KEY_SK, set, "attribute_exists(pk)");
-        let change = expected.guard(change, VERSION, false).value(":R", text("R"));
-        let next = number(version::next(self.aws().now()));
-        let item = self.store.change(change.value(":next", next)).await?;
-        Ok(item.as_ref().and_then(KeyRow::read))
-    }
-
     /// Tells all keys of a user which credentials and budgets their owners have now.
     pub(super) async fn rewrite_keys_of(&self, user: &EntityId) -> Result<(), Error> {
         let prefix = format!("key:{user}:");
@@ -444,7 +426,7 @@ impl Control {
     }
 }
 
-fn pk(id: &EntityId) -> String {
+pub(super) fn pk(id: &EntityId) -> String {
     format!("K#{id}")
 }
 

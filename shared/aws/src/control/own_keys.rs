@@ -1,10 +1,11 @@
-//! Keys that members make, and keys that are asked for again.
+//! Keys that members make, keys that are asked for again, and keys that end.
 
 use farebox_core::{EntityId, Error, GatewayKey};
 
-use super::keys::PAGES_MAX;
-use super::owners::seconds;
-use super::{Control, CredentialOwner, KeyRow, NewKey, PAGE_MAX};
+use super::keys::{KEY_SK, PAGES_MAX, pk};
+use super::owners::{VERSION, seconds};
+use super::store::{Changed, number, text};
+use super::{Control, CredentialOwner, Expected, KeyRow, NewKey, PAGE_MAX, version};
 
 impl Control {
     /// Makes a key that its user asks for: one at a time, so that no two share the last place.
@@ -64,5 +65,23 @@ impl Control {
             (true, false) => Err(Error::Conflict { thing: format!("The key {}", made.id) }),
             (false, _) => Err(Error::IdempotencyKeyReused),
         }
+    }
+
+    /// Stops a key for ever; `None` where there is none of that version. It works for 30 seconds
+    /// more where it was used just before.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached.
+    pub async fn revoke_key(
+        &self,
+        id: &EntityId,
+        expected: Expected,
+    ) -> Result<Option<KeyRow>, Error> {
+        let set = "SET st = :R, v = :next";
+        let change = Changed::new(&pk(id), KEY_SK, set, "attribute_exists(pk)");
+        let change = expected.guard(change, VERSION, false).value(":R", text("R"));
+        let next = number(version::next(self.aws().now()));
+        let item = self.store.change(change.value(":next", next)).await?;
+        Ok(item.as_ref().and_then(KeyRow::read))
     }
 }
