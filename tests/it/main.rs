@@ -20,6 +20,7 @@ mod chat;
 mod content;
 mod contrast;
 mod corrections;
+mod fallback;
 mod idempotency;
 mod labels;
 mod messages;

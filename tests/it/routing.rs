@@ -14,6 +14,14 @@ fn routes() -> Vec<(&'static str, Value)> {
         let targets = models.iter().map(|model| json!({"model": format!("demo/{model}")}));
         json!({"targets": targets.collect::<Vec<_>>()})
     };
+    let with = |models: &[&str], more: Value| {
+        let mut route = to(models);
+        let fields = more.as_object().unwrap().clone();
+        route.as_object_mut().unwrap().extend(fields);
+        route
+    };
+    let paid = || json!({"after_charge": true});
+    let down = json!({"model": "openai/gpt-4o-mini"});
     let shared = |share: u32| {
         json!({"targets": [
             {"model": "demo/chat", "weight": share},
@@ -25,11 +33,31 @@ fn routes() -> Vec<(&'static str, Value)> {
         ("halves", shared(50)),
         ("foreign", json!({"targets": [{"model": "openai/gpt-4o-mini"}, {"model": "demo/chat"}]})),
         ("chat", to(&["claude"])),
+        ("busy-first", to(&["busy", "chat"])),
+        ("locked-first", to(&["unauthorized", "chat"])),
+        ("down-first", json!({"targets": [down, {"model": "demo/chat"}]})),
+        ("fail-first", to(&["fail", "chat"])),
+        ("cut-first", to(&["cut", "chat"])),
+        ("fail-paid", with(&["fail", "chat"], paid())),
+        ("cut-paid", with(&["cut", "chat"], paid())),
+        ("refused-first", with(&["refuse", "chat"], paid())),
+        ("all-fail", to(&["busy", "unauthorized"])),
+        ("dear-first", to(&["cent", "chat"])),
+        (
+            "dear-or-cheap",
+            with(&["cent", "cent-slow", "chat"], json!({"on_budget_refusal": "next"})),
+        ),
+        ("busy-then-dear", to(&["busy", "cent"])),
+        ("fail-then-busy", with(&["fail", "busy"], paid())),
+        ("again", with(&["busy-once", "chat"], json!({"retries": 1}))),
+        ("impatient", with(&["busy", "chat"], json!({"retries": 3}))),
+        ("unreachable", json!({"targets": [down], "retries": 2})),
+        ("storm", to(&["busy", "exact"])),
     ]
 }
 
 /// The stack with these routes.
-async fn routed() -> &'static Stack {
+pub async fn routed() -> &'static Stack {
     static ROUTED: OnceCell<Stack> = OnceCell::const_new();
     ROUTED
         .get_or_init(|| async {

@@ -1,6 +1,6 @@
 //! What each call did and cost.
 
-use farebox_api::{CostLine, RequestList, RequestRow, TokenCounts};
+use farebox_api::{CostLine, EarlierAttempt, RequestList, RequestRow, TokenCounts};
 use farebox_core::{CallRecord, EntityId, Outcome, Rid, Usage};
 
 use crate::Gate;
@@ -46,9 +46,18 @@ pub(crate) fn row(record: CallRecord) -> RequestRow {
         per: line.per,
         amount_usd: line.amount_usd,
     });
+    let earlier = record.earlier.into_iter().map(|attempt| EarlierAttempt {
+        request_id: attempt.id.to_string(),
+        model: attempt.model,
+        outcome: outcome(attempt.outcome),
+        cost_usd: attempt.charged.to_string(),
+        error_code: attempt.error_code,
+    });
     RequestRow {
         request_id: record.request_id.to_string(),
         client_request_id: record.client_request_id,
+        parent: record.parent.map(|call| call.to_string()),
+        earlier: earlier.collect(),
         started_at: record.started_at.to_string(),
         user: record.user.to_string(),
         key_id: record.key_id.to_string(),

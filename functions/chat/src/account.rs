@@ -206,6 +206,8 @@ fn request_object(record: &CallRecord) -> Value {
     json!({
         "request_id": record.request_id,
         "client_request_id": record.client_request_id,
+        "parent": record.parent,
+        "earlier": record.earlier,
         "at": record.started_at.to_string(),
         "endpoint": record.endpoint,
         "provider": record.provider,

@@ -1,6 +1,8 @@
 //! `POST /v1/messages/count_tokens`: how many tokens a prompt has. Nothing is held, because nothing
 //! is billed.
 
+use std::sync::Arc;
+
 use farebox_core::Error;
 use http::Response;
 use serde_json::json;
@@ -11,6 +13,7 @@ use crate::gate::Gate;
 use crate::handle::{draft, plan};
 use crate::incoming::Incoming;
 use crate::reply::{self, ReplyBody};
+use crate::road::Road;
 use crate::upstream::{self, Target};
 
 /// Bytes of text that are about one token: an estimate for models whose provider does not count.
@@ -25,12 +28,13 @@ const ESTIMATE_HEADER: &str = "x-farebox-estimate";
 /// Every refusal of the call itself before its budgets are asked.
 pub async fn tokens(
     gate: &Gate,
-    incoming: &Incoming,
+    incoming: &Arc<Incoming>,
     dialect: &'static dyn Dialect,
 ) -> Result<Response<ReplyBody>, Error> {
     let key = authenticate(gate, &incoming.headers).await?;
     let mut record = draft(gate, incoming, &key);
-    let (planned, plan) = plan(gate, incoming, dialect, &key, &mut record).await?;
+    let road = Road::read(gate, incoming, dialect, &key, &mut record).await?;
+    let (planned, plan) = plan(gate, &road, &mut record).await?;
     let resolved = &planned.resolved;
     if let Some(request) = resolved.wire.count(&plan.outbound) {
         let fetched = gate.credentials.fetch(&resolved.owner, key.cv, resolved.provider.name);

@@ -2,10 +2,11 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use farebox_aws::{Credential, Held, KeyItem};
 use farebox_core::pricing::Price;
-use farebox_core::{CallRecord, ChatCall, Decision, Error, Format, Money, Outcome, Timestamp};
+use farebox_core::{CallRecord, ChatCall, Decision, Error, Format, Money, Outcome, Rid, Timestamp};
 use farebox_ledger::Claim;
 use futures_util::FutureExt;
 use futures_util::future::{join, join3};
@@ -19,9 +20,10 @@ use crate::hold::reserve;
 use crate::idempotency::{self, Claimed, claim};
 use crate::incoming::Incoming;
 use crate::plan::{Plan, Planned, first_plan, unpriced};
-use crate::relay::{Exchange, exchange};
-use crate::reply::{self, Paid, Reply, ReplyBody};
-use crate::resolve::{Resolved, resolve};
+use crate::relay::{Exchange, exchange, patience};
+use crate::reply::{self, Paid, Reply, ReplyBody, Room};
+use crate::resolve::Resolved;
+use crate::road::Road;
 use crate::upstream::Target;
 
 /// A message in the log is cut to this.
@@ -30,7 +32,7 @@ const MESSAGE_CHARS_MAX: usize = 500;
 /// A call whose worst case is held in every scope.
 pub struct Admitted {
     /// The call.
-    pub call: ChatCall,
+    pub call: Arc<ChatCall>,
     /// Provider, model and whose credential.
     pub resolved: Resolved,
     /// Its prices, fixed at admission.
@@ -59,7 +61,8 @@ impl Admitted {
     }
 }
 
-/// One chat call: authenticate → claim → admit → (in a task of its own) call → settle → log.
+/// One chat call: authenticate → claim → admit → (in a task of its own) call → settle → log, and
+/// again from admit where its route leads on after a failure.
 ///
 /// Until `reserve` no money is touched, so every failure simply returns. From then on the hold
 /// belongs to `carry`, which ends it once, whatever the provider or the caller does.
@@ -68,7 +71,7 @@ impl Admitted {
 /// Every refusal before the provider is called.
 pub async fn chat(
     gate: &Arc<Gate>,
-    incoming: &Incoming,
+    incoming: &Arc<Incoming>,
     dialect: &'static dyn Dialect,
 ) -> Result<Response<ReplyBody>, Error> {
     let key = authenticate(gate, &incoming.headers).await?;
@@ -78,18 +81,38 @@ pub async fn chat(
         Ok(Claimed::Answered(replayed)) => return Ok(replayed),
         Err(error) => return Err(refused(gate, incoming, record, error).await),
     };
-    match admit(gate, incoming, dialect, &key, &mut record).await {
-        Ok((admitted, held)) => {
-            let (mut reply, response) = reply::channel(dialect, incoming, &admitted, &held);
+    let begun = match Road::read(gate, incoming, dialect, &key, &mut record).await {
+        Ok(mut road) => {
+            let first = admit(gate, &mut road, incoming.request_id).await;
+            first.map(|first| (road, first))
+        }
+        Err(error) => Err(Box::new(Refused { error, record })),
+    };
+    match begun {
+        Ok((road, first)) => {
+            let (mut reply, response) = reply::channel(dialect, incoming);
             reply.record(claim.is_some());
-            gate.spawn(carry(Arc::clone(gate), admitted, held, record, (reply, claim)));
+            gate.spawn(carry(Arc::clone(gate), road, first, (reply, claim)));
             response.await.map_err(|_| Error::internal("a call ended without an answer"))
         }
-        Err(error) => {
+        Err(refusal) => {
             idempotency::release(gate, claim.as_ref()).await;
-            Err(refused(gate, incoming, record, error).await)
+            Err(refused(gate, incoming, refusal.record, refusal.error).await)
         }
     }
+}
+
+/// Why no attempt may be made, and what is written down about it.
+struct Refused {
+    error: Error,
+    record: CallRecord,
+}
+
+/// An attempt whose money is held.
+struct Begun {
+    call: Admitted,
+    held: Held,
+    record: CallRecord,
 }
 
 /// Logs a refusal, and gives it back.
@@ -102,22 +125,60 @@ async fn refused(gate: &Gate, incoming: &Incoming, mut record: CallRecord, error
     error
 }
 
-/// Plan → credential → reserve.
-async fn admit(
+/// Holds the money of the next attempt, at the first model of the road that may be called now and
+/// that the budgets take.
+async fn admit(gate: &Gate, road: &mut Road, mut rid: Rid) -> Result<Begun, Box<Refused>> {
+    let mut refusal: Option<Box<Refused>> = None;
+    loop {
+        let mut record = road.draft.clone();
+        let below = refusal.as_ref().and_then(|refusal| refusal.needed());
+        let error = match hold(gate, road, rid, below, &mut record).await {
+            Ok(Some((call, held))) => return Ok(Begun { call, held, record }),
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
+        // What could not be taken back of an attempt ends the call: one record carries it.
+        let passes = record.parts.is_empty() && error.as_ref().is_none_or(|it| road.passes(it));
+        road.pass_by();
+        refusal = error.map(|error| Box::new(Refused { error, record })).or(refusal);
+        match refusal {
+            Some(refusal) if !passes || road.target().is_none() => return Err(refusal),
+            _ => rid = gate.aws.new_rid(),
+        }
+    }
+}
+
+impl Refused {
+    /// What a cheaper model must hold less than.
+    const fn needed(&self) -> Option<Money> {
+        match &self.error {
+            Error::CallTooCostly { needed, .. } => Some(*needed),
+            _ => self.record.hold,
+        }
+    }
+}
+
+/// Plan → credential → reserve, at the present model of the road; `None` where its hold is not
+/// `below` what was refused already.
+async fn hold(
     gate: &Gate,
-    incoming: &Incoming,
-    dialect: &'static dyn Dialect,
-    key: &KeyItem,
+    road: &Road,
+    rid: Rid,
+    below: Option<Money>,
     record: &mut CallRecord,
-) -> Result<(Admitted, Held), Error> {
-    let (planned, plan) = plan(gate, incoming, dialect, key, record).await?;
+) -> Result<Option<(Admitted, Held)>, Error> {
+    let (planned, plan) = plan(gate, road, record).await?;
+    if below.is_some_and(|below| plan.ask().amount >= below) {
+        return Ok(None);
+    }
     let resolved = &planned.resolved;
-    let fetched = gate.credentials.fetch(&resolved.owner, key.cv, resolved.provider.name);
+    let fetched = gate.credentials.fetch(&resolved.owner, road.key.cv, resolved.provider.name);
     let credential = fetched.await?;
     let target =
         Target { provider: resolved.provider, wire: resolved.wire, credential: &credential };
     let candidate = planned.candidate();
-    let (plan, held) = reserve(gate, incoming, &target, candidate, plan, record).await?;
+    let held = reserve(gate, &road.incoming, &target, candidate, plan, rid, record).await;
+    let (plan, held) = held?;
     record.rid = held.rid;
     record.hold = Some(held.amount);
     record.parts = held.parts();
@@ -128,47 +189,40 @@ async fn admit(
         plan,
         credential,
         resolved,
-        started_at: incoming.started_at,
-        ends_at: incoming.ends_at,
-        content: content::Wanted::of(key, incoming),
+        started_at: road.incoming.started_at,
+        ends_at: road.incoming.ends_at,
+        content: content::Wanted::of(&road.key, &road.incoming),
     };
-    Ok((admitted, held))
+    Ok(Some((admitted, held)))
 }
 
-/// Parse → resolve → price → metered or not → bound. The record learns on the way what a refusal
-/// should tell.
+/// Price → metered or not → bound, of the present model of the road. The record learns on the way
+/// what a refusal should tell.
 ///
 /// # Errors
 /// Every refusal before a credential is fetched.
 pub async fn plan(
     gate: &Gate,
-    incoming: &Incoming,
-    dialect: &'static dyn Dialect,
-    key: &KeyItem,
+    road: &Road,
     record: &mut CallRecord,
 ) -> Result<(Planned, Plan), Error> {
-    record.labels.extend(incoming.labels()?);
-    let call = dialect.parse(incoming)?;
-    record.labels.extend(call.labels());
-    record.stream = call.stream;
-    let overrides = gate.directory.prices().await?;
-    let mut targets = resolve(&call, key, &overrides, || gate.aws.chance())?.into_iter();
-    let resolved = targets.next().ok_or_else(|| Error::internal("a call that leads nowhere"))?;
+    let resolved = road.target().ok_or_else(|| Error::internal("a call that leads nowhere"))?;
     record.provider = Some(resolved.provider.name.to_owned());
     record.model = Some(resolved.model.name.to_string());
     record.credential_owner = Some(resolved.owner.clone());
-    record.scopes = resolved.scopes(key);
+    record.scopes = resolved.scopes(&road.key);
     let (provider, model) = (resolved.provider.name, &resolved.model.name);
-    if overrides.is_quarantined(provider, model) && gate.ledger.binds(&record.scopes).await? {
+    if road.overrides.is_quarantined(provider, model) && gate.ledger.binds(&record.scopes).await? {
         return Err(Error::PriceQuarantined { model: format!("{provider}/{model}") });
     }
-    let price = resolved.model.price.clone().ok_or_else(|| unpriced(&resolved, "any token"))?;
+    let price = resolved.model.price.clone().ok_or_else(|| unpriced(resolved, "any token"))?;
     record.price_version = Some(price.version.to_string());
-    let max_cost = incoming.max_cost(key.max_cost)?;
+    let max_cost = road.incoming.max_cost(road.key.max_cost)?;
     let metered = (resolved.provider.metered)(&resolved.model.name)
         && gate.ledger.meters(&record.scopes).await?;
-    let planned = Planned { call, resolved, price, clamp: key.clamp, max_cost, metered };
-    let plan = first_plan(planned.candidate()).map_err(|error| located(dialect, error))?;
+    let (call, clamp) = (Arc::clone(&road.call), road.key.clamp);
+    let planned = Planned { call, resolved: resolved.clone(), price, clamp, max_cost, metered };
+    let plan = first_plan(planned.candidate()).map_err(|error| located(road.dialect, error))?;
     Ok((planned, plan))
 }
 
@@ -185,17 +239,51 @@ fn located(dialect: &dyn Dialect, error: Error) -> Error {
     }
 }
 
-/// Owns the hold until it ends. It is a task of its own, so a caller who hangs up cannot
-/// cancel it; the response ends last, because the environment freezes after it.
+/// Owns the holds until they end: of one attempt after the other, never of two. It is a task of
+/// its own, so a caller who hangs up cannot cancel it; the response ends last, because the
+/// environment freezes after it.
 async fn carry(
     gate: Arc<Gate>,
-    call: Admitted,
-    mut held: Held,
-    mut record: CallRecord,
+    mut road: Road,
+    mut begun: Begun,
     (mut reply, claim): (Reply, Option<Claim>),
 ) {
-    // Boxed where futures that borrow meet: see `route`.
-    let exchanged = AssertUnwindSafe(exchange(&gate, &call, &mut held, &mut reply));
+    let ended = loop {
+        // Boxed where futures that borrow meet: see `route`.
+        let ended = attempt(&gate, &mut road, begun, &mut reply).boxed().await;
+        let Some(pause) = ended.next else { break ended };
+        tokio::time::sleep(pause).await;
+        let rid = gate.aws.new_rid();
+        begun = match admit(&gate, &mut road, rid).boxed().await {
+            Ok(next) => next,
+            Err(refusal) => {
+                // The caller is told how the last attempt failed that was sent.
+                let told = ended.exchange.error.clone().unwrap_or(refusal.error);
+                refused(&gate, &road.incoming, refusal.record, told).boxed().await;
+                break ended;
+            }
+        };
+    };
+    let last = reply.close(&ended.exchange, &ended.paid, &ended.rooms);
+    let recorded = reply.recorded();
+    idempotency::end(&gate, claim.as_ref(), road.is_paid, recorded).boxed().await;
+    reply.finish(last).boxed().await;
+}
+
+/// How an attempt ended.
+struct Ended {
+    exchange: Exchange,
+    paid: Paid,
+    rooms: Vec<Room>,
+    /// How long to wait before another one is made.
+    next: Option<Duration>,
+}
+
+/// One attempt: call → relay → decide → settle ‖ log.
+async fn attempt(gate: &Gate, road: &mut Road, begun: Begun, reply: &mut Reply) -> Ended {
+    let Begun { call, mut held, mut record } = begun;
+    reply.aim(&call, &held, road.sent().saturating_add(1));
+    let exchanged = AssertUnwindSafe(exchange(gate, &call, &mut held, reply));
     let exchanged = exchanged.catch_unwind().boxed();
     let (exchanged, ()) = join(exchanged, gate.directory.refresh_prices().boxed()).await;
     let exchange = exchanged.unwrap_or_else(|_| Exchange::panicked());
@@ -209,28 +297,41 @@ async fn carry(
         record.overrun = !held.is_metered;
     }
     record.unpriced = exchange.is_unpriced;
+    let charged = match decided.decision {
+        Decision::Settle(cost) => cost,
+        Decision::Void => Money::ZERO,
+        Decision::Worst => held.amount,
+    };
+    let is_free = decided.decision == Decision::Void;
+    road.is_paid |= !is_free;
+    road.charged = road.charged.plus(charged).unwrap_or(charged);
     let paid = Paid {
-        request_id: record.request_id,
+        request_id: road.request_id(),
         provider: call.resolved.provider.name,
         cost: exchange.bill.as_ref().map(|bill| bill.cost),
-        charged: match decided.decision {
-            Decision::Settle(cost) => cost,
-            Decision::Void => Money::ZERO,
-            Decision::Worst => held.amount,
-        },
+        charged: road.charged,
         response_time_ms: gate.aws.now().since(call.started_at),
     };
     complete(&mut record, &call, &exchange, &paid, decided.outcome, decided.decision);
     record.client_gone = reply.caller_is_gone();
     record.capacity_tenths = record.capacity_tenths.saturating_add(held.capacity_tenths());
+    let left_ms = u64::try_from(patience(gate, &call).as_millis()).unwrap_or_default();
+    let next = match reply.is_open() {
+        true => road.after(&exchange, is_free, gate.aws.chance(), left_ms),
+        false => None,
+    };
+    if next.is_some() {
+        // The call's own row is its last attempt's; this one gets one of its own.
+        record.parent = Some(road.request_id());
+        let is_first = record.rid == road.request_id();
+        record.request_id = if is_first { gate.aws.new_rid() } else { record.rid };
+        road.note(&record, charged);
+    }
     let ended = gate.ledger.end(&mut held, decided.decision).boxed();
-    let said =
-        content::keep(&gate, call.content.as_ref(), record.request_id, &record.endpoint, &exchange);
+    let wanted = call.content.as_ref().filter(|_| next.is_none());
+    let said = content::keep(gate, wanted, record.request_id, &record.endpoint, &exchange);
     join3(ended, gate.log.send(&record).boxed(), said.boxed()).await;
-    let last = reply.close(&exchange, &paid, &held.rooms());
-    let recorded = reply.recorded();
-    idempotency::end(&gate, claim.as_ref(), decided.decision, recorded).boxed().await;
-    reply.finish(last).boxed().await;
+    Ended { exchange, paid, rooms: held.rooms(), next }
 }
 
 /// The record as far as it is known when the key is.

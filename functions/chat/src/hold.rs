@@ -1,7 +1,7 @@
 //! Holding the money of a call, in as many rounds as it takes.
 
 use farebox_aws::{Held, Refusal};
-use farebox_core::{CallRecord, Decision, Error, Money, Scope};
+use farebox_core::{CallRecord, Decision, Error, Money, Rid, Scope};
 use farebox_ledger::Wait;
 
 use crate::gate::Gate;
@@ -23,7 +23,7 @@ const ROOM_WAIT_HEADER: &str = "x-farebox-room-wait-ms";
 /// Reserves the plan's hold in every scope of the record; waits for what open holds take, and
 /// lowers a cap that the caller left open to what the room affords; a metered call asks for less
 /// before either, and a long prompt is counted where its bytes may be what refuses. Each round is
-/// a new attempt with its own identity.
+/// a new attempt with its own identity, the first one with `rid`.
 ///
 /// # Errors
 /// The refusal of the last round; a header that is no number.
@@ -33,11 +33,11 @@ pub async fn reserve(
     target: &Target<'_>,
     mut candidate: Candidate<'_>,
     mut plan: Plan,
+    mut rid: Rid,
     record: &mut CallRecord,
 ) -> Result<(Plan, Held), Error> {
     let wait_ms = room_wait_ms(gate, incoming, candidate.call.stream)?;
     let mut wait = Wait::new(wait_ms, gate.aws.now());
-    let mut rid = incoming.request_id;
     let mut first: Option<Scope> = None;
     let (mut changes, mut may_count) = (0, true);
     loop {

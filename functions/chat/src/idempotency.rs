@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use farebox_aws::{KeyItem, Sealer};
-use farebox_core::{Decision, Error};
+use farebox_core::Error;
 use farebox_ledger::{Claim, Found};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -94,9 +94,10 @@ pub async fn release(gate: &Gate, claim: Option<&Claim>) {
 }
 
 /// Ends a claim as its call ended, before the last byte: a caller who has it never pays again.
-pub async fn end(gate: &Gate, claim: Option<&Claim>, decision: Decision, reply: Option<Vec<u8>>) {
+/// Only one of which no attempt was charged gives its key back.
+pub async fn end(gate: &Gate, claim: Option<&Claim>, is_paid: bool, reply: Option<Vec<u8>>) {
     let Some(claim) = claim else { return };
-    if decision == Decision::Void {
+    if !is_paid {
         return release(gate, Some(claim)).await;
     }
     let keep = async {

@@ -26,6 +26,7 @@ pub mod quote;
 pub mod relay;
 pub mod reply;
 pub mod resolve;
+pub mod road;
 pub mod upstream;
 
 use std::sync::Arc;
@@ -113,7 +114,7 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
 /// Answers one request. Every answer carries `x-request-id`, and every error has the dialect
 /// of its endpoint.
 pub async fn serve(gate: &Arc<Gate>, request: Request) -> Response<ReplyBody> {
-    let incoming = Incoming::new(gate, request);
+    let incoming = Arc::new(Incoming::new(gate, request));
     let dialect = dialect_of(&incoming);
     match route(gate, &incoming).await {
         Ok(response) => response,
@@ -121,7 +122,7 @@ pub async fn serve(gate: &Arc<Gate>, request: Request) -> Response<ReplyBody> {
     }
 }
 
-async fn route(gate: &Arc<Gate>, incoming: &Incoming) -> Result<Response<ReplyBody>, Error> {
+async fn route(gate: &Arc<Gate>, incoming: &Arc<Incoming>) -> Result<Response<ReplyBody>, Error> {
     let ((_, _, handler, dialect), rest) = find(&incoming.method, &incoming.path)?;
     // Boxed: the compiler cannot prove `Send` for the nested futures as one type
     // (rust-lang/rust#102211), and a box a call is nothing beside a socket.

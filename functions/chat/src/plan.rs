@@ -1,5 +1,7 @@
 //! What a call will send, and the most that it can cost.
 
+use std::sync::Arc;
+
 use farebox_aws::Ask;
 use farebox_core::pricing::{Bound, Price, PricingError};
 use farebox_core::{ChatCall, Clamp, Error, Money};
@@ -58,7 +60,7 @@ pub struct Candidate<'a> {
 /// A call that is read, resolved, priced and bounded.
 pub struct Planned {
     /// The call.
-    pub call: ChatCall,
+    pub call: Arc<ChatCall>,
     /// Provider, model and whose credential.
     pub resolved: Resolved,
     /// Its prices, fixed for this call.
@@ -101,7 +103,7 @@ impl Plan {
 impl Planned {
     /// What plans are made of.
     #[must_use]
-    pub const fn candidate(&self) -> Candidate<'_> {
+    pub fn candidate(&self) -> Candidate<'_> {
         let Self { call, resolved, price, clamp, max_cost, metered } = self;
         let (clamp, max_cost, metered) = (*clamp, *max_cost, *metered);
         Candidate { call, resolved, price, clamp, max_cost, metered, counted: None }

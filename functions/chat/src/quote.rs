@@ -1,6 +1,8 @@
 //! `POST /v1/quote`: what a call would cost, and whether its budgets would take it. Nothing is
 //! sent, held or written.
 
+use std::sync::Arc;
+
 use farebox_core::{Error, Money};
 use farebox_ledger::{Budget, PeriodView, Prospect};
 use http::Response;
@@ -16,6 +18,7 @@ use crate::handle::{draft, plan};
 use crate::incoming::Incoming;
 use crate::plan::lower;
 use crate::reply::{self, ReplyBody};
+use crate::road::Road;
 
 /// What only a body of `/v1/chat` has.
 #[derive(Deserialize)]
@@ -29,10 +32,11 @@ struct Native {
 ///
 /// # Errors
 /// Every refusal of the call itself before its budgets are asked.
-pub async fn quote(gate: &Gate, incoming: &Incoming) -> Result<Response<ReplyBody>, Error> {
+pub async fn quote(gate: &Gate, incoming: &Arc<Incoming>) -> Result<Response<ReplyBody>, Error> {
     let key = authenticate(gate, &incoming.headers).await?;
     let mut record = draft(gate, incoming, &key);
-    let (planned, plan) = plan(gate, incoming, dialect(incoming), &key, &mut record).await?;
+    let road = Road::read(gate, incoming, dialect(incoming), &key, &mut record).await?;
+    let (planned, plan) = plan(gate, &road, &mut record).await?;
     let budgets = gate.ledger.budgets(&record.scopes).await?;
     let now = gate.aws.now();
     let mut scopes = Vec::new();

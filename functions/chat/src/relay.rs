@@ -119,7 +119,7 @@ pub async fn exchange(
 }
 
 /// How long the provider may still take.
-fn patience(gate: &Gate, call: &Admitted) -> Duration {
+pub fn patience(gate: &Gate, call: &Admitted) -> Duration {
     let rest = call.ends_at.since(gate.aws.now()).saturating_sub(CLOSING_MS);
     // What was waited for room is taken off: the caller's connection was silent then too.
     let waited = gate.aws.now().since(call.started_at);

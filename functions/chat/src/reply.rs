@@ -90,31 +90,15 @@ pub enum Last {
 pub fn channel(
     dialect: &'static dyn Dialect,
     incoming: &Incoming,
-    call: &Admitted,
-    held: &Held,
 ) -> (Reply, oneshot::Receiver<Response<ReplyBody>>) {
     let (sender, receiver) = oneshot::channel();
-    let created = incoming.started_at.seconds();
-    let opening = || Opening {
-        request_id: incoming.request_id,
-        created,
-        include_usage: call.call.include_usage,
-        verbatim: call.is_verbatim(),
-    };
-    let mut headers = HeaderMap::new();
-    insert(&mut headers, "x-request-id", &incoming.request_id.to_string());
-    dialect.headers(incoming.request_id, &mut headers);
-    if call.plan.clamped {
-        insert(&mut headers, "x-farebox-clamped-max-tokens", &call.plan.outbound.cap.to_string());
-    }
-    insert_rooms(&mut headers, &held.rooms());
     let reply = Reply {
         dialect,
         request_id: incoming.request_id,
-        created,
-        headers,
+        created: incoming.started_at.seconds(),
+        headers: HeaderMap::new(),
         response: Some(sender),
-        writer: call.call.stream.then(|| dialect.stream(opening())),
+        writer: None,
         chunks: None,
         gone: false,
         recording: None,
@@ -123,6 +107,38 @@ pub fn channel(
 }
 
 impl Reply {
+    /// Makes ready for the answer of an attempt, the `number`th that is sent. What was made ready
+    /// for one before it is forgotten.
+    pub fn aim(&mut self, call: &Admitted, held: &Held, number: usize) {
+        let mut headers = HeaderMap::new();
+        insert(&mut headers, "x-request-id", &self.request_id.to_string());
+        self.dialect.headers(self.request_id, &mut headers);
+        if call.plan.clamped {
+            let cap = call.plan.outbound.cap.to_string();
+            insert(&mut headers, "x-farebox-clamped-max-tokens", &cap);
+        }
+        let resolved = &call.resolved;
+        let served_by = format!("{}/{}", resolved.provider.name, resolved.model.name);
+        insert(&mut headers, "x-farebox-served-by", &served_by);
+        insert(&mut headers, "x-farebox-attempts", &number.to_string());
+        insert_rooms(&mut headers, &held.rooms());
+        self.headers = headers;
+        let opening = Opening {
+            request_id: self.request_id,
+            created: self.created,
+            include_usage: call.call.include_usage,
+            verbatim: call.is_verbatim(),
+        };
+        self.writer = call.call.stream.then(|| self.dialect.stream(opening));
+    }
+
+    /// Whether nothing of an answer was sent and somebody waits for it: another attempt may be
+    /// made.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.response.as_ref().is_some_and(|response| !response.is_closed())
+    }
+
     /// Opens the stream: from here on the status is 200 and errors travel in the stream.
     pub fn begin(&mut self, provider: &HeaderMap) {
         let (sender, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);

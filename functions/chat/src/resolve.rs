@@ -9,6 +9,7 @@ use crate::plan::unpriced;
 
 /// What a call resolves to, decided once: the same names are used for the price, the budget
 /// and the log.
+#[derive(Clone)]
 pub struct Resolved {
     /// The provider's row.
     pub provider: &'static Provider,
@@ -30,8 +31,8 @@ impl Resolved {
 }
 
 /// Resolves `provider/model`, a route, or a bare name among the caller's credentials: the models
-/// that the call may go to, in the order in which they are tried; one at least. `draw` is a random
-/// number, for a route with weights.
+/// that the call may go to, in the order in which they are tried, one at least, and the route that
+/// says when. `draw` is a random number, for a route with weights.
 ///
 /// # Errors
 /// 400 `no_active_credential`, 403 `model_not_allowed`, 404 `model_not_found`.
@@ -40,14 +41,14 @@ pub fn resolve(
     key: &KeyItem,
     overrides: &Overrides,
     draw: impl FnOnce() -> u64,
-) -> Result<Vec<Resolved>, Error> {
+) -> Result<(Route, Vec<Resolved>), Error> {
+    let alone = |resolved| Ok((Route::default(), vec![allowed(key, resolved)?]));
     if let Some((provider, model)) = named(call, overrides)? {
-        let resolved = with_credential(provider, model, key, call)?;
-        return Ok(vec![allowed(key, resolved)?]);
+        return alone(with_credential(provider, model, key, call)?);
     }
     match overrides.route(&call.model) {
-        Some(route) => targets(route, call, key, overrides, draw()),
-        None => Ok(vec![allowed(key, bare(call, key, overrides)?)?]),
+        Some(route) => Ok((route.clone(), targets(route, call, key, overrides, draw())?)),
+        None => alone(bare(call, key, overrides)?),
     }
 }
 

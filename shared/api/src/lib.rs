@@ -63,7 +63,7 @@ pub use own::{
 };
 pub use owners::{Org, OrgList, PutOrg, PutTeam, PutUser, Team, TeamList, User, UserList};
 pub use prices::{Price, PriceList, QuarantineList, Quarantined};
-pub use requests::{CostLine, RequestList, RequestRow, TokenCounts};
+pub use requests::{CostLine, EarlierAttempt, RequestList, RequestRow, TokenCounts};
 pub use routes::{Route, RouteList};
 pub use usage::{UsageReport, UsageRow, UsageSums};
 pub use webhook::{PutWebhook, SetWebhook, Webhook};

@@ -11,6 +11,12 @@ pub struct RequestRow {
     pub request_id: String,
     /// The caller's own `x-request-id`.
     pub client_request_id: Option<String>,
+    /// The call, where this is an attempt that another one followed.
+    #[serde(default)]
+    pub parent: Option<String>,
+    /// The attempts of the call before this one.
+    #[serde(default)]
+    pub earlier: Vec<EarlierAttempt>,
     /// When it arrived.
     pub started_at: String,
     /// The key's user.
@@ -81,6 +87,21 @@ pub struct RequestRow {
     pub ip: Option<String>,
     /// The caller's user agent.
     pub user_agent: Option<String>,
+}
+
+/// An attempt of a call that another one followed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierAttempt {
+    /// Its own row.
+    pub request_id: String,
+    /// `provider/model`.
+    pub model: String,
+    /// How it ended, in money.
+    pub outcome: String,
+    /// What it was charged.
+    pub cost_usd: String,
+    /// Why it was not the last.
+    pub error_code: Option<String>,
 }
 
 /// One line of a cost, exact: `amount_usd` is `count` / `per` times `price_usd`. The sum is

@@ -407,6 +407,7 @@ mod tests {
             "farebox price show",
             "farebox price delete openai/gpt-x",
             "farebox route set fast --target openai/gpt-5-mini=3 --target anthropic/x",
+            "farebox route set fast --retries 2 --after-charge true --on-budget-refusal next",
             "farebox route list",
             "farebox route show fast",
             "farebox route delete fast",

@@ -48,8 +48,10 @@ pub use ids::{EntityId, GatewayKey, IdError, ModelId, Rid, SCOPES_MAX, Scope, Sc
 pub use labels::Labels;
 pub use money::{Money, MoneyError};
 pub use pricing::{Bound, CacheWrite, FemtoPerToken, Price, PricingError, Rates};
-pub use record::{CallRecord, Correction, Cost, Decision, Outcome, SETTLEMENT_LINE, ScopePart};
-pub use route::{Route, RouteTarget};
+pub use record::{
+    CallRecord, Correction, Cost, Decision, Earlier, Outcome, SETTLEMENT_LINE, ScopePart,
+};
+pub use route::{OnBudgetRefusal, Route, RouteTarget};
 pub use secret::Secret;
 pub use time::{Day, Month, TimeError, Timestamp, Zone};
 pub use usage::{Reported, Usage};

@@ -90,6 +90,22 @@ pub struct Correction {
     pub reason: String,
 }
 
+/// An attempt of a call before the one that its row is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// Its own row.
+    pub id: Rid,
+    /// `provider/model`.
+    pub model: String,
+    /// How it ended, in money.
+    pub outcome: Outcome,
+    /// What it was charged.
+    pub charged: Money,
+    /// Why it was not the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<String>,
+}
+
 /// The cost of a call, split as the answer shows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
@@ -145,6 +161,12 @@ pub struct CallRecord {
     pub request_id: Rid,
     /// The attempt that holds the money: `request_id`, or a later one after a clamp.
     pub rid: Rid,
+    /// The call, where this is an attempt that another one followed: its row is its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Rid>,
+    /// The attempts before this one, each with a row of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Earlier>,
     /// The deployment.
     pub tenant: String,
     /// The key's owner.
@@ -267,6 +289,8 @@ impl CallRecord {
             v: Form,
             request_id,
             rid: request_id,
+            parent: None,
+            earlier: Vec::new(),
             tenant,
             user,
             key_id,

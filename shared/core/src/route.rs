@@ -10,6 +10,12 @@ const TARGETS_MAX: usize = 8;
 const NAME_BYTES_MAX: usize = 64;
 /// The largest weight.
 const WEIGHT_MAX: u32 = 1_000;
+/// The most retries of one target.
+const RETRIES_MAX: u32 = 3;
+/// The longest wait that a provider may ask for before a retry, in ms.
+const PATIENCE_MS_MAX: u32 = 20_000;
+/// The same where the route does not say.
+const PATIENCE_MS: u32 = 2_000;
 
 /// What a name stands for, as an owner writes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +23,34 @@ const WEIGHT_MAX: u32 = 1_000;
 pub struct Route {
     /// Where its calls go, in the order in which they are tried.
     pub targets: Vec<RouteTarget>,
+    /// Goes on also after an attempt that is charged, because the provider may bill it: the call
+    /// may then cost more than once.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub after_charge: bool,
+    /// What follows where the budgets refuse a target.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_budget_refusal: OnBudgetRefusal,
+    /// How often one target is tried again before the next.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub retries: u32,
+    /// The longest `Retry-After`, in ms, that is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_patience_ms: Option<u32>,
+}
+
+/// What follows where the budgets refuse a target of a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBudgetRefusal {
+    /// The call is refused.
+    #[default]
+    Refuse,
+    /// The next target whose hold is smaller is tried.
+    Next,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// One model of a route.
@@ -76,7 +110,19 @@ impl Route {
                 return Err(Error::malformed(field("weight"), "is 1 to 1000, or left out"));
             }
         }
+        if self.retries > RETRIES_MAX {
+            return Err(Error::malformed("retries", "is 0 to 3"));
+        }
+        if self.retry_patience_ms.is_some_and(|patience| patience > PATIENCE_MS_MAX) {
+            return Err(Error::malformed("retry_patience_ms", "is 0 to 20000"));
+        }
         Ok(())
+    }
+
+    /// The longest `Retry-After` that is waited for, in ms.
+    #[must_use]
+    pub fn patience_ms(&self) -> u64 {
+        self.retry_patience_ms.unwrap_or(PATIENCE_MS).into()
     }
 
     /// The targets as one call tries them: first the one that `draw`, a random number, chooses by
@@ -111,7 +157,7 @@ mod tests {
     fn route(targets: &[(&str, Option<u32>)]) -> Route {
         let target =
             |(model, weight): &(&str, _)| RouteTarget { model: (*model).into(), weight: *weight };
-        Route { targets: targets.iter().map(target).collect() }
+        Route { targets: targets.iter().map(target).collect(), ..Route::default() }
     }
 
     fn order(route: &Route, draw: u64) -> String {
@@ -156,7 +202,14 @@ mod tests {
             let error = route(targets).check().unwrap_err();
             assert_eq!(error.field(), Some(field), "{error}");
         }
-        assert_eq!(route(&[("fireworks_ai/accounts/x", Some(1_000))]).check(), Ok(()));
+        let good = route(&[("fireworks_ai/accounts/x", Some(1_000))]);
+        assert_eq!(good.check(), Ok(()));
+        for (wrong, field) in [
+            (Route { retries: 4, ..good.clone() }, "retries"),
+            (Route { retry_patience_ms: Some(20_001), ..good }, "retry_patience_ms"),
+        ] {
+            assert_eq!(wrong.check().unwrap_err().field(), Some(field));
+        }
     }
 
     #[test]

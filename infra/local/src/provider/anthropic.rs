@@ -173,7 +173,7 @@ pub(super) fn failure(fault: &Fault, serial: &str, now_s: u64) -> Reply {
             (413, "request_too_large", "Request exceeds the maximum size".to_owned())
         }
         Fault::Internal => (500, "api_error", "Internal server error".to_owned()),
-        Fault::Busy => {
+        Fault::Busy | Fault::BusyBriefly => {
             let text = "This request would exceed your organization's rate limit.";
             (429, "rate_limit_error", text.to_owned())
         }

@@ -31,6 +31,8 @@ pub(super) enum Behaviour {
     Cut,
     /// HTTP 429 with `Retry-After`.
     Busy,
+    /// HTTP 429 with a short `retry-after-ms` to every odd call of a caller, else an answer.
+    BusyOnce,
     /// HTTP 529 (Anthropic only).
     Overloaded,
     /// One token per `Options::drip_interval`.
@@ -100,6 +102,7 @@ const MODELS: &[DemoPrice] = &[
     chat("fail", Behaviour::Fail),
     chat("cut", Behaviour::Cut),
     chat("busy", Behaviour::Busy),
+    chat("busy-once", Behaviour::BusyOnce),
     chat("drip", Behaviour::Drip),
     chat("hang", Behaviour::Hang),
     chat("bad-json", Behaviour::BadJson),

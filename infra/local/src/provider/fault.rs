@@ -11,13 +11,22 @@ use super::behaviour::DemoPrice;
 pub(super) enum Fault {
     NoKey,
     BadKey,
-    UnknownRoute { method: String, path: String },
+    UnknownRoute {
+        method: String,
+        path: String,
+    },
     WrongMethod,
     UnknownModel(String),
-    Invalid { param: Option<&'static str>, code: Option<&'static str>, message: String },
+    Invalid {
+        param: Option<&'static str>,
+        code: Option<&'static str>,
+        message: String,
+    },
     TooLarge,
     Internal,
     Busy,
+    /// The same, for a moment only.
+    BusyBriefly,
     Overloaded,
 }
 

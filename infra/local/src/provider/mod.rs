@@ -21,6 +21,7 @@ mod server;
 mod tests;
 mod texts;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -134,6 +135,8 @@ struct Provider {
 
 #[derive(Default)]
 struct Books {
+    /// Callers whose last call to `busy-once` was refused.
+    refused: BTreeSet<String>,
     bill: Bill,
     cache: PromptCache,
 }
@@ -181,7 +184,9 @@ impl Provider {
             return Err(Fault::UnknownModel(ask.model));
         };
         let note = |tokens, ending| Entry::free(model, tokens, ask.stream, ending, caller.rid);
-        if let Some((fault, ending)) = refusal_of(model.behaviour, ask.stream) {
+        let refusal =
+            self.refuses_once(model.behaviour, caller).or(refusal_of(model.behaviour, ask.stream));
+        if let Some((fault, ending)) = refusal {
             self.books().bill.enter(note(Tokens::default(), ending));
             return Err(fault);
         }
@@ -235,6 +240,20 @@ impl Provider {
             }
             act => act,
         })
+    }
+
+    /// The fault of every odd call of one caller to a model that is busy once.
+    fn refuses_once(
+        &self,
+        behaviour: Behaviour,
+        caller: &Credentials<'_>,
+    ) -> Option<(Fault, Ending)> {
+        let who = caller.rid.unwrap_or_default().to_owned();
+        let is_odd = behaviour == Behaviour::BusyOnce && {
+            let mut books = self.books();
+            !books.refused.remove(&who) && books.refused.insert(who)
+        };
+        is_odd.then_some((Fault::BusyBriefly, Ending::Failed))
     }
 
     fn act(&self, wire: Wire, answer: &Answer<'_>) -> Act {

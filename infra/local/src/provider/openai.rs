@@ -146,6 +146,7 @@ pub(super) fn failure(fault: &Fault) -> Reply {
             .with("x-ratelimit-limit-tokens", "200000")
             .with("x-ratelimit-remaining-tokens", "199000")
             .with("x-ratelimit-reset-tokens", "300ms"),
+        Fault::BusyBriefly => reply.with("retry-after", "1").with("retry-after-ms", "50"),
         _ => reply,
     }
 }
@@ -203,7 +204,7 @@ fn error_body(fault: &Fault) -> (u16, Value) {
             let text = "The request body is too large.";
             (413, "invalid_request_error", None, Some("request_too_large"), text.to_owned())
         }
-        Fault::Busy => {
+        Fault::Busy | Fault::BusyBriefly => {
             let text = "Rate limit reached for requests. Please try again in 7s.";
             (429, "requests", None, Some("rate_limit_exceeded"), text.to_owned())
         }

@@ -29,6 +29,18 @@ pub struct RouteChange {
     /// provider/model, or provider/model=WEIGHT for its share of first tries; in order, repeat it
     #[arg(long = "target", value_name = "MODEL", value_parser = target)]
     pub targets: Vec<(String, Option<u32>)>,
+    /// Go on also after a failure that is charged: a call may then cost more than once
+    #[arg(long, value_name = "BOOL")]
+    pub after_charge: Option<bool>,
+    /// Where the budgets refuse a target: refuse, or next (the next cheaper one)
+    #[arg(long, value_name = "WHAT")]
+    pub on_budget_refusal: Option<String>,
+    /// How often one target is tried again, where it bills nothing and says when, or is not reached
+    #[arg(long, value_name = "0..3")]
+    pub retries: Option<u32>,
+    /// The longest Retry-After that is waited for
+    #[arg(long, value_name = "MS")]
+    pub retry_patience_ms: Option<u32>,
 }
 
 /// A target as it is typed; the gateway checks it.

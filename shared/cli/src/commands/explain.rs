@@ -1,6 +1,6 @@
 //! How the cost of one call adds up.
 
-use farebox_api::{Correction, CostLine, RequestRow};
+use farebox_api::{Correction, CostLine, EarlierAttempt, RequestRow};
 
 use super::path;
 use crate::client::{Client, encoded};
@@ -37,6 +37,17 @@ fn arithmetic(row: &RequestRow) -> String {
     lines.push(format!("{:>39}  = {charged} USD  {}: {why}", "charged", row.outcome));
     if let Some(hold) = &row.hold_usd {
         lines.push(format!("{:>39}    {hold} USD in {}", "held before", row.scopes.join(", ")));
+    }
+    for attempt in &row.earlier {
+        let EarlierAttempt { request_id, model, outcome, cost_usd, .. } = attempt;
+        let why = cell(attempt.error_code.as_ref());
+        lines.push(format!(
+            "{:>39}  + {cost_usd} USD  {outcome}: {model}, {why} ({request_id})",
+            "an attempt before it"
+        ));
+    }
+    if let Some(call) = &row.parent {
+        lines.push(format!("{:>39}    {call}, which another attempt ended", "it is part of"));
     }
     for entry in &row.corrections {
         let (amount, cost) = (cell(entry.amount_usd.as_ref()), cell(entry.cost_usd.as_ref()));
@@ -79,6 +90,13 @@ mod tests {
             cost_usd: Some("0.000015".to_owned()),
             hold_usd: Some("0.5".to_owned()),
             scopes: vec!["user:u1".to_owned(), "key:k1".to_owned()],
+            earlier: vec![EarlierAttempt {
+                request_id: "01KA".to_owned(),
+                model: "demo/busy".to_owned(),
+                outcome: "void_inferred".to_owned(),
+                cost_usd: "0".to_owned(),
+                error_code: Some("rate_limit_exceeded".to_owned()),
+            }],
             lines: vec![line("prompt", 10, "0.000005"), line("completion", 20, "0.00001")],
             ..RequestRow::default()
         };
@@ -88,5 +106,7 @@ mod tests {
         assert!(text.contains("10 prompt           × 0.5 USD / 1000000 = 0.000005"), "{text}");
         assert!(text.contains("= 0.000015 USD  settled"), "{text}");
         assert!(text.contains("0.5 USD in user:u1, key:k1"), "{text}");
+        let earlier = "+ 0 USD  void_inferred: demo/busy, rate_limit_exceeded (01KA)";
+        assert!(text.contains(earlier), "{text}");
     }
 }

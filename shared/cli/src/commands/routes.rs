@@ -56,6 +56,17 @@ fn changed(now: Option<Value>, change: RouteChange) -> Result<Value, Failure> {
         });
         spec.insert("targets".to_owned(), targets.collect());
     }
+    let settings = [
+        ("after_charge", change.after_charge.map(Value::from)),
+        ("on_budget_refusal", change.on_budget_refusal.map(Value::from)),
+        ("retries", change.retries.map(Value::from)),
+        ("retry_patience_ms", change.retry_patience_ms.map(Value::from)),
+    ];
+    for (name, value) in settings {
+        if let Some(value) = value {
+            spec.insert(name.to_owned(), value);
+        }
+    }
     if spec.contains_key("targets") {
         return Ok(Value::Object(spec));
     }
@@ -98,12 +109,12 @@ mod tests {
     #[test]
     fn targets_are_replaced_and_the_rest_stays() {
         let targets = vec![("a/x".to_owned(), Some(3)), ("b/y".to_owned(), None)];
-        let change = RouteChange { name: "fast".to_owned(), targets };
+        let change = RouteChange { targets, retries: Some(2), ..RouteChange::default() };
 
         let spec = changed(Some(json!({"targets": [], "kept": true})), change).unwrap();
 
         let targets = json!([{"model": "a/x", "weight": 3}, {"model": "b/y"}]);
-        assert_eq!(spec, json!({"targets": targets, "kept": true}));
+        assert_eq!(spec, json!({"targets": targets, "kept": true, "retries": 2}));
         assert_eq!(self::targets(&spec), "a/x=3, b/y");
         assert!(changed(None, RouteChange::default()).is_err());
     }

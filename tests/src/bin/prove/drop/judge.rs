@@ -68,8 +68,11 @@ pub async fn judge(stage: &mut Stage, is_dead: bool) -> Vec<Result<Finding, Stri
             row.outcome == Outcome::Worst && amount == Some(settled)
         });
         let told: Vec<_> = rows.iter().map(|row| (row.outcome, row.hold)).collect();
-        // A record that reached the queue is the truth, and replaces what the sweep charged.
-        let is_untold = rows.iter().all(|row| row.outcome == Outcome::Provisional);
+        // A record that reached the queue is the truth, and replaces what the sweep charged. An
+        // attempt that another one followed was free, and says nothing of that one.
+        let mut last = rows.iter().filter(|row| row.parent.is_none());
+        let is_untold = last.all(|row| row.outcome == Outcome::Provisional);
+        let is_silent = rows.iter().all(|row| row.parent.is_some());
         findings.push(if settled == bill {
             Ok(Finding::Exact)
         } else if settled < bill {
@@ -78,7 +81,7 @@ pub async fn judge(stage: &mut Stage, is_dead: bool) -> Vec<Result<Finding, Stri
             Ok(Finding::Provisional)
         } else if is_worst {
             Ok(Finding::Worst)
-        } else if is_dead && rows.is_empty() && settled <= largest {
+        } else if is_dead && is_silent && settled <= largest {
             Ok(Finding::Untold)
         } else {
             Err(format!("I3: {scope} is charged {settled}, billed {bill}: {told:?}"))

@@ -69,6 +69,7 @@ const KINDS: &[Kind] = &[
     Kind { name: "refused by one of two", of_key: Some("0.0000001"), status: 402, ..BUFFERED },
     Kind { name: "cap lowered to the room", options: "{}", of_user: "0.004", ..BUFFERED },
     Kind { name: "refused by the provider", model: "demo/busy", status: 429, ..BUFFERED },
+    Kind { name: "fallback after a refusal by the provider", model: "onward", ..BUFFERED },
     Kind { name: "failed at the provider", model: "demo/fail", status: 502, ..BUFFERED },
     Kind { name: "cut by the provider", model: "demo/cut", options: STREAMED, ..BUFFERED },
     Kind {

@@ -112,6 +112,12 @@ impl Stage {
             let item = filled(&place, &[("spec", &spec.to_string()), ("version", "1")]);
             shared.services.store.items.insert(place, item);
         }
+        let route = json!({"targets": [{"model": "demo/busy"}, {"model": "demo/chat"}]});
+        let sk = "@#onward".to_owned();
+        let place = Key { table: Table::Main, pk: "P#main".to_owned(), sk };
+        let mut item = filled(&place, &[("route", &route.to_string())]);
+        item.insert("v".to_owned(), Attr::N(1));
+        shared.services.store.items.insert(place, item);
         let credential = json!({
             "demo": {"secret": SECRET, "base_url": format!("{}/v1", self.provider)},
         });
