@@ -55,8 +55,9 @@ impl Admitted {
     pub fn is_verbatim(&self) -> bool {
         let format = self.call.format;
         let is_ours = format == Format::Native;
+        let provider = self.resolved.provider;
         // A vector is the same whoever sends it, and its numbers are not read.
-        let is_faithful = self.resolved.provider.faithful || format == Format::Embeddings;
+        let is_faithful = provider.faithful.contains(&format) || format == Format::Embeddings;
         !is_ours && is_faithful && self.resolved.wire.takes(format)
     }
 }

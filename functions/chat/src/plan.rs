@@ -188,7 +188,7 @@ fn plan_at(candidate: Candidate<'_>, cap: u64, clamped: bool) -> Result<Plan, Er
     let is_metered = candidate.metered && cap.saturating_mul(call.choices) > FIRST_TOKENS;
     let is_streamed = call.stream || is_metered;
     let outbound = wire.request(resolved.provider, call, &facts, cap, is_streamed)?;
-    let bound = bound_of(&outbound, candidate.counted)?;
+    let bound = Bound { fee: wire.refusal_fee(), ..bound_of(&outbound, candidate.counted)? };
     let hold_of = |bound: &Bound| price.hold(bound).map_err(|fault| priced(resolved, &fault));
     let hold = hold_of(&bound)?;
     let first = Bound { completion_tokens: FIRST_TOKENS, ..bound.clone() };

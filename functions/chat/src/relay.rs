@@ -7,7 +7,7 @@ use farebox_aws::Held;
 use farebox_core::pricing::Bill;
 use farebox_core::{ChatEvent, Completion, Error, Reported, Timestamp};
 use farebox_ledger::ProviderOutcome;
-use farebox_providers::Billing;
+use farebox_providers::{Billing, DecodeError};
 use futures_util::StreamExt;
 use http::HeaderMap;
 
@@ -16,7 +16,7 @@ use crate::gather::Gathered;
 use crate::handle::Admitted;
 use crate::meter::{CUT_REASON, Meter};
 use crate::reply::Reply;
-use crate::upstream::{self, CHARGED, NoAnswer, Target};
+use crate::upstream::{self, BILLED, CHARGED, NoAnswer, Target};
 
 /// The longest whole answer that is read; a stream is bounded by its event size instead.
 const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -134,6 +134,7 @@ fn refused(exchange: Exchange, call: &Admitted, status: u16, body: &[u8]) -> Exc
     let outcome = match failure.billing {
         Billing::Unbilled => ProviderOutcome::Unbilled { inferred: false },
         Billing::UnbilledInferred => ProviderOutcome::Unbilled { inferred: true },
+        Billing::Fee(cost) => ProviderOutcome::Usage { cost },
         Billing::Unknown => ProviderOutcome::Unknown,
     };
     let cause = format!("{status} {}", failure.code.as_deref().unwrap_or("no code"));
@@ -176,6 +177,11 @@ async fn buffered(
             exchange
         }
         Err(fault) => {
+            if let DecodeError::Billed { reported, .. } = &fault {
+                exchange.reported = Some((**reported).clone());
+                exchange.error = Some(upstream::unavailable(provider.name, BILLED, &fault));
+                return exchange;
+            }
             let error = upstream::unavailable(provider.name, CHARGED, &fault);
             exchange.failed(ProviderOutcome::Unknown, error)
         }
@@ -260,7 +266,9 @@ async fn stream(
             None => decoder.end(&mut events),
         };
         let mut done = chunk.is_none();
+        let mut billed = false;
         for event in &events {
+            billed |= exchange.error.is_some() && matches!(event, ChatEvent::Usage(_));
             finished |= matches!(event, ChatEvent::Finish { .. });
             done |= matches!(event, ChatEvent::Done);
             note(gate, provider.name, event, &mut exchange);
@@ -286,6 +294,12 @@ async fn stream(
             _ if done && !finished => Some(cut(provider.name)),
             _ => None,
         };
+        if billed {
+            if let Some(Error::ProviderUnavailable { advice, .. }) = &mut exchange.error {
+                *advice = BILLED;
+            }
+            return exchange;
+        }
         if let Some(error) = exchange.error.take().or(fault) {
             return exchange.failed(ProviderOutcome::Unknown, error);
         }

@@ -82,6 +82,10 @@ pub async fn count(
 pub const CHARGED: &str = "It may bill the call, so the call is charged at its worst case. \
                            Retrying makes a second call.";
 
+/// The advice where a failed call came with what it used.
+pub const BILLED: &str = "It bills what the call used until then, and that is charged. Retrying \
+                          makes a second call.";
+
 /// A provider that failed, without the URL (it can carry a secret).
 pub fn unavailable(
     provider: &str,

@@ -132,7 +132,8 @@ pub enum ChatEvent {
     },
     /// What the call used so far; the last one stands.
     Usage(Reported),
-    /// The provider reports an error inside a good status.
+    /// The provider reports an error inside a good status. Usage behind it is what it bills all
+    /// the same; usage before it is not its last word.
     Failed {
         /// The provider's message.
         message: String,

@@ -85,6 +85,8 @@ pub struct Bound {
     pub service_tier: Option<String>,
     /// Anthropic's `us` geography (1.1 times every token price) cannot be excluded.
     pub multiplier_us: bool,
+    /// What the provider may charge beside every price of the model's.
+    pub fee: Money,
 }
 
 /// Why a call cannot be priced.
@@ -167,8 +169,9 @@ impl Price {
             }
         }
         let tokens = pico_up(most, bound.multiplier_us)?;
-        let fees = self.fees(bound.web_searches)?;
-        Ok(tokens.plus(fees).ok_or(PricingError::TooLarge)?.max(Money::ONE_PICO))
+        let fees = self.fees(bound.web_searches)?.plus(bound.fee);
+        let sum = fees.and_then(|fees| tokens.plus(fees)).ok_or(PricingError::TooLarge)?;
+        Ok(sum.max(Money::ONE_PICO))
     }
 
     /// What a call cost, where its time is not known: at the dearest of the price periods.

@@ -121,6 +121,7 @@ fn bound() -> BoxedStrategy<Bound> {
                     web_searches,
                     service_tier,
                     multiplier_us,
+                    fee: Money::ZERO,
                 }
             },
         )

@@ -1,5 +1,6 @@
 //! Failures: what the caller is told, and whether the provider bills them.
 
+use farebox_core::Money;
 use serde_json::Value;
 
 /// The most characters of a provider's message that are passed on.
@@ -23,6 +24,8 @@ pub enum Billing {
     Unbilled,
     /// No page says so, but the provider refused before a model ran.
     UnbilledInferred,
+    /// It bills this much at most, whatever the call would have cost.
+    Fee(Money),
     /// Nothing is known: the hold is charged.
     Unknown,
 }

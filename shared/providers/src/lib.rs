@@ -9,6 +9,7 @@
 //! | [`provider`] | [`PROVIDERS`]: one row a provider; its quirks are data |
 //! | [`wire`] | [`Wire`], [`Decoder`], [`Outbound`]: what a wire format can do |
 //! | [`openai`] | `OpenAI`'s chat completions, and every format that follows it |
+//! | [`responses`] | `OpenAI`'s Responses API |
 //! | [`anthropic`] | Anthropic's Messages, translated from and to `OpenAI`'s shape |
 //! | [`sse`] | server-sent events from bytes in any split |
 //! | [`failure`] | which failures a provider does not bill, each row with its source |
@@ -26,6 +27,7 @@ pub mod anthropic;
 pub mod failure;
 pub mod openai;
 pub mod provider;
+pub mod responses;
 pub mod sse;
 pub mod wire;
 

@@ -9,6 +9,7 @@ use crate::openai::{
     COMPLETIONS, COMPLETIONS_WITH_API_KEY, EMBEDDINGS, EMBEDDINGS_WITH_API_KEY, OPENAI,
     OPENAI_WITH_API_KEY, UsageRules, cost_in_ticks, cost_in_usd, cost_total,
 };
+use crate::responses::{RESPONSES, RESPONSES_OF_XAI, RESPONSES_WITH_API_KEY};
 
 /// One provider: where it is, which format it speaks, and how it departs from that format.
 pub struct Provider {
@@ -18,9 +19,9 @@ pub struct Provider {
     pub base_url: &'static str,
     /// The wire format for a model and a caller's format; `None` where it has none for such calls.
     pub wire: fn(model: &str, format: Format) -> Option<&'static dyn Wire>,
-    /// Its answers are in their format to the letter, so a caller of that format gets its very
+    /// The formats in which its answers are to the letter, so a caller of one gets its very
     /// events.
-    pub faithful: bool,
+    pub faithful: &'static [Format],
     /// The fields beyond `OpenAI`'s own that it takes in messages, parts and tools; the rest of
     /// [`crate::openai::EXTENSIONS`] is taken out before they are sent (`OpenAI`'s format only).
     pub extensions: &'static [&'static str],
@@ -97,9 +98,14 @@ fn with_texts(model: &str, format: Format) -> Option<&'static dyn Wire> {
     if format == Format::Completions { Some(&COMPLETIONS) } else { with_embeddings(model, format) }
 }
 
-/// `OpenAI` serves by legacy completions only the models that are no models of chats.
+/// `OpenAI` serves by legacy completions only the models that are no models of chats, and by the
+/// Responses API whoever speaks it, and the models that have nothing else.
 fn openais_own(model: &str, format: Format) -> Option<&'static dyn Wire> {
-    if is_instruct(model) { with_texts(model, format) } else { with_embeddings(model, format) }
+    match format {
+        _ if wants_responses(model, format) => Some(&RESPONSES),
+        format if is_instruct(model) => with_texts(model, format),
+        format => with_embeddings(model, format),
+    }
 }
 
 fn is_instruct(model: &str) -> bool {
@@ -110,16 +116,40 @@ fn azure(model: &str, format: Format) -> Option<&'static dyn Wire> {
     match format {
         Format::Embeddings => Some(&EMBEDDINGS_WITH_API_KEY),
         Format::Completions if is_instruct(model) => Some(&COMPLETIONS_WITH_API_KEY),
+        format if wants_responses(model, format) => Some(&RESPONSES_WITH_API_KEY),
         format => chat(&OPENAI_WITH_API_KEY, format),
     }
+}
+
+fn xai(model: &str, format: Format) -> Option<&'static dyn Wire> {
+    if format == Format::Responses { Some(&RESPONSES_OF_XAI) } else { openai(model, format) }
+}
+
+fn wants_responses(model: &str, format: Format) -> bool {
+    format == Format::Responses || (is_chat(format) && has_only_responses(model))
+}
+
+/// `OpenAI`'s models that chat completions refuse: "available in the Responses API only"
+/// (developers.openai.com/api/docs/models, the pages of gpt-5-codex, gpt-5-pro and o1-pro, read
+/// 2026-06). Their suffixes stand before a snapshot's date.
+fn has_only_responses(model: &str) -> bool {
+    let of_openai = ["gpt-5", "gpt-6", "o1-", "o3-", "codex-"].iter();
+    of_openai.clone().any(|family| model.starts_with(family))
+        && model.split('-').any(|part| matches!(part, "codex" | "pro"))
 }
 
 fn anthropic(_: &str, format: Format) -> Option<&'static dyn Wire> {
     chat(&ANTHROPIC, format)
 }
 
-fn anthropic_for_claude(model: &str, format: Format) -> Option<&'static dyn Wire> {
-    if model.starts_with("claude") { anthropic(model, format) } else { openais_own(model, format) }
+/// Every format of the demo provider's own, by the model's name.
+fn demo(model: &str, format: Format) -> Option<&'static dyn Wire> {
+    match format {
+        format if model.starts_with("claude") => anthropic(model, format),
+        Format::Responses => Some(&RESPONSES),
+        format if model.starts_with("codex") && is_chat(format) => Some(&RESPONSES),
+        format => openais_own(model, format),
+    }
 }
 
 const fn to_cap(_: &str) -> Reach {
@@ -205,7 +235,7 @@ const COMPATIBLE: Provider = Provider {
     name: "",
     base_url: "",
     wire: openai,
-    faithful: false,
+    faithful: &[],
     extensions: &[],
     effort: never,
     cap_field: "max_tokens",
@@ -226,7 +256,7 @@ pub static PROVIDERS: &[Provider] = &[
     Provider {
         name: "openai",
         wire: openais_own,
-        faithful: true,
+        faithful: &[Format::Chat, Format::Responses, Format::Completions],
         base_url: "https://api.openai.com/v1",
         cap_field: "max_completion_tokens",
         // `auto` means the project's setting, which may be twice as dear.
@@ -238,7 +268,7 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "anthropic",
-        faithful: true,
+        faithful: &[Format::Messages],
         base_url: "https://api.anthropic.com/v1",
         wire: anthropic,
         us_geography: true,
@@ -256,8 +286,8 @@ pub static PROVIDERS: &[Provider] = &[
     // The provider inside `cargo local`: it bills the very bytes, so no window cuts the bound.
     Provider {
         name: "demo",
-        faithful: true,
-        wire: anthropic_for_claude,
+        faithful: &[Format::Chat, Format::Messages, Format::Responses, Format::Completions],
+        wire: demo,
         cap_field: "max_completion_tokens",
         window_refused_unbilled: false,
         unbilled: failure::OPENAI,
@@ -268,8 +298,8 @@ pub static PROVIDERS: &[Provider] = &[
     // The base URL is the resource's: https://NAME.openai.azure.com/openai/v1
     Provider {
         name: "azure",
+        faithful: &[Format::Chat, Format::Responses, Format::Completions],
         effort: openai_with_reasoning,
-        faithful: true,
         wire: azure,
         cap_field: "max_completion_tokens",
         service_tiers: true,
@@ -279,6 +309,8 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "xai",
+        faithful: &[Format::Responses],
+        wire: xai,
         base_url: "https://api.x.ai/v1",
         reach: to_window,
         usage: UsageRules {
@@ -383,6 +415,25 @@ mod tests {
             assert!(!provider.base_url.ends_with('/'), "{}", provider.name);
         }
         assert!(find("nobody").is_none());
+    }
+
+    #[test]
+    fn models_that_chat_completions_refuse_are_served_by_responses() {
+        for (model, only) in [
+            ("gpt-5-codex", true),
+            ("gpt-5.1-codex-mini", true),
+            ("codex-mini-latest", true),
+            ("gpt-5-pro-2025-10-06", true),
+            ("o3-pro", true),
+            ("gpt-5-nano", false),
+            ("gpt-4o", false),
+            ("gemini-2.5-pro", false),
+        ] {
+            let wire = find("openai").unwrap().wire_for(model, Format::Chat).unwrap();
+            assert_eq!(!wire.takes(Format::Chat), only, "{model}");
+            let asked = find("openai").unwrap().wire_for(model, Format::Responses).unwrap();
+            assert!(asked.takes(Format::Responses));
+        }
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use farebox_core::{CacheWrite, ChatCall, ChatEvent, Completion, Error, Format, Secret};
+use farebox_core::{
+    CacheWrite, ChatCall, ChatEvent, Completion, Error, Format, Money, Reported, Secret,
+};
 
 use crate::{Failure, Provider};
 
@@ -112,6 +114,11 @@ pub trait Wire: Sync {
         None
     }
 
+    /// What a request may cost that is refused, beside its tokens.
+    fn refusal_fee(&self) -> Money {
+        Money::ZERO
+    }
+
     /// Reads an answer with a bad status.
     fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure;
 }
@@ -157,6 +164,14 @@ pub enum DecodeError {
     Reported {
         /// The provider's message, without secrets.
         message: String,
+    },
+    /// The same, with what it bills all the same.
+    #[error("{message}")]
+    Billed {
+        /// The provider's message, without secrets.
+        message: String,
+        /// What the failed call used.
+        reported: Box<Reported>,
     },
 }
 

@@ -70,6 +70,54 @@ const STREAMS: &[(&str, &str, &str, &str)] = &[
         include_str!("../fixtures/anthropic-error.sse"),
         include_str!("../fixtures/anthropic-error.events"),
     ),
+    (
+        "openai",
+        "responses",
+        include_str!("../fixtures/responses-text.sse"),
+        include_str!("../fixtures/responses-text.events"),
+    ),
+    (
+        "openai",
+        "responses",
+        include_str!("../fixtures/responses-tools.sse"),
+        include_str!("../fixtures/responses-tools.events"),
+    ),
+    (
+        "openai",
+        "responses",
+        include_str!("../fixtures/responses-reasoning.sse"),
+        include_str!("../fixtures/responses-reasoning.events"),
+    ),
+    (
+        "openai",
+        "responses",
+        include_str!("../fixtures/responses-incomplete.sse"),
+        include_str!("../fixtures/responses-incomplete.events"),
+    ),
+    (
+        "openai",
+        "responses",
+        include_str!("../fixtures/responses-failed.sse"),
+        include_str!("../fixtures/responses-failed.events"),
+    ),
+    (
+        "openai",
+        "responses",
+        include_str!("../fixtures/responses-hosted.sse"),
+        include_str!("../fixtures/responses-hosted.events"),
+    ),
+    (
+        "openai",
+        "responses",
+        include_str!("../fixtures/responses-error.sse"),
+        include_str!("../fixtures/responses-error.events"),
+    ),
+    (
+        "openai",
+        "responses",
+        include_str!("../fixtures/responses-cut.sse"),
+        include_str!("../fixtures/responses-cut.events"),
+    ),
 ];
 
 #[test]
@@ -111,6 +159,14 @@ fn what_is_not_the_format_is_an_error() {
         ("openai", "chat", "data: {\"choices\":[{\"index\":128,\"delta\":{}}]}\n\n", "a chunk"),
         ("openai", "chat", "data: <html>\n\n", "a chat completion chunk"),
         ("openai", "chat", "data: {\"choices\":[],\"usage\":7}\n\n", "a usage object"),
+        ("openai", "responses", "data: nonsense\n\n", "an event of a response"),
+        (
+            "openai",
+            "responses",
+            "data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\"}}\n\n\
+             data: {\"type\":\"response.created\",\"response\":{}}\n\n",
+            "one response",
+        ),
         ("anthropic", "claude", "data: nonsense\n\n", "an event of a message"),
         (
             "anthropic",

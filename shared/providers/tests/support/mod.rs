@@ -8,9 +8,11 @@ pub fn provider(name: &str) -> &'static Provider {
     farebox_providers::find(name).unwrap_or_else(|| panic!("no provider {name}"))
 }
 
-/// Its wire format for a model, where a caller speaks `OpenAI`'s chat.
+/// Its wire format for a model, where a caller speaks `OpenAI`'s chat; the model `responses` stands
+/// for a caller who speaks that.
 pub fn wire(provider: &Provider, model: &str) -> &'static dyn Wire {
-    provider.wire_for(model, Format::Chat).unwrap()
+    let format = if model == "responses" { Format::Responses } else { Format::Chat };
+    provider.wire_for(model, format).unwrap()
 }
 
 /// Decodes a stream that arrives in pieces cut at `cuts` (ascending places in `body`).

@@ -1,0 +1,153 @@
+//! `OpenAI`'s Responses API, and those who serve it too.
+//!
+//! Sources: developers.openai.com/api/docs (guides/responses, token-counting; read 2026-06…11),
+//! openai/openai-openapi (2026-11) and recorded exchanges with `OpenAI`, Azure and xAI. It is used
+//! without state: `store` is sent as false, and what would need an earlier response is refused.
+
+use bytes::Bytes;
+use farebox_core::{ChatCall, Completion, Error, Format, Money, Secret};
+use serde_json::{Map, Value};
+
+use crate::json::Body;
+use crate::openai::{count, json_bytes, within_window};
+use crate::sse::Stream;
+use crate::{
+    Billing, CountRequest, Counted, DecodeError, Decoder, Facts, Failure, InputBound, Outbound,
+    Provider, Wire, failure,
+};
+
+mod counting;
+mod decode;
+mod original;
+mod request;
+mod usage;
+
+/// The format, with what its hosts do differently.
+pub struct Responses {
+    /// `api-key` instead of `Authorization: Bearer`.
+    api_key_header: bool,
+    /// It serves `POST /responses/input_tokens`.
+    counts: bool,
+    /// What a request costs that is refused as a violation of its rules, in pico-USD.
+    violation_fee_pico: i128,
+}
+
+/// As `OpenAI` serves it.
+pub static RESPONSES: Responses =
+    Responses { api_key_header: false, counts: true, violation_fee_pico: 0 };
+
+/// As Azure serves it. Whether it counts the same way, no page says.
+pub static RESPONSES_WITH_API_KEY: Responses =
+    Responses { api_key_header: true, counts: false, violation_fee_pico: 0 };
+
+/// As xAI serves it: "For violations caught before generation in the Responses API we will charge
+/// a $0.05 usage guideline violation fee per request" (docs.x.ai/docs/pricing, read 2026-09-29).
+pub static RESPONSES_OF_XAI: Responses =
+    Responses { api_key_header: false, counts: false, violation_fee_pico: 50_000_000_000 };
+
+/// Where responses are made.
+const PATH: &str = "/responses";
+
+/// The fields that only Farebox sets.
+const OURS: [&str; 5] = ["model", "max_output_tokens", "stream", "store", "service_tier"];
+
+/// The prompt tokens of a tool that is only named by its type: a few bytes stand for a long
+/// description. The most that is recorded of one that the caller runs is 642, of `apply_patch`
+/// with a short question (2026-08).
+const TYPED_TOOL_TOKENS: u64 = 4_096;
+
+impl Wire for Responses {
+    fn takes(&self, format: Format) -> bool {
+        format == Format::Responses
+    }
+
+    fn request(
+        &self,
+        provider: &Provider,
+        call: &ChatCall,
+        facts: &Facts<'_>,
+        cap: u64,
+        stream: bool,
+    ) -> Result<Outbound, Error> {
+        // The cap holds reasoning too, at xAI as well, whose chat's cap does not (xai-org/
+        // xai-proto, RequestSettings.max_tokens).
+        let cap = facts.completion_max.map_or(cap, |most| cap.min(most));
+        let translated;
+        let asked = if let Some(asked) = call.original(Format::Responses) {
+            asked
+        } else {
+            translated = request::body(call)?;
+            &translated
+        };
+        let carries = original::check(asked)?;
+        let mut ours = Map::new();
+        ours.insert("model".to_owned(), Value::from(facts.model));
+        ours.insert("max_output_tokens".to_owned(), Value::from(cap));
+        ours.insert("store".to_owned(), Value::from(false));
+        if stream {
+            ours.insert("stream".to_owned(), Value::from(true));
+        }
+        if provider.service_tiers {
+            // `auto` means the project's setting, which may be twice as dear.
+            ours.insert("service_tier".to_owned(), Value::from("default"));
+        }
+        let body = Body { caller: asked, ours: &OURS, farebox: &ours };
+        let body = Bytes::from(serde_json::to_vec(&body).map_err(Error::internal)?);
+        // Tools and schemas are rendered anew inside the prompt, perhaps more widely than sent.
+        let mut bytes = count(body.len());
+        for field in ["tools", "text"] {
+            bytes = bytes.saturating_add(asked.get(field).map_or(Ok(0), json_bytes)?);
+        }
+        let typed = carries.typed_tools.saturating_mul(TYPED_TOOL_TOKENS);
+        let bound = InputBound {
+            prompt_tokens: within_window(
+                provider,
+                facts,
+                bytes.saturating_add(typed),
+                carries.media,
+            )?,
+            media: carries.media,
+            audio: carries.audio,
+            ..InputBound::default()
+        };
+        let path = PATH.into();
+        Ok(Outbound { path, headers: Vec::new(), body, bound, cap, choices: 1 })
+    }
+
+    fn auth(&self, secret: &Secret) -> Vec<(&'static str, String)> {
+        if self.api_key_header {
+            vec![("api-key", secret.expose().to_owned())]
+        } else {
+            vec![("authorization", format!("Bearer {}", secret.expose()))]
+        }
+    }
+
+    fn decode(&self, provider: &Provider, body: &[u8]) -> Result<Completion, DecodeError> {
+        decode::whole(provider.usage.cost, body)
+    }
+
+    fn decoder(&self, provider: &Provider, frames: bool) -> Box<dyn Decoder + Send> {
+        Box::new(Stream::new(decode::Events::new(provider.usage.cost), frames))
+    }
+
+    fn count(&self, outbound: &Outbound) -> Option<CountRequest> {
+        if self.counts { counting::request(outbound) } else { None }
+    }
+
+    fn counted(&self, body: &[u8]) -> Option<Counted> {
+        counting::answer(body)
+    }
+
+    fn refusal_fee(&self) -> Money {
+        Money::from_pico(self.violation_fee_pico).unwrap_or_default()
+    }
+
+    fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure {
+        let mut failure = failure::read(provider.unbilled, status, body);
+        // A 403 may also mean less than a violation; whether it then costs nothing, nobody says.
+        if status == 403 && self.violation_fee_pico > 0 {
+            failure.billing = Billing::Fee(self.refusal_fee());
+        }
+        failure
+    }
+}
