@@ -1,11 +1,10 @@
-//! `POST /v1/messages/count_tokens`: how many tokens a prompt has. Nothing is held, because nothing
-//! is billed.
+//! `POST /v1/messages/count_tokens` and `POST /v1/responses/input_tokens`: how many tokens a prompt
+//! has. Nothing is held, because nothing is billed.
 
 use std::sync::Arc;
 
 use farebox_core::Error;
 use http::Response;
-use serde_json::json;
 
 use crate::authenticate::authenticate;
 use crate::dialect::Dialect;
@@ -42,12 +41,13 @@ pub async fn tokens(
         let (provider, wire) = (resolved.provider, resolved.wire);
         let target = Target { provider, wire, credential: &credential };
         if let Some(counted) = upstream::count(gate.http()?, &target, &request).await {
-            return Ok(reply::json(incoming, &json!({"input_tokens": counted.tokens})));
+            return Ok(reply::json(incoming, &dialect.counted(counted.tokens)));
         }
     }
     let said = ["messages", "tools"].iter().filter_map(|field| planned.call.body.get(*field));
     let bytes: usize = said.map(|value| value.to_string().len()).sum();
-    let mut answer = reply::json(incoming, &json!({"input_tokens": bytes.div_ceil(BYTES_A_TOKEN)}));
+    let tokens = u64::try_from(bytes.div_ceil(BYTES_A_TOKEN)).unwrap_or(u64::MAX);
+    let mut answer = reply::json(incoming, &dialect.counted(tokens));
     reply::insert(answer.headers_mut(), ESTIMATE_HEADER, "true");
     Ok(answer)
 }

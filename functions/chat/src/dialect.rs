@@ -6,19 +6,22 @@ mod embeddings;
 mod messages;
 mod native;
 mod openai;
+mod responses;
 
 pub use completions::{COMPLETIONS, Completions};
 pub use embeddings::{EMBEDDINGS, Embeddings};
 pub use messages::{MESSAGES, Messages};
 pub use native::{NATIVE, Native};
 pub use openai::{OPENAI, OpenAi};
+pub use responses::{RESPONSES, Responses};
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use farebox_core::{ChatCall, ChatEvent, Completion, Error, Frame, Model, Money, Rid, Usage};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::account::Listed;
 use crate::incoming::Incoming;
@@ -39,6 +42,11 @@ pub trait Dialect: Sync {
 
     /// The body of a refusal.
     fn error(&self, error: &Error, request_id: Rid) -> Value;
+
+    /// What of a request its answer repeats.
+    fn repeats(&self, _call: &ChatCall) -> Map<String, Value> {
+        Map::new()
+    }
 
     /// The body of a whole answer.
     fn answer(&self, answer: &Answer<'_>) -> Bytes;
@@ -63,6 +71,11 @@ pub trait Dialect: Sync {
         json!({"object": "list", "data": data})
     }
 
+    /// The body of an answer that counts a prompt.
+    fn counted(&self, tokens: u64) -> Value {
+        json!({"input_tokens": tokens})
+    }
+
     /// The headers that its clients look for beside `x-request-id`.
     fn headers(&self, _request_id: Rid, _headers: &mut HeaderMap) {}
 }
@@ -77,6 +90,8 @@ pub struct Answer<'a> {
     pub usage: Option<&'a Usage>,
     /// What it cost.
     pub paid: &'a Paid,
+    /// What it repeats of the request.
+    pub repeated: &'a Arc<Map<String, Value>>,
     /// Seconds since the epoch.
     pub created: i64,
 }
@@ -91,6 +106,8 @@ pub struct Opening {
     pub include_usage: bool,
     /// The provider speaks the dialect to the letter: its events come as frames too.
     pub verbatim: bool,
+    /// What the answer repeats of the request.
+    pub repeated: Arc<Map<String, Value>>,
 }
 
 /// Writes the events of one stream as server-sent events.

@@ -36,7 +36,7 @@ use futures_util::future::BoxFuture;
 use http::{Method, Response};
 use lambda_http::Request;
 
-use crate::dialect::{COMPLETIONS, Dialect, EMBEDDINGS, MESSAGES, NATIVE, OPENAI};
+use crate::dialect::{COMPLETIONS, Dialect, EMBEDDINGS, MESSAGES, NATIVE, OPENAI, RESPONSES};
 use crate::gate::Gate;
 use crate::incoming::Incoming;
 use crate::reply::{ReplyBody, refusal};
@@ -77,7 +77,14 @@ const ROUTES: &[Route] = &[
     (Method::GET, "/v1/requests", Handler::Requests, &OPENAI),
     (Method::GET, "/v1/requests/*", Handler::Request, &OPENAI),
     (Method::GET, "/healthz", Handler::Health, &OPENAI),
-    (Method::POST, "/v1/responses", Handler::NotServed(CHAT_INSTEAD), &OPENAI),
+    (Method::POST, "/v1/responses", Handler::Chat, &RESPONSES),
+    (Method::POST, "/v1/responses/input_tokens", Handler::CountTokens, &RESPONSES),
+    (Method::POST, "/v1/responses/*", Handler::NotServed(NO_STATE), &RESPONSES),
+    (Method::GET, "/v1/responses/*", Handler::NotServed(NO_STATE), &RESPONSES),
+    (Method::DELETE, "/v1/responses/*", Handler::NotServed(NO_STATE), &RESPONSES),
+    (Method::POST, "/v1/conversations", Handler::NotServed(NO_STATE), &RESPONSES),
+    (Method::POST, "/v1/conversations/*", Handler::NotServed(NO_STATE), &RESPONSES),
+    (Method::GET, "/v1/conversations/*", Handler::NotServed(NO_STATE), &RESPONSES),
     (Method::POST, "/v1/messages/batches", Handler::NotServed(ONE_BY_ONE), &MESSAGES),
     (Method::POST, "/v1/batches", Handler::NotServed(ONE_BY_ONE), &OPENAI),
     (Method::POST, "/v1/files", Handler::NotServed(IN_THE_CALL), &OPENAI),
@@ -88,6 +95,8 @@ const ROUTES: &[Route] = &[
 ];
 
 const CHAT_INSTEAD: &str = "Use POST /v1/chat/completions or POST /v1/chat.";
+const NO_STATE: &str = "Farebox keeps no responses: send the whole input with each \
+                        POST /v1/responses.";
 const ONE_BY_ONE: &str = "Send the calls one by one: each is held and settled by itself.";
 const IN_THE_CALL: &str = "Send the file inside the call, as base64.";
 const AT_THE_PROVIDER: &str = "Call the provider itself: Farebox cannot hold its cost yet.";

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use farebox_aws::Held;
 use farebox_core::{ChatEvent, Cost, Error, Money, Rid, Scope, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame};
+use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::dialect::{Answer, Dialect, Opening, StreamWriter};
@@ -70,6 +72,7 @@ pub struct Reply {
     dialect: &'static dyn Dialect,
     request_id: Rid,
     created: i64,
+    repeated: Arc<Map<String, Value>>,
     headers: HeaderMap,
     response: Option<oneshot::Sender<Response<ReplyBody>>>,
     writer: Option<Box<dyn StreamWriter + Send>>,
@@ -99,6 +102,7 @@ pub fn channel(
         headers: HeaderMap::new(),
         response: Some(sender),
         writer: None,
+        repeated: Arc::default(),
         chunks: None,
         gone: false,
         recording: None,
@@ -123,11 +127,13 @@ impl Reply {
         insert(&mut headers, "x-farebox-attempts", &number.to_string());
         insert_rooms(&mut headers, &held.rooms());
         self.headers = headers;
+        self.repeated = Arc::new(self.dialect.repeats(&call.call));
         let opening = Opening {
             request_id: self.request_id,
             created: self.created,
             include_usage: call.call.include_usage,
             verbatim: call.is_verbatim(),
+            repeated: Arc::clone(&self.repeated),
         };
         self.writer = call.call.stream.then(|| self.dialect.stream(opening));
     }
@@ -201,6 +207,7 @@ impl Reply {
             verbatim: exchange.verbatim.as_ref(),
             usage: exchange.reported.as_ref().map(|reported| &reported.usage),
             paid,
+            repeated: &self.repeated,
             created: self.created,
         };
         if self.chunks.is_some() {
@@ -353,6 +360,7 @@ mod tests {
             created: 0,
             include_usage: false,
             verbatim: false,
+            repeated: Arc::default(),
         };
         let (sender, receiver) = mpsc::channel(1);
         drop(receiver);
@@ -363,6 +371,7 @@ mod tests {
             headers: HeaderMap::new(),
             response: None,
             writer: Some(crate::dialect::NATIVE.stream(opening)),
+            repeated: Arc::default(),
             chunks: Some(sender),
             gone: false,
             recording: None,

@@ -220,7 +220,8 @@ mod tests {
 
     fn written(include_usage: bool, events: &[ChatEvent]) -> String {
         let request_id = Rid::new(Timestamp::from_ms(1), 1);
-        let opening = Opening { request_id, created: 7, include_usage, verbatim: false };
+        let repeated = std::sync::Arc::default();
+        let opening = Opening { request_id, created: 7, include_usage, verbatim: false, repeated };
         let mut writer = OPENAI.stream(opening);
         let mut out = Vec::new();
         for event in events {
@@ -240,6 +241,7 @@ mod tests {
             verbatim: None,
             usage: Some(&usage),
             paid: &paid,
+            repeated: &std::sync::Arc::default(),
             created: 7,
         };
         writer.last(&answer, &mut out);

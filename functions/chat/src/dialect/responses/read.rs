@@ -1,0 +1,322 @@
+//! A body of the Responses API in the shape in which all dialects and providers meet.
+//!
+//! A provider that speaks it gets the caller's own body; this translation is for all others. What
+//! it cannot carry is remembered, and refused by name where it would be needed.
+
+use farebox_core::chat::{object, take_text};
+use farebox_core::{ChatCall, Error, Format};
+use serde_json::{Map, Value, json};
+
+use super::items::Turns;
+use super::{own_field, tools};
+
+/// What could not be said in the common shape: the first of it.
+#[derive(Default)]
+pub(super) struct Beyond(Option<Box<Error>>);
+
+impl Beyond {
+    /// Remembers a field that only a provider of the same format understands.
+    pub(super) fn note(&mut self, field: impl Into<String>) {
+        if self.0.is_none() {
+            let rule = "only models that OpenAI's Responses API serves take this: leave it out \
+                        for this model";
+            self.0 = Some(Box::new(Error::malformed(field, rule)));
+        }
+    }
+}
+
+/// Reads a body.
+pub(super) fn call(bytes: &[u8]) -> Result<ChatCall, Error> {
+    let mut original = object(bytes)?;
+    let model = take_text(&mut original, "model", "")?;
+    let mut beyond = Beyond::default();
+    let mut body = Map::new();
+    let messages = messages(&original, &mut beyond)?;
+    body.insert("messages".to_owned(), Value::from(messages));
+    for (field, value) in original.iter().filter(|(_, value)| !value.is_null()) {
+        option(&mut body, field, value, &mut beyond)?;
+    }
+    let call = ChatCall::translated(Format::Responses, model, body, original);
+    let call = call.map_err(|error| match error {
+        Error::Malformed { field, rule } => {
+            Error::Malformed { field: own_field(&field).into_owned(), rule }
+        }
+        other => other,
+    })?;
+    Ok(ChatCall { beyond: beyond.0, ..call })
+}
+
+fn messages(asked: &Map<String, Value>, beyond: &mut Beyond) -> Result<Vec<Value>, Error> {
+    let mut turns = Turns::default();
+    match asked.get("instructions") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(text)) if text.is_empty() => {}
+        Some(Value::String(text)) => turns.say("system", text),
+        Some(_) => return Err(Error::malformed("instructions", "must be a text")),
+    }
+    match asked.get("input") {
+        Some(Value::String(text)) => turns.say("user", text),
+        Some(Value::Array(items)) if !items.is_empty() => {
+            for (place, item) in items.iter().enumerate() {
+                turns.item(&format!("input[{place}]"), item, beyond)?;
+            }
+        }
+        None | Some(Value::Null) => return Err(Error::malformed("input", "is required")),
+        Some(_) => {
+            let rule = "must be a text or an array of at least one item";
+            return Err(Error::malformed("input", rule));
+        }
+    }
+    let mut messages = turns.finish();
+    if messages.is_empty() {
+        // All of it is in the caller's own words, which some providers understand.
+        if beyond.0.is_none() {
+            return Err(Error::malformed("input", "says nothing: send a message"));
+        }
+        messages.push(json!({"role": "user", "content": ""}));
+    }
+    Ok(messages)
+}
+
+fn option(
+    body: &mut Map<String, Value>,
+    field: &str,
+    value: &Value,
+    beyond: &mut Beyond,
+) -> Result<(), Error> {
+    match field {
+        // Read elsewhere, or wishes that other providers need not be told: caching and truncation
+        // are their own affair, sealed reasoning comes where there is any, and nothing is stored.
+        "input"
+        | "instructions"
+        | "model"
+        | "include"
+        | "store"
+        | "truncation"
+        | "stream_options"
+        | "client_metadata"
+        | "max_tool_calls"
+        | "prompt_cache_key"
+        | "prompt_cache_retention"
+        | "prompt_cache_options" => {}
+        "previous_response_id" | "conversation" | "prompt" => {
+            let rule = "needs state, and Farebox keeps none (store is always false): send the \
+                        whole input in each call";
+            return Err(Error::malformed(field, rule));
+        }
+        "background" if value == &Value::Bool(false) => {}
+        "background" => {
+            let rule = "needs state, and Farebox keeps none: use stream";
+            return Err(Error::malformed(field, rule));
+        }
+        "temperature"
+        | "top_p"
+        | "stream"
+        | "parallel_tool_calls"
+        | "service_tier"
+        | "user"
+        | "metadata"
+        | "presence_penalty"
+        | "frequency_penalty" => {
+            body.insert(field.to_owned(), value.clone());
+        }
+        "safety_identifier" => {
+            body.entry("user").or_insert_with(|| value.clone());
+        }
+        "max_output_tokens" => {
+            body.insert("max_completion_tokens".to_owned(), value.clone());
+        }
+        "top_logprobs" if value.as_u64() == Some(0) => {}
+        "reasoning" => {
+            if let Some(effort) = value.get("effort").filter(|effort| !effort.is_null()) {
+                body.insert("reasoning_effort".to_owned(), effort.clone());
+            }
+        }
+        "text" => {
+            if let Some(verbosity) = value.get("verbosity").filter(|value| !value.is_null()) {
+                body.insert("verbosity".to_owned(), verbosity.clone());
+            }
+            format(body, value.get("format"), beyond);
+        }
+        "tools" => {
+            let functions = tools::functions(value, beyond)?;
+            if !functions.is_empty() {
+                body.insert(field.to_owned(), Value::from(functions));
+            }
+        }
+        "tool_choice" => choice(body, value, beyond),
+        _ => beyond.note(field.chars().take(80).collect::<String>()),
+    }
+    Ok(())
+}
+
+/// The schema stands beside its type here, and in an object of its own there.
+fn format(body: &mut Map<String, Value>, value: Option<&Value>, beyond: &mut Beyond) {
+    let Some(format) = value.filter(|format| !format.is_null()) else { return };
+    match format.get("type").and_then(Value::as_str) {
+        Some("text") => {}
+        Some("json_object") => {
+            body.insert("response_format".to_owned(), json!({"type": "json_object"}));
+        }
+        Some("json_schema") => {
+            let mut schema = format.as_object().cloned().unwrap_or_default();
+            schema.shift_remove("type");
+            let wanted = json!({"type": "json_schema", "json_schema": schema});
+            body.insert("response_format".to_owned(), wanted);
+        }
+        _ => beyond.note("text.format.type"),
+    }
+}
+
+fn choice(body: &mut Map<String, Value>, value: &Value, beyond: &mut Beyond) {
+    let name = value.get("name").and_then(Value::as_str);
+    let choice = match (value.get("type").and_then(Value::as_str), name) {
+        (None, _) => value.clone(),
+        (Some("function" | "custom"), Some(name)) => {
+            json!({"type": "function", "function": {"name": name}})
+        }
+        _ => return beyond.note("tool_choice"),
+    };
+    body.insert("tool_choice".to_owned(), choice);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &Value) -> ChatCall {
+        call(body.to_string().as_bytes()).unwrap()
+    }
+
+    fn refused(body: &Value) -> String {
+        match call(body.to_string().as_bytes()) {
+            Err(error) => error.field().unwrap_or_default().to_owned(),
+            Ok(call) => format!("accepted: {call:?}"),
+        }
+    }
+
+    fn beyond(field: &str, value: Value) -> Option<String> {
+        let mut body = json!({"model": "m", "input": "x"});
+        body[field] = value;
+        Some(read(&body).beyond?.field().unwrap_or_default().to_owned())
+    }
+
+    #[test]
+    fn a_turn_of_an_agent_means_the_same_in_the_common_shape() {
+        let call = read(&json!({
+            "model": "m", "max_output_tokens": 9, "stream": true, "instructions": "Be brief.",
+            "store": true, "include": ["reasoning.encrypted_content"], "client_metadata": {},
+            "reasoning": {"effort": "low", "summary": "auto"}, "safety_identifier": "u",
+            "text": {"verbosity": "low", "format": {"type": "json_schema", "name": "s",
+                "schema": {"type": "object"}, "strict": true}},
+            "tools": [
+                {"type": "function", "name": "f", "parameters": {"type": "object"}},
+                {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "g"}]}],
+            "tool_choice": {"type": "function", "name": "f"},
+            "input": [
+                {"type": "message", "role": "developer",
+                 "content": [{"type": "input_text", "text": "Now."}]},
+                {"role": "user", "content": "hi"},
+                {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}],
+                 "encrypted_content": "gAAA"},
+                {"type": "message", "role": "assistant",
+                 "content": [{"type": "output_text", "text": "I call."}]},
+                {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
+                {"type": "function_call", "call_id": "c2", "namespace": "n", "name": "g",
+                 "arguments": "{}"},
+                {"type": "custom_tool_call", "call_id": "c3", "name": "p", "input": "+a"},
+                {"role": "user", "content": "wait"},
+                {"type": "function_call_output", "call_id": "c1", "output": [
+                    {"type": "input_text", "text": "1"},
+                    {"type": "input_image", "image_url": "data:x", "detail": "low"}]},
+                {"type": "function_call_output", "call_id": "c2", "output": "2"},
+                {"type": "custom_tool_call_output", "call_id": "c3", "output": "3"}],
+        }));
+
+        assert_eq!((call.cap, call.stream, call.model.as_str()), (Some(9), true, "m"));
+        assert!(call.media.images && call.beyond.is_none());
+        let called = |id: &str, name: &str, arguments: &str| {
+            json!({"id": id, "type": "function",
+                "function": {"name": name, "arguments": arguments}})
+        };
+        let expected = json!({
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "developer", "content": "Now."},
+                {"role": "user", "content": "hi"},
+                {"role": "assistant", "content": "I call.",
+                 "reasoning_details": [
+                    {"type": "reasoning.summary", "summary": "hm",
+                     "format": "openai-responses-v1", "index": 0},
+                    {"type": "reasoning.encrypted", "data": "gAAA",
+                     "format": "openai-responses-v1", "index": 1}],
+                 "tool_calls": [called("c1", "f", "{}"), called("c2", "n__g", "{}"),
+                    called("c3", "p", "{\"input\":\"+a\"}")]},
+                {"role": "tool", "tool_call_id": "c1", "content": "1"},
+                {"role": "tool", "tool_call_id": "c2", "content": "2"},
+                {"role": "tool", "tool_call_id": "c3", "content": "3"},
+                {"role": "user", "content": "wait"},
+                {"role": "user", "content": [
+                    {"type": "image_url", "image_url": {"url": "data:x", "detail": "low"}}]}],
+            "reasoning_effort": "low", "user": "u", "verbosity": "low",
+            "response_format": {"type": "json_schema", "json_schema":
+                {"name": "s", "schema": {"type": "object"}, "strict": true}},
+            "tools": [
+                {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}},
+                {"type": "function", "function": {"name": "n__g"}}],
+            "tool_choice": {"type": "function", "function": {"name": "f"}},
+        });
+        assert_eq!(Value::Object(call.body), expected);
+    }
+
+    #[test]
+    fn a_custom_tool_is_a_function_that_takes_one_text() {
+        let grammar = json!({"type": "grammar", "syntax": "lark", "definition": "start: X"});
+        let tool = json!({"type": "custom", "name": "p", "description": "d", "format": grammar});
+        let call = read(&json!({"model": "m", "input": "x", "tools": [tool]}));
+
+        let function = &call.body["tools"][0]["function"];
+        assert_eq!(function["parameters"]["required"], json!(["input"]));
+        let told = "d\n\nThe text follows this grammar (lark):\nstart: X";
+        assert_eq!(function["description"], told);
+    }
+
+    #[test]
+    fn what_only_this_format_has_is_remembered_by_name() {
+        let shell = json!([{"type": "local_shell"}]);
+        assert_eq!(beyond("tools", shell).unwrap(), "tools[0].type");
+        assert_eq!(beyond("context_management", json!([])).unwrap(), "context_management");
+        assert_eq!(beyond("top_logprobs", json!(2)).unwrap(), "top_logprobs");
+        let file = json!([{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]);
+        assert_eq!(beyond("input", file).unwrap(), "input[0].content[0]");
+        let past = json!([{"type": "shell_call", "call_id": "c"}]);
+        assert_eq!(beyond("input", past).unwrap(), "input[0].type");
+        assert_eq!(beyond("prompt_cache_key", json!("k")), None);
+    }
+
+    #[test]
+    fn what_needs_state_and_what_is_wrong_is_refused_by_name() {
+        for (field, value, at) in [
+            ("previous_response_id", json!("r"), "previous_response_id"),
+            ("conversation", json!("c"), "conversation"),
+            ("prompt", json!({"id": "p"}), "prompt"),
+            ("background", json!(true), "background"),
+            ("tools", json!([{"type": "web_search"}]), "tools[0].type"),
+            ("tools", json!([{"type": "code_interpreter"}]), "tools[0].type"),
+            ("input", json!([{"type": "item_reference", "id": "i"}]), "input[0].type"),
+            ("input", json!([]), "input"),
+            ("input", json!([{"type": "reasoning", "summary": []}]), "input"),
+            ("input", json!([{"role": "tool", "content": "x"}]), "input[0].role"),
+            ("input", json!([{"type": "function_call", "name": "f"}]), "input[0].arguments"),
+            ("max_output_tokens", json!(0), "max_output_tokens"),
+            ("reasoning", json!({"effort": "odd"}), "reasoning.effort"),
+            ("service_tier", json!("flex"), "service_tier"),
+        ] {
+            let mut body = json!({"model": "m", "input": "x"});
+            body[field] = value;
+            assert_eq!(refused(&body), at, "{body}");
+        }
+        assert_eq!(refused(&json!({"input": "x"})), "model");
+        assert_eq!(refused(&json!({"model": "m"})), "input");
+    }
+}
