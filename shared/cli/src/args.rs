@@ -2,10 +2,14 @@
 
 use clap::{Args as Options, Parser, Subcommand};
 
+mod books;
 mod owners;
+mod reports;
 mod routes;
 
+pub use books::{Correction, Reconcile, Rerate};
 pub use owners::{Content, Org, Team, User};
+pub use reports::{Audit, Export, Focus, Import, Profile, Shell, Statement, Top, Usage};
 pub use routes::{Route, RouteChange};
 
 /// Farebox from a terminal: users, keys, credentials, budgets, prices and what was spent.
@@ -15,6 +19,9 @@ pub struct Args {
     /// Base URL of Farebox [default: the profile's]
     #[arg(long, env = "FAREBOX_URL", global = true, value_name = "URL")]
     pub url: Option<String>,
+    /// One of several gateways [default: the one that `farebox profile use` named]
+    #[arg(long, env = "FAREBOX_PROFILE", global = true, value_name = "NAME")]
+    pub profile: Option<String>,
     /// Print the answer's JSON instead of a table
     #[arg(long, global = true)]
     pub json: bool,
@@ -79,8 +86,30 @@ pub enum Command {
     },
     /// After a restore of the ledger: no terms that a function cached before it match again
     RestoreFence,
-    /// What every user and key has spent
-    Usage,
+    /// What was spent, by model, owner, label or time; without --by by each budget
+    Usage(Usage),
+    /// A month's spend as CSV, a line for each team and model
+    Statement(Statement),
+    /// Charges for other tools
+    #[command(subcommand)]
+    Export(Export),
+    /// Live spend in the terminal
+    Top(Top),
+    /// Look at a deployment end to end, and say what to mend (exit 1 where something fails)
+    Doctor,
+    /// Who changed what
+    Audit(Audit),
+    /// Owners, keys, budgets and routes from a file; nothing is changed without --apply
+    #[command(subcommand)]
+    Import(Import),
+    /// Several gateways
+    #[command(subcommand)]
+    Profile(Profile),
+    /// Print what a shell needs to complete these commands
+    Completion {
+        /// The shell
+        shell: Shell,
+    },
     /// The alerts that a budget has raised, or the operator's: wrong prices, calls that end unknown
     Alerts {
         /// org:ID, team:ID, user:ID, key:ID, model:user:ID/PROVIDER/MODEL, or `operator`
@@ -202,74 +231,6 @@ pub struct BudgetChange {
     /// When what was before comes back, such as 2027-01-01T00:00:00Z; `none` for never
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-}
-
-/// What `farebox correct` says.
-#[derive(Debug, Default, Options)]
-pub struct Correction {
-    /// Whose books: org:ID, team:ID, user:ID, key:ID, model:user:ID/PROVIDER/MODEL
-    #[arg(
-        required_unless_present = "request",
-        conflicts_with = "request",
-        requires = "amount_usd"
-    )]
-    pub scope: Option<String>,
-    /// By how much the scope's charges change: -5 refunds 5
-    #[arg(long, value_name = "USD", allow_hyphen_values = true, conflicts_with = "request")]
-    pub amount_usd: Option<String>,
-    /// A month (2026-11), or a day and its month (2026-11-23) [default: today]
-    #[arg(long, conflicts_with = "request")]
-    pub period: Option<String>,
-    /// The same id twice corrects once [default: a new one]
-    #[arg(long, conflicts_with = "request")]
-    pub id: Option<String>,
-    /// One call: the x-request-id of its answer
-    #[arg(long, value_name = "ID", requires = "cost_usd")]
-    pub request: Option<String>,
-    /// What the call should have cost
-    #[arg(long, value_name = "USD", requires = "request")]
-    pub cost_usd: Option<String>,
-    /// Why; kept with the correction for ever
-    #[arg(long)]
-    pub reason: String,
-}
-
-/// What `farebox rerate` says.
-#[derive(Debug, Default, Options)]
-pub struct Rerate {
-    /// The first UTC day, such as 2026-11-01
-    #[arg(long, value_name = "DAY")]
-    pub from: String,
-    /// The last one
-    #[arg(long, value_name = "DAY")]
-    pub to: String,
-    /// Only the calls of this provider/model
-    #[arg(long)]
-    pub model: Option<String>,
-    /// Enter the differences; a second time finds none
-    #[arg(long)]
-    pub apply: bool,
-}
-
-/// What `farebox reconcile` says.
-#[derive(Debug, Default, Options)]
-pub struct Reconcile {
-    /// Whose books [default: all]
-    #[arg(long)]
-    pub scope: Option<String>,
-    /// The month, such as 2026-11
-    #[arg(long, required_unless_present = "import", default_value = "")]
-    #[arg(hide_default_value = true)]
-    pub month: String,
-    /// A usage report of a provider, grouped by model, or a cost report: its answers as JSON
-    #[arg(long, value_name = "FILE", requires = "provider", conflicts_with = "scope")]
-    pub import: Option<String>,
-    /// Whose report: openai or anthropic
-    #[arg(long, requires = "import")]
-    pub provider: Option<String>,
-    /// Correct the provisional and worst-case charges that the report determines
-    #[arg(long, requires = "import")]
-    pub apply: bool,
 }
 
 /// `farebox price …`
@@ -425,6 +386,17 @@ mod tests {
             "farebox replay -",
             "farebox restore-fence",
             "farebox usage",
+            "farebox usage --by model --since 7d",
+            "farebox usage --by team,day --since 2026-10 --until 2026-11-05 --scope label:a=b",
+            "farebox statement --month 2026-10 --by team",
+            "farebox export focus --month 2026-10 --output focus.csv",
+            "farebox top --once",
+            "farebox doctor --profile prod",
+            "farebox audit -n 50 --actor admin-key:root",
+            "farebox import litellm config.yaml --owner org:acme",
+            "farebox import csv people.csv --apply",
+            "farebox profile use prod",
+            "farebox completion bash",
             "farebox alerts user:u1",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
@@ -438,6 +410,7 @@ mod tests {
             "farebox credential set u1 openai --secret sk-secret",
             "farebox login --key sk-fba-x",
             "farebox usage --admin-key sk-fba-x",
+            "farebox doctor --key sk-fb-x",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
@@ -450,6 +423,10 @@ mod tests {
             "farebox key",
             "farebox requests tail -n 0",
             "farebox budget set",
+            "farebox usage --since 7d",
+            "farebox statement",
+            "farebox import litellm config.yaml",
+            "farebox completion cmd",
             "farebox reconcile",
             "farebox reconcile --month 2026-11 --apply",
             "farebox reconcile --import usage.json",

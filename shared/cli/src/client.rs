@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farebox_api::ErrorAnswer;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue, IF_MATCH};
+use farebox_core::Timestamp;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HeaderValue, IF_MATCH};
 use reqwest::{Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,16 @@ pub struct Client {
     http: reqwest::Client,
     base_url: String,
     key: HeaderValue,
+}
+
+/// Any answer.
+pub struct Plain {
+    /// The status.
+    pub status: u16,
+    /// When the gateway made it, by its own clock.
+    pub date: Option<Timestamp>,
+    /// The body, where it is JSON.
+    pub body: Value,
 }
 
 /// A good answer.
@@ -134,6 +145,43 @@ impl Client {
             }
         }
         Ok(all)
+    }
+
+    /// Where it is.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Whether it is on this machine.
+    pub fn is_local(&self) -> bool {
+        is_loopback(&self.base_url)
+    }
+
+    /// A request of a caller: any path, with a Farebox key or none, and whatever is answered.
+    ///
+    /// # Errors
+    /// Where there is no answer.
+    pub async fn plain(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<Plain, Failure> {
+        let mut request = self.http.request(method, format!("{}{path}", self.base_url));
+        if let Some(key) = key {
+            request = request.bearer_auth(key);
+        }
+        if let Some(body) = body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
+        }
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status().as_u16();
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        let date = date.and_then(crate::clock::http_date);
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        let body = serde_json::from_slice(&bytes).unwrap_or_default();
+        Ok(Plain { status, date, body })
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -2,16 +2,23 @@
 
 use farebox_core::Money;
 
-use crate::args::{Args, Command};
+use clap::CommandFactory;
+
+use crate::args;
+use crate::args::{Args, Command, Export, Shell};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
 use crate::print::{Output, Table};
-use crate::profile::{self, Profile};
+use crate::profile::{self, Profile, Profiles};
 
 mod access;
+mod audit;
 mod content;
 mod correct;
+mod doctor;
 mod explain;
+mod focus;
+mod import;
 mod money;
 mod reconcile;
 mod replay;
@@ -20,6 +27,8 @@ mod rerate;
 mod restore;
 mod routes;
 mod statement;
+mod top;
+mod usage;
 
 /// The paths of the API.
 fn path(rest: &str) -> String {
@@ -31,19 +40,33 @@ fn path(rest: &str) -> String {
 /// # Errors
 /// What went wrong and what to type next.
 pub async fn run(args: Args) -> Result<Output, Failure> {
-    let profile = Profile::load()?;
+    if let Command::Completion { shell } = args.command {
+        return Ok(completion(shell));
+    }
+    let profiles = Profiles::load()?;
+    if let Command::Profile(command) = args.command {
+        return profile_command(profiles, command);
+    }
+    let is_login = matches!(args.command, Command::Login);
+    // A profile that is being made is not there yet.
+    let profile = match (profiles.chosen(args.profile.as_deref()), is_login) {
+        (Err(_), true) => Profile::default(),
+        (profile, _) => profile?,
+    };
     let url = args.url.or_else(|| profile.url.clone()).ok_or_else(|| {
         Failure::new(
             "no base URL",
             "export FAREBOX_URL=… (`cargo local` prints it; the stack's output BaseUrl in AWS)",
         )
     })?;
-    if matches!(args.command, Command::Login) {
-        return login(url).await;
+    if is_login {
+        return login(profiles, args.profile, url).await;
     }
     let client = Client::new(&url, &profile::admin_key(&profile)?)?;
     match args.command {
-        Command::Login => login(url).await,
+        Command::Login => login(profiles, args.profile, url).await,
+        Command::Profile(command) => profile_command(profiles, command),
+        Command::Completion { shell } => Ok(completion(shell)),
         Command::User(command) => access::user(&client, command).await,
         Command::Org(command) => access::org(&client, command).await,
         Command::Team(command) => access::team(&client, command).await,
@@ -51,7 +74,16 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         Command::Credential(command) => access::credential(&client, command).await,
         Command::Budget(command) => money::budget(&client, command).await,
         Command::Price(command) => money::price(&client, command).await,
-        Command::Usage => money::usage(&client).await,
+        Command::Usage(given) => match &given.by {
+            Some(by) => usage::usage(&client, by, &given).await,
+            None => money::usage(&client).await,
+        },
+        Command::Statement(given) => usage::statement(&client, &given).await,
+        Command::Export(Export::Focus(given)) => focus::export(&client, &given).await,
+        Command::Top(given) => top::top(&client, given.once).await,
+        Command::Doctor => doctor::doctor(&client, profile::caller_key()).await,
+        Command::Audit(given) => audit::audit(&client, &given).await,
+        Command::Import(command) => import::import(&client, command).await,
         Command::Content(command) => content::content(&client, command).await,
         Command::Explain { id } => explain::explain(&client, &id).await,
         Command::Correct(correction) => correct::correct(&client, correction).await,
@@ -67,12 +99,67 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
 }
 
 /// Tries the key before it is kept.
-async fn login(url: String) -> Result<Output, Failure> {
+async fn login(
+    mut profiles: Profiles,
+    name: Option<String>,
+    url: String,
+) -> Result<Output, Failure> {
     let key = crate::secret::read("admin key")?;
     Client::new(&url, &key)?.get(&path("users?limit=1")).await?;
-    let kept = Profile { url: Some(url.clone()), admin_key: Some(key) }.store()?;
-    let text = format!("Logged in to {url}. The key is kept in {}.", kept.display());
-    Ok(Output::new(serde_json::json!({"url": url, "profile": kept}), text))
+    let name = name.unwrap_or_else(|| profiles.current.clone());
+    let kept = Profile { url: Some(url.clone()), admin_key: Some(key) };
+    profiles.profiles.insert(name.clone(), kept);
+    profiles.current.clone_from(&name);
+    let kept = profiles.store()?;
+    let text =
+        format!("Logged in to {url} as profile {name}. The key is kept in {}.", kept.display());
+    Ok(Output::new(serde_json::json!({"url": url, "name": name, "profile": kept}), text))
+}
+
+/// `farebox profile …`
+fn profile_command(mut profiles: Profiles, command: args::Profile) -> Result<Output, Failure> {
+    match command {
+        args::Profile::List => {
+            let rows: Vec<_> = profiles.profiles.iter().collect();
+            let text = table(&["", "NAME", "URL"], &rows, |(name, profile)| {
+                let mark = if **name == profiles.current { "*" } else { " " };
+                vec![mark.to_owned(), (*name).clone(), profile.url.clone().unwrap_or_default()]
+            });
+            let json = rows.iter().map(|(name, profile)| {
+                let is_current = **name == profiles.current;
+                serde_json::json!({"name": name, "url": profile.url, "current": is_current})
+            });
+            Ok(Output::new(json.collect(), text))
+        }
+        args::Profile::Use { name } => {
+            profiles.chosen(Some(&name))?;
+            profiles.current.clone_from(&name);
+            profiles.store()?;
+            let json = serde_json::json!({"current": name});
+            Ok(Output::new(json, format!("Commands are for {name} from now on.")))
+        }
+        args::Profile::Remove { name } => {
+            profiles.profiles.remove(&name).ok_or_else(|| profiles.unknown(&name))?;
+            profiles.store()?;
+            Ok(Output::new(serde_json::json!({"removed": name}), format!("{name} is forgotten.")))
+        }
+    }
+}
+
+/// `farebox completion SHELL`
+fn completion(shell: Shell) -> Output {
+    use clap_complete::Shell as Known;
+    let shell = match shell {
+        Shell::Bash => Known::Bash,
+        Shell::Elvish => Known::Elvish,
+        Shell::Fish => Known::Fish,
+        Shell::Powershell => Known::PowerShell,
+        Shell::Zsh => Known::Zsh,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "farebox", &mut script);
+    let text = String::from_utf8_lossy(&script).into_owned();
+    Output::new(serde_json::json!({"script": text}), text)
 }
 
 /// A list as a table.

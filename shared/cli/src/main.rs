@@ -9,11 +9,14 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args;
+mod chart;
 mod client;
+mod clock;
 mod commands;
 mod failure;
 mod print;
 mod profile;
+mod progress;
 mod secret;
 
 fn main() -> ExitCode {

@@ -26,14 +26,27 @@ impl Output {
 
 /// Rows under a head, in columns as wide as their widest cell.
 pub struct Table {
-    head: Vec<&'static str>,
+    head: Vec<String>,
     rows: Vec<Vec<String>>,
+    /// Columns from here on are set to the right.
+    right_from: usize,
 }
 
 impl Table {
     /// An empty table. A column whose name ends in `USD` or `MS` is set to the right.
     pub fn new(head: &[&'static str]) -> Self {
-        Self { head: head.to_vec(), rows: Vec::new() }
+        Self::with(head.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    /// The same, under a head that depends on what was asked for.
+    pub fn with(head: Vec<String>) -> Self {
+        Self { head, rows: Vec::new(), right_from: usize::MAX }
+    }
+
+    /// The same, with the columns from one on set to the right.
+    pub fn right_from(mut self, column: usize) -> Self {
+        self.right_from = column;
+        self
     }
 
     /// One more row; an empty cell is shown as `-`.
@@ -46,8 +59,8 @@ impl Table {
         if self.rows.is_empty() {
             return "(none)".to_owned();
         }
-        let head: Vec<_> = self.head.iter().map(|name| (*name).to_owned()).collect();
-        let mut lines = vec![self.line(&head)];
+        let head: Vec<_> = self.head.iter().map(|name| blank(name)).collect();
+        let mut lines = vec![strong(&self.line(&head))];
         lines.extend(self.lines());
         lines.join("\n")
     }
@@ -63,7 +76,7 @@ impl Table {
             let cell = shown(row.get(column).map_or("", String::as_str));
             let width = self.width(column);
             let space = " ".repeat(width.saturating_sub(cell.chars().count()));
-            if name.ends_with("USD") || name.ends_with("MS") {
+            if name.ends_with("USD") || name.ends_with("MS") || column >= self.right_from {
                 line.push_str(&space);
                 line.push_str(&cell);
             } else {
@@ -80,6 +93,16 @@ impl Table {
         let widths = cells.map(|cell| shown(cell).chars().count());
         widths.chain(self.head.get(column).map(|name| name.len())).max().unwrap_or_default()
     }
+}
+
+/// A column without a name.
+fn blank(name: &str) -> String {
+    if name.is_empty() { " ".to_owned() } else { name.to_owned() }
+}
+
+/// A line in bold where standard output is a terminal that shows it (and `NO_COLOR` is not set).
+fn strong(line: &str) -> String {
+    console::style(line).bold().to_string()
 }
 
 /// Longest cell; a user agent can be 256 characters.

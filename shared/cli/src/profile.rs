@@ -1,5 +1,6 @@
 //! Where Farebox is and the admin key: from the environment, else from the profile file.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 
-/// What `farebox login` keeps, readable by its owner alone.
+/// The profile that nobody has named.
+pub const DEFAULT: &str = "default";
+
+/// One gateway.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
@@ -17,8 +21,24 @@ pub struct Profile {
     pub admin_key: Option<String>,
 }
 
-impl Profile {
-    /// The profile file, or an empty profile where there is none.
+/// What `farebox login` keeps, readable by its owner alone: gateways by name.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profiles {
+    /// The one that commands are for.
+    pub current: String,
+    /// All of them.
+    pub profiles: BTreeMap<String, Profile>,
+}
+
+impl Default for Profiles {
+    fn default() -> Self {
+        Self { current: DEFAULT.to_owned(), profiles: BTreeMap::new() }
+    }
+}
+
+impl Profiles {
+    /// The profile file, or no profiles where there is none.
     ///
     /// # Errors
     /// A failure that names the file where it cannot be read.
@@ -30,12 +50,43 @@ impl Profile {
         let unreadable = |why: String| {
             Failure::new(format!("{}: {why}", path.display()), "write it again: farebox login")
         };
-        match std::fs::read_to_string(path) {
-            // The parser's message is left out: it may quote the key.
-            Ok(text) => serde_json::from_str(&text).map_err(|_| unreadable("not a profile".into())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(unreadable(error.to_string())),
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(error) => return Err(unreadable(error.to_string())),
+        };
+        if let Ok(profiles) = serde_json::from_str(&text) {
+            return Ok(profiles);
         }
+        // A file of the time when there was one gateway. The parser's message is left out: it may
+        // quote the key.
+        let only: Profile =
+            serde_json::from_str(&text).map_err(|_| unreadable("not a profile".into()))?;
+        let profiles = BTreeMap::from([(DEFAULT.to_owned(), only)]);
+        Ok(Self { profiles, ..Self::default() })
+    }
+
+    /// The profile that was asked for by name, or the current one.
+    ///
+    /// # Errors
+    /// A failure that lists the names where that one is not known.
+    pub fn chosen(&self, name: Option<&str>) -> Result<Profile, Failure> {
+        let Some(name) = name else {
+            return Ok(self.profiles.get(&self.current).cloned().unwrap_or_default());
+        };
+        self.profiles.get(name).cloned().ok_or_else(|| self.unknown(name))
+    }
+
+    /// That a name is none of these.
+    pub fn unknown(&self, name: &str) -> Failure {
+        let names: Vec<_> = self.profiles.keys().map(String::as_str).collect();
+        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        Failure::new(
+            format!("there is no profile {name:?}; there are: {known}"),
+            format!("farebox login --profile {name} --url URL"),
+        )
     }
 
     /// Writes the profile file with mode 0600 and tells where.
@@ -69,6 +120,12 @@ impl Profile {
             )
         })
     }
+}
+
+/// A Farebox key of the environment, with which `farebox doctor` asks for a quote.
+#[expect(clippy::disallowed_methods, reason = "the command line's edge: a key is no argument")]
+pub fn caller_key() -> Option<String> {
+    std::env::var("FAREBOX_KEY").ok().filter(|key| !key.is_empty())
 }
 
 /// The admin key of the environment, else of the profile.
@@ -120,14 +177,24 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_round_trips_and_only_its_owner_reads_it() {
+    fn profiles_round_trip_and_only_their_owner_reads_them() {
         let path = folder("profile").join("deep").join("profile.json");
-        let profile = Profile { url: Some("http://x".into()), admin_key: Some("sk-fba-1".into()) };
+        let one = |url: &str| Profile { url: Some(url.into()), admin_key: Some("sk-fba-1".into()) };
+        let known = [("default", one("http://x")), ("prod", one("https://y"))];
+        let profiles = Profiles {
+            current: "prod".into(),
+            profiles: known.map(|(name, profile)| (name.to_owned(), profile)).into(),
+        };
 
-        profile.store_to(&path).unwrap();
-        profile.store_to(&path).unwrap();
+        profiles.store_to(&path).unwrap();
+        profiles.store_to(&path).unwrap();
 
-        assert!(Profile::load_from(&path).unwrap() == profile);
+        let loaded = Profiles::load_from(&path).unwrap();
+        assert!(loaded == profiles);
+        assert!(loaded.chosen(None).unwrap() == one("https://y"));
+        assert!(loaded.chosen(Some("default")).unwrap() == one("http://x"));
+        let unknown = loaded.chosen(Some("stage")).err().unwrap().to_string();
+        assert!(unknown.contains("there are: default, prod"), "{unknown}");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -137,14 +204,26 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_one_gateway_is_the_default_profile() {
+        let folder = folder("old");
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("profile.json");
+        std::fs::write(&path, r#"{"url": "http://x", "admin_key": "sk-fba-1"}"#).unwrap();
+
+        let profile = Profiles::load_from(&path).unwrap().chosen(None).unwrap();
+
+        assert_eq!(profile.url.as_deref(), Some("http://x"));
+    }
+
+    #[test]
     fn no_profile_is_an_empty_one_and_a_broken_one_is_not_quoted() {
         let folder = folder("broken");
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("profile.json");
-        assert!(Profile::load_from(&path).unwrap() == Profile::default());
+        assert!(Profiles::load_from(&path).unwrap() == Profiles::default());
 
         std::fs::write(&path, "sk-fba-canary").unwrap();
-        let failure = Profile::load_from(&path).err().unwrap().to_string();
+        let failure = Profiles::load_from(&path).err().unwrap().to_string();
 
         assert!(failure.contains("farebox login") && !failure.contains("canary"), "{failure}");
     }

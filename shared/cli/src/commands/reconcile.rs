@@ -11,6 +11,7 @@ use crate::args;
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
 use crate::print::{Output, Table};
+use crate::progress::Progress;
 
 /// What rows add up to, by scope and day.
 type Sums = BTreeMap<String, BTreeMap<u32, Money>>;
@@ -74,9 +75,11 @@ async fn all_scopes(client: &Client) -> Result<Vec<String>, Failure> {
 /// All rows of a month, added up.
 async fn sums(client: &Client, month: &str) -> Result<Sums, Failure> {
     let (mut sums, mut cursor) = (Sums::new(), String::new());
+    let progress = Progress::of("pages of a thousand rows");
     loop {
         let at = path(&format!("charges?month={month}{cursor}"));
         let page: ChargeList = client.get(&at).await?.parse()?;
+        progress.more(1);
         for charge in page.charges {
             let day = sums.entry(charge.scope).or_default().entry(charge.day).or_default();
             *day = plus(*day, usd(&charge.amount_usd)?)?;

@@ -10,6 +10,7 @@ use crate::args;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::print::{Output, cell};
+use crate::progress::Progress;
 
 /// `farebox rerate …`
 pub async fn rerate(client: &Client, given: args::Rerate) -> Result<Output, Failure> {
@@ -21,11 +22,13 @@ pub async fn rerate(client: &Client, given: args::Rerate) -> Result<Output, Fail
         cursor: None,
     };
     let mut all = Rerated::default();
+    let progress = Progress::of("calls");
     loop {
         let answer = client.send(Method::POST, &path("rerate"), &page, None).await?;
         let more: Rerated = answer.parse()?;
         all.rows.extend(more.rows);
         all.looked_at = all.looked_at.saturating_add(more.looked_at);
+        progress.more(usize::try_from(more.looked_at).unwrap_or_default());
         all.by_hand = all.by_hand.saturating_add(more.by_hand);
         all.unpriced = all.unpriced.saturating_add(more.unpriced);
         page.cursor = more.next_cursor;
@@ -33,6 +36,7 @@ pub async fn rerate(client: &Client, given: args::Rerate) -> Result<Output, Fail
             break;
         }
     }
+    drop(progress);
     let text = text(&all, page.apply)?;
     Ok(Output::new(json!(all), text))
 }
