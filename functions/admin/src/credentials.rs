@@ -45,8 +45,8 @@ pub async fn set(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let owner: CredentialOwner = call.parsed("owner")?;
     let provider = provider(call.parameter("provider"))?;
     let body: PutCredential = call.body()?;
-    let secret = secret(body.secret)?;
     let allowed = &gate.control.aws().config().allowed_origins;
+    let secret = secret_for(provider, body.secret, allowed)?;
     let base_url = body.base_url.map(|text| url("base_url", &text, UrlUse::Base, allowed));
     let base_url = base_url.transpose()?;
     if gate.control.owner(&owner).await?.is_none() {
@@ -86,6 +86,22 @@ pub(crate) fn provider(name: &str) -> Result<&str, Error> {
     let is_name = (1..=PROVIDER_BYTES_MAX).contains(&name.len()) && name.bytes().all(fits);
     let rule = "write 1 to 32 lower-case letters, digits, '_', '-' or '.'";
     if is_name { Ok(name) } else { Err(Error::malformed("provider", rule)) }
+}
+
+/// The secret for a provider. Where it has several fields it is a JSON object, which is written on
+/// one line: each field is checked, and a URL in it must be one that may be called.
+fn secret_for(provider: &str, text: String, allowed: &[String]) -> Result<Secret, Error> {
+    let row = farebox_providers::find(provider);
+    let Some(scheme) = row.and_then(|row| row.scheme) else { return secret(text) };
+    let text = match serde_json::from_str::<serde_json::Value>(&text) {
+        Ok(object) => object.to_string(),
+        Err(_) => text,
+    };
+    let secret = secret(text)?;
+    for (field, given) in scheme.check(&secret)? {
+        url(field, &given, UrlUse::Whole, allowed)?;
+    }
+    Ok(secret)
 }
 
 /// A provider's key: what a header can carry.

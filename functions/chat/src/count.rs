@@ -11,6 +11,7 @@ use crate::dialect::Dialect;
 use crate::gate::Gate;
 use crate::handle::{draft, plan};
 use crate::incoming::Incoming;
+use crate::open::open;
 use crate::reply::{self, ReplyBody};
 use crate::road::Road;
 use crate::upstream::{self, Target};
@@ -37,7 +38,7 @@ pub async fn tokens(
     let resolved = &planned.resolved;
     if let Some(request) = resolved.wire.count(&plan.outbound) {
         let fetched = gate.credentials.fetch(&resolved.owner, key.cv, resolved.provider.name);
-        let credential = fetched.await?;
+        let credential = open(gate, resolved.provider, &resolved.owner, fetched.await?).await?;
         let (provider, wire) = (resolved.provider, resolved.wire);
         let target = Target { provider, wire, credential: &credential };
         if let Some(counted) = upstream::count(gate.http()?, &target, &request).await {

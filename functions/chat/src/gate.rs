@@ -9,6 +9,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 
+use crate::open::Tokens;
+
 /// How long a connection to a provider may take: longer means that it is down, and nothing
 /// has been sent yet, so giving up is free.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,6 +39,8 @@ pub struct Gate {
     pub replies: Replies,
     /// What was said, where the owner wants it kept.
     pub contents: Contents,
+    /// Tokens that stand for credentials of several fields.
+    pub tokens: Tokens,
     /// Calls that outlive their caller.
     pub tasks: TaskTracker,
     /// What a campaign puts around each of them, to count its awaits and to end it at one.
@@ -64,6 +68,7 @@ impl Gate {
             logs: Logs::new(&aws),
             replies: Replies::new(&aws),
             contents: Contents::new(&aws),
+            tokens: Tokens::default(),
             tasks: TaskTracker::new(),
             around: None,
             http: OnceLock::new(),

@@ -19,6 +19,7 @@ use crate::gate::Gate;
 use crate::hold::reserve;
 use crate::idempotency::{self, Claimed, claim};
 use crate::incoming::Incoming;
+use crate::open::open;
 use crate::plan::{Plan, Planned, first_plan, unpriced};
 use crate::relay::{Exchange, exchange, patience};
 use crate::reply::{self, Paid, Reply, ReplyBody, Room};
@@ -174,7 +175,7 @@ async fn hold(
     }
     let resolved = &planned.resolved;
     let fetched = gate.credentials.fetch(&resolved.owner, road.key.cv, resolved.provider.name);
-    let credential = fetched.await?;
+    let credential = open(gate, resolved.provider, &resolved.owner, fetched.await?).await?;
     let target =
         Target { provider: resolved.provider, wire: resolved.wire, credential: &credential };
     let candidate = planned.candidate();

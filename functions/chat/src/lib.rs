@@ -21,6 +21,7 @@ pub mod hold;
 pub mod idempotency;
 pub mod incoming;
 pub mod meter;
+pub mod open;
 pub mod plan;
 pub mod quote;
 pub mod relay;

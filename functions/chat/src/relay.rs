@@ -9,7 +9,7 @@ use farebox_core::{ChatEvent, Completion, Error, Reported, Timestamp};
 use farebox_ledger::ProviderOutcome;
 use farebox_providers::{Billing, DecodeError};
 use futures_util::StreamExt;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header};
 
 use crate::gate::Gate;
 use crate::gather::Gathered;
@@ -114,6 +114,7 @@ pub async fn exchange(
     } else {
         buffered(gate, call, response, exchange).await
     };
+    place(call, &mut exchange);
     price(gate, call, &mut exchange);
     exchange
 }
@@ -128,7 +129,7 @@ pub fn patience(gate: &Gate, call: &Admitted) -> Duration {
     Duration::from_millis(u64::try_from(rest).unwrap_or_default())
 }
 
-fn refused(exchange: Exchange, call: &Admitted, status: u16, body: &[u8]) -> Exchange {
+fn refused(mut exchange: Exchange, call: &Admitted, status: u16, body: &[u8]) -> Exchange {
     let provider = call.resolved.provider;
     let failure = call.resolved.wire.failure(provider, status, body);
     let outcome = match failure.billing {
@@ -138,8 +139,13 @@ fn refused(exchange: Exchange, call: &Admitted, status: u16, body: &[u8]) -> Exc
         Billing::Unknown => ProviderOutcome::Unknown,
     };
     let cause = format!("{status} {}", failure.code.as_deref().unwrap_or("no code"));
+    if let Some(seconds) = failure.retry_after_s
+        && !exchange.headers.contains_key(header::RETRY_AFTER)
+    {
+        exchange.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     let error = match status {
-        401 | 403 => Error::CredentialRejected {
+        _ if failure.of_credential => Error::CredentialRejected {
             provider: provider.name.to_owned(),
             owner: call.resolved.owner.clone(),
         },
@@ -338,6 +344,15 @@ fn note(gate: &Gate, provider: &str, event: &ChatEvent, exchange: &mut Exchange)
             });
         }
         ChatEvent::Delta { .. } | ChatEvent::Frame(_) | ChatEvent::Done => {}
+    }
+}
+
+/// Notes a surcharge of the place that was called, where no answer says it.
+fn place(call: &Admitted, exchange: &mut Exchange) {
+    let base = call.credential.base_url.as_deref().unwrap_or(call.resolved.provider.base_url);
+    let dearer = (call.resolved.provider.dearer_at)(&call.resolved.model.name, base);
+    if let Some(reported) = exchange.reported.as_mut().filter(|_| dearer) {
+        reported.us_geography = true;
     }
 }
 

@@ -68,7 +68,7 @@ pub async fn count(
     target: &Target<'_>,
     request: &CountRequest,
 ) -> Option<Counted> {
-    let request = prepare(client, target, request.path, &[], &request.body).ok()?;
+    let request = prepare(client, target, &request.path, &[], &request.body).ok()?;
     let answer = async {
         let answer = client.execute(request).await.ok()?.error_for_status().ok()?;
         let whole = answer.content_length().is_some_and(|length| length <= COUNT_BYTES_MAX);

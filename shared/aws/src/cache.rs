@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use farebox_core::Timestamp;
 
 /// Values by key. A frozen process thaws with the age that the wall clock says.
-pub(crate) struct Cache<K, V> {
+pub struct Cache<K, V> {
     capacity: usize,
     slots: Mutex<HashMap<K, Used<V>>>,
 }
@@ -21,14 +21,19 @@ struct Used<V> {
 type Slot<V> = tokio::sync::Mutex<Option<(V, Timestamp)>>;
 
 impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
-    pub(crate) fn new(capacity: usize) -> Self {
+    /// An empty cache of at most so many values.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
         Self { capacity, slots: Mutex::new(HashMap::new()) }
     }
 
     /// The cached value where `is_fresh` accepts it and its age in ms, else a loaded one. A load
     /// that fails with an error that `may_serve_stale` accepts (it gets the old value's age)
     /// gives the old value.
-    pub(crate) async fn value<E>(
+    ///
+    /// # Errors
+    /// The load's, where no old value stands in for it.
+    pub async fn value<E>(
         &self,
         key: &K,
         now: impl Fn() -> Timestamp,

@@ -27,7 +27,7 @@
 //! | [`seal`] | [`Sealer`]: content is never stored in clear |
 
 pub mod alerts;
-mod cache;
+pub mod cache;
 pub mod channels;
 pub mod clients;
 pub mod config;
@@ -49,6 +49,7 @@ pub mod signed;
 mod store;
 
 pub use alerts::Alerts;
+pub use cache::Cache;
 pub use channels::Channels;
 pub use clients::Aws;
 pub use config::{Clock, Config, ConfigError, random, random_bytes};

@@ -65,6 +65,7 @@ pub struct Reported {
     /// The provider documents this answer as not billed although it carries counts
     /// (Anthropic: a refusal before any output).
     pub unbilled: bool,
-    /// The answer says that it was served at Anthropic's `us` geography: 1.1 times the price.
+    /// It was served at a place that makes every token 1.1 times the price: Anthropic's `us`
+    /// geography, as the answer says, or a location of Vertex, as its URL does.
     pub us_geography: bool,
 }

@@ -15,6 +15,10 @@ pub struct Failure {
     pub code: Option<String>,
     /// Whether it may cost money.
     pub billing: Billing,
+    /// It is the credential that is refused.
+    pub of_credential: bool,
+    /// In how many seconds the body says that a retry may succeed.
+    pub retry_after_s: Option<u64>,
 }
 
 /// Whether a provider bills a failed call.
@@ -99,9 +103,36 @@ pub const ANTHROPIC: &[Unbilled] = &[
 pub const AZURE: &[Unbilled] = &[documented(401), documented(429), inferred(403), inferred(404)];
 
 /// Gemini: "If your request fails with a 400 or 500 error, you won't be charged"
-/// (ai.google.dev/gemini-api/docs/billing, read 2026-09-20).
-pub const GEMINI: &[Unbilled] =
-    &[documented(400), documented(500), inferred(401), inferred(403), inferred(404), inferred(429)];
+/// (ai.google.dev/gemini-api/docs/billing, read 2026-09-20). 402 is prepaid credit that is gone.
+/// Nothing is said of 503 and 504: a model may have run.
+pub const GEMINI: &[Unbilled] = &[
+    documented(400),
+    documented(500),
+    inferred(401),
+    inferred_with_body(402),
+    inferred(403),
+    inferred(404),
+    inferred(429),
+];
+
+/// Vertex: "You're charged only for requests that return a 200 response code" (cloud.google.com/
+/// vertex-ai/generative-ai/pricing, read 2026-11). Its statuses are those of google.rpc.Code.
+pub const VERTEX: &[Unbilled] = &[
+    documented(400),
+    documented(401),
+    documented(402),
+    documented(403),
+    documented(404),
+    documented(409),
+    documented(413),
+    documented(429),
+    documented(499),
+    documented(500),
+    documented(501),
+    documented(502),
+    documented(503),
+    documented(504),
+];
 
 /// xAI charges a fee for a request that it refuses as a violation (403), so that is not listed
 /// (docs.x.ai/docs/pricing, read 2026-09-29).
@@ -122,7 +153,9 @@ pub const COMPATIBLE: &[Unbilled] = &[
 /// Reads a failure against a provider's table.
 #[must_use]
 pub fn read(table: &[Unbilled], status: u16, body: &[u8]) -> Failure {
-    let error = serde_json::from_slice::<Value>(body).ok().and_then(|body| Told::find(&body));
+    let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    let error = Told::find(&body);
+    let details = details(&body);
     let holds = |row: &&Unbilled| {
         row.status == status
             && match row.needs {
@@ -138,7 +171,27 @@ pub fn read(table: &[Unbilled], status: u16, body: &[u8]) -> Failure {
         None => format!("The provider answered with status {status}."),
     };
     let code = told.code.or(told.kind).map(|code| presentable(&code));
-    Failure { message, code, billing }
+    // Gemini tells a wrong key by a 400.
+    let reason = details.iter().find_map(|detail| detail.get("reason")?.as_str());
+    let of_credential = matches!(status, 401 | 403) || reason == Some("API_KEY_INVALID");
+    let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str());
+    Failure { message, code, billing, of_credential, retry_after_s: delay.and_then(seconds_up) }
+}
+
+/// The details of Google's errors (google.rpc.Status).
+fn details(body: &Value) -> &[Value] {
+    let body = body.as_array().and_then(|items| items.first()).unwrap_or(body);
+    body.pointer("/error/details").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// A duration as protobuf writes it in JSON, such as `34.4s`, in whole seconds, rounded up.
+fn seconds_up(duration: &str) -> Option<u64> {
+    let (whole, fraction) = match duration.strip_suffix('s')?.split_once('.') {
+        Some((whole, fraction)) => (whole, fraction),
+        None => (duration.strip_suffix('s')?, ""),
+    };
+    let more = fraction.bytes().any(|digit| digit != b'0');
+    whole.parse::<u64>().ok()?.checked_add(u64::from(more))
 }
 
 /// What an error object says.

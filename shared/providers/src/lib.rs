@@ -11,6 +11,8 @@
 //! | [`openai`] | `OpenAI`'s chat completions, and every format that follows it |
 //! | [`responses`] | `OpenAI`'s Responses API |
 //! | [`anthropic`] | Anthropic's Messages, translated from and to `OpenAI`'s shape |
+//! | [`gemini`] | Gemini's `generateContent`, translated from and to `OpenAI`'s shape |
+//! | [`credential`] | secrets of several fields: what they make of a request |
 //! | [`sse`] | server-sent events from bytes in any split |
 //! | [`failure`] | which failures a provider does not bill, each row with its source |
 //!
@@ -24,7 +26,9 @@
 //!    cut stream never looks settled.
 
 pub mod anthropic;
+pub mod credential;
 pub mod failure;
+pub mod gemini;
 pub mod openai;
 pub mod provider;
 pub mod responses;
@@ -35,6 +39,7 @@ mod amount;
 mod json;
 mod usage;
 
+pub use credential::Scheme;
 pub use failure::{Billing, Failure};
 pub use provider::{PROVIDERS, Provider, Reach, find};
 pub use wire::{CountRequest, Counted, DecodeError, Decoder, Facts, InputBound, Outbound, Wire};

@@ -18,7 +18,7 @@ mod extensions;
 mod texts;
 mod usage;
 
-pub(crate) use bound::{asked_cache_write, count, json_bytes, within_window};
+pub(crate) use bound::{asked_cache_write, completion, count, json_bytes, within_window};
 pub use extensions::EXTENSIONS;
 pub use usage::{Cost, Costs, UsageRules, cost_in_ticks, cost_in_usd, cost_total};
 

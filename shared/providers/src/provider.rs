@@ -2,14 +2,16 @@
 
 use farebox_core::{Error, Format};
 
-use crate::Wire;
 use crate::anthropic::ANTHROPIC;
 use crate::failure::{self, Unbilled};
+use crate::gemini::account::{self, ServiceAccount};
+use crate::gemini::{GEMINI, VERTEX};
 use crate::openai::{
     COMPLETIONS, COMPLETIONS_WITH_API_KEY, EMBEDDINGS, EMBEDDINGS_WITH_API_KEY, OPENAI,
     OPENAI_WITH_API_KEY, UsageRules, cost_in_ticks, cost_in_usd, cost_total,
 };
 use crate::responses::{RESPONSES, RESPONSES_OF_XAI, RESPONSES_WITH_API_KEY};
+use crate::{Scheme, Wire};
 
 /// One provider: where it is, which format it speaks, and how it departs from that format.
 pub struct Provider {
@@ -17,6 +19,8 @@ pub struct Provider {
     pub name: &'static str,
     /// The base URL; empty where the credential must carry one.
     pub base_url: &'static str,
+    /// What its secret is made of, where that is more than one text.
+    pub scheme: Option<&'static dyn Scheme>,
     /// The wire format for a model and a caller's format; `None` where it has none for such calls.
     pub wire: fn(model: &str, format: Format) -> Option<&'static dyn Wire>,
     /// The formats in which its answers are to the letter, so a caller of one gets its very
@@ -30,7 +34,7 @@ pub struct Provider {
     pub effort: fn(model: &str) -> bool,
     /// The field that caps the completion (`OpenAI`'s format only).
     pub cap_field: &'static str,
-    /// How far a completion can reach (`OpenAI`'s format only).
+    /// How far a completion can reach (not Anthropic's format, whose cap holds all).
     pub reach: fn(model: &str) -> Reach,
     /// The models whose stream shows every completion token that is billed, and ends when its
     /// reader does: a call may be metered. Doubt is no.
@@ -41,8 +45,11 @@ pub struct Provider {
     pub include_usage: bool,
     /// A prompt longer than the window is refused without a bill, so the window bounds it.
     pub window_refused_unbilled: bool,
-    /// Anthropic's `us` geography, a default of the workspace, can make every token dearer.
+    /// A place can make every token a tenth dearer: Anthropic's `us` geography, a default of the
+    /// workspace, or a location of Vertex.
     pub us_geography: bool,
+    /// Whether a model is that dearer at a base URL, where no answer says so.
+    pub dearer_at: fn(model: &str, base_url: &str) -> bool,
     /// The models that run others, or paid tools, by themselves: their cost has no bound.
     pub unbounded: fn(model: &str) -> bool,
     /// How its counts depart from `OpenAI`'s (`OpenAI`'s format only).
@@ -142,10 +149,20 @@ fn anthropic(_: &str, format: Format) -> Option<&'static dyn Wire> {
     chat(&ANTHROPIC, format)
 }
 
+fn gemini(_: &str, format: Format) -> Option<&'static dyn Wire> {
+    chat(&GEMINI, format)
+}
+
+/// Vertex serves models of others in their own formats, which are not spoken here.
+fn vertex(model: &str, format: Format) -> Option<&'static dyn Wire> {
+    if model.starts_with("gemini") { chat(&VERTEX, format) } else { None }
+}
+
 /// Every format of the demo provider's own, by the model's name.
 fn demo(model: &str, format: Format) -> Option<&'static dyn Wire> {
     match format {
         format if model.starts_with("claude") => anthropic(model, format),
+        format if model.starts_with("gemini") => gemini(model, format),
         Format::Responses => Some(&RESPONSES),
         format if model.starts_with("codex") && is_chat(format) => Some(&RESPONSES),
         format => openais_own(model, format),
@@ -154,6 +171,10 @@ fn demo(model: &str, format: Format) -> Option<&'static dyn Wire> {
 
 const fn to_cap(_: &str) -> Reach {
     Reach::Cap
+}
+
+const fn nowhere(_: &str, _: &str) -> bool {
+    false
 }
 
 const fn never(_: &str) -> bool {
@@ -234,6 +255,7 @@ fn research(model: &str) -> bool {
 const COMPATIBLE: Provider = Provider {
     name: "",
     base_url: "",
+    scheme: None,
     wire: openai,
     faithful: &[],
     extensions: &[],
@@ -245,6 +267,7 @@ const COMPATIBLE: Provider = Provider {
     include_usage: true,
     window_refused_unbilled: true,
     us_geography: false,
+    dearer_at: nowhere,
     unbounded: bounded,
     usage: UsageRules::OPENAI,
     unbilled: failure::COMPATIBLE,
@@ -277,16 +300,36 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "gemini",
-        base_url: "https://generativelanguage.googleapis.com/v1beta/openai",
+        base_url: "https://generativelanguage.googleapis.com/v1beta",
+        faithful: &[Format::GenerateContent],
+        wire: gemini,
         reach: to_cap_where_measured,
-        usage: UsageRules { completion_from_total: true, ..UsageRules::OPENAI },
         unbilled: failure::GEMINI,
+        ..COMPATIBLE
+    },
+    // The base URL is that of the project's location, which stands in the credential. The name is
+    // that of the price list.
+    Provider {
+        name: "vertexai",
+        faithful: &[Format::GenerateContent],
+        scheme: Some(&ServiceAccount),
+        wire: vertex,
+        reach: to_cap_where_measured,
+        us_geography: true,
+        dearer_at: account::is_dearer,
+        unbilled: failure::VERTEX,
         ..COMPATIBLE
     },
     // The provider inside `cargo local`: it bills the very bytes, so no window cuts the bound.
     Provider {
         name: "demo",
-        faithful: &[Format::Chat, Format::Messages, Format::Responses, Format::Completions],
+        faithful: &[
+            Format::Chat,
+            Format::Messages,
+            Format::Responses,
+            Format::Completions,
+            Format::GenerateContent,
+        ],
         wire: demo,
         cap_field: "max_completion_tokens",
         window_refused_unbilled: false,
@@ -313,11 +356,7 @@ pub static PROVIDERS: &[Provider] = &[
         wire: xai,
         base_url: "https://api.x.ai/v1",
         reach: to_window,
-        usage: UsageRules {
-            reasoning_outside: true,
-            cost: Some(cost_in_ticks),
-            ..UsageRules::OPENAI
-        },
+        usage: UsageRules { reasoning_outside: true, cost: Some(cost_in_ticks) },
         unbilled: failure::XAI,
         ..COMPATIBLE
     },

@@ -10,7 +10,8 @@ use crate::{DecodeError, Decoder};
 /// The longest event that is read: twice the longest answer seen, with room for an image.
 pub const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-const BOM: &[u8] = b"\xEF\xBB\xBF";
+/// What may stand before everything.
+pub(crate) const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// The longest name of an event that is kept.
 const NAME_BYTES_MAX: usize = 128;
@@ -133,6 +134,9 @@ impl SseDecoder {
 pub(crate) trait Handle {
     /// Appends the events that `data` stands for.
     fn handle(&mut self, data: &str, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError>;
+
+    /// The stream is over, and no event of it was cut: for formats that have no word for the end.
+    fn end(&mut self, _out: &mut Vec<ChatEvent>) {}
 }
 
 /// A decoder of a stream of server-sent events.
@@ -164,18 +168,23 @@ impl<H: Handle> Decoder for Stream<H> {
     }
 
     fn end(&mut self, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
-        let Some(data) = self.sse.end() else { return Ok(()) };
+        let Some(data) = self.sse.end() else {
+            self.handler.end(out);
+            return Ok(());
+        };
         let before = out.len();
         let handled = match str::from_utf8(&data) {
             Ok(data) => self.handler.handle(data, out),
-            Err(_) => Ok(()),
+            Err(_) => Err(DecodeError::lacking("UTF-8")),
         };
         // What does not parse here was cut, and a cut stream is not a malformed one.
         if let Err(DecodeError::Malformed { .. }) = handled {
             out.truncate(before);
             return Ok(());
         }
-        handled
+        handled?;
+        self.handler.end(out);
+        Ok(())
     }
 }
 

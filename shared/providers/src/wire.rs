@@ -42,7 +42,7 @@ pub struct Outbound {
 #[derive(Clone, Debug)]
 pub struct CountRequest {
     /// What is appended to the base URL, such as `/messages/count_tokens`.
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
     /// The JSON body.
     pub body: Bytes,
 }

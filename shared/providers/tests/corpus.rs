@@ -19,6 +19,8 @@ use farebox_core::{ChatEvent, Money, Reported};
 use farebox_providers::{Billing, DecodeError, Provider};
 use serde_json::Value;
 
+#[path = "corpus/gemini.rs"]
+mod gemini;
 mod support;
 #[path = "corpus/texts.rs"]
 mod texts;
@@ -116,13 +118,20 @@ struct Exchange {
     body: Vec<u8>,
 }
 
-fn exchanges(corpus: &Path) -> Vec<Exchange> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(corpus.join("exchanges"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+/// The files of the corpus, in the order of their names.
+fn files(corpus: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(corpus.join("exchanges")).unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    files.iter().filter_map(|file| read(&std::fs::read(file).unwrap())).flat_map(answers).collect()
+    files
+}
+
+fn exchanges(corpus: &Path) -> Vec<Exchange> {
+    files(corpus)
+        .iter()
+        .filter_map(|file| read(&std::fs::read(file).unwrap()))
+        .flat_map(answers)
+        .collect()
 }
 
 /// Some files carry the streams of several answers, one after the other, and state the usage of
@@ -460,4 +469,16 @@ fn recorded_exchanges_decode_to_the_usage_that_they_state() {
         scope.spawn(work);
     });
     println!("{} exchanges, {} decodings: {counts:?}", exchanges.len(), decoded.into_inner());
+}
+
+#[test]
+fn recorded_exchanges_of_generate_content_decode_to_the_usage_that_they_state() {
+    let Some(corpus) = std::env::var_os("FAREBOX_CORPUS") else {
+        println!("skipped: FAREBOX_CORPUS names no corpus");
+        return;
+    };
+    let [answers, streams, failures, decoded] = gemini::check(Path::new(&corpus));
+
+    println!("{answers} answers, {streams} streams in {decoded} decodings, {failures} failures");
+    assert_eq!((answers, streams, failures), (141, 32, 4));
 }

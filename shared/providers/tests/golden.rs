@@ -118,6 +118,42 @@ const STREAMS: &[(&str, &str, &str, &str)] = &[
         include_str!("../fixtures/responses-cut.sse"),
         include_str!("../fixtures/responses-cut.events"),
     ),
+    (
+        "gemini",
+        "gemini-2.5-flash",
+        include_str!("../fixtures/gemini-thoughts.sse"),
+        include_str!("../fixtures/gemini-thoughts.events"),
+    ),
+    (
+        "vertexai",
+        "gemini-2.5-flash",
+        include_str!("../fixtures/gemini-tools.sse"),
+        include_str!("../fixtures/gemini-tools.events"),
+    ),
+    (
+        "gemini",
+        "gemini-2.5-flash",
+        include_str!("../fixtures/gemini-error.sse"),
+        include_str!("../fixtures/gemini-error.events"),
+    ),
+    (
+        "gemini",
+        "gemini-2.5-flash",
+        include_str!("../fixtures/gemini-blocked.sse"),
+        include_str!("../fixtures/gemini-blocked.events"),
+    ),
+    (
+        "gemini",
+        "gemini-2.5-flash",
+        include_str!("../fixtures/gemini-cut.sse"),
+        include_str!("../fixtures/gemini-cut.events"),
+    ),
+    (
+        "demo",
+        "gemini-2.5-flash",
+        include_str!("../fixtures/gemini-array.sse"),
+        include_str!("../fixtures/gemini-array.events"),
+    ),
 ];
 
 #[test]
@@ -177,6 +213,20 @@ fn what_is_not_the_format_is_an_error() {
         ),
     ] {
         match decode(provider(name), model, body.as_bytes(), &[]) {
+            Err(DecodeError::Malformed { expected, .. }) => {
+                assert!(expected.starts_with(lacks), "{expected}");
+            }
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+    for (body, lacks) in [
+        ("data: nonsense\n\n", "a response"),
+        ("data: {\"candidates\":[{\"index\":128}]}\n\n", "a response"),
+        ("[{}{\"candidates\":7}]", "a response"),
+        ("[] {", "an array"),
+        ("[7]", "an array"),
+    ] {
+        match decode(provider("gemini"), "gemini-2.5-flash", body.as_bytes(), &[]) {
             Err(DecodeError::Malformed { expected, .. }) => {
                 assert!(expected.starts_with(lacks), "{expected}");
             }

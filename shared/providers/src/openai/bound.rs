@@ -58,7 +58,7 @@ pub(crate) fn within_window(
 }
 
 /// The most completion tokens of one choice.
-pub(super) fn completion(reach: Reach, facts: &Facts<'_>, sent: u64) -> Result<u64, Error> {
+pub(crate) fn completion(reach: Reach, facts: &Facts<'_>, sent: u64) -> Result<u64, Error> {
     let most = match reach {
         Reach::Cap => return Ok(sent),
         Reach::ModelMaximum => facts.completion_max.or(facts.context_window),

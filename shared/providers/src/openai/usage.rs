@@ -14,8 +14,6 @@ use crate::usage::Counts;
 pub struct UsageRules {
     /// `completion_tokens` leaves reasoning out, also where no total tells.
     pub reasoning_outside: bool,
-    /// Hidden reasoning is in no count but the total: completion = total − prompt.
-    pub completion_from_total: bool,
     /// Where the provider states what it charged.
     pub cost: Option<Cost>,
 }
@@ -25,8 +23,7 @@ pub type Cost = fn(&Costs<'_>) -> Option<Money>;
 
 impl UsageRules {
     /// `OpenAI`'s own.
-    pub const OPENAI: Self =
-        Self { reasoning_outside: false, completion_from_total: false, cost: None };
+    pub const OPENAI: Self = Self { reasoning_outside: false, cost: None };
 }
 
 /// The fields in which providers state what they charged.
@@ -240,11 +237,6 @@ impl Sums {
                 self.prompt = prompt.saturating_add(audio);
                 reasoning_beside = true;
             }
-            Some(gap) if rules.completion_from_total => {
-                self.completion = completion.saturating_add(gap);
-                self.reasoning = reasoning.saturating_add(gap);
-                reasoning_beside = false;
-            }
             Some(_) => return None,
         }
         if reasoning_beside {
@@ -307,16 +299,10 @@ mod tests {
     #[test]
     fn a_total_that_nothing_explains_charges_the_hold() {
         let json = r#"{"prompt_tokens":10,"completion_tokens":20,"total_tokens":90}"#;
-        let gemini = UsageRules { completion_from_total: true, ..UsageRules::OPENAI };
 
         let strange = reported(json, &UsageRules::OPENAI).unwrap();
-        let thoughts = reported(json, &gemini).unwrap();
 
         assert_eq!(strange.unknown_fields, ["total_tokens"]);
-        assert_eq!((thoughts.usage.completion, thoughts.usage.reasoning), (20, 60));
-        assert!(thoughts.unknown_fields.is_empty());
-        let hidden = reported(r#"{"prompt_tokens":10,"total_tokens":90}"#, &gemini).unwrap();
-        assert_eq!(hidden.usage.completion_tokens(), 80);
     }
 
     #[test]

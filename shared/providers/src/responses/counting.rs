@@ -49,7 +49,7 @@ pub(super) fn request(outbound: &Outbound) -> Option<CountRequest> {
     body.retain(|field, _| !UNCOUNTED.contains(&field.as_str()));
     let is_counted = body.keys().all(|field| COUNTED.contains(&field.as_str()));
     let body = serde_json::to_vec(&body).ok().filter(|_| is_counted)?;
-    Some(CountRequest { path: "/responses/input_tokens", body: Bytes::from(body) })
+    Some(CountRequest { path: "/responses/input_tokens".into(), body: Bytes::from(body) })
 }
 
 pub(super) fn answer(body: &[u8]) -> Option<Counted> {

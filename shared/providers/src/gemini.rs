@@ -1,0 +1,151 @@
+//! Gemini's `generateContent`, at the Gemini API and at Vertex, translated from and to `OpenAI`'s
+//! shape.
+//!
+//! Sources: ai.google.dev/api/generate-content and ai.google.dev/gemini-api/docs (read 2026-09…11)
+//! and the types of googleapis/python-genai. What the format cannot express is refused by name: an
+//! option is never dropped in silence.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use farebox_core::{CacheWrite, ChatCall, Completion, Error, Format, Secret};
+use serde_json::{Map, Value};
+
+use crate::openai::{completion, count, json_bytes, within_window};
+use crate::{
+    CountRequest, Counted, DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider,
+    Wire, failure,
+};
+
+pub(crate) mod account;
+mod contents;
+mod counting;
+mod decode;
+mod options;
+mod original;
+mod stream;
+mod usage;
+
+/// The format, and who serves it.
+pub struct Gemini {
+    /// Vertex: a bearer token, and some fields differ.
+    vertex: bool,
+}
+
+/// With an API key.
+pub static GEMINI: Gemini = Gemini { vertex: false };
+
+/// With the token of a service account.
+pub static VERTEX: Gemini = Gemini { vertex: true };
+
+/// What marks reasoning that only a Gemini model takes back (`OpenRouter`'s word for it).
+pub(crate) const REASONING_FORMAT: &str = "google-gemini-v1";
+
+/// The most tokens that a prompt can have beside the bytes of its text: the marks of a turn are
+/// outweighed by JSON's own syntax, but those around tools and an enforced schema are not stated.
+const TOOL_PREAMBLE: u64 = 1_024;
+
+impl Wire for Gemini {
+    fn takes(&self, format: Format) -> bool {
+        format == Format::GenerateContent
+    }
+
+    fn request(
+        &self,
+        provider: &Provider,
+        call: &ChatCall,
+        facts: &Facts<'_>,
+        cap: u64,
+        stream: bool,
+    ) -> Result<Outbound, Error> {
+        let path = path(facts.model, stream)?;
+        let cap = facts.completion_max.map_or(cap, |most| cap.min(most));
+        let (object, media) = match call.original(Format::GenerateContent) {
+            Some(asked) => original::body(asked, cap)?,
+            None => {
+                let dialect = contents::Dialect { vertex: self.vertex, model: facts.model };
+                (options::body(call, dialect, cap)?, media_of(call))
+            }
+        };
+        let body = Bytes::from(serde_json::to_vec(&object).map_err(Error::internal)?);
+        let bytes = count(body.len()).saturating_add(added(&object)?);
+        let bound = InputBound {
+            prompt_tokens: within_window(provider, facts, bytes, media.any)?,
+            media: media.any,
+            cache_write: CacheWrite::None,
+            audio: media.audio,
+            us_geography: provider.us_geography && account::is_recent(facts.model),
+        };
+        Ok(Outbound {
+            path,
+            headers: Vec::new(),
+            body,
+            bound,
+            cap: completion((provider.reach)(facts.model), facts, cap)?,
+            choices: call.choices,
+        })
+    }
+
+    fn auth(&self, secret: &Secret) -> Vec<(&'static str, String)> {
+        if self.vertex {
+            vec![("authorization", format!("Bearer {}", secret.expose()))]
+        } else {
+            vec![("x-goog-api-key", secret.expose().to_owned())]
+        }
+    }
+
+    fn decode(&self, _: &Provider, body: &[u8]) -> Result<Completion, DecodeError> {
+        decode::whole(body)
+    }
+
+    fn decoder(&self, _: &Provider, frames: bool) -> Box<dyn Decoder + Send> {
+        Box::new(stream::Responses::new(frames))
+    }
+
+    fn count(&self, outbound: &Outbound) -> Option<CountRequest> {
+        counting::request(outbound, self.vertex)
+    }
+
+    fn counted(&self, body: &[u8]) -> Option<Counted> {
+        counting::answer(body)
+    }
+
+    fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure {
+        failure::read(provider.unbilled, status, body)
+    }
+}
+
+/// What a prompt carries beside text.
+#[derive(Clone, Copy, Default)]
+struct Media {
+    /// Anything whose tokens its bytes do not bound.
+    any: bool,
+    audio: bool,
+}
+
+fn media_of(call: &ChatCall) -> Media {
+    Media { any: call.media.images || call.media.audio, audio: call.media.audio }
+}
+
+/// Where a model is called. Its name becomes one segment of a path, so it must be one.
+fn path(model: &str, stream: bool) -> Result<Cow<'static, str>, Error> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@".contains(&byte);
+    if model.is_empty() || model.starts_with('.') || !model.bytes().all(fits) {
+        let rule = "must be letters, digits, '-', '_', '.' and '@' for a Gemini model";
+        return Err(Error::malformed("model", rule));
+    }
+    let verb = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+    Ok(format!("/models/{model}:{verb}").into())
+}
+
+/// The prompt tokens that no byte of the body stands for: tools and schemas are rendered anew
+/// inside the prompt, perhaps more widely than they were sent.
+fn added(body: &Map<String, Value>) -> Result<u64, Error> {
+    let mut added = 0_u64;
+    let config = body.get("generationConfig");
+    let schemas = ["responseSchema", "responseJsonSchema"].map(|name| config?.get(name));
+    for value in [body.get("tools")].into_iter().chain(schemas).flatten() {
+        added = added.saturating_add(json_bytes(value)?).saturating_add(TOOL_PREAMBLE);
+    }
+    Ok(added)
+}
