@@ -21,6 +21,7 @@ mod content;
 mod contrast;
 mod corrections;
 mod fallback;
+mod gemini;
 mod idempotency;
 mod labels;
 mod messages;

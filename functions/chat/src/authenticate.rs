@@ -9,7 +9,7 @@ use http::{HeaderMap, header};
 use crate::gate::Gate;
 
 /// Headers in which the clients' SDKs send a key.
-const KEY_HEADERS: [&str; 2] = ["x-api-key", "api-key"];
+const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
 
 /// Finds out whose key a request carries.
 ///
@@ -53,6 +53,7 @@ mod tests {
             ("authorization", "bearer  sk-fb-x "),
             ("x-api-key", "sk-fb-x"),
             ("api-key", "sk-fb-x"),
+            ("x-goog-api-key", "sk-fb-x"),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());

@@ -1,5 +1,5 @@
-//! `POST /v1/messages/count_tokens` and `POST /v1/responses/input_tokens`: how many tokens a prompt
-//! has. Nothing is held, because nothing is billed.
+//! `POST /v1/messages/count_tokens`, `POST /v1/responses/input_tokens` and Gemini's `countTokens`:
+//! how many tokens a prompt has. Nothing is held, because nothing is billed.
 
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 
 mod completions;
 mod embeddings;
+mod generate;
 mod messages;
 mod native;
 mod openai;
@@ -10,6 +11,7 @@ mod responses;
 
 pub use completions::{COMPLETIONS, Completions};
 pub use embeddings::{EMBEDDINGS, Embeddings};
+pub use generate::{GENERATE_CONTENT, GENERATE_CONTENT_ARRAY, GenerateContent, Verb, asked};
 pub use messages::{MESSAGES, Messages};
 pub use native::{NATIVE, Native};
 pub use openai::{OPENAI, OpenAi};
@@ -71,6 +73,16 @@ pub trait Dialect: Sync {
         json!({"object": "list", "data": data})
     }
 
+    /// The kind of a streamed answer.
+    fn stream_type(&self) -> &'static str {
+        EVENT_STREAM
+    }
+
+    /// What is written into a silent stream and says nothing.
+    fn keep_alive(&self) -> &'static [u8] {
+        COMMENT
+    }
+
     /// The body of an answer that counts a prompt.
     fn counted(&self, tokens: u64) -> Value {
         json!({"input_tokens": tokens})
@@ -78,6 +90,25 @@ pub trait Dialect: Sync {
 
     /// The headers that its clients look for beside `x-request-id`.
     fn headers(&self, _request_id: Rid, _headers: &mut HeaderMap) {}
+}
+
+/// Server-sent events.
+const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
+/// A comment, which every reader of events skips.
+const COMMENT: &[u8] = b": keep-alive\n\n";
+
+/// The same refusal with its field as the dialect's callers wrote it.
+#[must_use]
+pub fn located(dialect: &dyn Dialect, error: Error) -> Error {
+    match error {
+        Error::Malformed { field, rule } => {
+            Error::Malformed { field: dialect.field(&field).into_owned(), rule }
+        }
+        Error::UnboundedCall { field, hint } => {
+            Error::UnboundedCall { field: dialect.field(&field).into_owned(), hint }
+        }
+        other => other,
+    }
 }
 
 /// A whole answer, paid.

@@ -56,6 +56,13 @@ impl Choice {
             match (field.as_str(), value) {
                 ("tool_calls", Value::Array(calls)) => calls.iter().for_each(|c| self.call(c)),
                 ("role", _) => {}
+                // Signatures of thoughts, without which a second turn does not work.
+                ("reasoning_details", Value::Array(more)) => {
+                    let known = self.texts.entry(field.clone()).or_insert_with(|| json!([]));
+                    if let Value::Array(known) = known {
+                        known.extend(more.iter().cloned());
+                    }
+                }
                 (_, Value::String(text)) => {
                     let known = self.texts.entry(field.clone()).or_insert_with(|| json!(""));
                     if let Value::String(known) = known {
@@ -72,6 +79,9 @@ impl Choice {
         let known = self.tool_calls.entry(index).or_insert_with(
             || json!({"id": "", "type": "function", "function": {"name": "", "arguments": ""}}),
         );
+        if let (Some(extra), Some(known)) = (call.get("extra_content"), known.as_object_mut()) {
+            known.insert("extra_content".to_owned(), extra.clone());
+        }
         for pointer in ["/id", "/function/name", "/function/arguments"] {
             let more = call.pointer(pointer).and_then(Value::as_str);
             if let (Some(more), Some(Value::String(text))) = (more, known.pointer_mut(pointer)) {

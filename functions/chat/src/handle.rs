@@ -14,7 +14,7 @@ use http::Response;
 
 use crate::authenticate::authenticate;
 use crate::content;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, located};
 use crate::gate::Gate;
 use crate::hold::reserve;
 use crate::idempotency::{self, Claimed, claim};
@@ -226,19 +226,6 @@ pub async fn plan(
     let planned = Planned { call, resolved: resolved.clone(), price, clamp, max_cost, metered };
     let plan = first_plan(planned.candidate()).map_err(|error| located(road.dialect, error))?;
     Ok((planned, plan))
-}
-
-/// The same refusal with its field as the dialect's callers wrote it.
-fn located(dialect: &dyn Dialect, error: Error) -> Error {
-    match error {
-        Error::Malformed { field, rule } => {
-            Error::Malformed { field: dialect.field(&field).into_owned(), rule }
-        }
-        Error::UnboundedCall { field, hint } => {
-            Error::UnboundedCall { field: dialect.field(&field).into_owned(), hint }
-        }
-        other => other,
-    }
 }
 
 /// Owns the holds until they end: of one attempt after the other, never of two. It is a task of

@@ -37,7 +37,10 @@ use futures_util::future::BoxFuture;
 use http::{Method, Response};
 use lambda_http::Request;
 
-use crate::dialect::{COMPLETIONS, Dialect, EMBEDDINGS, MESSAGES, NATIVE, OPENAI, RESPONSES};
+use crate::dialect::{
+    COMPLETIONS, Dialect, EMBEDDINGS, GENERATE_CONTENT, GENERATE_CONTENT_ARRAY, MESSAGES, NATIVE,
+    OPENAI, RESPONSES, Verb, asked,
+};
 use crate::gate::Gate;
 use crate::incoming::Incoming;
 use crate::reply::{ReplyBody, refusal};
@@ -48,6 +51,8 @@ enum Handler {
     /// A paid call in the row's dialect.
     Chat,
     CountTokens,
+    /// `models/{model}:{verb}` of Gemini's dialect.
+    Generate,
     Models,
     Model,
     Budget,
@@ -73,6 +78,10 @@ const ROUTES: &[Route] = &[
     (Method::POST, "/v1/messages/count_tokens", Handler::CountTokens, &MESSAGES),
     (Method::GET, "/v1/models", Handler::Models, &OPENAI),
     (Method::GET, "/v1/models/*", Handler::Model, &OPENAI),
+    (Method::POST, "/v1/models/*", Handler::Generate, &GENERATE_CONTENT),
+    (Method::POST, "/v1beta/models/*", Handler::Generate, &GENERATE_CONTENT),
+    (Method::GET, "/v1beta/models", Handler::Models, &GENERATE_CONTENT),
+    (Method::GET, "/v1beta/models/*", Handler::Model, &GENERATE_CONTENT),
     (Method::GET, "/v1/budget", Handler::Budget, &OPENAI),
     (Method::POST, "/v1/quote", Handler::Quote, &OPENAI),
     (Method::GET, "/v1/requests", Handler::Requests, &OPENAI),
@@ -139,6 +148,7 @@ async fn route(gate: &Arc<Gate>, incoming: &Arc<Incoming>) -> Result<Response<Re
     let answer: BoxFuture<'_, _> = match handler {
         Handler::Chat => Box::pin(handle::chat(gate, incoming, *dialect)),
         Handler::CountTokens => Box::pin(count::tokens(gate, incoming, *dialect)),
+        Handler::Generate => return generate(gate, incoming).await,
         Handler::Models => Box::pin(account::models(gate, incoming, dialect_of(incoming))),
         Handler::Model => Box::pin(account::model(gate, incoming, dialect_of(incoming), rest)),
         Handler::Budget => Box::pin(account::budget(gate, incoming)),
@@ -149,6 +159,29 @@ async fn route(gate: &Arc<Gate>, incoming: &Arc<Incoming>) -> Result<Response<Re
         Handler::NotServed(instead) => {
             let what = incoming.path.chars().take(200).collect();
             return Err(Error::NotSupported { what, instead: (*instead).to_owned() });
+        }
+    };
+    answer.await
+}
+
+/// One call of Gemini's dialect, whose path says what it is.
+async fn generate(
+    gate: &Arc<Gate>,
+    incoming: &Arc<Incoming>,
+) -> Result<Response<ReplyBody>, Error> {
+    let events: &'static dyn Dialect = &GENERATE_CONTENT;
+    let dialect = match incoming.parameter("alt") {
+        Some("sse") => events,
+        _ => &GENERATE_CONTENT_ARRAY,
+    };
+    let path = || incoming.path.chars().take(200).collect();
+    let (_, verb) = asked(&incoming.path).ok_or_else(|| Error::NotFound { path: path() })?;
+    let answer: BoxFuture<'_, _> = match verb {
+        Verb::Generate | Verb::Stream => Box::pin(handle::chat(gate, incoming, dialect)),
+        Verb::Count => Box::pin(count::tokens(gate, incoming, dialect)),
+        Verb::Other => {
+            let instead = "Use generateContent, streamGenerateContent or countTokens.".to_owned();
+            return Err(Error::NotSupported { what: path(), instead });
         }
     };
     answer.await
@@ -183,7 +216,9 @@ fn find<'p>(method: &Method, path: &'p str) -> Result<(&'static Route, &'p str),
 /// it, the one whose header it carries.
 fn dialect_of(incoming: &Incoming) -> &'static dyn Dialect {
     let fits = |route: &&Route| rest_of(route.1, &incoming.path).is_some();
-    let of_path = ROUTES.iter().find(fits).map(|(_, _, handler, dialect)| (handler, *dialect));
+    let meets = |route: &&Route| route.0 == incoming.method && fits(route);
+    let of_path = ROUTES.iter().find(meets).or_else(|| ROUTES.iter().find(fits));
+    let of_path = of_path.map(|(_, _, handler, dialect)| (handler, *dialect));
     match of_path {
         Some((Handler::Models | Handler::Model, _)) | None if speaks_messages(incoming) => {
             &MESSAGES

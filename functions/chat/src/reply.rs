@@ -150,10 +150,7 @@ impl Reply {
         let (sender, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
         let mut headers = std::mem::take(&mut self.headers);
         headers.extend(provider.iter().map(|(name, value)| (name.clone(), value.clone())));
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/event-stream; charset=utf-8"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.dialect.stream_type()));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         self.chunks = Some(sender);
         if let Some(recording) = &mut self.recording {
@@ -178,9 +175,9 @@ impl Reply {
         self.push(out).await;
     }
 
-    /// A comment, which every SSE reader skips.
+    /// Something that its reader skips.
     pub async fn keep_alive(&mut self) {
-        self.push(b": keep-alive\n\n".to_vec()).await;
+        self.push(self.dialect.keep_alive().to_vec()).await;
     }
 
     /// Whether the caller went away.

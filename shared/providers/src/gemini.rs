@@ -26,6 +26,8 @@ mod original;
 mod stream;
 mod usage;
 
+pub use original::camel;
+
 /// The format, and who serves it.
 pub struct Gemini {
     /// Vertex: a bearer token, and some fields differ.

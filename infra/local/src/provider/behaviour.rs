@@ -8,6 +8,8 @@ pub enum Wire {
     OpenAi,
     /// `POST /v1/messages`.
     Anthropic,
+    /// `POST /v1/models/{model}:generateContent`.
+    Gemini,
     /// `POST /v1/completions`.
     Completions,
     /// `POST /v1/embeddings`.
@@ -136,6 +138,22 @@ const MODELS: &[DemoPrice] = &[
     claude("claude-refusal", Behaviour::Refusal),
     claude("claude-error-in-stream", Behaviour::ErrorInStream),
     DemoPrice { answer_tokens: Some(LONG_TOKENS), ..claude("claude-long", Behaviour::Long) },
+    gemini("gemini", Behaviour::Answer),
+    // A name and a price of the catalogue's, for calls by way of Vertex.
+    DemoPrice {
+        input: "0.1",
+        output: "0.4",
+        cache_read: Some("0.025"),
+        context_window: 65_536,
+        max_output_tokens: 65_536,
+        ..gemini("gemini-2.5-flash-lite-preview-06-17", Behaviour::Answer)
+    },
+    gemini("gemini-fail", Behaviour::Fail),
+    gemini("gemini-cut", Behaviour::Cut),
+    gemini("gemini-busy", Behaviour::Busy),
+    gemini("gemini-drip", Behaviour::Drip),
+    gemini("gemini-error-in-stream", Behaviour::ErrorInStream),
+    DemoPrice { answer_tokens: Some(LONG_TOKENS), ..gemini("gemini-long", Behaviour::Long) },
 ];
 
 const fn chat(model: &'static str, behaviour: Behaviour) -> DemoPrice {
@@ -174,6 +192,10 @@ const fn cent(model: &'static str, behaviour: Behaviour) -> DemoPrice {
         answer_tokens: Some(64),
         ..chat(model, behaviour)
     }
+}
+
+const fn gemini(model: &'static str, behaviour: Behaviour) -> DemoPrice {
+    DemoPrice { wire: Wire::Gemini, ..chat(model, behaviour) }
 }
 
 const fn claude(model: &'static str, behaviour: Behaviour) -> DemoPrice {

@@ -1,5 +1,5 @@
-//! The demo provider: an HTTP server that speaks OpenAI's and Anthropic's wire formats, answers by
-//! rule, states honest usage, and keeps its own bill.
+//! The demo provider: an HTTP server that speaks OpenAI's, Anthropic's and Gemini's wire formats,
+//! answers by rule, states honest usage, and keeps its own bill.
 //!
 //! It makes the first call of a newcomer work offline, and it is the oracle of the money tests:
 //! `GET /bill` says what a real provider would have charged, counted without the gateway's code.
@@ -14,6 +14,7 @@ mod behaviour;
 mod bill;
 mod cache;
 mod fault;
+mod gemini;
 mod openai;
 mod script;
 mod server;
@@ -120,7 +121,7 @@ impl<'a> Credentials<'a> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
         Self {
-            key: bearer.or_else(|| text("x-api-key")),
+            key: bearer.or_else(|| text("x-api-key")).or_else(|| text("x-goog-api-key")),
             rid: text("x-client-request-id").or_else(|| text("x-request-id")),
         }
     }
@@ -169,17 +170,12 @@ impl Provider {
         match wire {
             Wire::OpenAi | Wire::Completions | Wire::Embeddings => openai::failure(fault),
             Wire::Anthropic => anthropic::failure(fault, &self.serial(), (self.options.now_s)()),
+            Wire::Gemini => gemini::failure(fault),
         }
     }
 
-    /// One chat call, from its bytes to what becomes of it. Everything but time happens here.
-    fn call(&self, wire: Wire, body: &[u8], caller: &Credentials<'_>) -> Result<Act, Fault> {
-        let ask = match wire {
-            Wire::OpenAi => openai::parse(body)?,
-            Wire::Anthropic => anthropic::parse(body)?,
-            Wire::Completions => texts::parse_completions(body)?,
-            Wire::Embeddings => texts::parse_embeddings(body)?,
-        };
+    /// One call, from what was read of it to what becomes of it. Everything but time happens here.
+    fn call(&self, wire: Wire, ask: Ask, caller: &Credentials<'_>) -> Result<Act, Fault> {
         let Some(model) = behaviour::model(wire, &ask.model) else {
             return Err(Fault::UnknownModel(ask.model));
         };
@@ -261,6 +257,7 @@ impl Provider {
             if answer.ask.stream { self.stream(wire, answer) } else { buffered(wire, answer) };
         let reply = match wire {
             Wire::Anthropic => anthropic::headers(reply, answer.serial, answer.now_s),
+            Wire::Gemini => reply,
             Wire::OpenAi | Wire::Completions | Wire::Embeddings => {
                 openai::headers(reply, answer.serial)
             }
@@ -282,6 +279,7 @@ impl Provider {
         let frames = match wire {
             Wire::OpenAi | Wire::Embeddings => openai::frames(answer),
             Wire::Anthropic => anthropic::frames(answer),
+            Wire::Gemini => gemini::frames(answer),
             Wire::Completions => texts::frames(answer),
         };
         let half = frames.tokens.len() / 2;
@@ -297,6 +295,7 @@ impl Provider {
                 steps.extend(tokens.take(half).map(Step::Send));
                 steps.push(Step::Send(match wire {
                     Wire::Anthropic => anthropic::stream_error(),
+                    Wire::Gemini => gemini::stream_error(),
                     Wire::OpenAi | Wire::Completions | Wire::Embeddings => openai::stream_error(),
                 }));
             }
@@ -340,6 +339,7 @@ fn buffered(wire: Wire, answer: &Answer<'_>) -> Reply {
     let body = match (wire, &answer.ask.vectors) {
         (_, Some(wanted)) => texts::list(answer, wanted),
         (Wire::Anthropic, _) => anthropic::whole(answer),
+        (Wire::Gemini, _) => gemini::whole(answer),
         (Wire::Completions, _) => texts::whole(answer),
         (Wire::OpenAi | Wire::Embeddings, _) => openai::whole(answer),
     };

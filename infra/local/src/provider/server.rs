@@ -23,7 +23,7 @@ use super::behaviour::{self, Wire, prices};
 use super::bill::{Ending, Entry, LastHeaders, Tokens};
 use super::fault::Fault;
 use super::script::{Body, Reply};
-use super::{Act, Books, Credentials, Provider, anthropic, openai};
+use super::{Act, Books, Credentials, Provider, anthropic, gemini, openai, texts};
 
 /// Largest request body; both real providers take 32 MB.
 const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -135,18 +135,33 @@ fn route(
     body: &Bytes,
 ) -> Result<Act, Fault> {
     let caller = Credentials::of(headers);
+    // Who asks for a token has none yet.
+    if method == Method::POST && path.ends_with("/token") {
+        return Ok(listing(&gemini::granted(body, &provider.options.key)?));
+    }
     provider.authenticate(&caller)?;
+    if let Some((model, verb)) = gemini::asked(path).filter(|_| method == Method::POST) {
+        return generate(provider, model, verb, body, &caller);
+    }
     let wants_anthropic = headers.contains_key("anthropic-version");
     // Both base URLs are in use: with `/v1` and without.
     let route = path.strip_prefix("/v1").unwrap_or(path);
     match (method, route) {
-        (&Method::POST, "/chat/completions") => provider.call(Wire::OpenAi, body, &caller),
-        (&Method::POST, "/completions") => provider.call(Wire::Completions, body, &caller),
-        (&Method::POST, "/embeddings") => provider.call(Wire::Embeddings, body, &caller),
+        (&Method::POST, "/chat/completions") => {
+            provider.call(Wire::OpenAi, openai::parse(body)?, &caller)
+        }
+        (&Method::POST, "/completions") => {
+            provider.call(Wire::Completions, texts::parse_completions(body)?, &caller)
+        }
+        (&Method::POST, "/embeddings") => {
+            provider.call(Wire::Embeddings, texts::parse_embeddings(body)?, &caller)
+        }
         (&Method::POST, "/messages") if !wants_anthropic => {
             Err(Fault::invalid("anthropic-version", "anthropic-version: header is required"))
         }
-        (&Method::POST, "/messages") => provider.call(Wire::Anthropic, body, &caller),
+        (&Method::POST, "/messages") => {
+            provider.call(Wire::Anthropic, anthropic::parse(body)?, &caller)
+        }
         (&Method::POST, "/messages/count_tokens") => Ok(listing(&anthropic::counted(body)?)),
         (&Method::GET, "/models") => Ok(listing(&if wants_anthropic {
             anthropic::models(prices())
@@ -163,12 +178,29 @@ fn route(
     }
 }
 
+/// What a path of Gemini's asks of a model.
+fn generate(
+    provider: &Provider,
+    model: &str,
+    verb: &str,
+    body: &Bytes,
+    caller: &Credentials<'_>,
+) -> Result<Act, Fault> {
+    let stream = match verb {
+        "countTokens" => return Ok(listing(&gemini::counted(model, body)?)),
+        "streamGenerateContent" => true,
+        "generateContent" => false,
+        _ => return Err(unknown_route(&Method::POST, verb)),
+    };
+    provider.call(Wire::Gemini, gemini::parse(model, stream, body)?, caller)
+}
+
 fn one_model(route: &str, wants_anthropic: bool) -> Option<Result<Act, Fault>> {
     let name = route.strip_prefix("/models/")?;
     let wire = if wants_anthropic { Wire::Anthropic } else { Wire::OpenAi };
     let found = behaviour::model(wire, name).map(|row| match wire {
         Wire::Anthropic => anthropic::model_entry(row),
-        Wire::OpenAi | Wire::Completions | Wire::Embeddings => openai::model_entry(row),
+        _ => openai::model_entry(row),
     });
     Some(found.map(|body| listing(&body)).ok_or_else(|| Fault::UnknownModel(name.to_owned())))
 }
@@ -182,7 +214,11 @@ fn unknown_route(method: &Method, path: &str) -> Fault {
 }
 
 fn wire_of(path: &str) -> Wire {
-    if path.contains("/messages") { Wire::Anthropic } else { Wire::OpenAi }
+    match path {
+        _ if path.contains("/messages") => Wire::Anthropic,
+        _ if gemini::asked(path).is_some() => Wire::Gemini,
+        _ => Wire::OpenAi,
+    }
 }
 
 fn last_headers(headers: &HeaderMap) -> LastHeaders {

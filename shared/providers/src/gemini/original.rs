@@ -106,8 +106,9 @@ pub(super) fn body(
     Ok((body, media))
 }
 
-/// A name as the API's documentation spells it.
-pub(super) fn camel(name: &str) -> Cow<'_, str> {
+/// A name as the API's documentation spells it: `max_output_tokens` is `maxOutputTokens`.
+#[must_use]
+pub fn camel(name: &str) -> Cow<'_, str> {
     if !name.contains('_') {
         return Cow::Borrowed(name);
     }
