@@ -1,10 +1,10 @@
 //! Waiting for room: open holds delay a solvent call, they do not refuse it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use farebox_tests::caller::native;
 use farebox_tests::{Answer, Call, Caller, Stack, run, until, usd};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde_json::json;
 
 use crate::stacks::{lone, shared};
@@ -127,6 +127,50 @@ async fn calls_until(stack: &Stack, answer: &Answer) -> Vec<String> {
         calls.iter().any(is_last).then_some(calls)
     })
     .await
+}
+
+#[test]
+fn a_key_says_how_long_its_calls_wait_and_a_header_only_shortens_it() {
+    run(async {
+        let caller = Caller::with_key(shared().await, &json!({"room_wait_ms": 400})).await;
+        caller.chat("chat", &json!({"max_tokens": 20})).await.expect(200);
+        limit_to_holds(&caller, 2).await;
+        hold(&caller, 1).await;
+
+        for header in [None, Some("60000")] {
+            let call = slow(&caller);
+            let call = header.map_or(call.clone(), |ms| call.with(ROOM_WAIT, ms));
+            let began = Instant::now();
+            assert_contended(&call.send().await);
+            let waited = began.elapsed().as_millis();
+            assert!((400..4_500).contains(&waited), "{header:?}: {waited} ms");
+        }
+
+        hold(&caller, -1).await;
+        caller.assert_settled_to_the_bill().await;
+    });
+}
+
+#[test]
+fn a_key_whose_calls_wait_longer_than_usual_is_served_when_room_comes_late() {
+    run(async {
+        let caller = Caller::with_key(shared().await, &json!({"room_wait_ms": 30_000})).await;
+        let shown = caller.stack().read(&format!("/keys/{}", caller.key_id)).await;
+        assert_eq!(shown["room_wait_ms"], 30_000);
+        caller.chat("chat", &json!({"max_tokens": 20})).await.expect(200);
+        limit_to_holds(&caller, 2).await;
+        hold(&caller, 1).await;
+
+        // Later than the five seconds of a key that says nothing.
+        let room_comes = async {
+            tokio::time::sleep(Duration::from_secs(6)).await;
+            hold(&caller, -1).await;
+        };
+        let (answer, ()) = join(slow(&caller).send(), room_comes).await;
+
+        answer.expect(200);
+        caller.assert_settled_to_the_bill().await;
+    });
 }
 
 #[test]

@@ -14,6 +14,8 @@ use crate::reply::{Answer, Refusal};
 const MODELS_MAX: usize = 50;
 /// Longest model name.
 const MODEL_BYTES_MAX: usize = 200;
+/// A caller's connection is silent while its call waits.
+const ROOM_WAIT_MS_MAX: u64 = 60_000;
 
 /// `GET /admin/v1/keys?user=`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
@@ -61,6 +63,7 @@ fn new_key(body: CreateKey, now: Timestamp) -> Result<NewKey, Error> {
         expires_at,
         max_cost: amount("max_cost_usd", body.max_cost_usd)?,
         clamp: clamp(body.clamp.as_deref())?,
+        room_wait_ms: room_wait(body.room_wait_ms)?,
         labels: Labels::of_key("labels", &body.labels)?,
         among: None,
     })
@@ -78,6 +81,14 @@ pub(crate) fn clamp(name: Option<&str>) -> Result<Clamp, Error> {
     let Some(name) = name else { return Ok(Clamp::default()) };
     let names = Clamp::NAMES.map(|(_, name)| name).join(", ");
     Clamp::parse(name).ok_or_else(|| Error::malformed("clamp", format!("is one of {names}")))
+}
+
+fn room_wait(ms: Option<u64>) -> Result<Option<u64>, Error> {
+    let rule = format!("is a number of milliseconds from 0 to {ROOM_WAIT_MS_MAX}");
+    match ms {
+        Some(ms) if ms > ROOM_WAIT_MS_MAX => Err(Error::malformed("room_wait_ms", rule)),
+        ms => Ok(ms),
+    }
 }
 
 /// The models that a key may use.
@@ -121,6 +132,7 @@ pub(crate) fn key(row: KeyRow, now: Timestamp) -> Key {
         expires_at: row.expires_at.map(|at| at.to_string()),
         max_cost_usd: row.max_cost.map(|cost| cost.to_string()),
         clamp: row.clamp.name().to_owned(),
+        room_wait_ms: row.room_wait_ms,
         labels: row.labels.to_map(),
         created_at: row.created_at.to_string(),
         last_used_at: row.last_used_at.map(|at| at.to_string()),
@@ -173,5 +185,8 @@ mod tests {
             let body = CreateKey { clamp: Some(wrong.into()), ..self::body() };
             assert_eq!(field(body).as_deref(), Some("clamp"), "{wrong}");
         }
+        let waits = |ms| CreateKey { room_wait_ms: Some(ms), ..self::body() };
+        assert_eq!(field(waits(60_001)).as_deref(), Some("room_wait_ms"));
+        assert_eq!(new_key(waits(60_000), now()).unwrap().room_wait_ms, Some(60_000));
     }
 }

@@ -189,6 +189,7 @@ fn own_new_key(body: CreateOwnKey, user: &OwnerRow, now: Timestamp) -> Result<Ne
         expires_at: own_expiry(body.expires_at.as_deref(), own, now)?,
         max_cost: own_cost(body.max_cost_usd, own)?,
         clamp: keys::clamp(body.clamp.as_deref())?,
+        room_wait_ms: None,
         labels: Labels::default(),
         among: Some(own.keys),
     })

@@ -16,7 +16,7 @@ use crate::authenticate::authenticate;
 use crate::content;
 use crate::dialect::{Dialect, located};
 use crate::gate::Gate;
-use crate::hold::reserve;
+use crate::hold::{reserve, wait};
 use crate::idempotency::{self, Claimed, claim};
 use crate::incoming::Incoming;
 use crate::open::open;
@@ -179,7 +179,9 @@ async fn hold(
     let target =
         Target { provider: resolved.provider, wire: resolved.wire, credential: &credential };
     let candidate = planned.candidate();
-    let held = reserve(gate, &road.incoming, &target, candidate, plan, rid, record).await;
+    let of_key = road.key.room_wait_ms;
+    let wait = wait(gate, &road.incoming, of_key, candidate.call.stream)?;
+    let held = reserve(gate, wait, &target, candidate, plan, rid, record).await;
     let (plan, held) = held?;
     record.rid = held.rid;
     record.hold = Some(held.amount);

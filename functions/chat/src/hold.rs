@@ -12,8 +12,9 @@ use crate::upstream::{self, Target};
 
 /// How often one call may change: its cap is lowered, or its period ended under it.
 const CHANGES_MAX: u32 = 2;
-/// How long a call waits for room that open holds take (money.md 4.1-7), where its caller does
-/// not shorten it. Nothing is sent meanwhile, and the wait is taken off the provider's time.
+/// How long a call waits for room that open holds take (money.md 4.1-7), where its key does not
+/// say it and its caller does not shorten it. Nothing is sent meanwhile, and the wait is taken off
+/// the provider's time.
 const ROOM_WAIT_MS: u64 = 5_000;
 /// The same for a stream, whose caller expects to wait.
 const ROOM_WAIT_STREAM_MS: u64 = 10_000;
@@ -26,18 +27,16 @@ const ROOM_WAIT_HEADER: &str = "x-farebox-room-wait-ms";
 /// a new attempt with its own identity, the first one with `rid`.
 ///
 /// # Errors
-/// The refusal of the last round; a header that is no number.
+/// The refusal of the last round.
 pub async fn reserve(
     gate: &Gate,
-    incoming: &Incoming,
+    mut wait: Wait,
     target: &Target<'_>,
     mut candidate: Candidate<'_>,
     mut plan: Plan,
     mut rid: Rid,
     record: &mut CallRecord,
 ) -> Result<(Plan, Held), Error> {
-    let wait_ms = room_wait_ms(gate, incoming, candidate.call.stream)?;
-    let mut wait = Wait::new(wait_ms, gate.aws.now());
     let mut first: Option<Scope> = None;
     let (mut changes, mut may_count) = (0, true);
     loop {
@@ -110,14 +109,25 @@ async fn tighten(
     tightened(*candidate, plan)
 }
 
-/// How long this call waits for room, at most as long as its invocation lasts.
-fn room_wait_ms(gate: &Gate, incoming: &Incoming, is_stream: bool) -> Result<u64, Error> {
-    let most = if is_stream { ROOM_WAIT_STREAM_MS } else { ROOM_WAIT_MS };
+/// The waiting of a call: as long as its key says, at most as long as its invocation lasts, and
+/// no longer than its caller says.
+///
+/// # Errors
+/// A header that is no number.
+pub fn wait(
+    gate: &Gate,
+    incoming: &Incoming,
+    of_key: Option<u64>,
+    is_stream: bool,
+) -> Result<Wait, Error> {
+    let usual = if is_stream { ROOM_WAIT_STREAM_MS } else { ROOM_WAIT_MS };
+    let most = of_key.unwrap_or(usual);
     let rest = incoming.ends_at.since(gate.aws.now()).saturating_sub(CLOSING_MS);
     let most = most.min(u64::try_from(rest).unwrap_or_default());
-    let Some(given) = incoming.headers.get(ROOM_WAIT_HEADER) else { return Ok(most) };
-    let given = given.to_str().ok().and_then(|text| text.parse::<u64>().ok());
-    let given =
-        given.ok_or_else(|| Error::malformed(ROOM_WAIT_HEADER, "is a number of milliseconds"))?;
-    Ok(most.min(given))
+    let given = incoming.headers.get(ROOM_WAIT_HEADER).map(|given| {
+        let given = given.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+        given.ok_or_else(|| Error::malformed(ROOM_WAIT_HEADER, "is a number of milliseconds"))
+    });
+    let given = given.transpose()?.unwrap_or(most);
+    Ok(Wait::new(most.min(given), gate.aws.now()))
 }

@@ -25,6 +25,10 @@ pub struct CreateKey {
     /// sent none; the default), `always` or `never`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clamp: Option<String>,
+    /// How long a call waits for room that open holds take, at most 60,000 ms; 0 is not at all.
+    /// Absent: 5 s, for a stream 10 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room_wait_ms: Option<u64>,
     /// What its calls are told apart by in usage and statements: at most 10, each name 1 to 64
     /// letters, digits, `_`, `-` and `.`, each value 1 to 128 characters. A call's own labels
     /// never replace them.
@@ -57,6 +61,9 @@ pub struct Key {
     pub max_cost_usd: Option<String>,
     /// When an output cap is lowered: `missing`, `always` or `never`.
     pub clamp: String,
+    /// How long a call waits for room that open holds take; absent: the usual time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room_wait_ms: Option<u64>,
     /// What its calls are told apart by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,

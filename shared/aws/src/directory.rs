@@ -76,6 +76,8 @@ pub struct KeyItem {
     pub max_cost: Option<Money>,
     /// When a cap may be lowered; an absent attribute is the default.
     pub clamp: Clamp,
+    /// How long a call waits for room that open holds take; `None` is the usual time.
+    pub room_wait_ms: Option<u64>,
     /// What its calls are told apart by.
     pub labels: Labels,
     /// Days that the content of its calls is kept; 0 is not at all.
@@ -303,6 +305,10 @@ impl KeyItem {
             models,
             max_cost: max_cost.map_err(|_| malformed("max_cost"))?,
             clamp: clamp.transpose()?.unwrap_or_default(),
+            room_wait_ms: number("room_wait_ms")?
+                .map(u64::try_from)
+                .transpose()
+                .map_err(|_| malformed("room_wait_ms"))?,
             labels: labels(item).ok_or_else(|| malformed("labels"))?,
             content_days: number("content")?
                 .map_or(Ok(0), u32::try_from)
@@ -463,6 +469,7 @@ mod tests {
             ("models", n(1)),
             ("max_cost", s("1")),
             ("clamp", s("Always")),
+            ("room_wait_ms", n(-1)),
         ] {
             assert!(key(&[(name, value)]).is_err(), "{name}");
         }

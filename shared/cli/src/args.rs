@@ -141,6 +141,10 @@ pub enum Key {
         /// sends none; the default), always or never
         #[arg(long, value_name = "WHEN")]
         clamp: Option<String>,
+        /// How long a call waits for room that open calls hold, up to 60000; 0 is not at all.
+        /// Left out: 5000, for a stream 10000
+        #[arg(long, value_name = "MS")]
+        room_wait_ms: Option<u64>,
         /// What its calls are told apart by in usage and statements; repeat it for more
         #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
         labels: Vec<(String, String)>,

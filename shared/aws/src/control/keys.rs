@@ -38,6 +38,8 @@ pub struct NewKey {
     pub max_cost: Option<Money>,
     /// When a cap may be lowered.
     pub clamp: Clamp,
+    /// How long a call waits for room that open holds take; `None` is the usual time.
+    pub room_wait_ms: Option<u64>,
     /// What its calls are told apart by.
     pub labels: Labels,
     /// The most live keys that its user may have with it; `None` is no limit.
@@ -67,6 +69,8 @@ pub struct KeyRow {
     pub max_cost: Option<Money>,
     /// When a cap may be lowered.
     pub clamp: Clamp,
+    /// How long a call waits for room that open holds take; `None` is the usual time.
+    pub room_wait_ms: Option<u64>,
     /// What its calls are told apart by.
     pub labels: Labels,
     /// When it was made.
@@ -94,6 +98,7 @@ impl KeyRow {
             clamp: read_text(item, "clamp")
                 .and_then(|name| Clamp::parse(&name))
                 .unwrap_or_default(),
+            room_wait_ms: read_number(item, "room_wait_ms"),
             labels: crate::expression::labels(item).unwrap_or_default(),
             created_at: seconds(read_number(item, "created_at").unwrap_or_default()),
             last_used_at: read_number(item, "last_used_at").map(seconds),
@@ -421,6 +426,9 @@ impl Control {
         }
         if new.clamp != Clamp::default() {
             set("clamp", text(new.clamp.name()));
+        }
+        if let Some(ms) = new.room_wait_ms {
+            set("room_wait_ms", number(ms));
         }
         item
     }

@@ -59,7 +59,8 @@ pub struct Reconcile {
     #[arg(long, required_unless_present = "import", default_value = "")]
     #[arg(hide_default_value = true)]
     pub month: String,
-    /// A usage report of a provider, grouped by model, or a cost report: its answers as JSON
+    /// A usage report of a provider, grouped by model, or a cost report: the answers of its API
+    /// as JSON, or the CSV file that its console exports
     #[arg(long, value_name = "FILE", requires = "provider", conflicts_with = "scope")]
     pub import: Option<String>,
     /// Whose report: openai or anthropic

@@ -84,10 +84,26 @@ pub async fn team(client: &Client, command: Team) -> Result<Output, Failure> {
 /// `farebox key …`
 pub async fn key(client: &Client, command: Key) -> Result<Output, Failure> {
     match command {
-        Key::Create { user, name, models, expires_at, max_cost_usd, clamp, labels } => {
-            let models = if models.is_empty() { None } else { Some(models) };
-            let labels = labels.into_iter().collect();
-            let body = CreateKey { user, name, models, expires_at, max_cost_usd, clamp, labels };
+        Key::Create {
+            user,
+            name,
+            models,
+            expires_at,
+            max_cost_usd,
+            clamp,
+            room_wait_ms,
+            labels,
+        } => {
+            let body = CreateKey {
+                user,
+                name,
+                models: Some(models).filter(|models| !models.is_empty()),
+                expires_at,
+                max_cost_usd,
+                clamp,
+                room_wait_ms,
+                labels: labels.into_iter().collect(),
+            };
             let answer = client.send(Method::POST, &path("keys"), &body, None).await?;
             let created: CreatedKey = answer.parse()?;
             Ok(Output::new(answer.body, created_text(&created)))
@@ -122,6 +138,7 @@ fn keys_text(keys: &[Made]) -> String {
         "MODELS",
         "MAX_COST_USD",
         "CLAMP",
+        "ROOM_WAIT_MS",
         "LABELS",
         "EXPIRES",
         "LAST USED",
@@ -135,6 +152,7 @@ fn keys_text(keys: &[Made]) -> String {
             key.models.as_ref().map_or_else(|| "all".to_owned(), |models| models.join(",")),
             cell(key.max_cost_usd.as_ref()),
             key.clamp.clone(),
+            cell(key.room_wait_ms.map(|ms| ms.to_string()).as_ref()),
             labels_text(&key.labels),
             cell(key.expires_at.as_ref()),
             cell(key.last_used_at.as_ref()),
@@ -208,6 +226,7 @@ mod tests {
             expires_at: None,
             max_cost_usd: Some("0.5".into()),
             clamp: "missing".into(),
+            room_wait_ms: None,
             labels: BTreeMap::from([("team".into(), "search".into())]),
             created_at: "2026-11-23T00:00:00Z".into(),
             last_used_at: None,
@@ -227,7 +246,8 @@ mod tests {
 
         assert!(
             text.ends_with(
-                "k1  u1    ci    active  all              0.5  missing  team=search  -        -"
+                "k1  u1    ci    active  all              0.5  missing             -  \
+                 team=search  -        -"
             ),
             "{text}"
         );
