@@ -20,6 +20,7 @@ mod explain;
 mod focus;
 mod import;
 mod money;
+mod provider_csv;
 mod reconcile;
 mod replay;
 mod requests;

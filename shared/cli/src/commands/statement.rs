@@ -5,7 +5,7 @@ use farebox_core::{Money, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{path, plus, usd};
+use super::{path, plus, provider_csv, usd};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::print::{Output, Table};
@@ -22,9 +22,9 @@ struct Format {
 }
 
 /// One bucket of a report: counts by model, or an amount.
-struct Bucket {
-    statement: PostStatement,
-    cost: Option<Money>,
+pub struct Bucket {
+    pub statement: PostStatement,
+    pub cost: Option<Money>,
 }
 
 /// One row a provider.
@@ -55,12 +55,15 @@ pub async fn import(
     apply: bool,
 ) -> Result<Output, Failure> {
     let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::new(format!("{file}: {error}"), "name a file of JSON pages"))?;
+        .map_err(|error| Failure::new(format!("{file}: {error}"), "name a file of JSON or CSV"))?;
     let format = FORMATS.iter().find(|format| format.provider == provider);
     let format = format.ok_or_else(|| {
         Failure::new(format!("no report of {provider} is known"), "use openai or anthropic")
     })?;
-    let buckets = buckets(&text, format, apply)?;
+    let buckets = match text.trim_start().starts_with('{') {
+        true => buckets(&text, format, apply)?,
+        false => provider_csv::buckets(&text, provider, apply)?,
+    };
     if buckets.iter().any(|bucket| bucket.cost.is_some()) {
         return costs(client, buckets).await;
     }
@@ -151,7 +154,7 @@ async fn costs(client: &Client, buckets: Vec<Bucket>) -> Result<Output, Failure>
 
 /// An amount in units of 10^-`decimals` USD, as JSON has it. What is finer than a pico-USD is
 /// left out: a provider's sum is a float.
-fn amount(value: &Value, decimals: u32) -> Option<Money> {
+pub fn amount(value: &Value, decimals: u32) -> Option<Money> {
     let text = match value {
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.clone(),
@@ -213,13 +216,15 @@ fn buckets(text: &str, format: &Format, apply: bool) -> Result<Vec<Bucket>, Fail
 /// A time as seconds or as RFC 3339.
 fn instant(value: &Value) -> Option<String> {
     match value {
-        Value::Number(seconds) => {
-            let ms = seconds.as_i64()?.checked_mul(1_000)?;
-            Some(Timestamp::from_ms(ms).to_string())
-        }
+        Value::Number(number) => seconds(number.as_i64()?),
         Value::String(text) => Timestamp::parse(text).ok().map(|at| at.to_string()),
         _ => None,
     }
+}
+
+/// A time in seconds since 1970.
+pub fn seconds(seconds: i64) -> Option<String> {
+    Some(Timestamp::from_ms(seconds.checked_mul(1_000)?).to_string())
 }
 
 fn count(result: &Value, pointer: &str) -> u64 {
@@ -319,7 +324,7 @@ mod tests {
 
     #[test]
     fn what_is_no_report_is_refused() {
-        for text in ["x", "{}", r#"{"data":[{}]}"#] {
+        for text in ["{", "{}", r#"{"data":[{}]}"#] {
             assert!(read(text, "openai").is_err(), "{text}");
         }
         let ungrouped = r#"{"data":[{"start_time":1,"end_time":2,"results":[{"model":null}]}]}"#;
