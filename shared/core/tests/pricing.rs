@@ -419,6 +419,7 @@ fn the_time_of_the_call_decides_between_peak_and_base_price() {
         ("2026-11-23T04:00:00Z", "2026-11-23T05:59:59Z", 2),
         ("2026-11-23T07:00:00Z", "2026-11-23T07:00:01Z", 4),
         ("2026-11-23T23:59:00Z", "2026-11-24T01:00:00Z", 4),
+        ("2026-11-23T23:59:00Z", "2026-11-24T00:30:00Z", 2),
         ("2026-11-28T07:00:00Z", "2026-11-28T07:01:00Z", 2),
         ("2026-11-29T07:00:00Z", "2026-11-29T07:01:00Z", 2),
         ("2026-11-27T09:59:00Z", "2026-11-27T10:01:00Z", 4),
@@ -452,6 +453,30 @@ fn an_announced_price_replaces_the_old_one_at_its_date() {
         assert_eq!(cost.total.pico(), 10 * usd * 1_000_000, "{started}");
     }
     assert_eq!(hold(&announced, &bound(10, 0)), 10 * 3_000_000);
+}
+
+#[test]
+fn a_prompt_costs_at_least_what_reading_it_from_the_cache_would() {
+    let cached = price(["2", "0.5", "", "", "", "", "10", "", ""]);
+
+    assert_eq!(cached.least(1_000).pico(), 1_000 * 500_000);
+    assert_eq!(price(PLAIN).least(10).pico(), 10 * 2_000_000);
+}
+
+#[test]
+fn a_fee_has_a_line_only_where_it_is_charged() {
+    let lines = |each, web_searches| {
+        let price = Price { web_search: Some(each), ..price(PLAIN) };
+        let usage = Usage { prompt: 1, web_searches, ..Usage::default() };
+        let (then, reported) =
+            (at("2026-11-23T00:00:00Z"), Reported { usage, ..Reported::default() });
+        price.bill_at(&reported, then, then).unwrap().lines.len()
+    };
+
+    assert_eq!(
+        [lines(Money::ONE_PICO, 2), lines(Money::ONE_PICO, 0), lines(Money::ZERO, 2)],
+        [2, 1, 1]
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod edges;
 mod ending;
 mod entering;
 mod expressions;

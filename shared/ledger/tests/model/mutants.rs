@@ -10,6 +10,7 @@ use crate::support::Store;
 pub enum Mutant {
     PlainAdd,
     NoFence,
+    NoWindow,
     NoVoidFence,
     BlindSweep,
     NoTombstone,

@@ -62,12 +62,31 @@ pub const CONFIGS: &[Config] = &[
     Config { name: "qfail", may_lose_event: true, has_unknown: false, ..TWO },
     Config { name: "scopes", scopes: &[&[0, 1]], limits: [2, 2], ..TWO },
     Config { name: "shared", scopes: &[&[0, 1], &[0]], crashes: 0, has_unknown: false, ..TWO },
+    Config { name: "two-crash", crashes: 2, has_unknown: false, ..TWO },
+    Config {
+        name: "scopes-all",
+        scopes: &[&[0, 1]],
+        limits: [3, 2],
+        has_period: true,
+        has_limit_change: true,
+        has_unknown: false,
+        ..TWO
+    },
+    Config {
+        name: "three",
+        scopes: &[&[0], &[0], &[0]],
+        limits: [4, 4],
+        crashes: 0,
+        has_unknown: false,
+        ..TWO
+    },
 ];
 
 /// Each mutant, what is broken in it, and the configuration that kills it.
 pub const MUTANTS: &[(Mutant, &str, &str)] = &[
     (Mutant::PlainAdd, "reserve without identity, the SDK resends once", "one"),
     (Mutant::NoFence, "no fence after an ambiguous reserve", "one"),
+    (Mutant::NoWindow, "a fence is pruned at once", "one"),
     (Mutant::NoVoidFence, "a void finds no hold and leaves no fence", "one"),
     (Mutant::BlindSweep, "the sweep releases instead of charging", "one"),
     (Mutant::NoTombstone, "the sweep charges without a tombstone", "one"),

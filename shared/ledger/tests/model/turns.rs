@@ -368,7 +368,8 @@ impl World {
             for (rid, seen) in budget.fences {
                 let call = state.call_of(rid);
                 let is_reserving = state.calls[call].stage == Stage::Reserving;
-                if !is_reserving && !state.is_reserve_under_way(call, scope) {
+                let is_late = is_reserving || state.is_reserve_under_way(call, scope);
+                if !is_late || self.is(Mutant::NoWindow) {
                     self.write(state, &[update::prune_fence(&owner(scope), rid, seen)]);
                 }
             }
