@@ -15,6 +15,7 @@
 
 mod budgets;
 mod contrast;
+mod counts;
 mod drop;
 mod explore;
 mod kill;
@@ -22,6 +23,7 @@ mod kill;
 // own tests.
 #[path = "../../../../shared/ledger/tests/model/mod.rs"]
 mod model;
+mod mutants;
 mod network;
 // The demo provider stands in `infra`, which nothing imports.
 #[expect(unused_imports, reason = "its other users name a price's type")]
@@ -46,6 +48,7 @@ const COMMANDS: &[Command] = &[
         "the provider's bill beside the budget, and two gateways that overspend: [words of a row]",
         contrast::run,
     ),
+    ("counts", "the AWS calls and write units of a chat, by scopes and open holds", counts::run),
     (
         "drop",
         "one call of chat, dropped at each of its awaits: [words of a kind] [--faulty-seeds N]",
@@ -55,6 +58,11 @@ const COMMANDS: &[Command] = &[
         "kill",
         "chat killed at each boundary between it and the network: [words of a kind]",
         kill::run,
+    ),
+    (
+        "mutants",
+        "the rules of money broken in one place at a time: [words for cargo-mutants]",
+        mutants::run,
     ),
     ("model", "every state of small worlds, and the mutants that die: [names]", explore::run),
     (

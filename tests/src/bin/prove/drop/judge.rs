@@ -49,7 +49,7 @@ pub async fn judge(stage: &mut Stage, is_dead: bool) -> Vec<Result<Finding, Stri
     }
     let rows = services.store.items.iter().filter(|(key, _)| key.table == Table::Logs);
     let rows: Vec<CallRecord> = rows.filter_map(|(_, item)| row(item.get("rec")?)).collect();
-    for scope in Stage::scopes() {
+    for scope in stage.scopes.clone() {
         let owner = Stage::owner(&scope);
         let found = services.budgets().find(|(key, _)| **key == owner.budget());
         let Some((key, budget)) = found else { continue };
@@ -93,7 +93,7 @@ pub async fn judge(stage: &mut Stage, is_dead: bool) -> Vec<Result<Finding, Stri
 /// Each scope with what is committed in it and the largest hold that it has had.
 fn counters(stage: &Stage) -> Vec<(String, i128, i128)> {
     let shared = stage.world.network.shared();
-    let of_scope = Stage::scopes().into_iter().filter_map(|scope| {
+    let of_scope = stage.scopes.iter().cloned().filter_map(|scope| {
         let budget = Stage::owner(&scope).budget();
         let found = shared.services.budgets().find(|(key, _)| **key == budget);
         let committed = found.map(|(_, budget)| budget.total.committed.pico())?;

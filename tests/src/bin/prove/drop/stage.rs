@@ -35,6 +35,7 @@ fn gateway_key() -> GatewayKey {
 pub struct Stage {
     pub world: World,
     pub kind: &'static Kind,
+    pub scopes: Vec<String>,
     provider: String,
 }
 
@@ -44,6 +45,13 @@ pub type Told = Arc<Mutex<Option<u16>>>;
 impl Stage {
     /// Budgets, a key, a credential and prices, and a demo provider that takes calls.
     pub async fn new(kind: &'static Kind, seed: u64, is_faulty: bool) -> Self {
+        let stage = Self::of_scopes(kind, 2, seed).await;
+        stage.world.network.shared().is_faulty = is_faulty;
+        stage
+    }
+
+    /// The same with so many scopes, two to eight, on a good network.
+    pub async fn of_scopes(kind: &'static Kind, count: usize, seed: u64) -> Self {
         let started = Timestamp::parse(STARTED).expect("a time");
         BEGAN.set(Some((tokio::time::Instant::now(), started)));
         let world = World::new(seed);
@@ -51,16 +59,20 @@ impl Stage {
         let provider = format!("http://{}", listener.local_addr().expect("an address"));
         let options = provider::Options { key: SECRET.to_owned(), ..Default::default() };
         tokio::spawn(provider::serve(listener, options, std::future::pending()));
-        let stage = Self { world, kind, provider };
+        let scopes = Self::all_scopes().into_iter().take(count).collect();
+        let stage = Self { world, kind, scopes, provider };
         stage.create_budgets();
         stage.fill();
-        stage.world.network.shared().is_faulty = is_faulty;
+        stage.world.network.shared().is_faulty = false;
         stage
     }
 
-    /// The scopes of the call.
-    pub fn scopes() -> [String; 2] {
-        ["user:u1".to_owned(), format!("key:{}", gateway_key().id)]
+    /// Four owners, and the call's model in each.
+    fn all_scopes() -> Vec<String> {
+        let owners = ["user:u1", &format!("key:{}", gateway_key().id), "team:t1", "org:o1"];
+        let owners = owners.map(str::to_owned);
+        let models = owners.iter().map(|owner| format!("model:{owner}/demo/chat"));
+        owners.iter().cloned().chain(models).collect()
     }
 
     pub fn owner(scope: &str) -> Owner {
@@ -70,7 +82,9 @@ impl Stage {
     fn create_budgets(&self) {
         let of_key = self.kind.of_key.map_or((Mode::Observe, None), |usd| (Mode::Hard, Some(usd)));
         let of_user = (self.kind.mode, Some(self.kind.of_user));
-        for (scope, (mode, usd)) in Self::scopes().iter().zip([of_user, of_key]) {
+        let others = std::iter::repeat((Mode::Observe, None));
+        let of_all = [of_user, of_key].into_iter().chain(others);
+        for (scope, (mode, usd)) in self.scopes.iter().zip(of_all) {
             let day = usd.map(|usd| Money::parse_usd(usd).expect("an amount"));
             let limits = Limits { month: None, day, total: None };
             let settings = Settings { mode, zone: Zone::utc(), limits, thresholds: vec![80] };
@@ -90,7 +104,7 @@ impl Stage {
         };
         let shown = [
             ("macs", json!({"L": [{"M": {"m": {"S": mac}}}]})),
-            ("scopes", texts(&Self::scopes())),
+            ("scopes", texts(&self.scopes)),
             ("providers", json!({"M": {"demo": {"S": "user:u1"}}})),
         ];
         let place = Key { table: Table::Main, pk: format!("K#{}", key.id), sk: "0".to_owned() };
@@ -127,15 +141,25 @@ impl Stage {
         ]);
     }
 
+    /// An environment whose calls are polled by the poller of this thread.
+    pub fn gate(&self) -> Arc<Gate> {
+        let mut gate = Gate::new(self.world.aws.clone());
+        gate.around = Some(|call| POLLER.with_borrow(|poller| poller.watch(call)));
+        Arc::new(gate)
+    }
+
     /// Makes the call in a process that dies at an await, where it has so many; with its death,
     /// requests that are under way are lost or arrive all the same.
-    pub async fn call(&self, dies_at: Option<u64>, loses: bool) -> (u64, bool, Option<u16>) {
+    pub async fn call(
+        &self,
+        gate: Arc<Gate>,
+        dies_at: Option<u64>,
+        loses: bool,
+    ) -> (u64, bool, Option<u16>) {
         let poller = Poller::dying_at(dies_at);
         POLLER.set(poller.clone());
         let told = Told::default();
-        let mut gate = Gate::new(self.world.aws.clone());
-        gate.around = Some(|call| POLLER.with_borrow(|poller| poller.watch(call)));
-        let caller = caller(Arc::new(gate), self.request(), Arc::clone(&told));
+        let caller = caller(gate, self.request(), Arc::clone(&told));
         poller.watch(Box::pin(caller)).await;
         while !poller.is_over() {
             sleep(Duration::from_millis(1)).await;

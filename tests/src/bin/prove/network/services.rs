@@ -32,6 +32,8 @@ pub struct Services {
     /// What a read of an item shows beside what the interpreter knows of it: lists and maps.
     pub shown: BTreeMap<Key, Map<String, Value>>,
     pub secrets: BTreeMap<String, String>,
+    /// What was done: the operation, and the write units that it takes.
+    pub done: Vec<(String, usize)>,
     /// The largest hold that each budget has had.
     pub largest: BTreeMap<Key, i128>,
     pub queue: Vec<Message>,
@@ -45,6 +47,7 @@ impl Services {
         self.mark(target.as_bytes());
         self.mark_all(body);
         let (service, operation) = target.split_once('.').expect("a target");
+        self.done.push((operation.to_owned(), 0));
         if service == "AmazonSQS" {
             let text = body["MessageBody"].as_str().expect("a body").to_owned();
             self.queue.push(Message { visible_ms: now_ms + DELAY_MS, body: text });
@@ -106,9 +109,13 @@ impl Services {
             return bad("ConditionalCheckFailedException");
         }
         let old = self.store.get(&update.key).unwrap_or_default();
-        match self.store.apply(update) {
+        let answer = self.store.apply(update);
+        let new = self.store.get(&update.key).unwrap_or_default();
+        if let Some((_, units)) = self.done.last_mut() {
+            *units = size(&old).max(size(&new)).div_ceil(1_024);
+        }
+        match answer {
             Answer::Applied => {
-                let new = self.store.get(&update.key).unwrap_or_default();
                 let changed = new.into_iter().filter(|(name, value)| old.get(name) != Some(value));
                 let units = json!({"TableName": "ledger", "CapacityUnits": 1.0});
                 good(json!({"Attributes": wire(&changed.collect()), "ConsumedCapacity": units}))
@@ -239,6 +246,15 @@ impl Services {
             assert_eq!(budget.total.committed.pico(), total, "I4: {}", key.pk);
         }
     }
+}
+
+/// The bytes that DynamoDB charges an item by: a number is half its digits and one more.
+pub fn size(item: &Item) -> usize {
+    let value = |value: &Attr| match value {
+        Attr::S(text) => text.len(),
+        Attr::N(number) => 1 + number.unsigned_abs().to_string().len().div_ceil(2),
+    };
+    item.iter().map(|(name, of)| name.len() + value(of)).sum()
 }
 
 fn good(body: Value) -> Reply {
