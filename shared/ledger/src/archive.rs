@@ -38,8 +38,10 @@ pub enum Closing {
 /// What is due in a budget: at most the oldest month and the oldest day, and every old fence.
 ///
 /// Read the budget again after each write and ask again. The next period may be closed only when
-/// the one before it is: its watermark would leave the older counters behind for ever. For the
-/// same reason an open hold in the oldest period keeps back all later ones.
+/// the one before it is: its watermark would pass the older counters. For the same reason an open
+/// hold in the oldest period keeps back all later ones. Counters can still come to stand below a
+/// watermark: an entry of an older day, which had none, may arrive between the read that decided
+/// a closing and its write. They are the oldest then, and go without moving the watermark.
 #[must_use]
 pub fn due(budget: &Budget, now: Timestamp) -> Vec<Closing> {
     let zone = &budget.terms.settings.zone;
@@ -69,7 +71,9 @@ impl Closing {
             Self::Month { month, settled } => {
                 update::archive_month(owner, month, settled, &budget.terms, now)
             }
-            Self::Day { day, settled } => one(update::prune_day(owner, day, settled)),
+            Self::Day { day, settled } => {
+                one(update::prune_day(owner, day, settled, budget.terms.pruned_day))
+            }
             Self::Fence { rid, seen } => one(update::prune_fence(owner, rid, seen)),
         }
     }

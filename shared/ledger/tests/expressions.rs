@@ -342,7 +342,8 @@ fn the_end_of_a_period() {
     let archive = update::archive_month(&owner(), month, Some(pico(9)), &terms, now()).actions;
     golden(&archive[0], "PUT", "attribute_not_exists(pk)", "");
     let Write::Put(item) = &archive[0].write else { panic!("not a put") };
-    assert_eq!((&item["s"], &item["lm"]), (&Attr::N(9), &Attr::N(100)));
+    let ttl = i128::from(now().seconds()) + 34_560_000;
+    assert_eq!(["s", "lm", "ttl"].map(|name| &item[name]), [9, 100, ttl].map(Attr::N).each_ref());
     let expression = "SET am = :p, ep = ep + :one REMOVE #mc, #ms";
     let condition = format!("#mc = :ms AND #ms = :ms AND {m}");
     let places = "#mc=mc_202610 #ms=ms_202610 :p=202610 :one=1 :ms=9";
@@ -354,11 +355,14 @@ fn the_end_of_a_period() {
     golden(&voided[1], expression, &condition, places);
 
     golden(
-        &update::prune_day(&owner(), day, Some(pico(9))),
+        &update::prune_day(&owner(), day, Some(pico(9)), None),
         "SET ad = :p, ep = ep + :one REMOVE #dc, #ds",
         &format!("#dc = :ds AND #ds = :ds AND {d}"),
         "#dc=dc_20261031 #ds=ds_20261031 :p=20261031 :one=1 :ds=9",
     );
+    let left = update::prune_day(&owner(), day, Some(pico(9)), Some(day));
+    let places = "#dc=dc_20261031 #ds=ds_20261031 :p=20261031 :ds=9";
+    golden(&left, "REMOVE #dc, #ds", "#dc = :ds AND #ds = :ds AND ad >= :p", places);
     golden(&update::prune_fence(&owner(), rid(), 5), "REMOVE #x", "#x = :seen", "#x=x_RID :seen=5");
 }
 

@@ -1,6 +1,6 @@
 //! What an item says, and what is due in it.
 
-use farebox_core::Decision;
+use farebox_core::{Decision, Month};
 use farebox_ledger::archive::Closing;
 use farebox_ledger::{Admission, Answer, Attr, Budget, Hold, Mode, Terms, Why, archive};
 
@@ -48,6 +48,38 @@ fn periods_close_two_days_after_their_end_oldest_first() {
     assert_eq!(closed, expected);
     assert_eq!(bench.item()["ad"], Attr::N(20_261_120));
     assert_eq!(bench.store.get(&owner().archive(day().month())), None);
+}
+
+/// An entry of a period that had no counters may come between a read that closes a newer one and
+/// its write.
+#[test]
+fn counters_below_a_watermark_go_without_moving_it_and_keep_nothing_back() {
+    let mut bench = Bench::hard(100);
+    for (name, value) in [
+        ("ad", 20_261_121),
+        ("dc_20261120", 5),
+        ("ds_20261120", 5),
+        ("dc_20261122", 0),
+        ("am", 202_610),
+        ("mc_202609", 4),
+        ("ms_202609", 4),
+        ("mc_202611", 0),
+    ] {
+        bench.set(name, value);
+    }
+    let now = at("2026-12-05T00:00:00Z");
+    let mut marks = Vec::new();
+    while let Some(next) = archive::due(&bench.budget(), now).first() {
+        let write = next.write(&owner(), &bench.budget(), now);
+        assert_eq!(bench.store.transact(&write), Answer::Applied, "{next:?}");
+        let terms = bench.budget().terms;
+        marks.push((terms.pruned_day.unwrap().number(), terms.archived_month.unwrap().number()));
+    }
+
+    let (day, month) = (20_261_122, 202_611);
+    assert_eq!(marks, [(20_261_121, 202_610), (day, 202_610), (day, 202_610), (day, month)]);
+    let archive = bench.store.get(&owner().archive(Month::from_number(202_609).unwrap())).unwrap();
+    assert_eq!(archive["s"], Attr::N(4));
 }
 
 #[test]

@@ -65,14 +65,17 @@ pub fn archive_month(
     item.insert("tz".to_owned(), text(terms.settings.zone.name()));
     item.insert("ttl".to_owned(), number(now.seconds().saturating_add(ARCHIVE_S)));
     let put = Update::put(key, item, "attribute_not_exists(pk)");
-    let prune = prune(owner, ["am", "mc", "ms"], month.number(), settled);
+    let is_passed = terms.archived_month.is_some_and(|closed| month <= closed);
+    let prune = prune(owner, ["am", "mc", "ms"], month.number(), settled, is_passed);
     Transaction { actions: vec![put, prune] }
 }
 
-/// Prune a past day (3.7): days have no archive. `settled` as in [`archive_month`].
+/// Prune a past day (3.7): days have no archive. `settled` as in [`archive_month`]; `pruned` is
+/// the day up to which the budget is pruned already.
 #[must_use]
-pub fn prune_day(owner: &Owner, day: Day, settled: Option<Money>) -> Update {
-    prune(owner, ["ad", "dc", "ds"], day.number(), settled)
+pub fn prune_day(owner: &Owner, day: Day, settled: Option<Money>, pruned: Option<Day>) -> Update {
+    let is_passed = pruned.is_some_and(|pruned| day <= pruned);
+    prune(owner, ["ad", "dc", "ds"], day.number(), settled, is_passed)
 }
 
 /// How far a restore raises the epoch: further than any life between backup and restore.
@@ -95,21 +98,34 @@ pub fn prune_fence(owner: &Owner, rid: Rid, seen: i64) -> Update {
 }
 
 /// Both counters equal proves that no hold is open in the period; the epoch rises, so that a
-/// delayed reserve cannot revive it.
-fn prune(owner: &Owner, names: [&str; 3], period: u32, settled: Option<Money>) -> Update {
+/// delayed reserve cannot revive it. What stands below the watermark, because an entry came
+/// between, goes without it: no terms from before it match any more.
+fn prune(
+    owner: &Owner,
+    names: [&str; 3],
+    period: u32,
+    settled: Option<Money>,
+    is_passed: bool,
+) -> Update {
     let [mark, committed, charged] = names;
     let (c, s) = (format!("#{committed}"), format!("#{charged}"));
     let unspent = match settled {
         Some(_) => format!("{c} = :{charged} AND {s} = :{charged}"),
         None => format!("{c} = :zero AND attribute_not_exists({s})"),
     };
-    let condition = format!("{unspent} AND (attribute_not_exists({mark}) OR {mark} < :p)");
-    let expression = format!("SET {mark} = :p, ep = ep + :one REMOVE {c}, {s}");
+    let (condition, expression) = if is_passed {
+        (format!("{unspent} AND {mark} >= :p"), format!("REMOVE {c}, {s}"))
+    } else {
+        (
+            format!("{unspent} AND (attribute_not_exists({mark}) OR {mark} < :p)"),
+            format!("SET {mark} = :p, ep = ep + :one REMOVE {c}, {s}"),
+        )
+    };
     let update = Update::change(owner.budget(), expression, &condition)
         .name(&c, format!("{committed}_{period}"))
         .name(&s, format!("{charged}_{period}"))
-        .value(":p", number(period))
-        .value(":one", number(1));
+        .value(":p", number(period));
+    let update = if is_passed { update } else { update.value(":one", number(1)) };
     match settled {
         Some(settled) => update.value(&format!(":{charged}"), money(settled)),
         None => update.value(":zero", number(0)),

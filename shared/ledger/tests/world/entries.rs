@@ -53,6 +53,11 @@ impl World {
         }
     }
 
+    /// Whether an admin has tried to enter something of such a day.
+    pub(super) fn has_entry(&self, of: impl Fn(Day) -> bool) -> bool {
+        self.entries.iter().any(|one| of(one.day))
+    }
+
     /// What stands in a period by entries: those whose receipt is there.
     pub(super) fn entered(&self, budget: &Budget, period: Period) -> i128 {
         let has_receipt = |one: &&Entered| self.store.get(&self.owner.tombstone(one.id)).is_some();
