@@ -3,7 +3,7 @@
 use farebox_core::Decision;
 use farebox_ledger::{
     Admission, Answer, Cause, Ended, Ending, Extend, Extension, Limits, Mode, Period, Settings,
-    Step, Verdict,
+    Step, Sweep, Swept, Verdict,
 };
 
 use crate::bench::{Bench, day, rid};
@@ -159,6 +159,41 @@ fn a_refusal_by_open_holds_says_that_waiting_may_help_and_one_by_spent_money_doe
     bench.end(&held, 1, Decision::Settle(pico(60)));
 
     assert!(!is_contention(&mut bench));
+}
+
+#[test]
+fn a_budget_that_only_counts_admits_unheld_where_it_is_full_and_for_no_other_reason() {
+    let bench = Bench::new(Mode::Observe, [None; 3]);
+    let mut reserve = bench.machine(1, 60);
+    let Step::Send(_) = reserve.step(bench.now) else { panic!("no write") };
+
+    reserve.observe(Answer::ConditionFailed(Some(bench.item())), bench.now, 0);
+
+    let Step::Done(reserved) = reserve.step(bench.now) else { panic!("no end") };
+    assert_eq!(reserved.admission, Admission::Unavailable(Cause::Unexplained));
+}
+
+#[test]
+fn a_sweep_tries_again_where_writes_met_and_stops_where_nothing_explains_a_failure() {
+    let mut bench = Bench::hard(100);
+    let held = bench.reserve(1, 60);
+    let failed = Verdict::ConditionFailed(Some(bench.item()));
+    for (verdicts, tries_again) in [
+        (vec![Verdict::Conflict, Verdict::Passed], true),
+        (vec![Verdict::Passed, Verdict::Passed], false),
+        // It shows the very hold that was compared.
+        (vec![failed, Verdict::Passed], false),
+    ] {
+        let mut sweep = Sweep::new(owner(), rid(1), held.hold, bench.now);
+        let Step::Transact(_) = sweep.step(bench.now) else { panic!("no write") };
+
+        sweep.observe(Answer::Cancelled(verdicts.clone()), 0);
+
+        let step = sweep.step(bench.now);
+        assert_eq!(matches!(step, Step::Pause { .. }), tries_again, "{verdicts:?}");
+        let is_left = step == Step::Done(Swept::Left(Cause::Unexplained));
+        assert_eq!(is_left, !tries_again, "{verdicts:?}");
+    }
 }
 
 #[test]
