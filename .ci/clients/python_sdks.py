@@ -101,6 +101,45 @@ def openai_async_stream_and_tools(model):
     assert reasons == ["tool_calls"] and chunks[-1].usage.total_tokens > 0, chunks[-2:]
 
 
+def strictly(value):
+    """Builds an answer of the SDK's again, which its lenient parser made: now every type is checked."""
+    type(value).model_validate(value.model_dump(mode="json"))
+    return value
+
+
+def openai_responses(model):
+    client = openai.OpenAI(base_url=f"{ORIGIN}/v1", api_key=KEY, max_retries=0)
+    whole = strictly(client.responses.create(model=model, input="Say hello.", max_output_tokens=200))
+    assert whole.status == "completed" and whole.output_text and whole.usage.total_tokens > 0, whole
+
+    events = [strictly(event) for event in client.responses.create(
+        model=model, instructions="Be brief.", input="Say hello.", max_output_tokens=200, stream=True)]
+    assert [event.sequence_number for event in events] == list(range(len(events))), events
+    assert events[0].type == "response.created" and events[-1].type == "response.completed", events
+    with client.responses.stream(model=model, input="Say hello.", max_output_tokens=200) as stream:
+        text = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+        assert text and stream.get_final_response().output_text == text, text
+
+
+def openai_responses_tools(model):
+    client = openai.OpenAI(base_url=f"{ORIGIN}/v1", api_key=KEY, max_retries=0)
+    tools = [{"type": "function", "name": "weather", "parameters": SCHEMA, "strict": False}]
+    ask = [{"role": "user", "content": "What is the weather in Berlin?"}]
+    first = strictly(client.responses.create(model=model, input=ask, tools=tools, tool_choice="required",
+                                             max_output_tokens=200))
+    call = next(item for item in first.output if item.type == "function_call")
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
+    turns = [*ask, *[item.model_dump(exclude_none=True) for item in first.output], result]
+    second = strictly(client.responses.create(model=model, input=turns, tools=tools, max_output_tokens=200))
+    assert "sunny" in second.output_text, second
+    try:
+        client.responses.retrieve("resp_1")
+    except openai.APIStatusError as error:
+        assert error.status_code == 501 and "keeps no responses" in error.message, error
+    else:
+        raise AssertionError("a response was kept")
+
+
 def langchain(chat):
     answer = chat.invoke("Say hello.")
     assert answer.content and answer.usage_metadata["total_tokens"] > 0, answer
@@ -125,7 +164,8 @@ def langchain_openai(model):
 
 
 CLAIMS = [anthropic_create, anthropic_stream, anthropic_tool_loop, anthropic_errors, anthropic_counts_and_models,
-          openai_async_stream_and_tools, langchain_anthropic, langchain_openai]
+          openai_async_stream_and_tools, openai_responses, openai_responses_tools, langchain_anthropic,
+          langchain_openai]
 
 
 def main():

@@ -17,8 +17,13 @@ from stack import Stack
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CLIENT_S_MAX = 240
-# One whose provider speaks Claude Code's format, and one whose provider does not.
-AGENT_MODELS = ["anthropic/claude-opus-4-8", "openai/gpt-4.1"]
+# For each agent, a model whose provider speaks its format, and one whose provider does not.
+AGENTS = [
+    (agents.claude_code, "anthropic/claude-opus-4-8"),
+    (agents.claude_code, "openai/gpt-4.1"),
+    (agents.codex, "openai/gpt-5.2-codex"),
+    (agents.codex, "anthropic/claude-opus-4-8"),
+]
 
 
 def program(stack, command):
@@ -49,13 +54,13 @@ def main():
         failed += program(stack, [sys.executable, os.path.join(HERE, "python_sdks.py")])
         failed += node(stack)
         with tempfile.TemporaryDirectory() as home:
-            for model in AGENT_MODELS:
+            for agent, model in AGENTS:
                 try:
-                    agents.claude_code(stack, script, model, home)
-                    print(f"ok      claude_code {model}", flush=True)
+                    agent(stack, script, model, home)
+                    print(f"ok      {agent.__name__} {model}", flush=True)
                 except Exception as why:
                     failed += 1
-                    print(f"FAILED  claude_code {model}: {type(why).__name__}: {why}", flush=True)
+                    print(f"FAILED  {agent.__name__} {model}: {type(why).__name__}: {why}", flush=True)
     finally:
         status = stack.stop()
         server.shutdown()

@@ -1,4 +1,4 @@
-"""A scripted upstream: it speaks Anthropic's and OpenAI's formats, and plays one task with a tool.
+"""A scripted upstream: it speaks Anthropic's and both of OpenAI's formats, and plays one task with a tool.
 
 The first turn asks for the client's own tool that writes a file or runs a command; once a tool result
 has come back it says that the task is done. What was asked and answered is kept, so that a test can
@@ -39,6 +39,9 @@ class Script:
 
 def has_result(body):
     """Whether a tool result has come since the script began."""
+    for item in body.get("input") or []:
+        if item.get("type", "").endswith("_call_output"):
+            return True
     for message in body.get("messages") or []:
         if message.get("role") == "tool":
             return True
@@ -109,6 +112,48 @@ def openai_whole(model, text, call):
             "choices": [choice], "usage": OPENAI_USAGE, "service_tier": "default"}
 
 
+RESPONSES_USAGE = {"input_tokens": 160, "input_tokens_details": {"cached_tokens": 40, "cache_write_tokens": 0},
+                   "output_tokens": 30, "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 190}
+
+
+def response(model, items, status="completed"):
+    return {"id": "resp_script", "object": "response", "created_at": 1, "status": status, "error": None,
+            "incomplete_details": None, "instructions": None, "metadata": {}, "model": model, "output": items,
+            "parallel_tool_calls": True, "temperature": 1.0, "tool_choice": "auto", "tools": [], "top_p": 1.0,
+            "service_tier": "default", "usage": RESPONSES_USAGE if status == "completed" else None}
+
+
+def response_items(text, call):
+    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    yield {"id": "msg_script", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
+    if call:
+        ident, name, arguments = call
+        yield {"id": "fc_script", "type": "function_call", "status": "completed", "call_id": ident, "name": name,
+               "arguments": json.dumps(arguments)}
+
+
+def response_events(model, text, call):
+    items = list(response_items(text, call))
+    yield {"type": "response.created", "response": response(model, [], "in_progress")}
+    for place, item in enumerate(items):
+        begun = item | ({"content": []} if "content" in item else {"arguments": ""}) | {"status": "in_progress"}
+        at = {"item_id": item["id"], "output_index": place}
+        yield {"type": "response.output_item.added", "output_index": place, "item": begun}
+        if "content" in item:
+            at["content_index"] = 0
+            empty = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+            yield {"type": "response.content_part.added", **at, "part": empty}
+            yield {"type": "response.output_text.delta", **at, "delta": text, "logprobs": []}
+            yield {"type": "response.output_text.done", **at, "text": text, "logprobs": []}
+            yield {"type": "response.content_part.done", **at, "part": item["content"][0]}
+        else:
+            arguments = item["arguments"]
+            yield {"type": "response.function_call_arguments.delta", **at, "delta": arguments}
+            yield {"type": "response.function_call_arguments.done", **at, "name": item["name"], "arguments": arguments}
+        yield {"type": "response.output_item.done", "output_index": place, "item": item}
+    yield {"type": "response.completed", "response": response(model, items)}
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -122,6 +167,8 @@ class Handler(BaseHTTPRequestHandler):
         text, call = self.server.script.answer(body)
         if self.path.endswith("/chat/completions"):
             return self.openai(body, text, call)
+        if self.path.endswith("/responses"):
+            return self.make_response(body, text, call)
         if not body.get("stream"):
             return self.send(anthropic_whole(body["model"], text, call))
         events = anthropic_events(body["model"], text, call)
@@ -133,6 +180,14 @@ class Handler(BaseHTTPRequestHandler):
             return self.send(openai_whole(body["model"], text, call))
         chunks = [json.dumps(chunk) for chunk in openai_chunks(body["model"], text, call)]
         out = "".join(f"data: {chunk}\n\n" for chunk in [*chunks, "[DONE]"])
+        self.send_bytes(out.encode(), "text/event-stream")
+
+    def make_response(self, body, text, call):
+        if not body.get("stream"):
+            return self.send(response(body["model"], list(response_items(text, call))))
+        events = enumerate(response_events(body["model"], text, call))
+        events = [event | {"sequence_number": place} for place, event in events]
+        out = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
         self.send_bytes(out.encode(), "text/event-stream")
 
     def send(self, value):

@@ -34,6 +34,7 @@ mod quote;
 mod reconcile;
 mod refusals;
 mod repair;
+mod responses;
 mod road;
 mod routing;
 mod scopes;

@@ -181,6 +181,11 @@ const fn never(_: &str) -> bool {
     false
 }
 
+/// The demo provider's models, but for those that think unseen.
+fn openly(model: &str) -> bool {
+    !model.starts_with("codex")
+}
+
 /// Every model.
 const fn always(_: &str) -> bool {
     true
@@ -334,7 +339,7 @@ pub static PROVIDERS: &[Provider] = &[
         cap_field: "max_completion_tokens",
         window_refused_unbilled: false,
         unbilled: failure::OPENAI,
-        metered: always,
+        metered: openly,
         extensions: &["cache_control"],
         ..COMPATIBLE
     },

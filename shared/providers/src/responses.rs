@@ -45,6 +45,10 @@ pub static RESPONSES_WITH_API_KEY: Responses =
 pub static RESPONSES_OF_XAI: Responses =
     Responses { api_key_header: false, counts: false, violation_fee_pico: 50_000_000_000 };
 
+/// Before reasoning of another format, which Farebox gives a caller of this one as sealed
+/// reasoning so that it comes back in the next turn. The format's own providers cannot open it.
+pub const CARRIED_REASONING: &str = "farebox.reasoning.1:";
+
 /// Where responses are made.
 const PATH: &str = "/responses";
 
@@ -91,7 +95,12 @@ impl Wire for Responses {
             // `auto` means the project's setting, which may be twice as dear.
             ours.insert("service_tier".to_owned(), Value::from("default"));
         }
-        let body = Body { caller: asked, ours: &OURS, farebox: &ours };
+        let mut fields = OURS.to_vec();
+        if let Some(input) = original::without_carried(asked) {
+            fields.push("input");
+            ours.insert("input".to_owned(), Value::from(input));
+        }
+        let body = Body { caller: asked, ours: &fields, farebox: &ours };
         let body = Bytes::from(serde_json::to_vec(&body).map_err(Error::internal)?);
         // Tools and schemas are rendered anew inside the prompt, perhaps more widely than sent.
         let mut bytes = count(body.len());

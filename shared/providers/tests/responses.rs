@@ -7,6 +7,7 @@
 )]
 
 use farebox_core::{ChatCall, Error, Format, Money};
+use farebox_providers::responses::CARRIED_REASONING;
 use farebox_providers::{Billing, DecodeError, Facts, Outbound, find};
 use serde_json::{Map, Value, json};
 
@@ -78,6 +79,21 @@ fn a_body_is_sent_as_it_is_but_for_what_farebox_decides() {
         assert_eq!(serde_json::from_slice::<Value>(&outbound.body).unwrap(), expected);
         assert_eq!((&*outbound.path, outbound.cap), ("/responses", 100));
     }
+}
+
+#[test]
+fn reasoning_that_only_another_provider_can_open_is_left_out() {
+    let own = json!({"type": "reasoning", "summary": [], "encrypted_content": "gAAA"});
+    let carried = json!({"type": "reasoning", "summary": [],
+        "encrypted_content": format!("{CARRIED_REASONING}[]")});
+    let said = json!({"role": "user", "content": "x"});
+    let sent = |input: &Value| {
+        let outbound = send("openai", &json!({"input": input})).unwrap();
+        serde_json::from_slice::<Value>(&outbound.body).unwrap()["input"].clone()
+    };
+
+    assert_eq!(sent(&json!([said, own, carried])), json!([said, own]));
+    assert_eq!(sent(&json!([said, own])), json!([said, own]));
 }
 
 #[test]

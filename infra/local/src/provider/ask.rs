@@ -120,7 +120,7 @@ pub(super) fn subject(
     match tool {
         Some(tool) => Subject::CallTool {
             name: tool.name.clone(),
-            arguments: sample(&tool.schema, "", SCHEMA_DEPTH_MAX),
+            arguments: sample(&tool.schema, "", &said, SCHEMA_DEPTH_MAX),
         },
         None => Subject::Said(said),
     }
@@ -149,6 +149,7 @@ pub(super) fn generate(model: &DemoPrice, ask: &Ask, options: &Options) -> Gener
             (tokenize(&conclusion(text, options.echo_chars_max)), None, 0)
         }
     };
+    let overhead = overhead + model.reasoning_tokens;
     let wanted = length(pieces.len()) + overhead;
     let room = usize::try_from(cap.saturating_sub(overhead)).unwrap_or(usize::MAX);
     pieces.truncate(room);
@@ -211,8 +212,9 @@ fn shorten(text: &str, chars_max: usize) -> String {
     }
 }
 
-/// A value that a JSON schema accepts; `name` is the property it stands in.
-fn sample(schema: &Value, name: &str, depth: usize) -> Value {
+/// A value that a JSON schema accepts; `name` is the property it stands in. A command is what the
+/// user wrote between backticks.
+fn sample(schema: &Value, name: &str, said: &str, depth: usize) -> Value {
     if let Some(first) = schema.pointer("/enum/0").or_else(|| schema.get("const")) {
         return first.clone();
     }
@@ -227,6 +229,9 @@ fn sample(schema: &Value, name: &str, depth: usize) -> Value {
         Some("null") => Value::Null,
         Some("array") => Value::Array(Vec::new()),
         Some("string") if ["city", "location"].contains(&name) => Value::from("Paris"),
+        Some("string") if ["cmd", "command"].contains(&name) => {
+            Value::from(said.split('`').nth(1).unwrap_or("sample"))
+        }
         Some("string") => Value::from("sample"),
         _ if depth == 0 => Value::Null,
         _ => {
@@ -234,7 +239,7 @@ fn sample(schema: &Value, name: &str, depth: usize) -> Value {
             let names = required.into_iter().flatten().filter_map(Value::as_str);
             let filled = names.map(|name| {
                 let property = schema.get("properties").and_then(|all| all.get(name));
-                (name.to_owned(), sample(property.unwrap_or(&Value::Null), name, depth - 1))
+                (name.to_owned(), sample(property.unwrap_or(&Value::Null), name, said, depth - 1))
             });
             Value::Object(filled.collect::<Map<_, _>>())
         }

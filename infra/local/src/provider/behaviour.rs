@@ -10,6 +10,8 @@ pub enum Wire {
     Anthropic,
     /// `POST /v1/models/{model}:generateContent`.
     Gemini,
+    /// `POST /v1/responses`, which serves the models of `OpenAi` too.
+    Responses,
     /// `POST /v1/completions`.
     Completions,
     /// `POST /v1/embeddings`.
@@ -57,6 +59,8 @@ pub(super) enum Behaviour {
     Long,
     /// `stop_reason: refusal` before any output: usage is stated and nothing is billed.
     Refusal,
+    /// A response that fails when it is written: its usage is stated and billed.
+    FailAtEnd,
 }
 
 /// One model with its prices, as decimal USD per 1M tokens (at most six decimals).
@@ -82,6 +86,8 @@ pub struct DemoPrice {
     pub max_output_tokens: u64,
     /// Tokens of every answer, where the question does not say.
     pub(super) answer_tokens: Option<u64>,
+    /// Tokens of reasoning before every answer (responses only).
+    pub(super) reasoning_tokens: u64,
     pub(super) behaviour: Behaviour,
 }
 
@@ -92,7 +98,8 @@ pub fn prices() -> &'static [DemoPrice] {
 
 /// The model of that name on that wire, if there is one.
 pub(super) fn model(wire: Wire, name: &str) -> Option<&'static DemoPrice> {
-    MODELS.iter().find(|row| row.wire == wire && row.model == name)
+    let serves = |row: &Wire| *row == wire || (wire == Wire::Responses && *row == Wire::OpenAi);
+    MODELS.iter().find(|row| serves(&row.wire) && row.model == name)
 }
 
 /// Tokens of the answers of the models `long` and `drip-long`.
@@ -127,6 +134,8 @@ const MODELS: &[DemoPrice] = &[
     },
     DemoPrice { wire: Wire::Embeddings, ..chat("embed", Behaviour::Answer) },
     DemoPrice { wire: Wire::Embeddings, ..chat("embed-fail", Behaviour::Fail) },
+    codex("codex", Behaviour::Answer),
+    codex("codex-failed", Behaviour::FailAtEnd),
     cent("cent", Behaviour::Answer),
     cent("cent-slow", Behaviour::Slow),
     cent("cent-drip", Behaviour::Drip),
@@ -168,7 +177,20 @@ const fn chat(model: &'static str, behaviour: Behaviour) -> DemoPrice {
         context_window: 128_000,
         max_output_tokens: 4_096,
         answer_tokens: None,
+        reasoning_tokens: 0,
         behaviour,
+    }
+}
+
+/// A model that only responses serve: it thinks, and reads its own past from a cache.
+const fn codex(model: &'static str, behaviour: Behaviour) -> DemoPrice {
+    DemoPrice {
+        wire: Wire::Responses,
+        cache_read: Some("0.05"),
+        context_window: 400_000,
+        max_output_tokens: 128_000,
+        reasoning_tokens: 5,
+        ..chat(model, behaviour)
     }
 }
 
@@ -210,6 +232,7 @@ const fn claude(model: &'static str, behaviour: Behaviour) -> DemoPrice {
         context_window: 200_000,
         max_output_tokens: 8_192,
         answer_tokens: None,
+        reasoning_tokens: 0,
         behaviour,
     }
 }

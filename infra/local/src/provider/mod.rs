@@ -16,6 +16,7 @@ mod cache;
 mod fault;
 mod gemini;
 mod openai;
+mod responses;
 mod script;
 mod server;
 #[cfg(test)]
@@ -93,6 +94,8 @@ struct Answer<'a> {
     generation: &'a Generation,
     tokens: Tokens,
     behaviour: Behaviour,
+    /// How many of its tokens are reasoning.
+    reasoning_tokens: u64,
     /// Whether the model states its usage at all.
     states_usage: bool,
     serial: &'a str,
@@ -168,7 +171,9 @@ impl Provider {
 
     fn failure(&self, wire: Wire, fault: &Fault) -> Reply {
         match wire {
-            Wire::OpenAi | Wire::Completions | Wire::Embeddings => openai::failure(fault),
+            Wire::OpenAi | Wire::Responses | Wire::Completions | Wire::Embeddings => {
+                openai::failure(fault)
+            }
             Wire::Anthropic => anthropic::failure(fault, &self.serial(), (self.options.now_s)()),
             Wire::Gemini => gemini::failure(fault),
         }
@@ -208,7 +213,7 @@ impl Provider {
                 Behaviour::Cut => {
                     Entry::charged(model, tokens, ask.stream, Ending::Cut, caller.rid)
                 }
-                Behaviour::ErrorInStream => {
+                Behaviour::ErrorInStream | Behaviour::FailAtEnd => {
                     Entry::charged(model, tokens, ask.stream, Ending::Failed, caller.rid)
                 }
                 _ => Entry::charged(model, tokens, ask.stream, Ending::Served, caller.rid),
@@ -220,6 +225,7 @@ impl Provider {
             generation: &generation,
             tokens,
             behaviour: model.behaviour,
+            reasoning_tokens: model.reasoning_tokens,
             states_usage: model.behaviour != Behaviour::NoUsage,
             serial: &self.serial(),
             now_s: (self.options.now_s)(),
@@ -258,7 +264,7 @@ impl Provider {
         let reply = match wire {
             Wire::Anthropic => anthropic::headers(reply, answer.serial, answer.now_s),
             Wire::Gemini => reply,
-            Wire::OpenAi | Wire::Completions | Wire::Embeddings => {
+            Wire::OpenAi | Wire::Responses | Wire::Completions | Wire::Embeddings => {
                 openai::headers(reply, answer.serial)
             }
         };
@@ -281,6 +287,7 @@ impl Provider {
             Wire::Anthropic => anthropic::frames(answer),
             Wire::Gemini => gemini::frames(answer),
             Wire::Completions => texts::frames(answer),
+            Wire::Responses => responses::frames(answer),
         };
         let half = frames.tokens.len() / 2;
         let send = |frames: Vec<Bytes>| frames.into_iter().map(Step::Send);
@@ -296,6 +303,7 @@ impl Provider {
                 steps.push(Step::Send(match wire {
                     Wire::Anthropic => anthropic::stream_error(),
                     Wire::Gemini => gemini::stream_error(),
+                    Wire::Responses => responses::stream_error(),
                     Wire::OpenAi | Wire::Completions | Wire::Embeddings => openai::stream_error(),
                 }));
             }
@@ -341,6 +349,7 @@ fn buffered(wire: Wire, answer: &Answer<'_>) -> Reply {
         (Wire::Anthropic, _) => anthropic::whole(answer),
         (Wire::Gemini, _) => gemini::whole(answer),
         (Wire::Completions, _) => texts::whole(answer),
+        (Wire::Responses, _) => responses::whole(answer),
         (Wire::OpenAi | Wire::Embeddings, _) => openai::whole(answer),
     };
     match answer.behaviour {

@@ -23,7 +23,7 @@ use super::behaviour::{self, Wire, prices};
 use super::bill::{Ending, Entry, LastHeaders, Tokens};
 use super::fault::Fault;
 use super::script::{Body, Reply};
-use super::{Act, Books, Credentials, Provider, anthropic, gemini, openai, texts};
+use super::{Act, Books, Credentials, Provider, anthropic, gemini, openai, responses, texts};
 
 /// Largest request body; both real providers take 32 MB.
 const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -156,6 +156,10 @@ fn route(
         (&Method::POST, "/embeddings") => {
             provider.call(Wire::Embeddings, texts::parse_embeddings(body)?, &caller)
         }
+        (&Method::POST, "/responses") => {
+            provider.call(Wire::Responses, responses::parse(body)?, &caller)
+        }
+        (&Method::POST, "/responses/input_tokens") => Ok(listing(&responses::counted(body)?)),
         (&Method::POST, "/messages") if !wants_anthropic => {
             Err(Fault::invalid("anthropic-version", "anthropic-version: header is required"))
         }
@@ -168,9 +172,11 @@ fn route(
         } else {
             openai::models(prices())
         })),
-        (_, "/chat/completions" | "/completions" | "/embeddings" | "/messages" | "/models") => {
-            Err(Fault::WrongMethod)
-        }
+        (
+            _,
+            "/chat/completions" | "/responses" | "/completions" | "/embeddings" | "/messages"
+            | "/models",
+        ) => Err(Fault::WrongMethod),
         (&Method::GET, _) => {
             one_model(route, wants_anthropic).unwrap_or_else(|| Err(unknown_route(method, path)))
         }
@@ -217,6 +223,7 @@ fn wire_of(path: &str) -> Wire {
     match path {
         _ if path.contains("/messages") => Wire::Anthropic,
         _ if gemini::asked(path).is_some() => Wire::Gemini,
+        _ if path.contains("/responses") => Wire::Responses,
         _ => Wire::OpenAi,
     }
 }

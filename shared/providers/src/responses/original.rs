@@ -6,6 +6,8 @@
 use farebox_core::Error;
 use serde_json::{Map, Value};
 
+use super::CARRIED_REASONING;
+
 /// What becomes of a field.
 enum Rule {
     /// It costs nothing but its bytes, or Farebox sets it.
@@ -73,6 +75,17 @@ const ITEMS: [&str; 12] = [
     "apply_patch_call",
     "apply_patch_call_output",
 ];
+
+/// The input without reasoning that only another provider can open; `None` where it has none.
+pub(super) fn without_carried(asked: &Map<String, Value>) -> Option<Vec<Value>> {
+    let is_carried = |item: &Value| {
+        let sealed = item.get("encrypted_content").and_then(Value::as_str);
+        sealed.is_some_and(|sealed| sealed.starts_with(CARRIED_REASONING))
+    };
+    let given = asked.get("input").and_then(Value::as_array)?;
+    let any = given.iter().any(is_carried);
+    any.then(|| given.iter().filter(|item| !is_carried(item)).cloned().collect())
+}
 
 /// What a body carries that its bytes do not bound.
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! The items of an input as messages of the common shape.
 
 use farebox_core::Error;
+use farebox_providers::responses::CARRIED_REASONING;
 use serde_json::{Map, Value, json};
 
 use super::read::Beyond;
@@ -8,9 +9,6 @@ use super::tools::{self, INPUT};
 
 /// What marks reasoning that only the Responses API takes back (`OpenRouter`'s word for it).
 pub(super) const REASONING_FORMAT: &str = "openai-responses-v1";
-
-/// Before reasoning of another format, which is carried where sealed reasoning stands.
-pub(super) const CARRIED: &str = "farebox.reasoning.1:";
 
 /// Messages being put together.
 #[derive(Default)]
@@ -223,7 +221,7 @@ fn part(field: &str, part: &Value) -> Result<Option<Value>, Error> {
 /// An item of reasoning as the details that it was made of.
 fn reasoning(item: &Value) -> Vec<Value> {
     let sealed = item.get("encrypted_content").and_then(Value::as_str);
-    if let Some(carried) = sealed.and_then(|sealed| sealed.strip_prefix(CARRIED)) {
+    if let Some(carried) = sealed.and_then(|sealed| sealed.strip_prefix(CARRIED_REASONING)) {
         return serde_json::from_str(carried).unwrap_or_default();
     }
     let mut details = Vec::new();

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use farebox_core::{ChatEvent, Error};
+use farebox_providers::responses::CARRIED_REASONING;
 use serde_json::{Map, Value, json};
 
-use super::items::{CARRIED, REASONING_FORMAT};
+use super::items::REASONING_FORMAT;
 use super::tools::{self, INPUT, Tool};
 use super::{Shape, failure, usage_object};
 use crate::dialect::{Answer, Opening, StreamWriter, cost_comment, named};
@@ -484,7 +485,7 @@ fn sealed(details: &[Value]) -> Option<String> {
     if !details.is_empty() && details.iter().all(|detail| of_responses(&detail)) {
         return details.iter().map(|detail| text(detail, "data")).find(|data| !data.is_empty());
     }
-    (!details.is_empty()).then(|| format!("{CARRIED}{}", Value::from(details)))
+    (!details.is_empty()).then(|| format!("{CARRIED_REASONING}{}", Value::from(details)))
 }
 
 #[cfg(test)]
