@@ -1,61 +1,87 @@
-//! The console: one static page that asks the admin API with the key that is typed into it.
+//! The console: a page, its program and its style, in this binary. They ask the admin API with the
+//! key that is typed into the page, and nothing else.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use farebox_core::Error;
-use sha2::{Digest, Sha256};
 
 use crate::call::Call;
 use crate::reply::{Answer, Refusal};
 
 /// Where the page is. It carries nothing, so it needs no key.
-pub const PATH: &str = "/admin/console";
-const PAGE: &str = include_str!("../console/index.html");
+const PATH: &str = "/admin/console";
 
-/// `GET /admin/console`
-pub fn page(call: &Call) -> Result<Answer, Refusal> {
+/// What the page may do: run the program and style that stand beside it, and ask its own origin.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JS: &str = "text/javascript; charset=utf-8";
+
+/// Every file: what follows the page's path, its type, its content. The charts are uPlot 1.6.32 as
+/// it was released (MIT, `console/vendor/uplot.LICENSE`).
+const FILES: [(&str, &str, &str); 5] = [
+    ("", HTML, include_str!("../console/index.html")),
+    ("/app.js", JS, include_str!("../console/app.js")),
+    ("/style.css", CSS, include_str!("../console/style.css")),
+    ("/uplot.js", JS, include_str!("../console/vendor/uplot.js")),
+    ("/uplot.css", CSS, include_str!("../console/vendor/uplot.css")),
+];
+
+/// The console's answer, where the path is one of its files.
+pub fn answer(call: &Call) -> Option<Result<Answer, Refusal>> {
+    let file = call.path().strip_prefix(PATH)?;
+    let (_, kind, content) = FILES.iter().find(|(name, ..)| *name == file)?;
     if call.method() == "GET" {
-        return Ok(Answer::page(PAGE, policy()));
+        return Some(Ok(Answer::file(content, kind, POLICY)));
     }
-    let (path, allowed) = (PATH.to_owned(), "GET".to_owned());
-    Err(Error::MethodNotAllowed { path, allowed }.into())
-}
-
-/// What the page may do: run its own script and style, and ask its own origin.
-fn policy() -> String {
-    let (script, style) = (hash("script"), hash("style"));
-    format!(
-        "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; \
-         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-}
-
-fn hash(element: &str) -> String {
-    let content = PAGE.split_once(&format!("<{element}>")).map_or("", |(_, rest)| rest);
-    let content = content.split_once(&format!("</{element}>")).map_or("", |(content, _)| content);
-    STANDARD.encode(Sha256::digest(content.as_bytes()))
+    let (path, allowed) = (call.path().to_owned(), "GET".to_owned());
+    Some(Err(Error::MethodNotAllowed { path, allowed }.into()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// All of it together, over the wire, before any compression.
+    const BYTES_MAX: usize = 150_000;
+
     #[test]
-    fn the_page_uses_nothing_from_elsewhere() {
-        assert!(!PAGE.contains("http://") && !PAGE.contains("https://") && !PAGE.contains("//cdn"));
-        assert_eq!(PAGE.matches("<script>").count(), 1);
-        assert_eq!(PAGE.matches("<style>").count(), 1);
-        for inline in
-            ["style=", "onclick=", "onsubmit=", "javascript:", "innerHTML", "localStorage"]
-        {
-            assert!(!PAGE.contains(inline), "{inline}");
+    fn the_console_is_small_and_uses_nothing_from_elsewhere() {
+        let bytes: usize = FILES.iter().map(|(.., content)| content.len()).sum();
+        assert!(bytes < BYTES_MAX, "{bytes}");
+        for (name, _, content) in FILES.iter().filter(|(name, ..)| !name.contains("uplot")) {
+            for elsewhere in ["http://", "https://", "//cdn", "@import"] {
+                assert!(!content.contains(elsewhere), "{name}: {elsewhere}");
+            }
         }
     }
 
     #[test]
-    fn the_policy_names_the_pages_own_script() {
-        let empty = STANDARD.encode(Sha256::digest(b""));
+    fn nothing_in_it_needs_a_weaker_policy() {
+        let (page, program) = (FILES[0].2, FILES[1].2);
+        for inline in ["<style", "style=", "onclick=", "javascript:", "<script>"] {
+            assert!(!page.contains(inline), "{inline}");
+        }
+        // Text from the API is never read as HTML, and the key is kept nowhere.
+        for way in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "eval(",
+            "localStorage",
+            "sessionStorage",
+            "document.cookie",
+        ] {
+            assert!(!program.contains(way), "{way}");
+        }
+    }
 
-        assert!(policy().contains("script-src 'sha256-") && !policy().contains(&empty));
+    #[test]
+    fn every_file_that_the_page_names_is_served() {
+        let page = FILES[0].2;
+        for (name, ..) in FILES.iter().skip(1) {
+            assert!(page.contains(&format!("\"console{name}\"")), "{name}");
+        }
+        assert_eq!(page.matches("\"console/").count(), FILES.len() - 1);
     }
 }

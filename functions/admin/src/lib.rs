@@ -230,8 +230,8 @@ pub async fn answer(gate: &Gate, request: Request) -> Response<Body> {
 }
 
 async fn serve(gate: &Gate, call: &Call, rid: Rid) -> Result<Answer, Refusal> {
-    if call.path() == console::PATH {
-        return console::page(call);
+    if let Some(answer) = console::answer(call) {
+        return answer;
     }
     let who = auth::identify(gate, call).await?.ok_or(Error::AdminForbidden)?;
     let (route, call) = admit(call, &who)?;

@@ -57,14 +57,12 @@ impl Answer {
         Self { status: 204, body: Content::Empty, headers: Vec::new(), secret: None }
     }
 
-    /// 200 with a page and the policy that its browser must keep.
+    /// 200 with a file of the console, and the policy that its browser must keep.
     #[must_use]
-    pub fn page(html: &'static str, policy: String) -> Self {
-        let headers = vec![
-            (CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
-            (CONTENT_SECURITY_POLICY, policy),
-        ];
-        Self { status: 200, body: Content::Text(html.into()), headers, secret: None }
+    pub fn file(content: &'static str, kind: &str, policy: &str) -> Self {
+        let headers =
+            vec![(CONTENT_TYPE, kind.to_owned()), (CONTENT_SECURITY_POLICY, policy.to_owned())];
+        Self { status: 200, body: Content::Text(content.into()), headers, secret: None }
     }
 
     /// The same answer with the version of what it shows.

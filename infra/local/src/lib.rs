@@ -24,6 +24,7 @@ pub mod options;
 pub mod output;
 pub mod provider;
 pub mod runtime_api;
+pub mod samples;
 pub mod schedule;
 pub mod secrets;
 pub mod seed;

@@ -90,11 +90,19 @@ impl Admin {
         Ok(())
     }
 
-    async fn put(&self, path: &str, body: &Value) -> Result<(), Error> {
+    /// One thing of the control plane, made or replaced.
+    ///
+    /// # Errors
+    /// [`Error::Seed`].
+    pub async fn put(&self, path: &str, body: &Value) -> Result<(), Error> {
         self.call(Method::PUT, path, body).await.map(drop)
     }
 
-    async fn call(&self, method: Method, path: &str, body: &Value) -> Result<Value, Error> {
+    /// One request to the control plane.
+    ///
+    /// # Errors
+    /// [`Error::Seed`].
+    pub async fn call(&self, method: Method, path: &str, body: &Value) -> Result<Value, Error> {
         let failed = |answer: String| Error::Seed { request: format!("{method} {path}"), answer };
         let request = Request::builder()
             .method(method.clone())

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use crate::clock::{self, Clock};
 use crate::environments::{Environments, Launch};
@@ -23,7 +24,7 @@ use crate::seed::{Admin, USER};
 use crate::services::{self, Services};
 use crate::sqs::{Sqs, arn};
 use crate::state::{self, State};
-use crate::{dynamodb, provider, runtime_api, server, welcome};
+use crate::{dynamodb, provider, runtime_api, samples, server, welcome};
 
 const PEPPER: &str = "farebox/local/pepper";
 const ADMIN_KEY: &str = "farebox/local/admin-key";
@@ -129,23 +130,43 @@ pub async fn run(options: Options) -> Result<(), Error> {
     if !options.services {
         schedule.start();
     }
+    let is_new = !state.file("local.json").is_some_and(|path| path.exists());
     ready.key = demo_key(&state, &ready, &real).await?;
     if options.services {
-        // The product was there for the demo's key only: `cargo lambda watch` runs the functions.
-        front.abort();
-        // Cancelled, as it must be: the port is free when the services are told to be ready.
-        let _ = front.await;
-        environments.end();
+        leave_to_others(front, &environments).await;
     }
     welcome::tell(&options, &ready, &real);
+    if is_new && !options.json && !options.services {
+        show_something(&ready);
+    }
     stopped().await?;
-    // What runs gets a moment; children end with this process.
     tokio::time::timeout(STOP_PATIENCE, schedule.drain()).await.unwrap_or(false);
+    forget(&options, &output);
+    Ok(())
+}
+
+/// The product was there for the demo's key only: `cargo lambda watch` runs the functions.
+async fn leave_to_others(front: JoinHandle<()>, environments: &Environments) {
+    front.abort();
+    // Cancelled, as it must be: the port is free when the services are told to be ready.
+    let _ = front.await;
+    environments.end();
+}
+
+/// Nothing stays of an ephemeral stack; a log that is gone already is as good.
+fn forget(options: &Options, output: &Output) {
     if let Some(log) = output.path().filter(|_| options.ephemeral) {
-        // Nothing stays of an ephemeral stack; a log that is gone already is as good.
         let _ = std::fs::remove_file(log);
     }
-    Ok(())
+}
+
+/// Makes the samples beside whatever the user does: the console is the better for them, and
+/// nothing else needs them.
+fn show_something(ready: &Ready) {
+    let admin = Admin::new(&ready.base_url, &ready.admin_key);
+    let (base, provider) = (ready.base_url.clone(), ready.demo_provider_url.clone());
+    let key = provider::Options::default().key;
+    tokio::spawn(async move { samples::make(&admin, &base, &provider, &key).await });
 }
 
 /// The stores, once they are open and served.

@@ -37,7 +37,9 @@ fn people(ready: &Ready, real: &[RealProvider]) -> String {
     let Ready { base_url, key, admin_key, console_url, .. } = ready;
     let mut text = format!(
         r#"
-Farebox runs at {base_url}   (console: {console_url})
+Farebox runs at {base_url}
+
+  console    {console_url}#key={admin_key}
 
   key        {key}
   admin key  {admin_key}

@@ -1,0 +1,63 @@
+"""Starts `cargo local` with its sample data and drives the console in headless Chromium.
+
+    FAREBOX_NODE_MODULES=…/node_modules python run.py CLONE [DIRECTORY FOR SCREENSHOTS]
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+READY_S_MAX = 900
+BROWSER_S_MAX = 300
+
+
+def main():
+    clone, shots = sys.argv[1], sys.argv[2:]
+    here = os.path.dirname(os.path.abspath(__file__))
+    stack = subprocess.Popen(
+        ["cargo", "local", "--port", "0", "--ephemeral", "--quiet"], cwd=clone, text=True, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    )
+    try:
+        url, key = None, None
+        threading.Timer(READY_S_MAX, stack.kill).start()
+        for line in stack.stdout:
+            found = re.search(r"(\S+/admin/console)#key=(\S+)", line)
+            if found:
+                url, key = found.groups()
+            if "Ctrl-C" in line:
+                break
+        assert url, "cargo local named no console"
+        wait_for_samples(url, key)
+        with tempfile.TemporaryDirectory() as folder:
+            os.symlink(os.environ["FAREBOX_NODE_MODULES"], os.path.join(folder, "node_modules"))
+            program = os.path.join(folder, "console.mjs")
+            with open(os.path.join(here, "console.mjs"), encoding="utf-8") as source:
+                with open(program, "w", encoding="utf-8") as copy:
+                    copy.write(source.read())
+            return subprocess.run(["node", program, url, key, *shots], timeout=BROWSER_S_MAX, check=False).returncode
+    finally:
+        os.killpg(stack.pid, signal.SIGINT)
+        stack.wait(20)
+
+
+def wait_for_samples(url, key):
+    """Until the sample calls stand in the log."""
+    request = urllib.request.Request(url.replace("console", "v1/usage?by=user"), headers={"authorization": f"Bearer {key}"})
+    for _ in range(120):
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            if b'"lin"' in answer.read():
+                return
+        time.sleep(0.5)
+    raise AssertionError("the sample calls are not in the log")
+
+
+if __name__ == "__main__":
+    code = main()
+    os._exit(code)

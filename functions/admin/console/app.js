@@ -1,0 +1,649 @@
+// The console: a page over the admin API. The key stays in this page and is forgotten with it.
+"use strict";
+
+const main = document.getElementById("main");
+const nav = document.getElementById("nav");
+const said = document.getElementById("said");
+const dialog = document.getElementById("dialog");
+const leave = document.getElementById("leave");
+const PAGE_ROWS = 50;
+let key = null;
+/** What follows when the dialog is closed. */
+let closed = null;
+let turn = 0;
+
+// ---- small things --------------------------------------------------------------------------------
+
+/** An element with attributes, listeners (`on…`) and children. */
+function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+const PICO = 12;
+
+/** A decimal text of USD as an integer of pico-USD. */
+function pico(text) {
+  if (text === null || text === undefined) return null;
+  const [, sign, whole, part = ""] = /^(-?)(\d*)\.?(\d*)$/.exec(String(text)) ?? [];
+  if (whole === undefined) return 0n;
+  const amount = BigInt(whole || "0") * 10n ** BigInt(PICO) + BigInt(part.padEnd(PICO, "0").slice(0, PICO) || "0");
+  return sign ? -amount : amount;
+}
+
+/** An amount for people: cents, and more digits where it is less than a dollar and has them. */
+function usd(amount) {
+  if (amount === null || amount === undefined) return "–";
+  const value = typeof amount === "bigint" ? amount : pico(amount);
+  const size = value < 0n ? -value : value;
+  const digits = size >= 10n ** 12n || size === 0n ? 2 : size >= 10n ** 10n ? 4 : 8;
+  const unit = 10n ** BigInt(PICO - digits);
+  const rounded = (size + unit / 2n) / unit;
+  const text = rounded.toString().padStart(digits + 1, "0");
+  const whole = text.slice(0, -digits).replace(/\B(?=(\d{3})+$)/g, ",");
+  const part = text.slice(-digits).replace(/0+$/, "").padEnd(2, "0");
+  return `${value < 0n ? "−" : ""}$${whole}.${part}`;
+}
+
+const number = (value) => (value ?? 0).toLocaleString("en");
+const when = (text) => (text ? text.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC") : "–");
+const day = (date) => date.toISOString().slice(0, 10);
+
+/** A table from rows; a column is {name, of, amount?}. */
+function table(caption, columns, rows, empty) {
+  if (!rows.length) return h("section", { class: "card" }, h("h2", {}, caption), h("p", { class: "empty" }, empty));
+  const title = (one) => one.name || h("span", { class: "unseen" }, one.hidden ?? "Actions");
+  const head = h("tr", {}, columns.map((one) => h("th", { scope: "col", class: one.amount ? "amount" : null }, title(one))));
+  const cells = (row) => columns.map((one) => {
+    const content = one.of(row);
+    const text = content === null || content === undefined || content === "" ? "–" : content;
+    return h("td", { class: one.amount ? "amount" : one.id ? "id" : one.when ? "when" : null }, text);
+  });
+  const body = rows.map((row) => h("tr", { class: row.isTotal ? "total" : null }, cells(row)));
+  // A wide table scrolls, and then the keyboard must reach it.
+  return h("section", { class: "card scroll", tabindex: "0", "aria-label": caption },
+    h("table", {}, h("caption", {}, caption), h("thead", {}, head), h("tbody", {}, body)));
+}
+
+function tell(text, isBad) {
+  said.textContent = text;
+  said.className = isBad ? "bad" : "";
+}
+
+// ---- the API -------------------------------------------------------------------------------------
+
+class Refused extends Error {
+  constructor(status, error) {
+    super(error?.message ?? `The gateway answered ${status}.`);
+    Object.assign(this, { status, field: error?.field, current: error?.current });
+  }
+}
+
+async function api(method, path, body, version) {
+  const headers = { authorization: `Bearer ${key}` };
+  if (body !== undefined) headers["content-type"] = "application/json";
+  if (version) headers["if-match"] = version === "*" ? version : `"${version}"`;
+  const sent = { method, headers, cache: "no-store", body: body === undefined ? undefined : JSON.stringify(body) };
+  const answer = await fetch(`v1/${path}`, sent);
+  const text = await answer.text();
+  const found = text ? JSON.parse(text) : null;
+  if (!answer.ok) throw new Refused(answer.status, found?.error);
+  return found;
+}
+
+const get = (path) => api("GET", path);
+
+/** What a role may not see, or an older gateway has not, is an empty list and not the page's end. */
+const ifAllowed = (path, instead) => get(path).catch((error) => {
+  if (error.status === 403 || error.status === 404) return instead;
+  throw error;
+});
+
+// ---- dialogs and forms ---------------------------------------------------------------------------
+
+function open(title, ...content) {
+  dialog.replaceChildren(h("h2", { id: "dialog-title" }, title), ...content);
+  dialog.showModal();
+}
+
+const closing = (text = "Close") => h("button", { type: "button", onclick: () => dialog.close() }, text);
+
+/** A form of fields {name, label, value?, type?, options?, hint?}; `send` gets their texts. */
+function form(fields, submit, send) {
+  const inputs = new Map();
+  const rows = fields.map((field) => {
+    const attributes = { id: `f-${field.name}`, name: field.name, autocomplete: "off", required: field.required };
+    const input = field.options
+      ? h("select", attributes, field.options.map((one) => h("option", { value: one, selected: one === field.value }, one)))
+      : h("input", { ...attributes, type: field.type ?? "text", value: field.value ?? "", placeholder: field.hint, spellcheck: "false" });
+    const fault = h("p", { class: "fault", id: `e-${field.name}`, hidden: true });
+    input.setAttribute("aria-describedby", fault.id);
+    inputs.set(field.name, { input, fault });
+    if (field.oninput) input.addEventListener("input", () => field.oninput(values()));
+    return h("label", {}, field.label, input, fault);
+  });
+  const values = () => Object.fromEntries([...inputs].map(([name, { input }]) => [name, input.value.trim()]));
+  const general = h("p", { class: "fault", role: "alert", hidden: true });
+  const button = h("button", { type: "submit", class: "main" }, submit);
+  const onsubmit = async (event) => {
+    event.preventDefault();
+    button.disabled = true;
+    general.hidden = true;
+    for (const { input, fault } of inputs.values()) {
+      fault.hidden = true;
+      input.removeAttribute("aria-invalid");
+    }
+    try {
+      await send(values());
+    } catch (error) {
+      const at = inputs.get(error.field);
+      const shown = at ? at.fault : general;
+      shown.textContent = error.message;
+      shown.hidden = false;
+      if (at) {
+        at.input.setAttribute("aria-invalid", "true");
+        at.input.focus();
+      }
+    } finally {
+      button.disabled = false;
+    }
+  };
+  return h("form", { onsubmit, novalidate: true }, h("div", { class: "row" }, rows), general, h("div", { class: "row" }, button, closing("Cancel")));
+}
+
+/** Asks before something that cannot be taken back. */
+function confirmed(title, text, label, act) {
+  const fault = h("p", { class: "fault", role: "alert", hidden: true });
+  const onclick = async () => {
+    try {
+      await act();
+      dialog.close();
+      show();
+    } catch (error) {
+      fault.textContent = error.message;
+      fault.hidden = false;
+    }
+  };
+  const buttons = h("div", { class: "row" }, h("button", { type: "button", class: "danger", onclick }, label), closing("Cancel"));
+  open(title, h("p", {}, text), fault, buttons);
+}
+
+function secret(title, text) {
+  open(title, h("p", {}, "It is shown this once. Copy it now."), h("p", { class: "secret", tabindex: "0" }, text), closing());
+  closed = show;
+}
+
+// ---- pages ---------------------------------------------------------------------------------------
+
+const card = (label, figure, note, kind) => h("div", { class: "card" }, h("p", { class: "label" }, label),
+  h("p", { class: `figure ${kind ?? ""}` }, figure), note ? h("p", { class: "note" }, note) : null);
+
+function periodOf(scope, name) {
+  return scope.periods.find((period) => period.period === name) ?? {};
+}
+
+/** What the month comes to, if it goes on as it did. */
+function forecast(spent, now) {
+  const start = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1);
+  const end = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1);
+  return (spent * BigInt(end - start)) / BigInt(Math.max(now.getTime() - start, 3_600_000));
+}
+
+function chart(days) {
+  const place = h("div", { class: "chart", role: "img", "aria-label": "Spend by day of this month; the table below has the figures" });
+  const style = getComputedStyle(document.documentElement);
+  const color = (name) => style.getPropertyValue(name).trim();
+  const axis = { stroke: color("--soft"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line") } };
+  const data = [days.map((one) => one.at), days.map((one) => one.spent)];
+  const draw = () => {
+    place.replaceChildren();
+    return new uPlot({
+      width: Math.max(place.clientWidth, 240), height: 240, legend: { show: false }, cursor: { show: false },
+      scales: { x: { time: true, range: [days[0].at - 43_200, days.at(-1).at + 43_200] }, y: { range: (_, __, most) => [0, most || 1] } },
+      axes: [{ ...axis, values: "{D}", space: 28 }, { ...axis, size: 68, values: (_, marks) => marks.map((mark) => `$${+mark.toPrecision(3)}`) }],
+      series: [{}, { fill: color("--bar"), stroke: color("--bar"), paths: uPlot.paths.bars({ size: [0.7, 60] }), points: { show: false } }],
+    }, data, place);
+  };
+  requestAnimationFrame(() => {
+    draw();
+    new ResizeObserver(draw).observe(place);
+  });
+  return place;
+}
+
+async function overview() {
+  const now = new Date();
+  const month = now.toISOString().slice(0, 7);
+  const [scopes, byDay, byModel, byUser, operator, quarantine] = await Promise.all([
+    get("usage?limit=100"), get(`usage?by=day&since=${month}&until=${month}`),
+    get(`usage?by=model&since=${month}&until=${month}`), get(`usage?by=user&since=${month}&until=${month}`),
+    ifAllowed("alerts/operator", { alerts: [] }), ifAllowed("quarantine", { quarantine: [] }),
+  ]);
+  const users = scopes.scopes.filter((scope) => scope.kind === "user");
+  const sum = (name, field) => users.reduce((all, scope) => all + (pico(periodOf(scope, name)[field]) ?? 0n), 0n);
+  const limits = users.map((scope) => pico(periodOf(scope, "month").limit_usd)).filter((limit) => limit !== null);
+  const limit = limits.length === users.length && users.length ? limits.reduce((all, one) => all + one, 0n) : null;
+  const spent = pico(byDay.total.charged_usd);
+  const expected = forecast(spent, now);
+  const spentOn = new Map(byDay.rows.map((row) => [row.by.day, row]));
+  const days = [];
+  for (let at = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1); at <= now.getTime(); at += 86_400_000) {
+    const row = spentOn.get(day(new Date(at)));
+    days.push({ at: at / 1000, name: day(new Date(at)), row, spent: row ? Number(pico(row.charged_usd)) / 1e12 : 0 });
+  }
+  const top = (name, found) => table(`This month by ${name}`, [
+    { name: name[0].toUpperCase() + name.slice(1), of: (row) => row.by[name] ?? "(none)" },
+    { name: "Calls", amount: true, of: (row) => number(row.calls) },
+    { name: "Refused", amount: true, of: (row) => number(row.refused) },
+    { name: "Tokens", amount: true, of: (row) => number(row.prompt_tokens + row.completion_tokens) },
+    { name: "Spend", amount: true, of: (row) => usd(row.charged_usd) },
+  ], [...found.rows].sort((a, b) => (pico(b.charged_usd) > pico(a.charged_usd) ? 1 : -1)).slice(0, 8), "No call was made this month.");
+  const over = limit !== null && expected > limit;
+  const faults = [...(operator.alerts ?? []), ...(quarantine.quarantine ?? [])].length;
+  return [
+    h("h1", {}, "Overview"),
+    h("div", { class: "cards" },
+      card("Spent today", usd(sum("day", "settled_usd")), `${usd(sum("day", "held_usd"))} held by open calls`),
+      card("Spent this month", usd(spent), limit === null ? "not every user has a monthly limit" : `of ${usd(limit)} that users may spend`),
+      card("Forecast for the month", usd(expected), over ? "above the users' limits: calls will be refused" : "if it goes on as until now", over ? "warn" : null),
+      card("Refused this month", number(byDay.total.refused), `of ${number(byDay.total.calls + byDay.total.refused)} calls`, byDay.total.refused ? "warn" : null),
+      card("For the operator", number(faults), faults ? "alerts and models in quarantine" : "nothing to look at", faults ? "bad" : "good")),
+    h("section", { class: "card" }, h("h2", {}, "Spend by day"), chart(days),
+      h("details", {}, h("summary", {}, "As a table"), table("Spend by day", [
+        { name: "Day", of: (one) => one.name }, { name: "Calls", amount: true, of: (one) => number(one.row?.calls) },
+        { name: "Spend", amount: true, of: (one) => usd(one.row?.charged_usd ?? "0") }], days, ""))),
+    h("div", { class: "two" }, top("model", byModel), top("user", byUser)),
+  ];
+}
+
+const scopeName = (scope) => `${scope.kind}:${scope.id}`;
+
+function meterOf(period) {
+  const limit = pico(period.limit_usd);
+  if (limit === null || limit === undefined) return "no limit";
+  const used = pico(period.settled_usd) + pico(period.held_usd);
+  const percent = limit > 0n ? Number((used * 1000n) / limit) / 10 : 100;
+  const text = `${usd(used)} of ${usd(limit)}`;
+  return h("span", {}, h("meter", { min: 0, max: 100, high: 80, value: Math.min(percent, 100), "aria-label": `${percent} % used` }), ` ${text}`);
+}
+
+async function budgets(query) {
+  const page = await get(`budgets?limit=${PAGE_ROWS}${query.cursor ? `&cursor=${encodeURIComponent(query.cursor)}` : ""}`);
+  const of = (name) => (budget) => meterOf(periodOf(budget, name));
+  const shown = page.budgets.filter((budget) => !query.kind || budget.kind === query.kind);
+  return [
+    h("h1", {}, "Budgets"),
+    picker("kind", ["", "org", "team", "user", "key", "model"], query),
+    table("Limits and what is used of them", [
+      { name: "Scope", id: true, of: scopeName }, { name: "Mode", of: (budget) => budget.mode },
+      { name: "Day", of: of("day") }, { name: "Month", of: of("month") }, { name: "Total", of: of("total") },
+      { name: "Time zone", of: (budget) => budget.time_zone },
+      { name: "", of: (budget) => h("button", { type: "button", onclick: () => editBudget(budget) }, "Edit") },
+    ], shown, "No budget fits."),
+    more(page.next_cursor, query),
+  ];
+}
+
+/** What a change would refuse: the last calls whose worst case would not fit into the new room. */
+function preview(budget, rows, wanted) {
+  const changes = ["day", "month", "total"].map((name) => {
+    const text = wanted[`${name}_limit_usd`];
+    if (!text || !/^\d+(\.\d+)?$/.test(text)) return null;
+    const period = periodOf(budget, name);
+    const room = pico(text) - pico(period.settled_usd ?? "0") - pico(period.held_usd ?? "0");
+    const refused = rows.filter((row) => row.hold_usd && pico(row.hold_usd) > room).length;
+    const what = room < 0n ? `is ${usd(-room)} below what is spent: every call is refused until it resets` : `leaves ${usd(room)}`;
+    return `The ${name}'s limit ${what}; of the last ${rows.length} calls ${refused} would be refused.`;
+  });
+  return changes.filter(Boolean).join(" ") || "Without a limit nothing is refused.";
+}
+
+async function editBudget(listed) {
+  const name = scopeName(listed);
+  const [budget, recent] = await Promise.all([
+    get(`budgets/${encodeURI(name)}`), ifAllowed(`requests?limit=100`, { requests: [] }),
+  ]);
+  const rows = recent.requests.filter((row) => row.scopes?.includes(name));
+  const said = h("p", { class: "note", role: "status" }, "");
+  const oninput = (values) => { said.textContent = preview(budget, rows, values); };
+  const limit = (period) => ({
+    name: `${period}_limit_usd`, label: `${period[0].toUpperCase()}${period.slice(1)} limit, USD`,
+    value: budget[`${period}_limit_usd`], hint: "no limit", oninput,
+  });
+  const fields = [
+    limit("day"), limit("month"), limit("total"),
+    { name: "mode", label: "Mode", value: budget.mode, options: ["hard", "balanced", "soft", "observe", "closed"] },
+    { name: "time_zone", label: "Time zone", value: budget.time_zone },
+    { name: "alert_thresholds", label: "Alert at percent", value: budget.alert_thresholds.join(", ") },
+    { name: "until", label: "Until (RFC 3339; then as before)", value: budget.until, hint: "for good" },
+  ];
+  const send = async (values) => {
+    const body = { mode: values.mode, time_zone: values.time_zone };
+    for (const period of ["day", "month", "total"]) body[`${period}_limit_usd`] = values[`${period}_limit_usd`] || null;
+    body.alert_thresholds = values.alert_thresholds.split(",").map((part) => part.trim()).filter(Boolean).map(Number);
+    if (values.until) body.until = values.until;
+    try {
+      const changed = await api("PUT", `budgets/${encodeURI(name)}`, body, budget.version);
+      dialog.close();
+      show().then(() => tell(changed?.warnings?.join(" ") || `${name} is changed.`));
+    } catch (error) {
+      if (error.status !== 412) throw error;
+      throw new Error(`Somebody changed it meanwhile; it is now ${JSON.stringify(error.current ?? {})}. Close and look again.`);
+    }
+  };
+  open(`Budget of ${name}`, form(fields, "Save", send), said);
+  oninput(Object.fromEntries(fields.map((field) => [field.name, field.value ?? ""])));
+}
+
+async function keys(query) {
+  const cursor = query.cursor ? `&cursor=${encodeURIComponent(query.cursor)}` : "";
+  const user = query.user ? `&user=${encodeURIComponent(query.user)}` : "";
+  const page = await get(`keys?limit=${PAGE_ROWS}${user}${cursor}`);
+  const revoke = (one) => () => confirmed(`Revoke ${one.name}?`, `Calls with key ${one.id} are refused from then on. Its books stay.`, "Revoke",
+    () => api("DELETE", `keys/${one.id}`, undefined, one.version ?? "*"));
+  const make = () => {
+    const fields = [
+      { name: "user", label: "User", required: true, value: query.user }, { name: "name", label: "Name, for people", required: true },
+      { name: "max_cost_usd", label: "Most that one call may cost, USD", hint: "no limit" },
+      { name: "models", label: "Models, with commas", hint: "every model" },
+      { name: "labels", label: "Labels, as team=search, env=prod", hint: "none" },
+      { name: "expires_at", label: "Expires (RFC 3339)", hint: "never" },
+    ];
+    open("Make a key", form(fields, "Make", async (values) => {
+      const body = { user: values.user, name: values.name };
+      if (values.max_cost_usd) body.max_cost_usd = values.max_cost_usd;
+      if (values.expires_at) body.expires_at = values.expires_at;
+      if (values.models) body.models = values.models.split(",").map((one) => one.trim());
+      if (values.labels) body.labels = Object.fromEntries(values.labels.split(",").map((pair) => pair.split("=").map((part) => part.trim())));
+      const made = await api("POST", "keys", body);
+      dialog.close();
+      secret(`The key ${made.name}`, made.secret);
+    }));
+  };
+  return [
+    h("h1", {}, "Keys"),
+    h("div", { class: "row" }, h("button", { type: "button", class: "main", onclick: make }, "Make a key")),
+    table("Keys", [
+      { name: "Name", of: (one) => one.name }, { name: "Id", id: true, of: (one) => one.id }, { name: "User", of: (one) => one.user },
+      { name: "State", of: (one) => h("span", { class: one.state === "active" ? "good" : "bad" }, one.state) },
+      { name: "Models", of: (one) => one.models?.join(", ") ?? "every model" },
+      { name: "Labels", of: (one) => Object.entries(one.labels ?? {}).map((pair) => pair.join("=")).join(", ") },
+      { name: "Last used", when: true, of: (one) => when(one.last_used_at) },
+      { name: "", of: (one) => (one.state === "revoked" ? null : h("button", { type: "button", class: "danger", onclick: revoke(one) }, "Revoke")) },
+    ], page.keys, "There is no key yet: make one."),
+    more(page.next_cursor, query),
+  ];
+}
+
+async function credentials(query) {
+  const users = await get("users?limit=100");
+  const names = users.users.map((user) => user.id);
+  const user = query.user ?? names[0];
+  const found = user ? await get(`credentials?user=${encodeURIComponent(user)}`) : { credentials: [] };
+  const path = (one) => `credentials/${one.owner.replace(/^user:/, "")}/${one.provider}`;
+  const put = (given) => {
+    const fields = [
+      { name: "owner", label: "Owner: a user, or org:ID", value: given?.owner?.replace(/^user:/, "") ?? user, required: true },
+      { name: "provider", label: "Provider", value: given?.provider, required: true },
+      { name: "secret", label: "API key (never shown again)", type: "password", required: true },
+      { name: "base_url", label: "Base URL", value: given?.base_url, hint: "the provider's own" },
+    ];
+    open("Store a credential", form(fields, "Store", async (values) => {
+      const body = { secret: values.secret };
+      if (values.base_url) body.base_url = values.base_url;
+      await api("PUT", `credentials/${encodeURI(values.owner)}/${encodeURIComponent(values.provider)}`, body, "*");
+      dialog.close();
+      show();
+    }));
+  };
+  const remove = (one) => () => confirmed(`Disable the ${one.provider} credential?`, `Calls of ${one.owner} to ${one.provider} are refused from then on.`, "Disable",
+    () => api("DELETE", path(one), undefined, "*"));
+  return [
+    h("h1", {}, "Credentials"),
+    h("div", { class: "row" }, picker("user", names, { ...query, user }), h("button", { type: "button", class: "main", onclick: () => put(null) }, "Store a credential")),
+    table(`What ${user ?? "nobody"} can call providers with`, [
+      { name: "Provider", of: (one) => one.provider }, { name: "Owner", of: (one) => one.owner },
+      { name: "State", of: (one) => h("span", { class: one.state === "active" ? "good" : "bad" }, one.state) },
+      { name: "Base URL", of: (one) => one.base_url ?? "the provider's own" },
+      { name: "Set", when: true, of: (one) => when(one.updated_at) }, { name: "Last used", when: true, of: (one) => when(one.last_used_at) },
+      { name: "", of: (one) => h("div", { class: "row" }, h("button", { type: "button", onclick: () => put(one) }, "Replace"),
+        one.state === "active" ? h("button", { type: "button", class: "danger", onclick: remove(one) }, "Disable") : null) },
+    ], found.credentials, "There is no credential yet: store one, or calls are refused."),
+  ];
+}
+
+async function models(query) {
+  const cursor = query.cursor ? `&cursor=${encodeURIComponent(query.cursor)}` : "";
+  const [prices, routes, quarantine] = await Promise.all([
+    get(`prices?limit=${PAGE_ROWS}${cursor}`), ifAllowed("routes", { routes: [] }), ifAllowed("quarantine", { quarantine: [] }),
+  ]);
+  const acknowledge = (one) => () => confirmed(`Use ${one.provider}/${one.model} again?`, "Check its price and limits first: a call cost more than its worst case.", "Acknowledge",
+    () => api("DELETE", `quarantine/${one.provider}/${encodeURI(one.model)}`, undefined, "*"));
+  const spec = (name) => (row) => row.spec?.[name];
+  return [
+    h("h1", {}, "Models and prices"),
+    quarantine.quarantine.length ? table("In quarantine: hard and balanced budgets refuse them", [
+      { name: "Model", of: (one) => `${one.provider}/${one.model}` }, { name: "Held", amount: true, of: (one) => usd(one.hold_usd) },
+      { name: "Cost", amount: true, of: (one) => usd(one.cost_usd) }, { name: "Seen", of: (one) => when(one.at) },
+      { name: "", of: (one) => h("button", { type: "button", onclick: acknowledge(one) }, "Acknowledge") },
+    ], quarantine.quarantine, "") : null,
+    table("Routes", [
+      { name: "Name", of: (one) => one.name ?? one.id },
+      { name: "Leads to", of: (one) => (one.spec?.targets ?? []).map((target) => target.model + (target.weight ? ` ×${target.weight}` : "")).join(" → ") },
+    ], routes.routes, "No route is set: a call goes to the model that it names."),
+    table("Your own prices, USD per million tokens", [
+      { name: "Model", of: (one) => `${one.provider}/${one.model}` }, { name: "Input", amount: true, of: spec("input") },
+      { name: "Cached", amount: true, of: spec("cached_input") }, { name: "Output", amount: true, of: spec("output") },
+      { name: "Window", amount: true, of: (one) => number(one.spec?.context_window) }, { name: "Version", id: true, of: (one) => one.version },
+    ], prices.prices, "Every model has the price of the built-in catalogue."),
+    more(prices.next_cursor, query),
+  ];
+}
+
+const OUTCOME = { settled: "good", adjusted: "good", worst: "warn", provisional: "warn", refused: "bad" };
+
+async function requests(query) {
+  if (query.id) return [h("h1", {}, "One request"), explained(await get(`requests/${encodeURIComponent(query.id)}`))];
+  const cursor = query.cursor ? `&cursor=${encodeURIComponent(query.cursor)}` : "";
+  const page = await get(`requests?limit=${PAGE_ROWS}${cursor}`);
+  const wanted = (query.text ?? "").toLowerCase();
+  const rows = page.requests.filter((row) => !wanted || JSON.stringify(row).toLowerCase().includes(wanted));
+  const find = (event) => {
+    event.preventDefault();
+    const text = event.target.elements.text.value.trim();
+    go("requests", /^[0-9A-HJKMNP-TV-Z]{26}$/.test(text) ? { id: text } : { text });
+  };
+  return [
+    h("h1", {}, "Requests"),
+    h("form", { class: "row", role: "search", onsubmit: find }, h("label", {}, "A request's id, or words in this page's rows",
+      h("input", { name: "text", value: query.text ?? "", type: "search" })), h("button", { type: "submit" }, "Find")),
+    table("The newest first", [
+      { name: "At", when: true, of: (row) => when(row.started_at) }, { name: "User", of: (row) => row.user },
+      { name: "Model", of: (row) => [row.provider, row.model].filter(Boolean).join("/") },
+      { name: "Outcome", of: (row) => h("span", { class: OUTCOME[row.outcome] ?? null }, row.error_code ? `${row.outcome}: ${row.error_code}` : row.outcome) },
+      { name: "Tokens", amount: true, of: (row) => (row.usage ? number(row.usage.total_tokens) : null) },
+      { name: "Held", amount: true, of: (row) => usd(row.hold_usd) }, { name: "Cost", amount: true, of: (row) => usd(row.cost_usd) },
+      { name: "ms", amount: true, of: (row) => number(row.response_time_ms) },
+      { name: "", of: (row) => h("a", { href: `#requests?id=${row.request_id}` }, "Explain") },
+    ], rows, "No call fits."),
+    more(page.next_cursor, query),
+  ];
+}
+
+function explained(row) {
+  const facts = [
+    ["Request", row.request_id], ["At", when(row.started_at)], ["User and key", `${row.user}, ${row.key_id}`], ["Endpoint", row.endpoint],
+    ["Model", `${row.provider ?? "?"}/${row.model ?? "?"}${row.model_served ? ` (served: ${row.model_served})` : ""}`],
+    ["Outcome", `${row.outcome}, HTTP ${row.http_status}`], ["Error", row.error_message], ["Finish reason", row.finish_reason],
+    ["Held", row.hold_usd], ["Charged", row.cost_usd], ["The provider says", row.provider_cost_usd], ["Price version", row.price_version],
+    ["Budgets", row.scopes?.join(", ")], ["Labels", Object.entries(row.labels ?? {}).map((pair) => pair.join("=")).join(", ")],
+    ["Time", `${row.response_time_ms} ms, first content after ${row.first_token_ms ?? "–"} ms`], ["Provider's request id", row.provider_request_id],
+  ];
+  const lines = [...(row.lines ?? [])];
+  if (lines.length) lines.push({ class: "Rounded up once, to a whole pico-USD", amount_usd: row.cost_usd, isTotal: true });
+  return h("div", {},
+    table("What is known", [{ name: "Fact", of: (one) => one[0] }, { name: "Value", of: (one) => one[1] }], facts.filter((one) => one[1]), ""),
+    table("How its cost adds up", [
+      { name: "Class", of: (one) => one.class }, { name: "Count", amount: true, of: (one) => (one.isTotal ? " " : number(one.count)) },
+      { name: "Price, USD", amount: true, of: (one) => (one.isTotal ? " " : `${one.price_usd} per ${number(one.per)}`) },
+      { name: "Amount, USD", amount: true, of: (one) => one.amount_usd },
+    ], lines, row.outcome === "worst" ? "Nobody knows what it cost, so its whole hold is charged." : "Nothing was counted."),
+    h("p", {}, h("a", { href: "#requests" }, "All requests")));
+}
+
+async function alerts() {
+  const [channels, operator] = await Promise.all([ifAllowed("alerts/channels", {}), ifAllowed("alerts/operator", { alerts: [] })]);
+  const scopes = await get("usage?limit=100");
+  const found = await Promise.all(scopes.scopes.slice(0, 20).map((scope) => ifAllowed(`alerts?scope=${encodeURIComponent(scopeName(scope))}`, { alerts: [] })));
+  const rows = found.flatMap((page, place) => (page.alerts ?? []).map((alert) => ({ ...alert, scope: alert.scope ?? scopeName(scopes.scopes[place]) })));
+  const test = async () => {
+    try {
+      await api("POST", "alerts/test", { scope: scopeName(scopes.scopes[0]) });
+      tell("A test alert is on its way: it arrives within a minute.");
+    } catch (error) {
+      tell(error.message, true);
+    }
+  };
+  const columns = [
+    { name: "Type", of: (one) => one.type ?? (one.threshold !== undefined ? `${one.threshold}` : null) }, { name: "Scope", id: true, of: (one) => one.scope },
+    { name: "Period", of: (one) => one.period }, { name: "Made", of: (one) => when(one.at ?? one.created_at) }, { name: "Delivered", of: (one) => when(one.sent_at) },
+  ];
+  return [
+    h("h1", {}, "Alerts"),
+    h("section", { class: "card" }, h("h2", {}, "Channels"), h("p", {}, describe(channels)),
+      h("button", { type: "button", onclick: test, disabled: !scopes.scopes.length }, "Send a test alert")),
+    table("For the operator", columns, operator.alerts ?? [], "Nothing was reported."),
+    table("Of budgets", columns, rows, "No budget has reached a threshold."),
+  ];
+}
+
+function describe(channels) {
+  const set = Object.entries(channels).filter(([, value]) => value && value.length !== 0);
+  return set.length ? set.map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`).join("; ") : "No channel is set: alerts are only kept here.";
+}
+
+async function audit(query) {
+  const cursor = query.cursor ? `&cursor=${encodeURIComponent(query.cursor)}` : "";
+  const page = await get(`audit?limit=${PAGE_ROWS}${cursor}`);
+  const changed = (one) => h("button", { type: "button", class: "link", onclick: () => open(`${one.action} ${one.target}`,
+    h("h3", {}, "Before"), h("pre", { class: "secret" }, JSON.stringify(one.before, null, 2) ?? "–"),
+    h("h3", {}, "After"), h("pre", { class: "secret" }, JSON.stringify(one.after, null, 2) ?? "–"), closing()) }, "Look");
+  return [
+    h("h1", {}, "Audit"),
+    table("Who changed what, the newest first", [
+      { name: "At", when: true, of: (one) => when(one.at) }, { name: "Who", id: true, of: (one) => one.actor }, { name: "Role", of: (one) => one.role },
+      { name: "What", of: (one) => one.action }, { name: "Where", id: true, of: (one) => one.target },
+      { name: "Outcome", of: (one) => h("span", { class: one.outcome === "done" ? "good" : "bad" }, one.outcome) }, { name: "", of: changed },
+    ], page.entries ?? page.audit ?? [], "Nothing was changed yet."),
+    more(page.next_cursor, query),
+  ];
+}
+
+// ---- the frame -----------------------------------------------------------------------------------
+
+const PAGES = { overview, budgets, keys, credentials, models, requests, alerts, audit };
+
+function picker(name, options, query) {
+  const onchange = (event) => go(here().page, { ...query, cursor: null, [name]: event.target.value });
+  return h("label", { class: "picker" }, name[0].toUpperCase() + name.slice(1),
+    h("select", { onchange }, options.map((one) => h("option", { value: one, selected: one === (query[name] ?? "") }, one || "all"))));
+}
+
+function more(cursor, query) {
+  if (!cursor) return null;
+  return h("p", {}, h("a", { href: address(here().page, { ...query, cursor }) }, "Next page"));
+}
+
+function address(page, query) {
+  const set = Object.entries(query).filter(([, value]) => value);
+  return `#${page}${set.length ? `?${new URLSearchParams(set)}` : ""}`;
+}
+
+function here() {
+  const [page, query] = location.hash.slice(1).split("?");
+  return { page: page in PAGES ? page : "overview", query: Object.fromEntries(new URLSearchParams(query ?? "")) };
+}
+
+function go(page, query) {
+  const wanted = address(page, query);
+  if (location.hash === wanted) show();
+  else location.hash = wanted;
+}
+
+function login(text) {
+  nav.hidden = true;
+  leave.hidden = true;
+  const input = h("input", { type: "password", id: "key", required: true, autocomplete: "off", spellcheck: "false" });
+  const onsubmit = (event) => {
+    event.preventDefault();
+    key = input.value.trim();
+    show();
+  };
+  main.replaceChildren(h("form", { class: "card login", onsubmit }, h("h1", {}, "Farebox console"),
+    h("label", {}, "Admin key; it stays in this page", input), text ? h("p", { class: "fault", role: "alert" }, text) : null,
+    h("button", { type: "submit", class: "main" }, "Open")));
+  input.focus();
+}
+
+async function show() {
+  if (!key) return login();
+  const { page, query } = here();
+  turn += 1;
+  const mine = turn;
+  nav.hidden = false;
+  leave.hidden = false;
+  nav.replaceChildren(...Object.keys(PAGES).map((name) => h("a", { href: `#${name}`, "aria-current": name === page ? "page" : null }, name[0].toUpperCase() + name.slice(1))));
+  document.title = `${page[0].toUpperCase()}${page.slice(1)} – Farebox`;
+  tell("Asking…");
+  main.setAttribute("aria-busy", "true");
+  try {
+    const content = await PAGES[page](query);
+    if (mine !== turn) return null;
+    main.replaceChildren(...content.filter(Boolean));
+    tell("");
+  } catch (error) {
+    if (mine !== turn) return null;
+    if (error.status === 401) {
+      key = null;
+      return login(error.message);
+    }
+    main.replaceChildren(h("h1", {}, "This page could not be shown"), h("p", { class: "bad" }, error.message),
+      h("button", { type: "button", onclick: show }, "Try again"));
+    tell("");
+  } finally {
+    main.removeAttribute("aria-busy");
+  }
+  return null;
+}
+
+leave.addEventListener("click", () => {
+  key = null;
+  login();
+});
+// Nothing of it stays in the page, a new key's secret least of all. The event comes late: another
+// dialog may be open by then.
+dialog.addEventListener("close", () => {
+  if (dialog.open) return;
+  dialog.replaceChildren();
+  const act = closed;
+  closed = null;
+  act?.();
+});
+window.addEventListener("hashchange", () => {
+  if (dialog.open) dialog.close();
+  show().then(() => main.focus());
+});
+
+// `cargo local` hands its key over behind the #, which no browser sends; it leaves the address at once.
+const handed = /^#key=([\w-]+)$/.exec(location.hash);
+if (handed) {
+  key = handed[1];
+  history.replaceState(null, "", location.pathname);
+}
+show();
