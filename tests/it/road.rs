@@ -100,3 +100,32 @@ fn an_idempotency_key_adds_one_call_before_the_provider_and_two_after_and_a_repe
         assert_eq!(calls, [CLAIM_OR_PART, "chat GetItem farebox-main"]);
     });
 }
+
+#[test]
+fn a_rate_limit_adds_one_write_a_limited_scope_and_one_after_where_its_end_matters() {
+    run(async {
+        let stack = lone().await;
+        for (limits, writes) in [
+            (json!({"requests_per_minute": 1_000}), 1),
+            (json!({"tokens_per_minute": 100_000}), 2),
+            (json!({"concurrent": 100}), 2),
+        ] {
+            let caller = Caller::new(&stack).await;
+            let path = format!("/limits/{}", caller.user_scope());
+            stack.put(&path, &limits).await;
+            let caller = caller.another_key().await;
+            // The second call of a minute; where a minute begins in between there is one more.
+            caller.complete("demo/chat", &json!({"max_tokens": 9})).await.expect(200);
+            stack.drain().await;
+            stack.reset_aws_calls().await;
+
+            caller.complete("demo/chat", &json!({"max_tokens": 9})).await.expect(200);
+            stack.drain().await;
+
+            let calls = chat_calls(&stack, 5 + writes).await;
+            let made = calls.iter().filter(|call| *call == "chat UpdateItem farebox-main").count();
+            assert!((writes..=writes + 2).contains(&made), "{limits}: {calls:?}");
+            assert_eq!(calls.len(), 5 + made, "{limits}: {calls:?}");
+        }
+    });
+}

@@ -52,6 +52,19 @@ fn routes() -> Vec<(&'static str, Value)> {
         ("again", with(&["busy-once", "chat"], json!({"retries": 1}))),
         ("impatient", with(&["busy", "chat"], json!({"retries": 3}))),
         ("unreachable", json!({"targets": [down], "retries": 2})),
+        ("first-byte", with(&["hang"], json!({"timeouts": {"first_byte_ms": 300}}))),
+        (
+            "first-byte-paid",
+            with(
+                &["hang", "chat"],
+                json!({
+                    "timeouts": {"first_byte_ms": 300}, "after_charge": true,
+                }),
+            ),
+        ),
+        ("idle", with(&["drip"], json!({"timeouts": {"idle_ms": 20}}))),
+        ("patient", with(&["drip"], json!({"timeouts": {"idle_ms": 2_000, "total_ms": 20_000}}))),
+        ("total", with(&["drip"], json!({"timeouts": {"total_ms": 400}}))),
         ("storm", to(&["busy", "exact"])),
     ]
 }
@@ -227,5 +240,41 @@ fn a_target_without_a_price_is_stored_with_a_warning() {
 
         let warning = stored["warnings"][0].as_str().unwrap();
         assert!(warning.contains("has no price"), "{stored}");
+    });
+}
+
+#[test]
+fn what_a_provider_cannot_do_is_left_out_and_told_where_the_caller_asks_for_it() {
+    run(async {
+        let caller = Caller::new(routed().await).await;
+        let send = |body: &Value, wish: &'static str| {
+            let call = caller.post("/v1/chat/completions", body);
+            call.with("x-farebox-drop-params", wish).send()
+        };
+        let mut body = json!({
+            "model": "demo/claude", "max_tokens": 9, "seed": 7, "logprobs": true,
+            "messages": [{"role": "user", "content": "hello"}],
+        });
+
+        let refused = send(&body, "false").await.expect(400);
+        assert!(["seed", "logprobs"].contains(&refused.json()["error"]["param"].as_str().unwrap()));
+        let answer = send(&body, "true").await.expect(200);
+        let mut dropped: Vec<_> =
+            answer.header("x-farebox-dropped-params").unwrap().split(", ").collect();
+        dropped.sort_unstable();
+        assert_eq!(dropped, ["logprobs", "seed"]);
+        // To a model that can do it, it goes.
+        body["model"] = json!("demo/chat");
+        let answer = send(&body, "true").await.expect(200);
+        assert_eq!(answer.header("x-farebox-dropped-params"), None);
+        // What is asked for twice is no wish.
+        body["model"] = json!("demo/claude");
+        body["n"] = json!(2);
+        assert_eq!(send(&body, "true").await.expect(400).json()["error"]["param"], "n");
+        assert_eq!(
+            send(&body, "yes").await.expect(400).json()["error"]["param"],
+            "x-farebox-drop-params"
+        );
+        assert_eq!(caller.posts().len(), 2);
     });
 }

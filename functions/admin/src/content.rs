@@ -49,8 +49,8 @@ pub async fn erase(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     Answer::ok(&ErasedContent { erased, more })
 }
 
-/// A user or a key: content is nobody else's.
-fn owner(call: &Call) -> Result<Scope, Error> {
+/// A user or a key: content and rate limits are nobody else's.
+pub(crate) fn owner(call: &Call) -> Result<Scope, Error> {
     let scope: Scope = call.parsed("scope")?;
     let is_owner = matches!(scope.kind, ScopeKind::User | ScopeKind::Key) && scope.model.is_none();
     let rule = "is user:ID or key:ID";

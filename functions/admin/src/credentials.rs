@@ -1,7 +1,7 @@
 //! Providers' credentials: written, never read back.
 
 use farebox_api::{Credential, CredentialList, PutCredential};
-use farebox_aws::control::{CredentialOwner, CredentialRow, PublicUrl, UrlUse};
+use farebox_aws::control::{CredentialOwner, CredentialPlace, CredentialRow, PublicUrl, UrlUse};
 use farebox_core::{Error, Secret};
 
 use crate::Gate;
@@ -11,8 +11,10 @@ use crate::reply::{Answer, Refusal};
 
 /// Longest provider's key: a service account of Google has about 2,400 characters.
 const SECRET_BYTES_MAX: usize = 8 * 1024;
-/// Longest provider name.
+/// Longest provider name, and name of one of its credentials.
 const PROVIDER_BYTES_MAX: usize = 32;
+/// The largest weight.
+const WEIGHT_MAX: u32 = 1_000;
 
 /// `GET /admin/v1/credentials?user=`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
@@ -29,41 +31,43 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     Answer::ok(&CredentialList { credentials })
 }
 
-/// `GET /admin/v1/credentials/{owner}/{provider}`
+/// `GET /admin/v1/credentials/{owner}/{provider}`, and `…/{name}`
 pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let owner: CredentialOwner = call.parsed("owner")?;
-    let provider = provider(call.parameter("provider"))?;
+    let place = place(call)?;
     let rows = gate.control.credentials(&owner).await?;
-    let row = rows.into_iter().flatten().find(|row| row.provider == provider);
+    let row = rows.into_iter().flatten().find(|row| place.is_of(row));
     let row = row.ok_or_else(|| absent(call))?;
     let version = row.version;
     Ok(Answer::ok(&credential(row))?.with_version(version))
 }
 
-/// `PUT /admin/v1/credentials/{owner}/{provider}`
+/// `PUT /admin/v1/credentials/{owner}/{provider}`, and `…/{name}`
 pub async fn set(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let owner: CredentialOwner = call.parsed("owner")?;
-    let provider = provider(call.parameter("provider"))?;
     let body: PutCredential = call.body()?;
+    let place = CredentialPlace { weight: body.weight.unwrap_or(1), ..place(call)? };
+    if !(1..=WEIGHT_MAX).contains(&place.weight) {
+        return Err(Error::malformed("weight", "is 1 to 1000").into());
+    }
     let allowed = &gate.control.aws().config().allowed_origins;
-    let secret = secret_for(provider, body.secret, allowed)?;
+    let secret = secret_for(place.provider, body.secret, allowed)?;
     let base_url = body.base_url.map(|text| url("base_url", &text, UrlUse::Base, allowed));
     let base_url = base_url.transpose()?;
     if gate.control.owner(&owner).await?.is_none() {
         return Err(absent(call).into());
     }
     let (base_url, expected) = (base_url.as_ref(), call.expected());
-    let row = gate.control.set_credential(&owner, provider, &secret, base_url, expected).await?;
+    let row = gate.control.set_credential(&owner, &place, &secret, base_url, expected).await?;
     let row = row.ok_or_else(|| call.raced())?;
     let version = row.version;
     Ok(Answer::ok(&credential(row))?.with_version(version))
 }
 
-/// `DELETE /admin/v1/credentials/{owner}/{provider}`
+/// `DELETE /admin/v1/credentials/{owner}/{provider}`, and `…/{name}`
 pub async fn disable(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let owner: CredentialOwner = call.parsed("owner")?;
-    let provider = provider(call.parameter("provider"))?;
-    let row = gate.control.disable_credential(&owner, provider, call.expected()).await?;
+    let row = gate.control.disable_credential(&owner, &place(call)?, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
     let version = row.version;
     Ok(Answer::ok(&credential(row))?.with_version(version))
@@ -104,6 +108,16 @@ fn secret_for(provider: &str, text: String, allowed: &[String]) -> Result<Secret
     Ok(secret)
 }
 
+/// Which credential of its owner: the provider, and the name of one of several.
+fn place(call: &Call) -> Result<CredentialPlace<'_>, Error> {
+    let (provider, name) = (provider(call.parameter("provider"))?, call.parameter("name"));
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if name.len() <= PROVIDER_BYTES_MAX && name.bytes().all(fits) {
+        return Ok(CredentialPlace { name, ..CredentialPlace::plain(provider) });
+    }
+    Err(Error::malformed("name", "write 1 to 32 letters, digits, '_', '-' or '.'"))
+}
+
 /// A provider's key: what a header can carry.
 pub(crate) fn secret(text: String) -> Result<Secret, Error> {
     let is_short = (1..=SECRET_BYTES_MAX).contains(&text.len());
@@ -119,6 +133,8 @@ pub(crate) fn credential(row: CredentialRow) -> Credential {
     Credential {
         owner: row.owner.to_string(),
         provider: row.provider,
+        name: Some(row.name).filter(|name| !name.is_empty()),
+        weight: row.weight,
         state: if row.is_active { "active" } else { "disabled" }.to_owned(),
         base_url: row.base_url,
         updated_at: row.updated_at.to_string(),

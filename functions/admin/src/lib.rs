@@ -31,6 +31,7 @@ mod corrections;
 mod credentials;
 mod iam;
 mod keys;
+mod limits;
 mod me;
 mod owners;
 mod path;
@@ -105,6 +106,9 @@ routes! {
     "GET" Read "/admin/v1/credentials/{owner}/{provider}" => credentials::show,
     "PUT" Change "/admin/v1/credentials/{owner}/{provider}" => credentials::set,
     "DELETE" Change "/admin/v1/credentials/{owner}/{provider}" => credentials::disable,
+    "GET" Read "/admin/v1/credentials/{owner}/{provider}/{name}" => credentials::show,
+    "PUT" Change "/admin/v1/credentials/{owner}/{provider}/{name}" => credentials::set,
+    "DELETE" Change "/admin/v1/credentials/{owner}/{provider}/{name}" => credentials::disable,
     "GET" Read "/admin/v1/budgets" ? limit cursor => budgets::list,
     "GET" Read "/admin/v1/budgets/{scope+}" => budgets::show,
     "PUT" Change "/admin/v1/budgets/{scope+}" => budgets::put,
@@ -120,6 +124,8 @@ routes! {
     "GET" Read "/admin/v1/routes/{name}" => routes::show,
     "PUT" Change "/admin/v1/routes/{name}" => routes::put,
     "DELETE" Change "/admin/v1/routes/{name}" => routes::delete,
+    "GET" Read "/admin/v1/limits/{scope+}" => limits::show,
+    "PUT" Change "/admin/v1/limits/{scope+}" => limits::put,
     "GET" Read "/admin/v1/webhook" => webhook::show,
     "PUT" Change "/admin/v1/webhook" => webhook::put,
     "DELETE" Change "/admin/v1/webhook" => webhook::delete,

@@ -5,7 +5,7 @@ use farebox_api::{
     AlertList, BudgetList, CreateOwnKey, CredentialList, KeyList, Me, PutOwnCredential, RequestList,
 };
 use farebox_aws::KeyItem;
-use farebox_aws::control::{Allowance, CredentialOwner, KeyRow, NewKey, OwnerRow};
+use farebox_aws::control::{Allowance, CredentialOwner, CredentialPlace, KeyRow, NewKey, OwnerRow};
 use farebox_core::{EntityId, Error, Labels, Money, Rid, Scope, ScopeKind, Timestamp};
 
 use crate::Gate;
@@ -122,7 +122,8 @@ pub async fn credentials(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 pub async fn show_credential(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let provider = provider(call.parameter("provider"))?;
     let rows = gate.control.credentials(&owner(call)?).await?;
-    let row = rows.into_iter().flatten().find(|row| row.provider == provider);
+    let place = CredentialPlace::plain(provider);
+    let row = rows.into_iter().flatten().find(|row| place.is_of(row));
     let row = row.ok_or_else(|| absent(call))?;
     let version = row.version;
     Ok(Answer::ok(&credential(row))?.with_version(version))
@@ -135,7 +136,8 @@ pub async fn set_credential(gate: &Gate, call: &Call) -> Result<Answer, Refusal>
     let body: PutOwnCredential = call.body()?;
     let secret = secret(body.secret)?;
     let (owner, expected) = (owner(call)?, call.expected());
-    let row = gate.control.set_credential(&owner, provider, &secret, None, expected).await?;
+    let place = CredentialPlace::plain(provider);
+    let row = gate.control.set_credential(&owner, &place, &secret, None, expected).await?;
     let row = row.ok_or_else(|| call.raced())?;
     let version = row.version;
     Ok(Answer::ok(&credential(row))?.with_version(version))
@@ -145,7 +147,8 @@ pub async fn set_credential(gate: &Gate, call: &Call) -> Result<Answer, Refusal>
 pub async fn disable_credential(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     allowed_credentials(gate, call).await?;
     let provider = provider(call.parameter("provider"))?;
-    let row = gate.control.disable_credential(&owner(call)?, provider, call.expected()).await?;
+    let place = CredentialPlace::plain(provider);
+    let row = gate.control.disable_credential(&owner(call)?, &place, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
     let version = row.version;
     Ok(Answer::ok(&credential(row))?.with_version(version))

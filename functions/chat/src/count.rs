@@ -9,9 +9,8 @@ use http::Response;
 use crate::authenticate::authenticate;
 use crate::dialect::Dialect;
 use crate::gate::Gate;
-use crate::handle::{draft, plan};
+use crate::handle::{choose, draft, plan};
 use crate::incoming::Incoming;
-use crate::open::open;
 use crate::reply::{self, ReplyBody};
 use crate::road::Road;
 use crate::upstream::{self, Target};
@@ -37,11 +36,10 @@ pub async fn tokens(
     let (planned, plan) = plan(gate, &road, &mut record).await?;
     let resolved = &planned.resolved;
     if let Some(request) = resolved.wire.count(&plan.outbound) {
-        let fetched = gate.credentials.fetch(&resolved.owner, key.cv, resolved.provider.name);
-        let credential = open(gate, resolved.provider, &resolved.owner, fetched.await?).await?;
+        let credential = choose(gate, &road, resolved).await?.credential;
         let (provider, wire) = (resolved.provider, resolved.wire);
         let target = Target { provider, wire, credential: &credential };
-        if let Some(counted) = upstream::count(gate.http()?, &target, &request).await {
+        if let Some(counted) = upstream::count(&gate.http(None)?, &target, &request).await {
             return Ok(reply::json(incoming, &dialect.counted(counted.tokens)));
         }
     }

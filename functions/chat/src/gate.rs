@@ -1,9 +1,12 @@
 //! The gate: everything that a call needs and that outlives it.
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use farebox_aws::{Aws, Config, Contents, Credentials, Directory, Ledger, LogQueue, Logs, Replies};
+use farebox_aws::{
+    Aws, Config, Contents, Credentials, Directory, Ledger, LogQueue, Logs, Rates, Replies,
+};
 use farebox_core::Error;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -13,7 +16,7 @@ use crate::open::Tokens;
 
 /// How long a connection to a provider may take: longer means that it is down, and nothing
 /// has been sent yet, so giving up is free.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_MS: u32 = 5_000;
 
 /// Idle connections are dropped before a provider's load balancer drops them (60 s and more).
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
@@ -35,6 +38,8 @@ pub struct Gate {
     pub log: LogQueue,
     /// Log rows, for `GET /v1/requests`.
     pub logs: Logs,
+    /// Rate limits of keys and users.
+    pub rates: Rates,
     /// Idempotency claims, and the answers kept with them.
     pub replies: Replies,
     /// What was said, where the owner wants it kept.
@@ -45,7 +50,8 @@ pub struct Gate {
     pub tasks: TaskTracker,
     /// What a campaign puts around each of them, to count its awaits and to end it at one.
     pub around: Option<Around>,
-    http: OnceLock<reqwest::Client>,
+    /// By the time that a connection may take.
+    http: Mutex<BTreeMap<u32, reqwest::Client>>,
 }
 
 impl Gate {
@@ -66,12 +72,13 @@ impl Gate {
             credentials: Credentials::new(&aws),
             log: LogQueue::new(&aws),
             logs: Logs::new(&aws),
+            rates: Rates::new(&aws),
             replies: Replies::new(&aws),
             contents: Contents::new(&aws),
             tokens: Tokens::default(),
             tasks: TaskTracker::new(),
             around: None,
-            http: OnceLock::new(),
+            http: Mutex::default(),
             aws,
         }
     }
@@ -86,23 +93,27 @@ impl Gate {
     }
 
     /// The HTTP client for providers: never follows a redirect (a stored credential goes only
-    /// to the host it was stored for), never uses a proxy, never sends a request again.
+    /// to the host it was stored for), never uses a proxy, never sends a request again. A
+    /// connection may take `connect_ms`, 5 s where it is not given.
     ///
     /// # Errors
     /// [`Error::Internal`] where TLS cannot be set up.
-    pub fn http(&self) -> Result<&reqwest::Client, Error> {
-        if let Some(client) = self.http.get() {
-            return Ok(client);
+    pub fn http(&self, connect_ms: Option<u32>) -> Result<reqwest::Client, Error> {
+        let connect_ms = connect_ms.unwrap_or(CONNECT_MS);
+        let mut clients = self.http.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&connect_ms) {
+            return Ok(client.clone());
         }
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured((*Aws::tls()).clone())
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(Duration::from_millis(connect_ms.into()))
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build()
             .map_err(Error::internal)?;
-        Ok(self.http.get_or_init(|| client))
+        clients.insert(connect_ms, client.clone());
+        Ok(client)
     }
 }

@@ -4,27 +4,30 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use farebox_aws::{Credential, Held, KeyItem};
+use farebox_aws::{Chosen, Held, KeyItem};
 use farebox_core::pricing::Price;
-use farebox_core::{CallRecord, ChatCall, Decision, Error, Format, Money, Outcome, Rid, Timestamp};
+use farebox_core::{
+    CallRecord, ChatCall, Decision, Error, Format, Money, Outcome, Rid, Timeouts, Timestamp,
+};
 use farebox_ledger::Claim;
 use futures_util::FutureExt;
-use futures_util::future::{join, join3};
+use futures_util::future::{join, join4};
 use http::Response;
 
 use crate::authenticate::authenticate;
 use crate::content;
 use crate::dialect::{Dialect, located};
+use crate::dropping;
 use crate::gate::Gate;
 use crate::hold::{reserve, wait};
 use crate::idempotency::{self, Claimed, claim};
 use crate::incoming::Incoming;
 use crate::open::open;
 use crate::plan::{Plan, Planned, first_plan, unpriced};
-use crate::relay::{Exchange, exchange, patience};
+use crate::relay::{Exchange, exchange, left_ms};
 use crate::reply::{self, Paid, Reply, ReplyBody, Room};
 use crate::resolve::Resolved;
-use crate::road::Road;
+use crate::road::{REFUSED_MS, Road, rest_ms};
 use crate::upstream::Target;
 
 /// A message in the log is cut to this.
@@ -41,11 +44,15 @@ pub struct Admitted {
     /// What is sent.
     pub plan: Plan,
     /// With what.
-    pub credential: Credential,
+    pub chosen: Chosen,
     /// When the call arrived.
     pub started_at: Timestamp,
-    /// When the invocation ends.
-    pub ends_at: Timestamp,
+    /// Options that the provider cannot do, left out.
+    pub dropped: Vec<&'static str>,
+    /// How long the provider may take where its route says so.
+    pub timeouts: Timeouts,
+    /// When it is given up at the latest.
+    pub gives_up_at: Timestamp,
     /// What is to be kept of its content.
     pub content: Option<content::Wanted>,
 }
@@ -84,10 +91,13 @@ pub async fn chat(
         Err(error) => return Err(refused(gate, incoming, record, error).await),
     };
     let begun = match Road::read(gate, incoming, dialect, &key, &mut record).await {
-        Ok(mut road) => {
-            let first = admit(gate, &mut road, incoming.request_id).await;
-            first.map(|first| (road, first))
-        }
+        Ok(mut road) => match admit(gate, &mut road, incoming.request_id).await {
+            Ok(first) => Ok((road, first)),
+            Err(refusal) => {
+                road.give_places_back(gate, true).await;
+                Err(refusal)
+            }
+        },
         Err(error) => Err(Box::new(Refused { error, record })),
     };
     match begun {
@@ -160,11 +170,11 @@ impl Refused {
     }
 }
 
-/// Plan → credential → reserve, at the present model of the road; `None` where its hold is not
-/// `below` what was refused already.
+/// Plan → rate limits → credential → reserve, at the present model of the road; `None` where its
+/// hold is not `below` what was refused already.
 async fn hold(
     gate: &Gate,
-    road: &Road,
+    road: &mut Road,
     rid: Rid,
     below: Option<Money>,
     record: &mut CallRecord,
@@ -173,11 +183,12 @@ async fn hold(
     if below.is_some_and(|below| plan.ask().amount >= below) {
         return Ok(None);
     }
+    road.take_places(gate, plan.tokens()).await?;
     let resolved = &planned.resolved;
-    let fetched = gate.credentials.fetch(&resolved.owner, road.key.cv, resolved.provider.name);
-    let credential = open(gate, resolved.provider, &resolved.owner, fetched.await?).await?;
-    let target =
-        Target { provider: resolved.provider, wire: resolved.wire, credential: &credential };
+    let chosen = choose(gate, road, resolved).await?;
+    record.credential = Some(chosen.credential.name.clone()).filter(|name| !name.is_empty());
+    let (provider, wire) = (resolved.provider, resolved.wire);
+    let target = Target { provider, wire, credential: &chosen.credential };
     let candidate = planned.candidate();
     let of_key = road.key.room_wait_ms;
     let wait = wait(gate, &road.incoming, of_key, candidate.call.stream)?;
@@ -186,18 +197,43 @@ async fn hold(
     record.rid = held.rid;
     record.hold = Some(held.amount);
     record.parts = held.parts();
-    let Planned { call, resolved, price, .. } = planned;
+    let Planned { call, resolved, price, dropped, .. } = planned;
+    let (now, timeouts) = (gate.aws.now(), road.timeouts());
+    let left_ms = left_ms(now, &road.incoming, call.stream);
+    let left_ms = timeouts.total_ms.map_or(left_ms, |total| left_ms.min(total.into()));
     let admitted = Admitted {
         call,
         price,
         plan,
-        credential,
+        chosen,
         resolved,
         started_at: road.incoming.started_at,
-        ends_at: road.incoming.ends_at,
+        dropped,
+        timeouts,
+        gives_up_at: now.plus_ms(left_ms),
         content: content::Wanted::of(&road.key, &road.incoming),
     };
     Ok(Some((admitted, held)))
+}
+
+/// The credential of the next attempt at a model, ready to be sent. One whose token is refused
+/// rests where there is another.
+///
+/// # Errors
+/// Where its owner has none, it cannot be read, or none of its owner's can be opened.
+pub async fn choose(gate: &Gate, road: &Road, resolved: &Resolved) -> Result<Chosen, Error> {
+    let pepper = gate.directory.pepper().await?;
+    let (provider, owner) = (resolved.provider, resolved.owner.as_str());
+    loop {
+        let of = (owner, road.key.cv);
+        let chosen = gate.credentials.choose(of, provider.name, road.tried(), &pepper).await?;
+        let Chosen { credential, mark, has_other } = chosen;
+        match (open(gate, provider, owner, credential).await, &mark) {
+            (Ok(credential), _) => return Ok(Chosen { credential, mark, has_other }),
+            (Err(_), Some(mark)) if has_other => gate.credentials.rests(mark, REFUSED_MS).await,
+            (Err(error), _) => return Err(error),
+        }
+    }
 }
 
 /// Price → metered or not → bound, of the present model of the road. The record learns on the way
@@ -224,10 +260,21 @@ pub async fn plan(
     let max_cost = road.incoming.max_cost(road.key.max_cost)?;
     let metered = (resolved.provider.metered)(&resolved.model.name)
         && gate.ledger.meters(&record.scopes).await?;
-    let (call, clamp) = (Arc::clone(&road.call), road.key.clamp);
-    let planned = Planned { call, resolved: resolved.clone(), price, clamp, max_cost, metered };
-    let plan = first_plan(planned.candidate()).map_err(|error| located(road.dialect, error))?;
-    Ok((planned, plan))
+    let (call, clamp, dropped) = (Arc::clone(&road.call), road.key.clamp, Vec::new());
+    let resolved = resolved.clone();
+    let mut planned = Planned { call, resolved, price, clamp, max_cost, metered, dropped };
+    loop {
+        let error = match first_plan(planned.candidate()) {
+            Ok(plan) => return Ok((planned, plan)),
+            Err(error) => error,
+        };
+        let Some((call, name)) = dropping::without(&planned.call, &error).filter(|_| road.drops)
+        else {
+            return Err(located(road.dialect, error));
+        };
+        planned.call = Arc::new(call);
+        planned.dropped.push(name);
+    }
 }
 
 /// Owns the holds until they end: of one attempt after the other, never of two. It is a task of
@@ -257,7 +304,9 @@ async fn carry(
     };
     let last = reply.close(&ended.exchange, &ended.paid, &ended.rooms);
     let recorded = reply.recorded();
-    idempotency::end(&gate, claim.as_ref(), road.is_paid, recorded).boxed().await;
+    let is_paid = road.is_paid;
+    let ended = idempotency::end(&gate, claim.as_ref(), is_paid, recorded).boxed();
+    join(ended, road.give_places_back(&gate, false).boxed()).await;
     reply.finish(last).boxed().await;
 }
 
@@ -273,7 +322,7 @@ struct Ended {
 /// One attempt: call → relay → decide → settle ‖ log.
 async fn attempt(gate: &Gate, road: &mut Road, begun: Begun, reply: &mut Reply) -> Ended {
     let Begun { call, mut held, mut record } = begun;
-    reply.aim(&call, &held, road.sent().saturating_add(1));
+    reply.aim(&call, &held, road.sent().saturating_add(1), &road.allowances());
     let exchanged = AssertUnwindSafe(exchange(gate, &call, &mut held, reply));
     let exchanged = exchanged.catch_unwind().boxed();
     let (exchanged, ()) = join(exchanged, gate.directory.refresh_prices().boxed()).await;
@@ -295,6 +344,11 @@ async fn attempt(gate: &Gate, road: &mut Road, begun: Begun, reply: &mut Reply) 
     };
     let is_free = decided.decision == Decision::Void;
     road.is_paid |= !is_free;
+    road.used_tokens = road.used_tokens.saturating_add(match &exchange.reported {
+        Some(reported) => reported.usage.total_tokens(),
+        None if is_free => 0,
+        None => call.plan.tokens(),
+    });
     road.charged = road.charged.plus(charged).unwrap_or(charged);
     let paid = Paid {
         request_id: road.request_id(),
@@ -306,9 +360,10 @@ async fn attempt(gate: &Gate, road: &mut Road, begun: Begun, reply: &mut Reply) 
     complete(&mut record, &call, &exchange, &paid, decided.outcome, decided.decision);
     record.client_gone = reply.caller_is_gone();
     record.capacity_tenths = record.capacity_tenths.saturating_add(held.capacity_tenths());
-    let left_ms = u64::try_from(patience(gate, &call).as_millis()).unwrap_or_default();
+    let left_ms = left_ms(gate.aws.now(), &road.incoming, call.call.stream);
+    let left_ms = u64::try_from(left_ms).unwrap_or_default();
     let next = match reply.is_open() {
-        true => road.after(&exchange, is_free, gate.aws.chance(), left_ms),
+        true => road.after(&exchange, &call.chosen, is_free, gate.aws.chance(), left_ms),
         false => None,
     };
     if next.is_some() {
@@ -321,7 +376,13 @@ async fn attempt(gate: &Gate, road: &mut Road, begun: Begun, reply: &mut Reply) 
     let ended = gate.ledger.end(&mut held, decided.decision).boxed();
     let wanted = call.content.as_ref().filter(|_| next.is_none());
     let said = content::keep(gate, wanted, record.request_id, &record.endpoint, &exchange);
-    join3(ended, gate.log.send(&record).boxed(), said.boxed()).await;
+    let rests = async {
+        let rest_ms = rest_ms(&exchange);
+        if let (Some(mark), Some(rest_ms)) = (&call.chosen.mark, rest_ms) {
+            gate.credentials.rests(mark, rest_ms).await;
+        }
+    };
+    join4(ended, gate.log.send(&record).boxed(), said.boxed(), rests.boxed()).await;
     Ended { exchange, paid, rooms: held.rooms(), next }
 }
 

@@ -104,7 +104,7 @@ async fn tighten(
         return None;
     }
     let request = target.wire.count(&plan.outbound)?;
-    let counted = upstream::count(gate.http().ok()?, target, &request).await;
+    let counted = upstream::count(&gate.http(None).ok()?, target, &request).await;
     candidate.counted = counted.map(|counted| counted.most);
     tightened(*candidate, plan)
 }

@@ -14,6 +14,7 @@ pub mod authenticate;
 pub mod content;
 pub mod count;
 pub mod dialect;
+pub mod dropping;
 pub mod gate;
 pub mod gather;
 pub mod handle;

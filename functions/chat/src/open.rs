@@ -50,7 +50,7 @@ pub async fn open(
         provider: provider.name.to_owned(),
         owner: owner.to_owned(),
     };
-    let Credential { secret, base_url } = stored;
+    let Credential { name, secret, base_url, weight } = stored;
     let base_url = match base_url {
         None => scheme.base_url(&secret).map_err(|_| rejected())?,
         Some(given) => given,
@@ -72,14 +72,14 @@ pub async fn open(
     };
     let now = || gate.aws.now();
     let granted = gate.tokens.0.value(&key, now, is_fresh, |_: &Error, _| false, load).await?;
-    Ok(Credential { secret: granted.token, base_url: Some(base_url) })
+    Ok(Credential { name, secret: granted.token, base_url: Some(base_url), weight })
 }
 
 /// Asks for a token; `None` where the secret is refused.
 async fn ask(gate: &Gate, provider: &str, grant: &Grant) -> Result<Option<bytes::Bytes>, Error> {
     let form: &Secret = &grant.form;
     let request = gate
-        .http()?
+        .http(None)?
         .post(&grant.url)
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(header::ACCEPT_ENCODING, "identity")

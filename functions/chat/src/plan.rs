@@ -71,6 +71,8 @@ pub struct Planned {
     pub max_cost: Option<Money>,
     /// Its budgets and its model let it be metered.
     pub metered: bool,
+    /// Options that the provider cannot do, left out of it.
+    pub dropped: Vec<&'static str>,
 }
 
 impl Plan {
@@ -93,6 +95,12 @@ impl Plan {
         shrinks.then(|| Self { metered: Some(least), ..self.clone() })
     }
 
+    /// The most tokens that it can use.
+    #[must_use]
+    pub const fn tokens(&self) -> u64 {
+        self.bound.prompt_tokens.saturating_add(self.bound.completion_tokens)
+    }
+
     /// Whether the provider is asked for a stream.
     #[must_use]
     pub const fn is_streamed(&self, call: &ChatCall) -> bool {
@@ -104,7 +112,7 @@ impl Planned {
     /// What plans are made of.
     #[must_use]
     pub fn candidate(&self) -> Candidate<'_> {
-        let Self { call, resolved, price, clamp, max_cost, metered } = self;
+        let Self { call, resolved, price, clamp, max_cost, metered, .. } = self;
         let (clamp, max_cost, metered) = (*clamp, *max_cost, *metered);
         Candidate { call, resolved, price, clamp, max_cost, metered, counted: None }
     }

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, header};
 use crate::gate::Gate;
 use crate::gather::Gathered;
 use crate::handle::Admitted;
+use crate::incoming::Incoming;
 use crate::meter::{CUT_REASON, Meter};
 use crate::reply::Reply;
 use crate::upstream::{self, BILLED, CHARGED, NoAnswer, Target};
@@ -83,14 +84,19 @@ pub async fn exchange(
 ) -> Exchange {
     let mut exchange = Exchange::default();
     let resolved = &call.resolved;
-    let target =
-        Target { provider: resolved.provider, wire: resolved.wire, credential: &call.credential };
-    let client = match gate.http() {
+    let target = Target {
+        provider: resolved.provider,
+        wire: resolved.wire,
+        credential: &call.chosen.credential,
+    };
+    let timeouts = call.timeouts;
+    let client = match gate.http(timeouts.connect_ms) {
         Ok(client) => client,
         Err(error) => return exchange.failed(ProviderOutcome::NotSent, error),
     };
     let patience = patience(gate, call);
-    let response = match upstream::send(client, &target, &call.plan.outbound, patience).await {
+    let first = milliseconds(timeouts.first_byte_ms).map_or(patience, |most| most.min(patience));
+    let response = match upstream::send(&client, &target, &call.plan.outbound, first).await {
         Ok(response) => response,
         Err(NoAnswer { outcome, error }) => return exchange.failed(outcome, error),
     };
@@ -98,7 +104,9 @@ pub async fn exchange(
     exchange.provider_request_id = upstream::provider_request_id(response.headers());
     let status = response.status().as_u16();
     if !response.status().is_success() {
-        let body = collect(response, REFUSAL_BYTES_MAX, patience).await.unwrap_or_default();
+        let times = Times::of(gate, call);
+        let body = collect(response, REFUSAL_BYTES_MAX, &times, resolved.provider.name).await;
+        let body = body.unwrap_or_default();
         return refused(exchange, call, status, &body);
     }
     let mut exchange = if call.plan.is_streamed(&call.call) {
@@ -119,14 +127,50 @@ pub async fn exchange(
     exchange
 }
 
-/// How long the provider may still take.
-pub fn patience(gate: &Gate, call: &Admitted) -> Duration {
-    let rest = call.ends_at.since(gate.aws.now()).saturating_sub(CLOSING_MS);
+/// How long the providers of a call may still take, in ms.
+pub fn left_ms(now: Timestamp, incoming: &Incoming, is_stream: bool) -> i64 {
+    let rest = incoming.ends_at.since(now).saturating_sub(CLOSING_MS);
     // What was waited for room is taken off: the caller's connection was silent then too.
-    let waited = gate.aws.now().since(call.started_at);
-    let silent = BUFFERED_PATIENCE_MS.saturating_sub(waited);
-    let rest = if call.call.stream { rest } else { rest.min(silent) };
+    let silent = BUFFERED_PATIENCE_MS.saturating_sub(now.since(incoming.started_at));
+    if is_stream { rest } else { rest.min(silent) }
+}
+
+/// How long the provider of an attempt may still take.
+fn patience(gate: &Gate, call: &Admitted) -> Duration {
+    let rest = call.gives_up_at.since(gate.aws.now());
     Duration::from_millis(u64::try_from(rest).unwrap_or_default())
+}
+
+fn milliseconds(most: Option<u32>) -> Option<Duration> {
+    most.map(|most| Duration::from_millis(most.into()))
+}
+
+/// When a body that does not come is given up.
+struct Times {
+    began: tokio::time::Instant,
+    ends: tokio::time::Instant,
+    idle: Option<Duration>,
+}
+
+impl Times {
+    fn of(gate: &Gate, call: &Admitted) -> Self {
+        let began = tokio::time::Instant::now();
+        let idle = milliseconds(call.timeouts.idle_ms);
+        Self { began, ends: began + patience(gate, call), idle }
+    }
+
+    /// The last moment for the next piece, from now on.
+    fn next(&self) -> tokio::time::Instant {
+        let idle = self.idle.map(|idle| tokio::time::Instant::now() + idle);
+        idle.map_or(self.ends, |idle| idle.min(self.ends))
+    }
+
+    /// What a caller is told where it has passed.
+    fn passed(&self, provider: &str) -> Error {
+        let ended = tokio::time::Instant::now() >= self.ends;
+        let waited = self.ends.duration_since(self.began);
+        upstream::timed_out(provider, self.idle.filter(|_| !ended).unwrap_or(waited))
+    }
 }
 
 fn refused(mut exchange: Exchange, call: &Admitted, status: u16, body: &[u8]) -> Exchange {
@@ -168,9 +212,10 @@ async fn buffered(
     mut exchange: Exchange,
 ) -> Exchange {
     let provider = call.resolved.provider;
-    let body = match collect(response, ANSWER_BYTES_MAX, patience(gate, call)).await {
+    let times = Times::of(gate, call);
+    let body = match collect(response, ANSWER_BYTES_MAX, &times, provider.name).await {
         Ok(body) => body,
-        Err(error) => return exchange.failed(ProviderOutcome::Unknown, error(provider.name)),
+        Err(error) => return exchange.failed(ProviderOutcome::Unknown, error),
     };
     exchange.first_token_at = Some(gate.aws.now());
     exchange.verbatim = call.is_verbatim().then(|| body.clone());
@@ -194,34 +239,29 @@ async fn buffered(
     }
 }
 
-/// Why a body could not be read, given the provider's name.
-type BodyFault = Box<dyn Fn(&str) -> Error + Send>;
-
 async fn collect(
     response: reqwest::Response,
     bytes_max: usize,
-    patience: Duration,
-) -> Result<Bytes, BodyFault> {
+    times: &Times,
+    provider: &str,
+) -> Result<Bytes, Error> {
     let mut body = BytesMut::new();
     let mut chunks = response.bytes_stream();
-    let ends = tokio::time::Instant::now() + patience;
     loop {
-        match tokio::time::timeout_at(ends, chunks.next()).await {
+        match tokio::time::timeout_at(times.next(), chunks.next()).await {
             Ok(Some(Ok(chunk))) if body.len().saturating_add(chunk.len()) <= bytes_max => {
                 body.extend_from_slice(&chunk);
             }
             Ok(Some(Ok(_))) => {
-                return Err(Box::new(move |provider| Error::ProviderUnavailable {
+                return Err(Error::ProviderUnavailable {
                     provider: provider.to_owned(),
                     advice: CHARGED,
                     cause: format!("an answer longer than {bytes_max} bytes"),
-                }));
+                });
             }
-            Ok(Some(Err(fault))) => {
-                return Err(Box::new(move |name| upstream::unavailable(name, CHARGED, &fault)));
-            }
+            Ok(Some(Err(fault))) => return Err(upstream::unavailable(provider, CHARGED, &fault)),
             Ok(None) => return Ok(body.freeze()),
-            Err(_) => return Err(Box::new(move |name| upstream::timed_out(name, patience))),
+            Err(_) => return Err(times.passed(provider)),
         }
     }
 }
@@ -246,7 +286,8 @@ async fn stream(
 ) -> Exchange {
     let provider = call.resolved.provider;
     let Upstream { response, mut meter, mut gathered } = upstream;
-    let ends = tokio::time::Instant::now() + patience(gate, call);
+    let times = Times::of(gate, call);
+    let mut ends = times.next();
     let mut decoder = call.resolved.wire.decoder(provider, call.call.stream && call.is_verbatim());
     let mut chunks = response.bytes_stream();
     let mut events = Vec::new();
@@ -260,10 +301,7 @@ async fn stream(
                 continue;
             }
             Err(_) => {
-                let took = gate.aws.now().since(call.started_at);
-                let took = Duration::from_millis(u64::try_from(took).unwrap_or_default());
-                let error = upstream::timed_out(provider.name, took);
-                return exchange.failed(ProviderOutcome::Unknown, error);
+                return exchange.failed(ProviderOutcome::Unknown, times.passed(provider.name));
             }
         };
         let fed = match &chunk {
@@ -287,6 +325,8 @@ async fn stream(
             events.iter().for_each(|event| gathered.event(event));
         }
         events.clear();
+        // From here on, so that a caller who reads slowly is not the provider's silence.
+        ends = times.next();
         if exchange.is_cut {
             // Dropping the response closes the connection, which ends the generation. What it
             // came to meanwhile is not known.
@@ -349,7 +389,8 @@ fn note(gate: &Gate, provider: &str, event: &ChatEvent, exchange: &mut Exchange)
 
 /// Notes a surcharge of the place that was called, where no answer says it.
 fn place(call: &Admitted, exchange: &mut Exchange) {
-    let base = call.credential.base_url.as_deref().unwrap_or(call.resolved.provider.base_url);
+    let base =
+        call.chosen.credential.base_url.as_deref().unwrap_or(call.resolved.provider.base_url);
     let dearer = (call.resolved.provider.dearer_at)(&call.resolved.model.name, base);
     if let Some(reported) = exchange.reported.as_mut().filter(|_| dearer) {
         reported.us_geography = true;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use farebox_aws::Held;
+use farebox_aws::{Allowance, Held};
 use farebox_core::{ChatEvent, Cost, Error, Money, Rid, Scope, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame};
@@ -20,6 +20,8 @@ use crate::idempotency::Recording;
 use crate::incoming::Incoming;
 use crate::relay::Exchange;
 
+/// How `OpenAI` begins the names of its rate limits' headers.
+const RATE_PREFIX: &str = "x-ratelimit-";
 /// Chunks that may wait for the caller before the provider is read more slowly.
 const CHUNKS_WAITING_MAX: usize = 32;
 /// A caller that takes nothing for this long is treated as gone.
@@ -113,7 +115,7 @@ pub fn channel(
 impl Reply {
     /// Makes ready for the answer of an attempt, the `number`th that is sent. What was made ready
     /// for one before it is forgotten.
-    pub fn aim(&mut self, call: &Admitted, held: &Held, number: usize) {
+    pub fn aim(&mut self, call: &Admitted, held: &Held, number: usize, left: &[Allowance]) {
         let mut headers = HeaderMap::new();
         insert(&mut headers, "x-request-id", &self.request_id.to_string());
         self.dialect.headers(self.request_id, &mut headers);
@@ -121,10 +123,19 @@ impl Reply {
             let cap = call.plan.outbound.cap.to_string();
             insert(&mut headers, "x-farebox-clamped-max-tokens", &cap);
         }
+        if !call.dropped.is_empty() {
+            insert(&mut headers, "x-farebox-dropped-params", &call.dropped.join(", "));
+        }
         let resolved = &call.resolved;
         let served_by = format!("{}/{}", resolved.provider.name, resolved.model.name);
         insert(&mut headers, "x-farebox-served-by", &served_by);
         insert(&mut headers, "x-farebox-attempts", &number.to_string());
+        for Allowance { of, limit, left, reset_ms } in left {
+            insert(&mut headers, &format!("{RATE_PREFIX}limit-{of}"), &limit.to_string());
+            insert(&mut headers, &format!("{RATE_PREFIX}remaining-{of}"), &left.to_string());
+            let reset = format!("{}s", reset_ms.div_ceil(1_000));
+            insert(&mut headers, &format!("{RATE_PREFIX}reset-{of}"), &reset);
+        }
         insert_rooms(&mut headers, &held.rooms());
         self.headers = headers;
         self.repeated = Arc::new(self.dialect.repeats(&call.call));
@@ -149,7 +160,7 @@ impl Reply {
     pub fn begin(&mut self, provider: &HeaderMap) {
         let (sender, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
         let mut headers = std::mem::take(&mut self.headers);
-        headers.extend(provider.iter().map(|(name, value)| (name.clone(), value.clone())));
+        pass_on(provider, &mut headers);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.dialect.stream_type()));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         self.chunks = Some(sender);
@@ -221,7 +232,7 @@ impl Reply {
             return Last::Chunk(out);
         }
         let mut headers = std::mem::take(&mut self.headers);
-        headers.extend(exchange.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        pass_on(&exchange.headers, &mut headers);
         insert(&mut headers, "x-farebox-cost-usd", &paid.charged.to_string());
         insert_rooms(&mut headers, rooms);
         let (status, body) = match &exchange.error {
@@ -316,6 +327,15 @@ pub fn json(incoming: &Incoming, body: &serde_json::Value) -> Response<ReplyBody
     insert(response.headers_mut(), "x-request-id", &incoming.request_id.to_string());
     json_type(response.headers_mut());
     response
+}
+
+/// The provider's headers that survive. Its rate limits are not told beside Farebox's own, which
+/// have the same names.
+fn pass_on(provider: &HeaderMap, headers: &mut HeaderMap) {
+    let is_rate = |name: &HeaderName| name.as_str().starts_with(RATE_PREFIX);
+    let has_own = headers.keys().any(is_rate);
+    let passed = provider.iter().filter(|(name, _)| !(has_own && is_rate(name)));
+    headers.extend(passed.map(|(name, value)| (name.clone(), value.clone())));
 }
 
 fn status_of(error: &Error) -> StatusCode {

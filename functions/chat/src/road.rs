@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use farebox_aws::{KeyItem, Overrides};
-use farebox_core::{CallRecord, ChatCall, Earlier, Error, Money, OnBudgetRefusal, Rid, Route};
+use farebox_aws::{Allowance, Chosen, KeyItem, Overrides, Places};
+use farebox_core::{
+    CallRecord, ChatCall, Earlier, Error, Money, OnBudgetRefusal, Rid, Route, Timeouts,
+};
 use http::HeaderMap;
 
 use crate::dialect::Dialect;
+use crate::dropping;
 use crate::gate::Gate;
 use crate::incoming::Incoming;
 use crate::relay::Exchange;
@@ -19,6 +22,10 @@ const ATTEMPTS_MAX: usize = 8;
 const PAUSE_MS: u64 = 200;
 /// What is added at most to a `Retry-After`, so that those who were told it do not come at once.
 const SPREAD_MS: u64 = 250;
+/// How long a credential that a provider refused is not used where there is another.
+pub const REFUSED_MS: i64 = 300_000;
+/// The same of one that has no room, where the provider does not say.
+const BUSY_MS: i64 = 30_000;
 /// Less than this is no time for another attempt.
 const ATTEMPT_MS_MIN: u64 = 1_000;
 
@@ -40,8 +47,16 @@ pub struct Road {
     pub charged: Money,
     /// An attempt was charged, or may have been.
     pub is_paid: bool,
+    /// Options that a provider cannot do are left out instead of refused.
+    pub drops: bool,
+    /// The tokens that its attempts used, or may have used.
+    pub used_tokens: u64,
+    /// Its places in its key's rate limits, from its first attempt on.
+    places: Option<Places>,
     targets: Vec<Resolved>,
     steps: Steps,
+    /// The names of the credentials that failed at the present target.
+    tried: Vec<String>,
 }
 
 /// Where a call is on its road.
@@ -94,8 +109,12 @@ impl Road {
             draft: record.clone(),
             charged: Money::ZERO,
             is_paid: false,
+            drops: dropping::is_wanted(incoming)?,
+            used_tokens: 0,
+            places: None,
             steps: Steps { route, count: targets.len(), ..Steps::default() },
             targets,
+            tried: Vec::new(),
         })
     }
 
@@ -112,15 +131,26 @@ impl Road {
     }
 
     /// Leaves the present target, before anything was sent to it.
-    pub const fn pass_by(&mut self) {
+    pub fn pass_by(&mut self) {
         self.steps.pass_by();
+        self.tried.clear();
+    }
+
+    /// The names of the credentials that failed at the present target.
+    #[must_use]
+    pub fn tried(&self) -> &[String] {
+        &self.tried
     }
 
     /// Whether another target may be tried where this one was refused before it was called.
     #[must_use]
     pub fn passes(&self, error: &Error) -> bool {
         match error {
-            Error::PriceQuarantined { .. } | Error::NoActiveCredential { .. } => true,
+            // A token that cannot be had fails before anything is held.
+            Error::PriceQuarantined { .. }
+            | Error::NoActiveCredential { .. }
+            | Error::CredentialRejected { .. }
+            | Error::ProviderUnavailable { .. } => true,
             Error::BudgetExceeded { .. }
             | Error::BudgetContention { .. }
             | Error::CallTooCostly { .. } => {
@@ -136,6 +166,7 @@ impl Road {
     pub fn after(
         &mut self,
         exchange: &Exchange,
+        chosen: &Chosen,
         is_free: bool,
         draw: u64,
         left_ms: u64,
@@ -143,8 +174,17 @@ impl Road {
         let failure = Failure::of(exchange.error.as_ref()?)?;
         let is_last = self.sent().saturating_add(1) >= ATTEMPTS_MAX;
         let left_ms = left_ms.checked_sub(ATTEMPT_MS_MIN).filter(|_| !is_last)?;
+        if is_free && chosen.has_other && failure != Failure::Unavailable {
+            // Another credential of the same provider, at once: the caller has chosen the model.
+            self.tried.push(chosen.credential.name.clone());
+            return Some(Duration::ZERO);
+        }
         let asked = retry_after_ms(&exchange.headers);
+        let at = self.steps.at;
         let pause = self.steps.after(failure, asked, is_free, draw, left_ms)?;
+        if self.steps.at != at {
+            self.tried.clear();
+        }
         Some(Duration::from_millis(pause))
     }
 
@@ -159,6 +199,40 @@ impl Road {
             charged,
             error_code: record.error_code.clone(),
         });
+    }
+
+    /// Takes the call's places in its key's rate limits, where there are any, once for all its
+    /// attempts.
+    ///
+    /// # Errors
+    /// 429 where a limit has none; 503 where that cannot be known.
+    pub async fn take_places(&mut self, gate: &Gate, tokens: u64) -> Result<(), Error> {
+        if self.places.is_none() && !self.key.rates.is_empty() {
+            let (id, ends_at) = (self.request_id(), self.incoming.ends_at);
+            let taken = gate.rates.take(&self.key.rates, id, tokens, ends_at);
+            self.places = Some(taken.await?);
+        }
+        Ok(())
+    }
+
+    /// Gives them back. A call of which nothing was sent never was a request.
+    pub async fn give_places_back(&mut self, gate: &Gate, is_refused: bool) {
+        if let Some(places) = self.places.take() {
+            let used = (!is_refused).then_some(self.used_tokens);
+            gate.rates.give_back(places, used).await;
+        }
+    }
+
+    /// What is left of the key's rate limits.
+    #[must_use]
+    pub fn allowances(&self) -> Vec<Allowance> {
+        self.places.as_ref().map(Places::allowances).unwrap_or_default()
+    }
+
+    /// How long each attempt may take.
+    #[must_use]
+    pub const fn timeouts(&self) -> Timeouts {
+        self.steps.route.timeouts
     }
 
     /// The identity of the call.
@@ -227,6 +301,19 @@ impl Failure {
                 Some(Self::Credential)
             }
             _ => None,
+        }
+    }
+}
+
+/// How long the credential of a failed attempt is to rest, in ms; `None` where it is not its fault.
+#[must_use]
+pub fn rest_ms(exchange: &Exchange) -> Option<i64> {
+    match Failure::of(exchange.error.as_ref()?)? {
+        Failure::Unavailable => None,
+        Failure::Credential => Some(REFUSED_MS),
+        Failure::Busy => {
+            let asked = retry_after_ms(&exchange.headers).and_then(|ms| i64::try_from(ms).ok());
+            Some(asked.unwrap_or(BUSY_MS).min(REFUSED_MS))
         }
     }
 }

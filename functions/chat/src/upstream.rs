@@ -106,7 +106,7 @@ pub fn unavailable(
 pub fn timed_out(provider: &str, patience: Duration) -> Error {
     Error::ProviderTimeout {
         provider: provider.to_owned(),
-        seconds: u32::try_from(patience.as_secs()).unwrap_or(u32::MAX),
+        seconds: u32::try_from(patience.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX),
         advice: CHARGED,
     }
 }

@@ -40,8 +40,12 @@ impl LastUsed {
             return Ok(());
         };
         let entity = main(format!("E#{}", record.tenant), owner);
-        let update = credential_used(entity.clone(), provider, at);
-        self.record(entity, provider.clone(), at, update).await
+        let slot = match &record.credential {
+            Some(name) => format!("{provider}/{name}"),
+            None => provider.clone(),
+        };
+        let update = credential_used(entity.clone(), &slot, at);
+        self.record(entity, slot, at, update).await
     }
 
     async fn record(

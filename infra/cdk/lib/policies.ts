@@ -13,6 +13,8 @@ export function chatStatements(state: State): PolicyStatement[] {
     ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
     [state.main.tableArn],
   );
+  const rates = allow("Rates", ["dynamodb:UpdateItem"], [state.main.tableArn]);
+  const resting = allow("Resting", ["dynamodb:PutItem"], [state.main.tableArn]);
   const contents = allow("Contents", ["dynamodb:PutItem"], [state.logs.tableArn]);
 
   return [
@@ -20,6 +22,8 @@ export function chatStatements(state: State): PolicyStatement[] {
     allow("ReadMain", ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"], [state.main.tableArn]),
     within("OB#*", outbox),
     within("I#*", claims),
+    within("RL#*", rates),
+    within("CD#*", resting),
     within("X#*", contents),
     allow(
       "ReadLogs",

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// `PUT /admin/v1/credentials/{user}/{provider}`, where `{user}` is `ID` or `org:ID`.
+/// `PUT /admin/v1/credentials/{user}/{provider}`, where `{user}` is `ID` or `org:ID`; with
+/// `/{name}` behind it one of several.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PutCredential {
@@ -12,6 +13,9 @@ pub struct PutCredential {
     /// origin that the deployment allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
+    /// Its share of the calls beside the owner's others for the provider: 1 to 1,000; absent is 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
 }
 
 /// What is known about a credential beside its secret.
@@ -21,6 +25,12 @@ pub struct Credential {
     pub owner: String,
     /// The provider.
     pub provider: String,
+    /// Which of several; absent for the plain one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its share of the calls.
+    #[serde(default)]
+    pub weight: u32,
     /// `active` or `disabled`.
     pub state: String,
     /// A compatible server in place of the provider's own.

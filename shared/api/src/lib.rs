@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`access`] | who may: admin keys, IAM principals |
 //! | [`audit`] | who changed what |
+//! | [`limits`] | how much may be called at once and in a minute |
 //! | [`owners`] | users and organisations |
 //! | [`keys`] | Farebox keys |
 //! | [`content`] | what was said, where it is kept |
@@ -31,6 +32,7 @@ pub mod content;
 pub mod credentials;
 pub mod error;
 pub mod keys;
+pub mod limits;
 pub mod own;
 pub mod owners;
 pub mod prices;
@@ -57,6 +59,7 @@ pub use content::{ContentLog, ErasedContent, PutContentLog};
 pub use credentials::{Credential, CredentialList, PutCredential};
 pub use error::{ErrorAnswer, ErrorBody};
 pub use keys::{CreateKey, CreatedKey, Key, KeyList};
+pub use limits::RateLimits;
 pub use own::{
     AskBudget, BudgetRequest, BudgetRequestList, CreateOwnKey, DecideBudget, Me, PutOwnCredential,
     SelfService,

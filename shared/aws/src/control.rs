@@ -52,7 +52,7 @@ pub use asks::{Ask, AskRow, AskState, Decided};
 pub use audit::{AuditFilter, AuditRow, End, Entry, Trail};
 pub use budgets::{BudgetRow, Change};
 pub use corrections::{Corrected, JournalRow, ScopeEntry, Truth};
-pub use credentials::{CredentialOwner, CredentialRow};
+pub use credentials::{CredentialOwner, CredentialPlace, CredentialRow};
 pub use grants::{AdminKeyRow, NewAdminKey, PrincipalRow, parse_admin_key};
 pub use keys::{KeyRow, NewKey};
 pub use owners::{Allowance, NewUser, OwnerRow};

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use farebox_core::{Clamp, EntityId, GatewayKey, Labels, Money, Scope, Secret, Timestamp};
+use farebox_core::{
+    Clamp, EntityId, GatewayKey, Labels, Money, RateLimits, Scope, Secret, Timestamp,
+};
 use farebox_ledger::alert::{AlertName, Delivery, Notice, Stored, Threshold, notices_key};
 use farebox_ledger::{Key, Owner, Period, Table};
 use tokio::sync::{Mutex, OnceCell};
@@ -82,6 +84,8 @@ pub struct KeyItem {
     pub labels: Labels,
     /// Days that the content of its calls is kept; 0 is not at all.
     pub content_days: u32,
+    /// The rate limits of its user and its own, where there are any.
+    pub rates: Vec<(Scope, RateLimits)>,
 }
 
 /// One MAC of a key.
@@ -313,6 +317,10 @@ impl KeyItem {
             content_days: number("content")?
                 .map_or(Ok(0), u32::try_from)
                 .map_err(|_| malformed("content"))?,
+            rates: match text("rates").map(serde_json::from_str) {
+                None => Vec::new(),
+                Some(rates) => rates.map_err(|_| malformed("rates"))?,
+            },
             id,
         })
     }
@@ -470,6 +478,7 @@ mod tests {
             ("max_cost", s("1")),
             ("clamp", s("Always")),
             ("room_wait_ms", n(-1)),
+            ("rates", s("{}")),
         ] {
             assert!(key(&[(name, value)]).is_err(), "{name}");
         }

@@ -10,7 +10,7 @@ mod routes;
 pub use books::{Correction, Reconcile, Rerate};
 pub use owners::{Content, Org, Team, User};
 pub use reports::{Audit, Export, Focus, Import, Profile, Shell, Statement, Top, Usage};
-pub use routes::{Route, RouteChange};
+pub use routes::{Limit, LimitChange, Route, RouteChange};
 
 /// Farebox from a terminal: users, keys, credentials, budgets, prices and what was spent.
 #[derive(Debug, Parser)]
@@ -59,6 +59,9 @@ pub enum Command {
     /// Names that stand for several models
     #[command(subcommand)]
     Route(Route),
+    /// Rate limits of a user or a key: requests and tokens a minute, calls at once
+    #[command(subcommand)]
+    Limit(Limit),
     /// Where alerts are delivered
     #[command(subcommand)]
     Webhook(Webhook),
@@ -177,6 +180,12 @@ pub enum Credential {
         owner: String,
         /// The provider, such as openai
         provider: String,
+        /// Which of several for the provider; calls are shared out among them
+        #[arg(long)]
+        name: Option<String>,
+        /// Its share of the calls beside the others: 1 to 1000
+        #[arg(long)]
+        weight: Option<u32>,
         /// A compatible server in place of the provider's own
         #[arg(long, value_name = "URL")]
         base_url: Option<String>,
@@ -193,6 +202,9 @@ pub enum Credential {
         owner: String,
         /// The provider
         provider: String,
+        /// Which of several
+        #[arg(long)]
+        name: Option<String>,
     },
 }
 
@@ -362,6 +374,8 @@ mod tests {
             "farebox key list --user u1",
             "farebox key revoke k3f9a",
             "farebox credential set u1 openai --base-url https://llm.example.com/v1",
+            "farebox credential set u1 openai --name second --weight 3",
+            "farebox credential disable u1 openai --name second",
             "farebox credential list --user org:o1",
             "farebox credential disable org:o1 openai",
             "farebox budget set user:u1 --month 100 --day none --alert-thresholds 50,80",
@@ -373,9 +387,13 @@ mod tests {
             "farebox price delete openai/gpt-x",
             "farebox route set fast --target openai/gpt-5-mini=3 --target anthropic/x",
             "farebox route set fast --retries 2 --after-charge true --on-budget-refusal next",
+            "farebox route set fast --connect-ms 900 --first-byte-ms 9000 --idle-ms 9 --total-ms 9",
             "farebox route list",
             "farebox route show fast",
             "farebox route delete fast",
+            "farebox limit set key:k1 --requests-per-minute 60 --tokens-per-minute none",
+            "farebox limit set user:u1 --concurrent 5",
+            "farebox limit show key:k1",
             "farebox webhook set https://hooks.example.com/farebox",
             "farebox requests tail -n 5",
             "farebox requests tail -f",

@@ -19,6 +19,7 @@ mod doctor;
 mod explain;
 mod focus;
 mod import;
+mod limits;
 mod money;
 mod provider_csv;
 mod reconcile;
@@ -93,6 +94,7 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         Command::Replay { file } => replay::replay(&client, &file).await,
         Command::RestoreFence => restore::fence(&client).await,
         Command::Route(command) => routes::route(&client, command).await,
+        Command::Limit(command) => limits::limit(&client, command).await,
         Command::Webhook(command) => requests::webhook(&client, command).await,
         Command::Alerts { scope } => requests::alerts(&client, &scope).await,
         Command::Requests(command) => requests::requests(&client, command, args.json).await,

@@ -15,6 +15,7 @@
 //! | [`time`] | [`Timestamp`], [`Zone`], [`Day`], [`Month`] |
 //! | [`usage`] | [`Usage`]: tokens by billed class, disjoint |
 //! | [`labels`] | [`Labels`]: what a call is told apart by |
+//! | [`limits`] | [`RateLimits`]: how much may be called at once and in a minute |
 //! | [`record`] | [`CallRecord`]: what is written down about a call |
 //! | [`route`] | [`Route`]: a name that stands for several models |
 //! | [`rollup`] | what such records add up to, and where |
@@ -31,6 +32,7 @@ pub mod clamp;
 pub mod error;
 pub mod ids;
 pub mod labels;
+pub mod limits;
 pub mod money;
 pub mod pricing;
 pub mod record;
@@ -46,12 +48,13 @@ pub use clamp::Clamp;
 pub use error::Error;
 pub use ids::{EntityId, GatewayKey, IdError, ModelId, Rid, SCOPES_MAX, Scope, ScopeKind};
 pub use labels::Labels;
+pub use limits::RateLimits;
 pub use money::{Money, MoneyError};
 pub use pricing::{Bound, CacheWrite, FemtoPerToken, Price, PricingError, Rates};
 pub use record::{
     CallRecord, Correction, Cost, Decision, Earlier, Outcome, SETTLEMENT_LINE, ScopePart,
 };
-pub use route::{OnBudgetRefusal, Route, RouteTarget};
+pub use route::{OnBudgetRefusal, Route, RouteTarget, Timeouts};
 pub use secret::Secret;
 pub use time::{Day, Month, TimeError, Timestamp, Zone};
 pub use usage::{Reported, Usage};

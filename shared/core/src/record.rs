@@ -270,6 +270,9 @@ pub struct CallRecord {
     /// Whose credential was used (`user:ID` or `org:ID`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_owner: Option<String>,
+    /// Which of its owner's credentials for the provider, where that is not the plain one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
     /// What it is told apart by, the key's labels first.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
@@ -328,6 +331,7 @@ impl CallRecord {
             ip: None,
             user_agent: None,
             credential_owner: None,
+            credential: None,
             labels: Labels::default(),
             correction: None,
             capacity_tenths: 0,

@@ -81,6 +81,8 @@ impl Sums {
         }
         let charged = record.charged().unwrap_or_default();
         sums.add(Counter::Charged, charged.pico());
+        // An attempt that another one followed is no call of its own.
+        let calls = i128::from(record.parent.is_none());
         match record.outcome {
             Outcome::Correction => {
                 sums.add(Counter::Entered, charged.pico());
@@ -88,11 +90,11 @@ impl Sums {
             }
             Outcome::Refused => sums.add(Counter::Refused, 1),
             Outcome::Worst | Outcome::Provisional => {
-                sums.add(Counter::Calls, 1);
+                sums.add(Counter::Calls, calls);
                 sums.add(Counter::Unknown, charged.pico());
             }
             Outcome::Void | Outcome::VoidInferred | Outcome::Settled | Outcome::Adjusted => {
-                sums.add(Counter::Calls, 1);
+                sums.add(Counter::Calls, calls);
             }
         }
         // An admin's figure takes the place of a cost whose parts were another one's.
@@ -300,6 +302,14 @@ mod tests {
         assert_eq!(of(Outcome::Worst, Decision::Worst), [1, 0, 50, 50, 0]);
         assert_eq!(of(Outcome::Provisional, Decision::Worst), [1, 0, 50, 50, 0]);
         assert_eq!(of(Outcome::Correction, Decision::Settle(pico(-5))), [0, 0, -5, 0, -5]);
+    }
+
+    #[test]
+    fn an_attempt_that_another_followed_counts_its_charge_and_no_call() {
+        let worst = record(Outcome::Worst, Decision::Worst);
+        let sums = Sums::of(&CallRecord { parent: Some(worst.rid), ..worst });
+
+        assert_eq!((sums.get(Counter::Calls), sums.get(Counter::Charged)), (0, 50));
     }
 
     #[test]

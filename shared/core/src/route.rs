@@ -17,6 +17,13 @@ const PATIENCE_MS_MAX: u32 = 20_000;
 /// The same where the route does not say.
 const PATIENCE_MS: u32 = 2_000;
 
+/// A shorter timeout would give up calls that go well, and pay for them.
+const TIMEOUT_MS_MIN: u32 = 10;
+/// A connection that takes longer is none.
+const CONNECT_MS_MAX: u32 = 10_000;
+/// Nothing lasts longer than an invocation.
+const INVOCATION_MS_MAX: u32 = 900_000;
+
 /// What a name stands for, as an owner writes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +43,44 @@ pub struct Route {
     /// The longest `Retry-After`, in ms, that is waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_patience_ms: Option<u32>,
+    /// How long each attempt may take.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub timeouts: Timeouts,
+}
+
+/// How long one attempt may take, in ms. What is not set is as it is without a route: 5 s to
+/// connect, the rest as long as the invocation lasts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// Until there is a connection: nothing was sent, so nothing is charged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<u32>,
+    /// From the request until the answer's head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte_ms: Option<u32>,
+    /// Between two pieces of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_ms: Option<u32>,
+    /// All of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_ms: Option<u32>,
+}
+
+impl Timeouts {
+    fn check(&self) -> Result<(), Error> {
+        for (field, limit, most) in [
+            ("timeouts.connect_ms", self.connect_ms, CONNECT_MS_MAX),
+            ("timeouts.first_byte_ms", self.first_byte_ms, INVOCATION_MS_MAX),
+            ("timeouts.idle_ms", self.idle_ms, INVOCATION_MS_MAX),
+            ("timeouts.total_ms", self.total_ms, INVOCATION_MS_MAX),
+        ] {
+            if limit.is_some_and(|limit| !(TIMEOUT_MS_MIN..=most).contains(&limit)) {
+                return Err(Error::malformed(field, format!("is {TIMEOUT_MS_MIN} to {most}")));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What follows where the budgets refuse a target of a route.
@@ -116,7 +161,7 @@ impl Route {
         if self.retry_patience_ms.is_some_and(|patience| patience > PATIENCE_MS_MAX) {
             return Err(Error::malformed("retry_patience_ms", "is 0 to 20000"));
         }
-        Ok(())
+        self.timeouts.check()
     }
 
     /// The longest `Retry-After` that is waited for, in ms.
@@ -204,9 +249,15 @@ mod tests {
         }
         let good = route(&[("fireworks_ai/accounts/x", Some(1_000))]);
         assert_eq!(good.check(), Ok(()));
+        let none = Timeouts::default();
+        let timed = |timeouts| Route { timeouts, ..good.clone() };
         for (wrong, field) in [
             (Route { retries: 4, ..good.clone() }, "retries"),
-            (Route { retry_patience_ms: Some(20_001), ..good }, "retry_patience_ms"),
+            (Route { retry_patience_ms: Some(20_001), ..good.clone() }, "retry_patience_ms"),
+            (timed(Timeouts { connect_ms: Some(10_001), ..none }), "timeouts.connect_ms"),
+            (timed(Timeouts { first_byte_ms: Some(9), ..none }), "timeouts.first_byte_ms"),
+            (timed(Timeouts { idle_ms: Some(0), ..none }), "timeouts.idle_ms"),
+            (timed(Timeouts { total_ms: Some(900_001), ..none }), "timeouts.total_ms"),
         ] {
             assert_eq!(wrong.check().unwrap_err().field(), Some(field));
         }

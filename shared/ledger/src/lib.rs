@@ -58,6 +58,7 @@ pub mod claim;
 pub mod decision;
 mod error;
 pub mod item;
+pub mod rate;
 pub mod scope;
 pub mod temporary;
 pub mod update;

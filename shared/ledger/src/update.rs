@@ -12,7 +12,7 @@ mod upkeep;
 pub use entry::{entry, journal_done, journal_drop, journal_key, journal_put};
 pub use record::{
     DUE, QUARANTINE, content_delete, content_key, content_put, last_used, log_put, outbox_delete,
-    outbox_key, outbox_put, quarantine_key, quarantine_put,
+    outbox_key, outbox_put, quarantine_key, quarantine_put, resting_key, resting_put,
 };
 pub use rollup::{
     LABEL_NAMES_MAX, LABEL_VALUES_MAX, OTHER, Partition, SHARDS, label_admit, label_key,

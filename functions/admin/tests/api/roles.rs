@@ -27,6 +27,9 @@ oad- GET /admin/v1/credentials
 oad- GET /admin/v1/credentials/{owner}/{provider}
 oa-- PUT /admin/v1/credentials/{owner}/{provider}
 oa-- DELETE /admin/v1/credentials/{owner}/{provider}
+oad- GET /admin/v1/credentials/{owner}/{provider}/{name}
+oa-- PUT /admin/v1/credentials/{owner}/{provider}/{name}
+oa-- DELETE /admin/v1/credentials/{owner}/{provider}/{name}
 oad- GET /admin/v1/budgets
 oad- GET /admin/v1/budgets/{scope+}
 oa-- PUT /admin/v1/budgets/{scope+}
@@ -42,6 +45,8 @@ oad- GET /admin/v1/routes
 oad- GET /admin/v1/routes/{name}
 oa-- PUT /admin/v1/routes/{name}
 oa-- DELETE /admin/v1/routes/{name}
+oad- GET /admin/v1/limits/{scope+}
+oa-- PUT /admin/v1/limits/{scope+}
 oad- GET /admin/v1/webhook
 oa-- PUT /admin/v1/webhook
 oa-- DELETE /admin/v1/webhook

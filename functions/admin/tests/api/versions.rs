@@ -12,6 +12,7 @@ fn things(key: &str) -> Vec<(String, Value, Value)> {
         thing("orgs/o1", json!({"name": "a"}), json!({"name": "b"})),
         thing("teams/t1", json!({"name": "a"}), json!({"name": "b"})),
         thing("credentials/u1/openai", json!({"secret": "a"}), json!({"secret": "b"})),
+        thing("credentials/u1/openai/second", json!({"secret": "a"}), json!({"secret": "b"})),
         thing("budgets/user:u1", json!({"day_limit_usd": "1"}), json!({"day_limit_usd": "2"})),
         thing(
             "prices/openai/x",
@@ -28,6 +29,7 @@ fn things(key: &str) -> Vec<(String, Value, Value)> {
             json!({"targets": [{"model": "openai/gpt-4o"}]}),
             json!({"targets": [{"model": "openai/gpt-4o-mini"}]}),
         ),
+        thing("limits/user:u1", json!({"concurrent": 1}), json!({"concurrent": 2})),
         thing("content-log/user:u1", json!({"days": 1}), json!({"days": 2})),
         thing(&format!("content-log/key:{key}"), json!({"days": 1}), json!({"days": 2})),
     ]

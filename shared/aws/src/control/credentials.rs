@@ -74,6 +74,10 @@ pub struct CredentialRow {
     pub owner: CredentialOwner,
     /// The provider.
     pub provider: String,
+    /// Its name among the owner's for that provider; empty where it is the plain one.
+    pub name: String,
+    /// Its share of the calls.
+    pub weight: u32,
     /// Whether it is used.
     pub is_active: bool,
     /// A compatible server in place of the provider's own.
@@ -86,16 +90,52 @@ pub struct CredentialRow {
     pub version: u64,
 }
 
+/// Which credential of its owner is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CredentialPlace<'a> {
+    /// The provider.
+    pub provider: &'a str,
+    /// Its name among the owner's for that provider; empty for the plain one.
+    pub name: &'a str,
+    /// Its share of the calls, where it is set.
+    pub weight: u32,
+}
+
+impl<'a> CredentialPlace<'a> {
+    /// The plain one.
+    #[must_use]
+    pub const fn plain(provider: &'a str) -> Self {
+        Self { provider, name: "", weight: 1 }
+    }
+
+    /// Whether it is this one.
+    #[must_use]
+    pub fn is_of(&self, row: &CredentialRow) -> bool {
+        (self.provider, self.name) == (row.provider.as_str(), row.name.as_str())
+    }
+}
+
 impl CredentialRow {
-    fn read(owner: &CredentialOwner, provider: &str, item: &Attributes) -> Self {
+    fn read(owner: &CredentialOwner, slot: &str, item: &Attributes) -> Self {
+        let (provider, name) = slot.split_once('/').unwrap_or((slot, ""));
         Self {
             owner: owner.clone(),
             provider: provider.to_owned(),
+            name: name.to_owned(),
+            weight: read_number(item, "weight").unwrap_or(1),
             is_active: read_text(item, "st").as_deref() == Some("A"),
             base_url: read_text(item, "base_url"),
             updated_at: seconds(read_number(item, "at").unwrap_or_default()),
             last_used_at: read_number(item, "last_used_at").map(seconds),
             version: version::of(item, VERSION),
+        }
+    }
+
+    /// Where it stands among its owner's: `provider`, or `provider/name`.
+    fn slot(&self) -> String {
+        match self.name.as_str() {
+            "" => self.provider.clone(),
+            name => format!("{}/{name}", self.provider),
         }
     }
 
@@ -105,6 +145,9 @@ impl CredentialRow {
             ("at".to_owned(), number(self.updated_at.seconds())),
             (VERSION.to_owned(), number(self.version)),
         ];
+        if self.weight != 1 {
+            fields.push(("weight".to_owned(), number(self.weight)));
+        }
         if let Some(url) = &self.base_url {
             fields.push(("base_url".to_owned(), text(url)));
         }
@@ -125,14 +168,14 @@ impl Control {
     pub async fn set_credential(
         &self,
         owner: &CredentialOwner,
-        provider: &str,
+        place: &CredentialPlace<'_>,
         secret: &Secret,
         base_url: Option<&PublicUrl>,
         expected: Expected,
     ) -> Result<Option<CredentialRow>, Error> {
         let Some(lease) = self.lease(owner).await? else { return Ok(None) };
         // Nobody else changes it as long as the lease is held.
-        let known = self.known(owner, provider).await?;
+        let known = self.known(owner, place).await?;
         if !expected.admits(known.map_or(0, |known| known.version)) {
             self.release(owner, &lease).await;
             return Ok(None);
@@ -142,20 +185,25 @@ impl Control {
         if let Some(url) = base_url {
             entry.insert("base_url".to_owned(), Value::from(url.as_str()));
         }
-        let written = self.write_entry(owner, provider, Some(entry)).await;
-        if let Err(error) = written {
-            self.release(owner, &lease).await;
-            return Err(error);
+        if place.weight != 1 {
+            entry.insert("weight".to_owned(), Value::from(place.weight));
         }
         let row = CredentialRow {
             owner: owner.clone(),
-            provider: provider.to_owned(),
+            provider: place.provider.to_owned(),
+            name: place.name.to_owned(),
+            weight: place.weight,
             is_active: true,
             base_url: base_url.map(|url| url.as_str().to_owned()),
             updated_at: self.aws().now(),
             last_used_at: None,
             version: version::next(self.aws().now()),
         };
+        let written = self.write_entry(owner, &row.slot(), Some(entry)).await;
+        if let Err(error) = written {
+            self.release(owner, &lease).await;
+            return Err(error);
+        }
         self.write_metadata(&row, &lease, " REMOVE lo, lu").await?;
         self.rewrite_keys(owner).await?;
         Ok(Some(row))
@@ -169,14 +217,14 @@ impl Control {
     pub async fn disable_credential(
         &self,
         owner: &CredentialOwner,
-        provider: &str,
+        place: &CredentialPlace<'_>,
         expected: Expected,
     ) -> Result<Option<CredentialRow>, Error> {
-        if self.known(owner, provider).await?.is_none() {
+        if self.known(owner, place).await?.is_none() {
             return Ok(None);
         }
         let Some(lease) = self.lease(owner).await? else { return Ok(None) };
-        let known = self.known(owner, provider).await?;
+        let known = self.known(owner, place).await?;
         let Some(known) = known.filter(|known| expected.admits(known.version)) else {
             self.release(owner, &lease).await;
             return Ok(None);
@@ -188,7 +236,7 @@ impl Control {
         let ended = async {
             self.write_metadata(&row, &lease, "").await?;
             self.rewrite_keys(owner).await?;
-            self.write_entry(owner, provider, None).await
+            self.write_entry(owner, &row.slot(), None).await
         };
         let ended = ended.await;
         self.release(owner, &lease).await;
@@ -211,10 +259,10 @@ impl Control {
     async fn known(
         &self,
         owner: &CredentialOwner,
-        provider: &str,
+        place: &CredentialPlace<'_>,
     ) -> Result<Option<CredentialRow>, Error> {
         let rows = self.credentials(owner).await?;
-        Ok(rows.into_iter().flatten().find(|row| row.provider == provider))
+        Ok(rows.into_iter().flatten().find(|row| place.is_of(row)))
     }
 
     /// Takes the owner's lease; `None` where there is no such owner.
@@ -256,11 +304,11 @@ impl Control {
         }
     }
 
-    /// Writes or erases one provider's entry of the owner's secret.
+    /// Writes or erases one entry of the owner's secret.
     async fn write_entry(
         &self,
         owner: &CredentialOwner,
-        provider: &str,
+        slot: &str,
         entry: Option<Map<String, Value>>,
     ) -> Result<(), Error> {
         let name = secret_name(self.aws(), &owner.to_string())?;
@@ -270,10 +318,10 @@ impl Control {
         let entries: Result<Map<String, Value>, _> = serde_json::from_str(stored);
         let mut entries = entries.map_err(|_| super::store::malformed(&name, "not JSON"))?;
         let changed = match entry {
-            Some(entry) => entries.insert(provider.to_owned(), Value::Object(entry)).is_none(),
-            None => entries.shift_remove(provider).is_some(),
+            Some(entry) => entries.insert(slot.to_owned(), Value::Object(entry)).is_none(),
+            None => entries.shift_remove(slot).is_some(),
         };
-        if !changed && entries.get(provider).is_none() {
+        if !changed && entries.get(slot).is_none() {
             return Ok(());
         }
         let text = Secret::new(Value::Object(entries).to_string());
@@ -299,7 +347,7 @@ impl Control {
                 &format!("SET providers.#p = :row, cv = :next{then}"),
                 "lo = :me AND (attribute_not_exists(cv) OR cv = :cv)",
             )
-            .name("#p", &row.provider)
+            .name("#p", &row.slot())
             .value(":row", row.item())
             .value(":next", number(next))
             .value(":me", text(lease))
@@ -333,7 +381,7 @@ pub(super) fn rows(owner: &CredentialOwner, item: &Attributes) -> Vec<Credential
         Some(CredentialRow::read(owner, provider, fields.as_m().ok()?))
     };
     let mut rows: Vec<_> = providers.filter_map(read).collect();
-    rows.sort_by(|a, b| a.provider.cmp(&b.provider));
+    rows.sort_by(|a, b| (&a.provider, &a.name).cmp(&(&b.provider, &b.name)));
     rows
 }
 
@@ -356,6 +404,8 @@ mod tests {
         let row = CredentialRow {
             owner: owner.clone(),
             provider: "openai".to_owned(),
+            name: "second".to_owned(),
+            weight: 3,
             is_active: true,
             base_url: Some("https://llm.example.com".to_owned()),
             updated_at: seconds(1_763_900_000),
@@ -363,7 +413,7 @@ mod tests {
             version: 7,
         };
 
-        let providers = map([("openai".to_owned(), row.item())]);
+        let providers = map([(row.slot(), row.item())]);
         let item = Attributes::from([("providers".to_owned(), providers)]);
 
         assert_eq!(rows(&owner, &item), [row]);

@@ -6,12 +6,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use farebox_core::{
-    Clamp, EntityId, Error, GatewayKey, Labels, Money, Scope, ScopeKind, Timestamp,
+    Clamp, EntityId, Error, GatewayKey, Labels, Money, RateLimits, Scope, ScopeKind, Timestamp,
 };
 
 use super::credentials::rows;
 use super::owners::{ROUNDS_MAX, VERSION, seconds};
-use super::scopes::{named, scopes_of};
+use super::scopes::{named, rates_of, rates_told, scopes_of};
 use super::store::{
     Attributes, Changed, map, number, read_number, read_text, read_texts, text, texts,
 };
@@ -119,6 +119,8 @@ struct Access {
     providers: BTreeMap<String, String>,
     /// Days that the user's content is kept.
     content: i64,
+    /// The user's rate limits.
+    rates: RateLimits,
     /// At least this version.
     version: i64,
 }
@@ -144,32 +146,26 @@ impl Access {
         }
         // Last, so that the user's own goes before the organisation's.
         add(&CredentialOwner::User(user.clone()), item);
-        let content = read_number(item, CONTENT).unwrap_or_default();
+        let (content, rates) = (read_number(item, CONTENT).unwrap_or_default(), rates_of(item));
         let org = org.map(|(id, _)| id);
         let team = read_text(item, "team").and_then(|team| team.parse().ok());
-        Self { user: user.clone(), org, team, budgets, providers, content, version }
+        Self { user: user.clone(), org, team, budgets, providers, content, rates, version }
     }
 
     /// What tells a key of all this.
-    const fn expression(&self) -> &'static str {
-        match (&self.org, &self.team) {
-            (Some(_), Some(_)) => {
-                "SET providers = :providers, scopes = :scopes, content = :content, cv = :next, \
-                 org = :org, team = :team"
-            }
-            (Some(_), None) => {
-                "SET providers = :providers, scopes = :scopes, content = :content, cv = :next, \
-                 org = :org REMOVE team"
-            }
-            (None, Some(_)) => {
-                "SET providers = :providers, scopes = :scopes, content = :content, cv = :next, \
-                 team = :team REMOVE org"
-            }
-            (None, None) => {
-                "SET providers = :providers, scopes = :scopes, content = :content, cv = :next \
-                 REMOVE org, team"
+    fn expression(&self) -> String {
+        let mut set = "SET providers = :providers, scopes = :scopes, content = :content, \
+                       rates = :rates, cv = :next"
+            .to_owned();
+        let mut removed = Vec::new();
+        for (name, owner) in [("org", &self.org), ("team", &self.team)] {
+            match owner {
+                Some(_) => set.push_str(&format!(", {name} = :{name}")),
+                None => removed.push(name),
             }
         }
+        let removed = removed.join(", ");
+        if removed.is_empty() { set } else { format!("{set} REMOVE {removed}") }
     }
 
     fn providers(&self) -> AttributeValue {
@@ -181,6 +177,12 @@ impl Access {
     /// the user's.
     fn content(&self, pointer: Option<&Attributes>) -> AttributeValue {
         number(pointer.and_then(|item| read_number(item, CONTENT)).unwrap_or(self.content))
+    }
+
+    /// The rate limits that hold for one of the user's keys: the user's and its own.
+    fn rates(&self, key: &EntityId, pointer: Option<&Attributes>) -> AttributeValue {
+        let own = pointer.map(rates_of).unwrap_or_default();
+        rates_told([(ScopeKind::User, &self.user, self.rates), (ScopeKind::Key, key, own)])
     }
 
     /// The scopes of one of the user's keys; `pointer` is its entity.
@@ -306,9 +308,11 @@ impl Control {
                 let version: i64 = read_number(item, "cv").unwrap_or_default();
                 let scopes = access.scopes(&row.id, pointers.get(&row.id));
                 let content = access.content(pointers.get(&row.id));
+                let rates = access.rates(&row.id, pointers.get(&row.id));
                 let knows = item.get("providers") == Some(&access.providers())
                     && item.get("scopes") == Some(&scopes)
                     && item.get("content").unwrap_or(&number(0)) == &content
+                    && item.get("rates").unwrap_or(&text("[]")) == &rates
                     && row.org == access.org
                     && row.team == access.team
                     && version >= access.version;
@@ -318,12 +322,13 @@ impl Control {
                 let mut change = Changed::new(
                     &pk(&row.id),
                     KEY_SK,
-                    access.expression(),
+                    &access.expression(),
                     "attribute_exists(pk) AND (attribute_not_exists(cv) OR cv = :cv)",
                 )
                 .value(":providers", access.providers())
                 .value(":scopes", scopes)
                 .value(":content", content)
+                .value(":rates", rates)
                 .value(":next", number(access.version.max(version.saturating_add(1))))
                 .value(":cv", number(version));
                 for (place, owner) in [(":org", &access.org), (":team", &access.team)] {
@@ -402,6 +407,7 @@ impl Control {
         set("scopes", access.scopes(id, None));
         set("providers", access.providers());
         set("content", access.content(None));
+        set("rates", access.rates(id, None));
         set("cv", number(access.version));
         set("st", text("A"));
         set("created_at", number(now.seconds()));

@@ -7,16 +7,20 @@
 //! sees the other.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use farebox_core::{EntityId, Error, Scope, ScopeKind};
+use farebox_core::{EntityId, Error, RateLimits, Scope, ScopeKind};
 
 use super::keys::{CONTENT, key_of};
-use super::store::{Attributes, Changed, number, read_number, read_text};
+use super::store::{Attributes, Changed, number, read_number, read_text, text};
 use super::{Control, Expected, version};
 
 /// Budgets for single models that one owner may have: a key's item names them all.
 const MODELS_MAX: usize = 50;
 /// On an entity: the version of its content days.
 const CONTENT_VERSION: &str = "content_v";
+/// On an entity: its rate limits, as JSON.
+const RATES: &str = "rate_limits";
+/// On an entity: their version.
+const RATES_VERSION: &str = "rate_limits_v";
 
 impl Control {
     /// The entity (its sort key) that owns a scope's budget; `None` where there is no such owner.
@@ -99,6 +103,44 @@ impl Control {
         Ok(Some(version))
     }
 
+    /// The rate limits of a user or a key with their version, 0 where nobody has set them; `None`
+    /// where there is no such owner.
+    ///
+    /// # Errors
+    /// Where a table cannot be reached.
+    pub async fn rate_limits(&self, scope: &Scope) -> Result<Option<(RateLimits, u64)>, Error> {
+        let Some(sk) = self.entity_of(scope).await? else { return Ok(None) };
+        let item = self.store.get(&self.entities(), &sk).await?.unwrap_or_default();
+        let version = read_number(&item, RATES_VERSION).unwrap_or_default();
+        Ok(Some((rates_of(&item), version)))
+    }
+
+    /// Sets them, and tells the keys: they bind 30 s after this has answered. Gives the new
+    /// version; `None` where there is no such owner, or another change was first. The caller has
+    /// checked them.
+    ///
+    /// # Errors
+    /// Where a table cannot be reached; it can be repeated.
+    pub async fn put_rate_limits(
+        &self,
+        scope: &Scope,
+        limits: RateLimits,
+        expected: Expected,
+    ) -> Result<Option<u64>, Error> {
+        let Some(sk) = self.entity_of(scope).await? else { return Ok(None) };
+        let written = serde_json::to_string(&limits).map_err(Error::internal)?;
+        let version = version::next(self.aws().now());
+        let set = format!("SET {RATES} = :rates, {RATES_VERSION} = :next");
+        let change = Changed::new(&self.entities(), &sk, &set, "");
+        let change = expected.guard(change, RATES_VERSION, true);
+        let change = change.value(":rates", text(&written)).value(":next", number(version));
+        if self.store.change(change).await?.is_none() {
+            return Ok(None);
+        }
+        self.tell_keys(scope, &sk).await?;
+        Ok(Some(version))
+    }
+
     /// Rewrites what the keys below an owner know.
     async fn tell_keys(&self, scope: &Scope, sk: &str) -> Result<(), Error> {
         match scope.kind {
@@ -120,6 +162,19 @@ impl Control {
         let item = self.store.get(&format!("K#{key}"), "0").await?;
         Ok(item.and_then(|item| read_text(&item, "user")?.parse().ok()))
     }
+}
+
+/// The rate limits in an entity's item. What cannot be read was not written by Farebox.
+pub(super) fn rates_of(item: &Attributes) -> RateLimits {
+    let rates = read_text(item, RATES).and_then(|rates| serde_json::from_str(&rates).ok());
+    rates.unwrap_or_default()
+}
+
+/// Rate limits as a key's item tells them: those that limit something.
+pub(super) fn rates_told(all: [(ScopeKind, &EntityId, RateLimits); 2]) -> AttributeValue {
+    let told = all.into_iter().filter(|(_, _, limits)| !limits.is_empty());
+    let told = told.map(|(kind, id, limits)| (Scope::new(kind, id.clone()), limits));
+    text(&serde_json::to_string(&told.collect::<Vec<_>>()).unwrap_or_default())
 }
 
 /// The budgets that an entity names, in order.

@@ -1,4 +1,4 @@
-//! Names that stand for several models.
+//! Names that stand for several models, and rate limits.
 
 use clap::{Args as Options, Subcommand};
 
@@ -41,6 +41,46 @@ pub struct RouteChange {
     /// The longest Retry-After that is waited for
     #[arg(long, value_name = "MS")]
     pub retry_patience_ms: Option<u32>,
+    /// The longest that a connection may take
+    #[arg(long, value_name = "MS")]
+    pub connect_ms: Option<u32>,
+    /// The longest from a request to the head of its answer
+    #[arg(long, value_name = "MS")]
+    pub first_byte_ms: Option<u32>,
+    /// The longest between two pieces of an answer
+    #[arg(long, value_name = "MS")]
+    pub idle_ms: Option<u32>,
+    /// The longest that an attempt may take
+    #[arg(long, value_name = "MS")]
+    pub total_ms: Option<u32>,
+}
+
+/// `farebox limit …`
+#[derive(Debug, Subcommand)]
+pub enum Limit {
+    /// Set rate limits; what is not named stays
+    Set(LimitChange),
+    /// Show rate limits
+    Show {
+        /// user:ID or key:ID
+        scope: String,
+    },
+}
+
+/// What `farebox limit set` says.
+#[derive(Debug, Default, Options)]
+pub struct LimitChange {
+    /// user:ID or key:ID; of a key its user's hold too
+    pub scope: String,
+    /// The most calls that begin in one minute; `none` takes the limit away
+    #[arg(long, value_name = "CALLS")]
+    pub requests_per_minute: Option<String>,
+    /// The most tokens of prompt and completion in one minute; `none` takes the limit away
+    #[arg(long, value_name = "TOKENS")]
+    pub tokens_per_minute: Option<String>,
+    /// The most calls under way at once; `none` takes the limit away
+    #[arg(long, value_name = "CALLS")]
+    pub concurrent: Option<String>,
 }
 
 /// A target as it is typed; the gateway checks it.

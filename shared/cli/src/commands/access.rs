@@ -168,14 +168,16 @@ fn labels_text(labels: &BTreeMap<String, String>) -> String {
 
 /// `farebox credential …`
 pub async fn credential(client: &Client, command: Credential) -> Result<Output, Failure> {
-    let of = |owner: &str, provider: &str| {
-        path(&format!("credentials/{}/{}", encoded(owner), encoded(provider)))
+    let of = |owner: &str, provider: &str, name: Option<&str>| {
+        let name = name.map(|name| format!("/{}", encoded(name))).unwrap_or_default();
+        path(&format!("credentials/{}/{}{name}", encoded(owner), encoded(provider)))
     };
     match command {
-        Credential::Set { owner, provider, base_url } => {
+        Credential::Set { owner, provider, name, weight, base_url } => {
             let secret = crate::secret::read(&format!("{provider} API key"))?;
-            let body = PutCredential { secret, base_url };
-            let answer = client.send(Method::PUT, &of(&owner, &provider), &body, None).await?;
+            let body = PutCredential { secret, base_url, weight };
+            let path = of(&owner, &provider, name.as_deref());
+            let answer = client.send(Method::PUT, &path, &body, None).await?;
             let stored: Stored = answer.parse()?;
             let text = format!(
                 "The {} credential of {} is stored. Keys use it within 30 seconds.",
@@ -187,11 +189,22 @@ pub async fn credential(client: &Client, command: Credential) -> Result<Output, 
             let path = path(&format!("credentials?user={}", encoded(&user)));
             let answer = client.get(&path).await?;
             let list: CredentialList = answer.parse()?;
-            let head = ["OWNER", "PROVIDER", "STATE", "BASE URL", "UPDATED", "LAST USED"];
+            let head = [
+                "OWNER",
+                "PROVIDER",
+                "NAME",
+                "WEIGHT",
+                "STATE",
+                "BASE URL",
+                "UPDATED",
+                "LAST USED",
+            ];
             let text = table(&head, &list.credentials, |stored| {
                 vec![
                     stored.owner.clone(),
                     stored.provider.clone(),
+                    cell(stored.name.as_ref()),
+                    stored.weight.to_string(),
                     stored.state.clone(),
                     cell(stored.base_url.as_ref()),
                     stored.updated_at.clone(),
@@ -200,8 +213,8 @@ pub async fn credential(client: &Client, command: Credential) -> Result<Output, 
             });
             Ok(Output::new(answer.body, text))
         }
-        Credential::Disable { owner, provider } => {
-            let answer = client.delete(&of(&owner, &provider)).await?;
+        Credential::Disable { owner, provider, name } => {
+            let answer = client.delete(&of(&owner, &provider, name.as_deref())).await?;
             let text = format!(
                 "The {provider} credential of {owner} is disabled and erased. \
                  No call uses it after 30 seconds."

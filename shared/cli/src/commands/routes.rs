@@ -67,6 +67,18 @@ fn changed(now: Option<Value>, change: RouteChange) -> Result<Value, Failure> {
             spec.insert(name.to_owned(), value);
         }
     }
+    let timeouts = [
+        ("connect_ms", change.connect_ms),
+        ("first_byte_ms", change.first_byte_ms),
+        ("idle_ms", change.idle_ms),
+        ("total_ms", change.total_ms),
+    ];
+    for (name, limit) in timeouts.into_iter().filter_map(|(name, limit)| Some((name, limit?))) {
+        let all = spec.entry("timeouts").or_insert_with(|| json!({}));
+        if let Some(all) = all.as_object_mut() {
+            all.insert(name.to_owned(), Value::from(limit));
+        }
+    }
     if spec.contains_key("targets") {
         return Ok(Value::Object(spec));
     }
@@ -109,12 +121,16 @@ mod tests {
     #[test]
     fn targets_are_replaced_and_the_rest_stays() {
         let targets = vec![("a/x".to_owned(), Some(3)), ("b/y".to_owned(), None)];
-        let change = RouteChange { targets, retries: Some(2), ..RouteChange::default() };
+        let change =
+            RouteChange { targets, retries: Some(2), idle_ms: Some(50), ..RouteChange::default() };
 
         let spec = changed(Some(json!({"targets": [], "kept": true})), change).unwrap();
 
         let targets = json!([{"model": "a/x", "weight": 3}, {"model": "b/y"}]);
-        assert_eq!(spec, json!({"targets": targets, "kept": true, "retries": 2}));
+        let timeouts = json!({"idle_ms": 50});
+        let expected =
+            json!({"targets": targets, "kept": true, "retries": 2, "timeouts": timeouts});
+        assert_eq!(spec, expected);
         assert_eq!(self::targets(&spec), "a/x=3, b/y");
         assert!(changed(None, RouteChange::default()).is_err());
     }

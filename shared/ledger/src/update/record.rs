@@ -107,3 +107,19 @@ pub fn quarantine_put(key: Key, rid: Rid, hold: Money, cost: Money, now: Timesta
     item.insert("at".to_owned(), number(now.seconds()));
     Update::put(key, item, "attribute_not_exists(pk)")
 }
+
+/// Where it is written down that a credential rests: by its mark, a keyed hash of its secret, so
+/// that a new secret does not rest with the old one.
+#[must_use]
+pub fn resting_key(tenant: &str, mark: &str) -> Key {
+    Key { table: Table::Main, pk: format!("CD#{tenant}"), sk: mark.to_owned() }
+}
+
+/// A credential rests until then.
+#[must_use]
+pub fn resting_put(key: Key, until: Timestamp) -> Update {
+    let mut item = key.item();
+    item.insert("until".to_owned(), number(until.ms()));
+    item.insert("ttl".to_owned(), number(until.plus_ms(3_600_000).seconds()));
+    Update::put(key, item, "")
+}

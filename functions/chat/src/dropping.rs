@@ -1,0 +1,85 @@
+//! Options that a provider cannot do, left out where the caller asks for that instead of a refusal.
+
+use farebox_core::{ChatCall, Error};
+
+use crate::incoming::Incoming;
+
+/// The header that asks for it.
+const DROP_HEADER: &str = "x-farebox-drop-params";
+
+/// What may be left out: wishes about how tokens are chosen and told, and marks. Not what bounds
+/// an answer or what it costs (the caps, `n`, `stop`, `reasoning_effort`, `verbosity`), and not
+/// what it is about (`messages`, tools, `response_format`).
+const DROPPABLE: [&str; 17] = [
+    "temperature",
+    "top_p",
+    "min_p",
+    "top_k",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+    "seed",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+    "user",
+    "safety_identifier",
+    "prompt_cache_key",
+    "metadata",
+    "store",
+    "parallel_tool_calls",
+];
+
+/// Whether a request asks for it.
+///
+/// # Errors
+/// [`Error::Malformed`] names the header.
+pub fn is_wanted(incoming: &Incoming) -> Result<bool, Error> {
+    let Some(given) = incoming.headers.get(DROP_HEADER) else { return Ok(false) };
+    match given.as_bytes() {
+        b"true" => Ok(true),
+        b"false" => Ok(false),
+        _ => Err(Error::malformed(DROP_HEADER, "is true or false")),
+    }
+}
+
+/// The call without the option that it was refused for, and that option's name; `None` where that
+/// is not one that may be left out.
+#[must_use]
+pub fn without(call: &ChatCall, refusal: &Error) -> Option<(ChatCall, &'static str)> {
+    let Error::Malformed { field, .. } = refusal else { return None };
+    let top = field.split(['.', '[']).next().unwrap_or(field);
+    let name = DROPPABLE.into_iter().find(|name| *name == top)?;
+    let mut call = call.clone();
+    call.body.shift_remove(name).map(|_| (call, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call() -> ChatCall {
+        let body = r#"{"model":"m","messages":[{"role":"user","content":"x"}],
+            "seed":1,"n":2,"reasoning_effort":"low"}"#;
+        ChatCall::from_openai(body.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_wish_is_left_out_once() {
+        let (less, name) = without(&call(), &Error::malformed("seed", "no")).unwrap();
+
+        assert_eq!(name, "seed");
+        assert!(!less.body.contains_key("seed") && less.body.contains_key("reasoning_effort"));
+        assert!(without(&less, &Error::malformed("seed", "no")).is_none(), "no second time");
+    }
+
+    #[test]
+    fn what_bounds_the_cost_or_is_the_question_stays() {
+        for field in ["n", "reasoning_effort", "messages[0].content", "max_tokens", "tools", "body"]
+        {
+            assert!(without(&call(), &Error::malformed(field, "no")).is_none(), "{field}");
+        }
+        let unbounded = Error::UnboundedCall { field: "seed".into(), hint: String::new() };
+        assert!(without(&call(), &unbounded).is_none());
+    }
+}

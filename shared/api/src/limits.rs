@@ -1,0 +1,16 @@
+//! How much a user or a key may call at once and in a minute.
+
+use serde::{Deserialize, Serialize};
+
+/// Rate limits; absent is no limit. `PUT /admin/v1/limits/{scope}` takes all but `scope`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateLimits {
+    /// `user:ID` or `key:ID`.
+    pub scope: String,
+    /// Calls that begin in one minute of the clock.
+    pub requests_per_minute: Option<u64>,
+    /// Tokens of prompt and completion in one minute of the clock.
+    pub tokens_per_minute: Option<u64>,
+    /// Calls that are under way at once.
+    pub concurrent: Option<u64>,
+}

@@ -1,0 +1,83 @@
+//! How long an attempt may take, as its route says, and what giving up costs.
+
+use std::time::{Duration, Instant};
+
+use farebox_tests::{Answer, Caller, run, usd};
+use serde_json::{Value, json};
+
+use crate::routing::routed;
+
+/// Sooner than any timeout that is not the route's.
+const SOON: Duration = Duration::from_secs(15);
+
+/// The call's row; asserts that it was given up in time and costs what was held.
+async fn given_up(caller: &Caller<'_>, answer: &Answer, began: Instant) -> Value {
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    let row = caller.row(answer.header("x-request-id").unwrap()).await;
+    assert_eq!((&row["outcome"], &row["cost_usd"]), (&json!("worst"), &row["held_usd"]), "{row}");
+    assert_eq!(row["error"]["code"], "provider_unavailable", "{row}");
+    row
+}
+
+#[test]
+fn a_provider_that_does_not_begin_is_given_up_and_costs_its_hold() {
+    run(async {
+        for stream in [false, true] {
+            let caller = Caller::new(routed().await).await;
+            let began = Instant::now();
+
+            let options = json!({"max_tokens": 9, "stream": stream});
+            let answer = caller.complete("first-byte", &options).await.expect(504);
+
+            let row = given_up(&caller, &answer, began).await;
+            let books = caller.user_books().await;
+            books.assert_quiet();
+            assert_eq!(books.settled(), usd(row["cost_usd"].as_str().unwrap()));
+        }
+    });
+}
+
+#[test]
+fn after_a_charge_the_next_model_answers_where_the_route_says_so() {
+    run(async {
+        let caller = Caller::new(routed().await).await;
+
+        let answer =
+            caller.complete("first-byte-paid", &json!({"max_tokens": 9})).await.expect(200);
+
+        assert_eq!(answer.header("x-farebox-served-by"), Some("demo/chat"));
+        let row = caller.row(answer.header("x-request-id").unwrap()).await;
+        assert_eq!(row["earlier"][0]["outcome"], "worst", "{row}");
+    });
+}
+
+#[test]
+fn a_stream_that_falls_silent_or_takes_too_long_is_cut() {
+    run(async {
+        for name in ["idle", "total"] {
+            let caller = Caller::new(routed().await).await;
+            let began = Instant::now();
+
+            let answer = caller.complete(name, &json!({"stream": true})).await.expect(200);
+
+            assert!(answer.text().contains("provider_unavailable"), "{name}: {}", answer.text());
+            given_up(&caller, &answer, began).await;
+        }
+        let caller = Caller::new(routed().await).await;
+        let answer = caller.complete("patient", &json!({"stream": true})).await.expect(200);
+        assert!(answer.text().ends_with("data: [DONE]\n\n"), "{}", answer.text());
+        caller.assert_settled_to_the_bill().await;
+    });
+}
+
+#[test]
+fn a_whole_answer_that_takes_too_long_is_given_up() {
+    run(async {
+        let caller = Caller::new(routed().await).await;
+        let began = Instant::now();
+
+        let answer = caller.complete("total", &json!({})).await.expect(504);
+
+        given_up(&caller, &answer, began).await;
+    });
+}
