@@ -16,9 +16,16 @@ MODELS = ["demo/gemini", "demo/chat", "demo/claude"]
 TOTAL_S_MAX = 60
 
 
-def weather(city: str) -> str:
+def weather(city: str = "Paris") -> str:
     """The weather of a city."""
     return f"sunny in {city}"
+
+
+DECLARED = types.FunctionDeclaration(
+    name="weather",
+    description="The weather of a city.",
+    parameters_json_schema={"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+)
 
 
 def counts(usage):
@@ -58,7 +65,7 @@ def a_tool_is_called_by_the_sdk_itself_and_its_result_used(client, model):
 def a_tool_is_called_in_a_stream(client, model):
     call = types.FunctionCallingConfig(mode=types.FunctionCallingConfigMode.ANY)
     config = types.GenerateContentConfig(
-        tools=[weather],
+        tools=[types.Tool(function_declarations=[DECLARED])],
         tool_config=types.ToolConfig(function_calling_config=call),
         automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
         max_output_tokens=200,

@@ -52,6 +52,7 @@ def main():
     failed = 0
     try:
         failed += program(stack, [sys.executable, os.path.join(HERE, "python_sdks.py")])
+        failed += program(stack, [sys.executable, os.path.join(HERE, "google_genai.py")])
         failed += node(stack)
         with tempfile.TemporaryDirectory() as home:
             for agent, model in AGENTS:

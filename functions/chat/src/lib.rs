@@ -224,6 +224,7 @@ fn dialect_of(incoming: &Incoming) -> &'static dyn Dialect {
         Some((Handler::Models | Handler::Model, _)) | None if speaks_messages(incoming) => {
             &MESSAGES
         }
+        Some((Handler::Models | Handler::Model, _)) if speaks_gemini(incoming) => &GENERATE_CONTENT,
         Some((_, dialect)) => dialect,
         None => &OPENAI,
     }
@@ -232,6 +233,11 @@ fn dialect_of(incoming: &Incoming) -> &'static dyn Dialect {
 /// Whether a request comes from one of Anthropic's clients.
 fn speaks_messages(incoming: &Incoming) -> bool {
     incoming.headers.contains_key("anthropic-version")
+}
+
+/// Whether a request comes from one of Google's clients, which ask for `/v1/models` too.
+fn speaks_gemini(incoming: &Incoming) -> bool {
+    incoming.headers.contains_key("x-goog-api-key")
 }
 
 #[cfg(test)]

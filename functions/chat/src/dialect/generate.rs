@@ -113,8 +113,9 @@ impl Dialect for GenerateContent {
     }
 
     fn keep_alive(&self) -> &'static [u8] {
-        // Between the elements of an array a line feed says nothing.
-        if self.array { b"\n" } else { super::COMMENT }
+        // Between events, and between the elements of an array, a line feed says nothing. A comment
+        // would break Google's SDK.
+        b"\n"
     }
 
     fn counted(&self, tokens: u64) -> Value {

@@ -263,7 +263,9 @@ fn tools(body: &Map<String, Value>, blocks: &mut Vec<Block>) -> Vec<Tool> {
         let declared = tool.get("functionDeclarations").and_then(Value::as_array);
         for function in declared.into_iter().flatten() {
             let Some(name) = function.get("name").and_then(Value::as_str) else { continue };
-            let schema = ["parametersJsonSchema", "parameters"].map(|name| function.get(name));
+            // The API takes either spelling, and Google's SDK sends the second.
+            let names = ["parametersJsonSchema", "parameters_json_schema", "parameters"];
+            let schema = names.map(|name| function.get(name));
             let schema = schema.into_iter().flatten().next().cloned().unwrap_or_default();
             tools.push(Tool { name: name.to_owned(), schema: lower(schema) });
         }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::parts::REASONING_FORMAT;
 use super::{error_object, usage_object};
-use crate::dialect::{Answer, Opening, StreamWriter, cost_comment, frame};
+use crate::dialect::{Answer, Opening, StreamWriter, frame};
 use crate::reply::Paid;
 
 /// Gemini's word for why the model stopped.
@@ -151,7 +151,9 @@ impl Signatures {
     }
 }
 
-/// How the responses of a stream are put on the wire.
+/// How the responses of a stream are put on the wire. Google's SDK takes every line that is no
+/// `data:` for a part of an error (python-genai 3.3.0, `_iter_response_stream`), so there is no
+/// comment with the cost as in other dialects.
 pub(super) struct Framing {
     array: bool,
     /// Something of the array has been written.
@@ -170,12 +172,6 @@ impl Framing {
             self.begun = true;
         } else {
             frame(&Frame { name: "".into(), data: response.into() }, out);
-        }
-    }
-
-    fn cost(&self, paid: &Paid, out: &mut Vec<u8>) {
-        if !self.array {
-            cost_comment(paid, out);
         }
     }
 
@@ -260,7 +256,6 @@ impl StreamWriter for Chunks {
             candidate(&Value::from(*index), &parts, Some(choice.reason.as_deref()))
         });
         let response = self.identity.response(candidates.collect(), usage_object(answer.usage));
-        self.framing.cost(answer.paid, out);
         self.framing.write(&response.to_string(), out);
         self.framing.end(out);
     }
@@ -330,9 +325,6 @@ impl StreamWriter for Frames {
         // Candidates that Farebox ended, because its budgets hold no more for them.
         let ends = std::mem::take(&mut self.ends);
         if let Some(waited) = self.waiting.take() {
-            if ends.is_empty() {
-                self.framing.cost(answer.paid, out);
-            }
             self.framing.write(&waited.data, out);
         }
         if !ends.is_empty() {
@@ -341,7 +333,6 @@ impl StreamWriter for Frames {
                 .map(|(index, reason)| candidate(&Value::from(*index), &[], Some(Some(reason))));
             let usage = usage_object(answer.usage);
             let response = self.identity.response(candidates.collect(), usage);
-            self.framing.cost(answer.paid, out);
             self.framing.write(&response.to_string(), out);
         }
         self.framing.end(out);
