@@ -14,6 +14,7 @@ mod client;
 mod clock;
 mod commands;
 mod failure;
+mod parquet;
 mod print;
 mod profile;
 mod progress;

@@ -48,7 +48,7 @@ pub struct Focus {
     /// The month, such as 2026-10
     #[arg(long)]
     pub month: String,
-    /// The file; standard output where there is none
+    /// The file: CSV, or Parquet where its name ends in .parquet [default: CSV to standard output]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<String>,
 }

@@ -54,6 +54,11 @@ fn arithmetic(row: &RequestRow) -> String {
         let Correction { reason, .. } = entry;
         lines.push(format!("{:>39}  + {amount} USD = {cost} USD  {reason}", "corrected by"));
     }
+    if !row.labels.is_empty() {
+        let labels = row.labels.iter().map(|(name, value)| format!("{name}={value}"));
+        let labels = labels.collect::<Vec<_>>().join(", ");
+        lines.push(format!("{:>39}    {labels}", "labels"));
+    }
     if let Some(of) = &row.corrects {
         let reason = cell(row.reason.as_ref());
         lines.push(format!("{:>39}    {of}: {reason}", "it corrects"));

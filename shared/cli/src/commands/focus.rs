@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use farebox_api::{Key, KeyList, UsageReport, UsageRow};
-use farebox_core::{Money, Month, Zone};
+use farebox_core::{Money, Month, Timestamp, Zone};
 use serde_json::json;
 
 use super::usage::{ROWS_MAX, csv_text, whole};
@@ -16,6 +16,7 @@ use crate::args;
 use crate::client::Client;
 use crate::clock::{dashed, now};
 use crate::failure::Failure;
+use crate::parquet::{self, Column};
 use crate::print::Output;
 use crate::progress::Progress;
 
@@ -87,11 +88,18 @@ pub async fn export(client: &Client, given: &args::Focus) -> Result<Output, Fail
     }
     drop(progress);
     let count = lines.len().saturating_sub(1);
-    let text = csv_text(&lines)?;
+    let is_parquet = given.output.as_ref().is_some_and(|file| file.ends_with(".parquet"));
+    let bytes = if is_parquet {
+        parquet::file(&columns(&lines))
+    } else {
+        (csv_text(&lines)? + "\n").into_bytes()
+    };
     let json =
         json!({"month": given.month, "rows": count, "billed_usd": total, "file": given.output});
-    let Some(file) = &given.output else { return Ok(Output::new(json, text)) };
-    std::fs::write(file, text + "\n").map_err(|error| {
+    let Some(file) = &given.output else {
+        return Ok(Output::new(json, String::from_utf8_lossy(&bytes).trim_end()));
+    };
+    std::fs::write(file, bytes).map_err(|error| {
         Failure::new(format!("{file}: {error}"), "name a file that can be made")
     })?;
     Ok(Output::new(json, format!("{count} lines, {total} USD together, are in {file}.")))
@@ -176,6 +184,27 @@ fn next(day: &str) -> String {
     let number = day.replace('-', "").parse().ok();
     let day = number.and_then(|number| farebox_core::Day::from_number(number).ok());
     day.map_or_else(String::new, |day| dashed(Zone::utc().end_of_day(day).utc_day()))
+}
+
+/// The lines, column by column, each in the type that it has in Parquet.
+fn columns(lines: &[Vec<String>]) -> Vec<(&'static str, Column)> {
+    let rows = lines.get(1..).unwrap_or_default();
+    let column = |(at, name): (usize, &&'static str)| {
+        let cells = || rows.iter().map(|row| row.get(at).map_or("", String::as_str));
+        let column = if name.ends_with("Cost") {
+            let pico = |cell| Money::parse_usd(cell).ok().map(Money::pico);
+            Column::Decimal(cells().map(pico).collect())
+        } else if name.ends_with("Quantity") {
+            Column::Integer(cells().map(|cell| cell.parse().ok()).collect())
+        } else if name.ends_with("Start") || name.ends_with("End") {
+            let ms = |cell| Timestamp::parse(cell).ok().map(Timestamp::ms);
+            Column::Instant(cells().map(ms).collect())
+        } else {
+            Column::Text(cells().map(str::to_owned).collect())
+        };
+        (*name, column)
+    };
+    COLUMNS.iter().enumerate().map(column).collect()
 }
 
 fn month(text: &str) -> Result<Month, Failure> {

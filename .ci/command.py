@@ -1,0 +1,181 @@
+"""The operator's command against the whole product: `command.py FAREBOX FAREBOX_LOCAL`.
+
+Both are executables. It starts the local stack, makes some calls, and types what an operator types:
+what the command says must be what the gateway's own answers add up to. A part of it runs on a
+pseudo-terminal. Shared libraries beside libc fail it.
+"""
+
+import csv
+import io
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow.parquet
+
+# What libc is made of, and what Rust's standard library needs of the compiler's.
+LIBC = {"linux-vdso", "libc", "libm", "libdl", "libpthread", "librt", "libgcc_s", "ld-linux-x86-64", "ld-linux-aarch64"}
+MONTH = time.strftime("%Y-%m", time.gmtime())
+
+
+def libraries(executable):
+    listed = subprocess.run(["ldd", executable], capture_output=True, text=True, check=True).stdout
+    names = [line.split()[0].rsplit("/", 1)[-1].split(".so")[0] for line in listed.splitlines() if line.strip()]
+    foreign = [name for name in names if name not in LIBC]
+    assert not foreign, f"needs more than libc: {foreign}"
+
+
+class Command:
+    def __init__(self, executable, ready, home):
+        self.executable = executable
+        self.environment = {
+            "PATH": os.environ["PATH"], "TERM": "xterm", "XDG_CONFIG_HOME": home,
+            "FAREBOX_URL": ready["base_url"], "FAREBOX_ADMIN_KEY": ready["admin_key"],
+            "FAREBOX_KEY": ready["key"],
+        }
+
+    def run(self, line, ok=True, given=""):
+        done = subprocess.run([self.executable, *line.split()], env=self.environment, input=given,
+                              capture_output=True, text=True, timeout=60)
+        assert (done.returncode == 0) == ok, f"{line}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout if ok else done.stderr
+
+    def json(self, line):
+        return json.loads(self.run(line + " --json"))
+
+    def terminal(self, line, typed=b"", stop_after=None):
+        """On a pseudo-terminal; ended by Ctrl-C once `stop_after` was shown."""
+        environment = {name: value for name, value in self.environment.items() if name != "NO_COLOR"}
+        pid, master = pty.fork()
+        if pid == 0:
+            os.execve(self.executable, [self.executable, *line.split()], environment)
+        shown, ends = b"", time.time() + 60
+        if typed:
+            time.sleep(1)
+            os.write(master, typed)
+        while time.time() < ends:
+            if not select.select([master], [], [], 1)[0]:
+                continue
+            try:
+                more = os.read(master, 65536)
+            except OSError:
+                break
+            if not more:
+                break
+            shown += more
+            if stop_after and stop_after in shown:
+                os.kill(pid, signal.SIGINT)
+        os.waitpid(pid, 0)
+        return shown.decode()
+
+
+def ask(ready, model, tags=""):
+    body = {"provider": "demo", "model": model, "messages": [{"role": "user", "content": "Hello!"}], "options": {"max_tokens": 30}}
+    headers = {"Authorization": f"Bearer {ready['key']}", "Content-Type": "application/json"}
+    if tags:
+        headers["x-farebox-tags"] = tags
+    request = urllib.request.Request(ready["base_url"] + "/v1/chat", json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request) as answer:
+        return Decimal(answer.headers["x-farebox-cost-usd"])
+
+
+def reports(farebox, spent, folder):
+    report = farebox.json("usage --by model --since 7d")
+    assert Decimal(report["total"]["charged_usd"]) == spent, report
+    assert sum(Decimal(row["charged_usd"]) for row in report["rows"]) == spent
+    labels = farebox.json("usage --by label:team --since 1d")
+    assert [row["by"]["label:team"] for row in labels["rows"]] == ["search"], labels
+    lines = list(csv.DictReader(io.StringIO(farebox.run(f"statement --month {MONTH} --by user"))))
+    assert [(line["user"], Decimal(line["charged_usd"])) for line in lines] == [("demo", spent)], lines
+    focus = list(csv.DictReader(io.StringIO(farebox.run(f"export focus --month {MONTH}"))))
+    assert sum(Decimal(line["BilledCost"]) for line in focus) == spent, focus
+    assert {line["ProviderName"] for line in focus} == {"demo"} and len(focus[0]) == 30
+    # Another reader of the format than the writer's own.
+    farebox.run(f"export focus --month {MONTH} --output {folder}/focus.parquet")
+    table = pyarrow.parquet.read_table(f"{folder}/focus.parquet")
+    assert table.column_names == list(focus[0]) and table.num_rows == len(focus)
+    assert sum(table["BilledCost"].to_pylist()) == spent, table["BilledCost"]
+    for name, cells in table.to_pydict().items():
+        for cell, line in zip(cells, focus):
+            same = cell == Decimal(line[name]) if name.endswith("Cost") else True
+            if name.endswith(("Start", "End")):
+                same = cell.strftime("%Y-%m-%dT%H:%M:%SZ") == line[name]
+            elif not name.endswith("Cost"):
+                same = ("" if cell is None else str(cell)) == line[name]
+            assert same, (name, cell, line[name])
+    assert "top" in farebox.run("top --once") and "demo" in farebox.run("top --once")
+
+
+def imports(farebox, folder):
+    table = Path(folder, "people.csv")
+    table.write_text("kind,id,name,org,user,models,labels,month_usd\norg,acme,Acme,,,,,1000\nuser,ann,Ann,acme,,,,50\n"
+                     "key,ci,,,ann,demo/*,team=search,\n")
+    assert "Nothing is changed yet" in farebox.run(f"import csv {table}")
+    assert "ann" not in farebox.run("user list"), "a dry run changes nothing"
+    made = farebox.run(f"import csv {table} --apply")
+    assert made.startswith("sk-fb-local-"), made
+    again = farebox.json(f"import csv {table} --apply")
+    assert again["keys"] == [], "a second run makes no second key"
+    assert len(farebox.json("key list --user ann")["keys"]) == 1
+    assert farebox.json("budget show user:ann")["month_limit_usd"] == "50"
+    table.write_text("kind,id,month_usd\nuser,a b,\nuser,bob,lots\n")
+    told = farebox.run(f"import csv {table} --apply", ok=False)
+    assert "line 2, id:" in told and "line 3, month_usd:" in told, told
+    assert "bob" not in farebox.run("user list"), "a file with a fault changes nothing"
+    config = Path(folder, "config.yaml")
+    config.write_text("model_list:\n  - model_name: fast\n    litellm_params: {model: demo/chat, api_key: sk-canary}\n")
+    done = farebox.run(f"import litellm {config} --owner org:acme --apply")
+    assert "credential set org:acme demo" in done and "canary" not in done, done
+    assert "fast" in farebox.run("route list")
+
+
+def looks(farebox):
+    checks = {check["check"]: check["state"] for check in farebox.json("doctor")}
+    assert checks["admin key"] == checks["quote"] == checks["reachable"] == "ok", checks
+    assert "REQUEST ID" in farebox.run("requests tail -n 3")
+    assert farebox.json("audit -n 5")["entries"], "changes are told"
+    assert "_farebox" in farebox.run("completion bash")
+
+
+def terminals(farebox, ready):
+    shown = farebox.terminal("usage --by model --since 1d")
+    assert "\x1b[1mMODEL" in shown, shown
+    drawn = farebox.terminal("top", stop_after=b"MODELS TODAY")
+    assert "BUDGETS TODAY" in drawn, drawn
+    typed = farebox.terminal("login --profile typed", typed=ready["admin_key"].encode() + b"\n")
+    assert "not shown" in typed and "as profile typed" in typed, typed
+    assert ready["admin_key"] not in typed, "a secret is not echoed"
+    assert "typed" in farebox.run("profile list")
+
+
+def main(executable, local):
+    libraries(executable)
+    with tempfile.TemporaryDirectory() as folder:
+        stack = subprocess.Popen([local, "--port", "0", "--json", "--ephemeral"], stdout=subprocess.PIPE, text=True, cwd=folder)
+        try:
+            ready = json.loads(stack.stdout.readline())
+            farebox = Command(executable, ready, folder)
+            spent = ask(ready, "chat", "team=search") + ask(ready, "exact") + ask(ready, "claude")
+            drain = urllib.request.Request(ready["services_url"] + "/_local/drain", method="POST")
+            urllib.request.urlopen(drain).close()
+            reports(farebox, spent, folder)
+            looks(farebox)
+            imports(farebox, folder)
+            terminals(farebox, ready)
+        finally:
+            stack.send_signal(signal.SIGINT)
+            stack.wait(timeout=30)
+    print("the command says what the gateway does")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,159 @@
+//! What a terminal shows: the real command, answers as the admin API gave them to `cargo local`,
+//! and the text that came of them, kept in `tests/shown`. `.ci/command.py` runs the same command
+//! against the whole product, and types a secret at its prompt.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// Answers by the beginning of the path; the first that fits is given.
+type Answers = &'static [(&'static str, u16, &'static str)];
+
+const REPORT: &str = include_str!("answers/usage.json");
+const KEYS: &str = include_str!("answers/keys.json");
+const AUDIT: &str = include_str!("answers/audit.json");
+const NOTHING: &str = r#"{"users":[],"keys":[],"budgets":[],"channels":[],"alerts":[],
+    "quarantine":[],"next_cursor":null}"#;
+
+/// A server that answers each request with the same bytes for ever, on a port of its own.
+fn serve(answers: Answers) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            answer(stream, answers);
+        }
+    });
+    url
+}
+
+fn answer(mut stream: TcpStream, answers: Answers) {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+        head.extend(byte);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let path = head.split(' ').nth(1).unwrap_or_default();
+    let found = answers.iter().find(|(start, ..)| path.starts_with(start));
+    let (_, status, body) =
+        found.copied().unwrap_or(("", 404, r#"{"error":{"code":"not_found","message":"no"}}"#));
+    let text = format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    drop(stream.write_all(text.as_bytes()));
+}
+
+fn farebox(url: &str, line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_farebox"));
+    command.args(line.split_whitespace()).env_clear();
+    command.env("FAREBOX_URL", url).env("FAREBOX_ADMIN_KEY", "sk-fba-test");
+    // No profile of the developer's is read or written.
+    command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR")).stdin(Stdio::null());
+    command
+}
+
+fn text(output: &Output) -> String {
+    let streams = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    let [out, err] = streams;
+    if err.is_empty() { out.into_owned() } else { format!("{out}--- stderr\n{err}") }
+}
+
+/// Compares with the kept text; what was shown instead is written where the message says.
+#[track_caller]
+fn assert_shown(name: &str, url: &str, shown: &str) {
+    let shown = shown.replace(url, "http://farebox");
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shown").join(name);
+    let expected = std::fs::read_to_string(&kept).unwrap_or_default();
+    if shown != expected {
+        let other = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&other, &shown).unwrap();
+        panic!(
+            "not as kept:\n{shown}\nwhere it is right: cp {} {}",
+            other.display(),
+            kept.display()
+        );
+    }
+}
+
+#[test]
+fn what_is_shown_is_what_is_kept() {
+    const ALL: Answers = &[
+        ("/admin/v1/usage", 200, REPORT),
+        ("/admin/v1/keys", 200, KEYS),
+        ("/admin/v1/audit", 200, AUDIT),
+    ];
+    const EMPTY: Answers = &[
+        ("/healthz", 200, r#"{"status":"ok","catalog":"2026-11-23"}"#),
+        ("/admin/v1/", 200, NOTHING),
+    ];
+    const STRANGER: Answers = &[(
+        "/admin/v1/",
+        403,
+        r#"{"error":{"code":"forbidden","message":"The admin API needs an admin key."}}"#,
+    )];
+    for (name, answers, line) in [
+        ("usage.txt", ALL, "usage --by team,model --since 2026-11"),
+        ("usage.json", ALL, "usage --by team,model --since 2026-11 --json"),
+        ("statement.csv", ALL, "statement --month 2026-11 --by team,model"),
+        ("audit.txt", ALL, "audit -n 2"),
+        ("keys.txt", ALL, "key list"),
+        ("doctor.txt", EMPTY, "doctor"),
+        ("stranger.txt", STRANGER, "usage --by model"),
+        ("wrong.txt", STRANGER, "usage --by model --since 0d"),
+    ] {
+        let url = serve(answers);
+        let output = farebox(&url, line).output().expect("farebox runs");
+        let shown = text(&output);
+        // How long the answer took is another number each time.
+        let shown = match shown.split_once("in ").zip(shown.split_once(" ms,")) {
+            Some(((before, _), (_, after))) if name == "doctor.txt" => {
+                format!("{before}in 1 ms,{after}")
+            }
+            _ => shown,
+        };
+        assert_shown(name, &url, &shown);
+        let is_bad = ["stranger.txt", "wrong.txt"].contains(&name);
+        assert_eq!(output.status.success(), !is_bad, "{name}");
+    }
+}
+
+#[test]
+fn a_pipe_gets_no_colour_and_a_terminal_gets_a_bold_head() {
+    const ALL: Answers = &[("/admin/v1/usage", 200, REPORT)];
+    let url = serve(ALL);
+    let line = "usage --by team,model --since 2026-11";
+    let piped = farebox(&url, line).output().unwrap();
+    assert!(!text(&piped).contains('\u{1b}'), "{}", text(&piped));
+
+    let Some(shown) = in_terminal(&url, line, 100) else { return };
+
+    assert!(shown.contains("\u{1b}[1mTEAM"), "{shown:?}");
+    let plain = shown.replace("\u{1b}[1m", "").replace("\u{1b}[0m", "").replace("\r\n", "\n");
+    assert_eq!(plain.trim(), text(&piped).trim(), "and else the same");
+}
+
+/// Runs the command on a pseudo-terminal of so many columns; none where the machine has no
+/// `script` of util-linux.
+fn in_terminal(url: &str, line: &str, columns: u32) -> Option<String> {
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
+    let run = format!("stty cols {columns} rows 40; exec {} {line}", env!("CARGO_BIN_EXE_farebox"));
+    let mut command = Command::new("script");
+    command.args(["-qec", &run, "/dev/null"]).env_remove("NO_COLOR").env_remove("FAREBOX_KEY");
+    command.env("FAREBOX_URL", url).env("FAREBOX_ADMIN_KEY", "sk-fba-test").env("TERM", "xterm");
+    let scratch =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pty-{}", std::process::id()));
+    command.env("XDG_CONFIG_HOME", &scratch);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
+    drop(child.stdin.take());
+    let output = child.wait_with_output().ok()?;
+    drop(std::fs::remove_dir_all(scratch));
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
