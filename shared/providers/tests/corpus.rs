@@ -138,12 +138,13 @@ fn exchanges(corpus: &Path) -> Vec<Exchange> {
 /// the last. Each answer is an exchange of its own.
 fn answers(exchange: Exchange) -> Vec<Exchange> {
     let body = String::from_utf8_lossy(&exchange.body).into_owned();
-    let start = match exchange.api {
-        Api::Messages => "event: message_start",
-        Api::Responses => "event: response.created",
+    // Some proxies send the start of a message twice, so its end is what counts.
+    let (start, one) = match exchange.api {
+        Api::Messages => ("event: message_start", "event: message_stop"),
+        Api::Responses => ("event: response.created", "event: response.created"),
         Api::Chat => return vec![exchange],
     };
-    if !exchange.stream || body.matches(start).count() < 2 {
+    if !exchange.stream || body.matches(one).count() < 2 {
         return vec![exchange];
     }
     let starts: Vec<usize> =
