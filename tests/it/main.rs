@@ -13,6 +13,7 @@ mod admin;
 mod alerts;
 mod bad_input;
 mod balanced;
+mod bedrock;
 mod books;
 mod budgets;
 mod canary;

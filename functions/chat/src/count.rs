@@ -38,7 +38,8 @@ pub async fn tokens(
     if let Some(request) = resolved.wire.count(&plan.outbound) {
         let credential = choose(gate, &road, resolved).await?.credential;
         let (provider, wire) = (resolved.provider, resolved.wire);
-        let target = Target { provider, wire, credential: &credential };
+        let now = gate.aws.now();
+        let target = Target { provider, wire, credential: &credential, now };
         if let Some(counted) = upstream::count(&gate.http(None)?, &target, &request).await {
             return Ok(reply::json(incoming, &dialect.counted(counted.tokens)));
         }

@@ -88,6 +88,7 @@ pub async fn exchange(
         provider: resolved.provider,
         wire: resolved.wire,
         credential: &call.chosen.credential,
+        now: gate.aws.now(),
     };
     let timeouts = call.timeouts;
     let client = match gate.http(timeouts.connect_ms) {
@@ -224,6 +225,7 @@ async fn buffered(
             exchange.reported = completion.reported.take();
             let reason = completion.choices.first().and_then(|first| first.get("finish_reason"));
             exchange.finish_reason = reason.and_then(|text| text.as_str()).map(str::to_owned);
+            name(call, &mut completion.model);
             exchange.completion = completion;
             exchange
         }
@@ -236,6 +238,13 @@ async fn buffered(
             let error = upstream::unavailable(provider.name, CHARGED, &fault);
             exchange.failed(ProviderOutcome::Unknown, error)
         }
+    }
+}
+
+/// The model that was asked, where an answer's format does not name the one that served it.
+fn name(call: &Admitted, served: &mut String) {
+    if served.is_empty() {
+        served.push_str(&call.resolved.model.name);
     }
 }
 
@@ -309,6 +318,11 @@ async fn stream(
             Some(Err(_)) => Ok(()),
             None => decoder.end(&mut events),
         };
+        for event in &mut events {
+            if let ChatEvent::Start { model, .. } = event {
+                name(call, model);
+            }
+        }
         let mut done = chunk.is_none();
         let mut billed = false;
         for event in &events {

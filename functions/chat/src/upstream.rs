@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use farebox_aws::Credential;
-use farebox_core::Error;
+use farebox_core::{Error, Timestamp};
 use farebox_ledger::ProviderOutcome;
+use farebox_providers::credential::Unsigned;
 use farebox_providers::{CountRequest, Counted, Outbound, Provider, Wire};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -25,6 +26,8 @@ pub struct Target<'a> {
     pub wire: &'static dyn Wire,
     /// The secret and, where the owner set one, the base URL.
     pub credential: &'a Credential,
+    /// When, for those who sign it.
+    pub now: Timestamp,
 }
 
 /// Longer than a count takes with a new connection, and much shorter than a wait for room.
@@ -122,11 +125,18 @@ fn prepare(
     if base.is_empty() {
         return Err(Error::internal(format!("{} has no base URL", target.provider.name)));
     }
+    let url = format!("{}{}", base.trim_end_matches('/'), path);
+    let secret = &target.credential.secret;
+    let mut proof = target.wire.auth(secret);
+    if let Some(scheme) = target.provider.scheme {
+        let request = Unsigned { url: &url, body, now: target.now };
+        proof.extend(scheme.sign(secret, &request)?);
+    }
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     // Compressed answers could not be relayed as they come, and SSE is small as it is.
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    for (name, value) in target.wire.auth(&target.credential.secret) {
+    for (name, value) in proof {
         let mut value = HeaderValue::from_str(&value)
             .map_err(|_| Error::internal("a credential that cannot be a header"))?;
         value.set_sensitive(true);
@@ -138,7 +148,7 @@ fn prepare(
         headers.insert(HeaderName::from_static(name), value);
     }
     client
-        .post(format!("{}{}", base.trim_end_matches('/'), path))
+        .post(url)
         .headers(headers)
         .body(body.clone())
         .build()
@@ -162,6 +172,8 @@ pub fn surviving(headers: &HeaderMap) -> HeaderMap {
 
 /// The provider's own id of the request.
 pub fn provider_request_id(headers: &HeaderMap) -> Option<String> {
-    let value = ["x-request-id", "request-id"].iter().find_map(|name| headers.get(*name))?;
+    let value = ["x-request-id", "request-id", "x-amzn-requestid"]
+        .iter()
+        .find_map(|name| headers.get(*name))?;
     Some(value.to_str().ok()?.chars().take(128).collect())
 }

@@ -22,6 +22,8 @@ mod original;
 mod request;
 mod usage;
 
+pub(crate) use request::changes_nothing;
+
 /// The format.
 pub struct Anthropic;
 

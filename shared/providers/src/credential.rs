@@ -31,10 +31,33 @@ pub trait Scheme: Sync {
         Ok(None)
     }
 
+    /// The headers that prove who calls, where they depend on the whole request.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    fn sign(
+        &self,
+        _secret: &Secret,
+        _request: &Unsigned<'_>,
+    ) -> Result<Vec<(&'static str, String)>, Error> {
+        Ok(Vec::new())
+    }
+
     /// What an answer to [`Self::grant`] says; `None` where it is no such answer.
     fn granted(&self, _body: &[u8]) -> Option<Granted> {
         None
     }
+}
+
+/// A POST that is to be signed.
+#[derive(Clone, Copy, Debug)]
+pub struct Unsigned<'a> {
+    /// Where to.
+    pub url: &'a str,
+    /// The exact body.
+    pub body: &'a [u8],
+    /// When it is sent.
+    pub now: Timestamp,
 }
 
 /// A request for a token: a POST of a form.

@@ -134,6 +134,17 @@ pub const VERTEX: &[Unbilled] = &[
     documented(504),
 ];
 
+/// Bedrock: ValidationException, AccessDenied, ResourceNotFound and Throttling are refused before
+/// a model runs (docs.aws.amazon.com/bedrock, API reference of Converse, read 2026-11); no page says
+/// what is billed. Not listed: ModelTimeout 408, ModelError 424 and 5xx, where a model may have run.
+pub const BEDROCK: &[Unbilled] = &[
+    inferred_with_body(400),
+    inferred_with_body(401),
+    inferred_with_body(403),
+    inferred_with_body(404),
+    inferred_with_body(429),
+];
+
 /// xAI charges a fee for a request that it refuses as a violation (403), so that is not listed
 /// (docs.x.ai/docs/pricing, read 2026-09-29).
 pub const XAI: &[Unbilled] = &[inferred(401), inferred(404), inferred(422), inferred(429)];
@@ -216,7 +227,8 @@ impl Told {
             Some(Value::Bool(true)) | None => {}
             Some(_) => return None,
         }
-        let message = text(body.get("message")).or_else(|| match body.get("detail") {
+        let message = text(body.get("message")).or_else(|| text(body.get("Message")));
+        let message = message.or_else(|| match body.get("detail") {
             Some(Value::Array(items)) => text(items.first().and_then(|item| item.get("msg"))),
             detail => text(detail),
         });

@@ -12,6 +12,8 @@
 //! | [`responses`] | `OpenAI`'s Responses API |
 //! | [`anthropic`] | Anthropic's Messages, translated from and to `OpenAI`'s shape |
 //! | [`gemini`] | Gemini's `generateContent`, translated from and to `OpenAI`'s shape |
+//! | [`bedrock`] | Amazon Bedrock's Converse and its event stream, and the account that signs it |
+//! | [`cohere`] | Cohere's chat and embeddings |
 //! | [`credential`] | secrets of several fields: what they make of a request |
 //! | [`sse`] | server-sent events from bytes in any split |
 //! | [`failure`] | which failures a provider does not bill, each row with its source |
@@ -26,6 +28,8 @@
 //!    cut stream never looks settled.
 
 pub mod anthropic;
+pub mod bedrock;
+pub mod cohere;
 pub mod credential;
 pub mod failure;
 pub mod gemini;
@@ -36,7 +40,9 @@ pub mod sse;
 pub mod wire;
 
 mod amount;
+mod eventstream;
 mod json;
+mod reasoning;
 mod usage;
 
 pub use credential::Scheme;

@@ -3,6 +3,9 @@
 use farebox_core::{Error, Format};
 
 use crate::anthropic::ANTHROPIC;
+use crate::bedrock::CONVERSE;
+use crate::bedrock::account::AwsAccount;
+use crate::cohere::{COHERE, COHERE_EMBED};
 use crate::failure::{self, Unbilled};
 use crate::gemini::account::{self, ServiceAccount};
 use crate::gemini::{GEMINI, VERTEX};
@@ -169,6 +172,14 @@ fn demo(model: &str, format: Format) -> Option<&'static dyn Wire> {
     }
 }
 
+fn bedrock(_: &str, format: Format) -> Option<&'static dyn Wire> {
+    chat(&CONVERSE, format)
+}
+
+fn cohere(_: &str, format: Format) -> Option<&'static dyn Wire> {
+    if format == Format::Embeddings { Some(&COHERE_EMBED) } else { chat(&COHERE, format) }
+}
+
 const fn to_cap(_: &str) -> Reach {
     Reach::Cap
 }
@@ -325,6 +336,15 @@ pub static PROVIDERS: &[Provider] = &[
         unbilled: failure::VERTEX,
         ..COMPATIBLE
     },
+    // The base URL is that of the region, which stands in the credential.
+    Provider {
+        name: "bedrock",
+        scheme: Some(&AwsAccount),
+        wire: bedrock,
+        unbilled: failure::BEDROCK,
+        ..COMPATIBLE
+    },
+    Provider { name: "cohere", base_url: "https://api.cohere.com/v2", wire: cohere, ..COMPATIBLE },
     // The provider inside `cargo local`: it bills the very bytes, so no window cuts the bound.
     Provider {
         name: "demo",

@@ -19,6 +19,12 @@ use farebox_core::{ChatEvent, Money, Reported};
 use farebox_providers::{Billing, DecodeError, Provider};
 use serde_json::Value;
 
+#[path = "corpus/bedrock.rs"]
+mod bedrock;
+#[path = "corpus/cohere.rs"]
+mod cohere;
+#[path = "support/eventstream.rs"]
+mod eventstream;
 #[path = "corpus/gemini.rs"]
 mod gemini;
 mod support;

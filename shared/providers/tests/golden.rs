@@ -11,6 +11,10 @@ use farebox_core::{ChatEvent, Usage};
 use farebox_providers::DecodeError;
 use serde_json::{Value, json};
 
+#[path = "golden/bedrock.rs"]
+mod bedrock;
+#[path = "support/eventstream.rs"]
+mod eventstream;
 mod support;
 use support::{byte_at_a_time, decode, provider, shown, wire, with_bom, with_crlf};
 
@@ -51,6 +55,18 @@ const STREAMS: &[(&str, &str, &str, &str)] = &[
         "gpt-3.5-turbo-instruct",
         include_str!("../fixtures/openai-legacy.sse"),
         include_str!("../fixtures/openai-legacy.events"),
+    ),
+    (
+        "cohere",
+        "command-a",
+        include_str!("../fixtures/cohere-tools.sse"),
+        include_str!("../fixtures/cohere-tools.events"),
+    ),
+    (
+        "cohere",
+        "command-a",
+        include_str!("../fixtures/cohere-error.sse"),
+        include_str!("../fixtures/cohere-error.events"),
     ),
     (
         "anthropic",

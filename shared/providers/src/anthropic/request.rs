@@ -57,6 +57,12 @@ const INEXPRESSIBLE: &[(&str, Neutral)] = &[
     ("prompt_cache_key", Neutral::Never),
 ];
 
+/// Whether an option that a format has no word for changes nothing at this value.
+pub(crate) fn changes_nothing(field: &str, value: &Value) -> bool {
+    let row = INEXPRESSIBLE.iter().find(|(name, _)| *name == field);
+    row.is_some_and(|(_, neutral)| is_neutral(neutral, value))
+}
+
 fn is_neutral(neutral: &Neutral, value: &Value) -> bool {
     match neutral {
         Neutral::Never => false,
@@ -95,8 +101,7 @@ fn option(body: &mut Map<String, Value>, field: &str, value: &Value) -> Result<(
         "reasoning_effort" => effort(body, value)?,
         "response_format" => format(body, value)?,
         _ => {
-            let row = INEXPRESSIBLE.iter().find(|(name, _)| *name == field);
-            if !row.is_some_and(|(_, neutral)| is_neutral(neutral, value)) {
+            if !changes_nothing(field, value) {
                 return Err(inexpressible(field));
             }
         }

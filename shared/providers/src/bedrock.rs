@@ -1,0 +1,105 @@
+//! Amazon Bedrock's Converse and ConverseStream, translated from and to `OpenAI`'s shape.
+//!
+//! Sources: docs.aws.amazon.com/bedrock, API reference of Converse, `ConverseStream` and
+//! `TokenUsage` (read 2026-11), recorded exchanges. What a failed call costs no page says. The price
+//! hangs on the model's id, whose prefix (`us.`, `eu.`, `global.` …) names the profile: each is a
+//! price row of its own. What is documented only, and in no recorded exchange: prompt cache points,
+//! `strict` tools, effort of Claude and of gpt-oss.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use farebox_core::{ChatCall, Completion, Error, Format, Secret};
+use serde_json::{Map, Value};
+
+use crate::openai::{asked_cache_write, count, json_bytes, within_window};
+use crate::{DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider, Wire, failure};
+
+pub mod account;
+mod decode;
+mod messages;
+mod request;
+mod usage;
+
+/// The format.
+pub struct Converse;
+
+/// The format.
+pub static CONVERSE: Converse = Converse;
+
+/// What a model's own template may add to a prompt with tools or a schema: Claude's largest is 804
+/// tokens; no page tells those of the other families.
+const TOOL_PREAMBLE: u64 = 1_024;
+
+impl Wire for Converse {
+    fn takes(&self, _: Format) -> bool {
+        false
+    }
+
+    fn request(
+        &self,
+        provider: &Provider,
+        call: &ChatCall,
+        facts: &Facts<'_>,
+        cap: u64,
+        stream: bool,
+    ) -> Result<Outbound, Error> {
+        let cap = facts.completion_max.map_or(cap, |most| cap.min(most));
+        let object = request::body(call, facts.model, cap)?;
+        let body = Bytes::from(serde_json::to_vec(&object).map_err(Error::internal)?);
+        let bytes = count(body.len()).saturating_add(added(&object)?);
+        let media = call.media.images || call.media.audio;
+        let bound = InputBound {
+            prompt_tokens: within_window(provider, facts, bytes, media)?,
+            media,
+            cache_write: asked_cache_write(&call.body)?,
+            ..InputBound::default()
+        };
+        let action = if stream { "converse-stream" } else { "converse" };
+        let path = Cow::Owned(format!("/model/{}/{action}", encoded(facts.model, b"")));
+        Ok(Outbound { path, headers: Vec::new(), body, bound, cap, choices: 1 })
+    }
+
+    /// Nothing: the account signs the whole request.
+    fn auth(&self, _: &Secret) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    fn decode(&self, _: &Provider, body: &[u8]) -> Result<Completion, DecodeError> {
+        decode::whole(body)
+    }
+
+    fn decoder(&self, _: &Provider, _: bool) -> Box<dyn Decoder + Send> {
+        Box::new(decode::Events::default())
+    }
+
+    fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure {
+        failure::read(provider.unbilled, status, body)
+    }
+}
+
+/// The prompt tokens that no byte of the body stands for. Tools and schemas are rendered anew,
+/// perhaps more widely than they were sent, so their bytes count twice.
+fn added(body: &Map<String, Value>) -> Result<u64, Error> {
+    let mut added = 0_u64;
+    for field in ["toolConfig", "outputConfig"] {
+        if let Some(value) = body.get(field) {
+            added = added.saturating_add(json_bytes(value)?).saturating_add(TOOL_PREAMBLE);
+        }
+    }
+    Ok(added)
+}
+
+/// Percent-encoded but for unreserved characters and `kept` ones, as AWS signs it (a model's id has
+/// colons, and an ARN slashes).
+fn encoded(text: &str, kept: &[u8]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) || kept.contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
