@@ -54,6 +54,10 @@ pub async fn set(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let secret = secret_for(place.provider, body.secret, allowed)?;
     let base_url = body.base_url.map(|text| url("base_url", &text, UrlUse::Base, allowed));
     let base_url = base_url.transpose()?;
+    if base_url.is_none() && farebox_providers::find(provider).is_some_and(|row| row.is_nowhere()) {
+        let rule = "is required: this provider has no address of its own";
+        return Err(Error::malformed("base_url", rule).into());
+    }
     if gate.control.owner(&owner).await?.is_none() {
         return Err(absent(call).into());
     }

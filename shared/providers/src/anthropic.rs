@@ -8,7 +8,7 @@ use bytes::Bytes;
 use farebox_core::{ChatCall, Completion, Error, Format, Secret};
 use serde_json::{Map, Value};
 
-use crate::openai::{asked_cache_write, count, json_bytes, within_window};
+use crate::openai::{asked_cache_write, count, json_bytes, with_media};
 use crate::sse::Stream;
 use crate::{
     CountRequest, Counted, DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider,
@@ -65,8 +65,9 @@ impl Wire for Anthropic {
         let cap = object.get("max_tokens").and_then(Value::as_u64).unwrap_or(cap);
         let bytes = count(body.len()).saturating_add(added(&object)?);
         let media = call.media.images || call.media.audio;
+        let each = (provider.image)(facts.model);
         let bound = InputBound {
-            prompt_tokens: within_window(provider, facts, bytes, media)?,
+            prompt_tokens: with_media(provider, facts, bytes, call.messages(), each, call.media)?,
             media,
             cache_write: asked_cache_write(&call.body)?,
             audio: false,

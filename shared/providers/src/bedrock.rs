@@ -12,7 +12,7 @@ use bytes::Bytes;
 use farebox_core::{ChatCall, Completion, Error, Format, Secret};
 use serde_json::{Map, Value};
 
-use crate::openai::{asked_cache_write, count, json_bytes, within_window};
+use crate::openai::{asked_cache_write, count, json_bytes, with_media};
 use crate::{DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider, Wire, failure};
 
 pub mod account;
@@ -49,8 +49,9 @@ impl Wire for Converse {
         let body = Bytes::from(serde_json::to_vec(&object).map_err(Error::internal)?);
         let bytes = count(body.len()).saturating_add(added(&object)?);
         let media = call.media.images || call.media.audio;
+        let each = (provider.image)(facts.model);
         let bound = InputBound {
-            prompt_tokens: within_window(provider, facts, bytes, media)?,
+            prompt_tokens: with_media(provider, facts, bytes, call.messages(), each, call.media)?,
             media,
             cache_write: asked_cache_write(&call.body)?,
             ..InputBound::default()

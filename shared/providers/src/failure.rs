@@ -161,6 +161,19 @@ pub const COMPATIBLE: &[Unbilled] = &[
     inferred_with_body(422),
 ];
 
+/// Groq: as the compatible ones, and 498, which flex processing answers where it has no room
+/// (console.groq.com/docs/flex-processing).
+pub const GROQ: &[Unbilled] = &[
+    inferred(401),
+    inferred(403),
+    inferred(404),
+    inferred(429),
+    inferred_with_body(400),
+    inferred_with_body(413),
+    inferred_with_body(422),
+    inferred_with_body(498),
+];
+
 /// Reads a failure against a provider's table.
 #[must_use]
 pub fn read(table: &[Unbilled], status: u16, body: &[u8]) -> Failure {

@@ -42,6 +42,7 @@ pub mod wire;
 mod amount;
 mod eventstream;
 mod json;
+mod media;
 mod reasoning;
 mod usage;
 

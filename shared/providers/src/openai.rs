@@ -18,7 +18,9 @@ mod extensions;
 mod texts;
 mod usage;
 
-pub(crate) use bound::{asked_cache_write, completion, count, json_bytes, within_window};
+pub(crate) use bound::{
+    asked_cache_write, completion, count, json_bytes, with_media, within_window,
+};
 pub use extensions::EXTENSIONS;
 pub(crate) use texts::embedded;
 pub use usage::{Cost, Costs, UsageRules, cost_in_ticks, cost_in_usd, cost_total};

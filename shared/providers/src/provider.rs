@@ -9,6 +9,7 @@ use crate::cohere::{COHERE, COHERE_EMBED};
 use crate::failure::{self, Unbilled};
 use crate::gemini::account::{self, ServiceAccount};
 use crate::gemini::{GEMINI, VERTEX};
+use crate::media;
 use crate::openai::{
     COMPLETIONS, COMPLETIONS_WITH_API_KEY, EMBEDDINGS, EMBEDDINGS_WITH_API_KEY, OPENAI,
     OPENAI_WITH_API_KEY, UsageRules, cost_in_ticks, cost_in_usd, cost_total,
@@ -48,6 +49,8 @@ pub struct Provider {
     pub include_usage: bool,
     /// A prompt longer than the window is refused without a bill, so the window bounds it.
     pub window_refused_unbilled: bool,
+    /// The most tokens of one image, where the provider states it.
+    pub image: fn(model: &str) -> Option<u64>,
     /// A place can make every token a tenth dearer: Anthropic's `us` geography, a default of the
     /// workspace, or a location of Vertex.
     pub us_geography: bool,
@@ -73,6 +76,12 @@ pub enum Reach {
 }
 
 impl Provider {
+    /// Whether only a credential tells where it is.
+    #[must_use]
+    pub const fn is_nowhere(&self) -> bool {
+        self.base_url.is_empty() && self.scheme.is_none()
+    }
+
     /// The wire format for a model and a caller's format.
     ///
     /// # Errors
@@ -240,6 +249,10 @@ const fn to_window(_: &str) -> Reach {
     Reach::Window
 }
 
+const fn to_model_maximum(_: &str) -> Reach {
+    Reach::ModelMaximum
+}
+
 /// Measured on Gemini 2.5 and 3.x only: the cap holds thoughts and text together
 /// (googleapis/python-genai #2062, #782, #811).
 fn to_cap_where_measured(model: &str) -> Reach {
@@ -282,6 +295,7 @@ const COMPATIBLE: Provider = Provider {
     service_tiers: false,
     include_usage: true,
     window_refused_unbilled: true,
+    image: media::unstated,
     us_geography: false,
     dearer_at: nowhere,
     unbounded: bounded,
@@ -297,6 +311,7 @@ pub static PROVIDERS: &[Provider] = &[
         wire: openais_own,
         faithful: &[Format::Chat, Format::Responses, Format::Completions],
         base_url: "https://api.openai.com/v1",
+        image: media::of_openai,
         cap_field: "max_completion_tokens",
         // `auto` means the project's setting, which may be twice as dear.
         service_tiers: true,
@@ -309,6 +324,7 @@ pub static PROVIDERS: &[Provider] = &[
         name: "anthropic",
         faithful: &[Format::Messages],
         base_url: "https://api.anthropic.com/v1",
+        image: media::of_claude,
         wire: anthropic,
         us_geography: true,
         unbilled: failure::ANTHROPIC,
@@ -339,6 +355,7 @@ pub static PROVIDERS: &[Provider] = &[
     // The base URL is that of the region, which stands in the credential.
     Provider {
         name: "bedrock",
+        image: media::of_bedrock,
         scheme: Some(&AwsAccount),
         wire: bedrock,
         unbilled: failure::BEDROCK,
@@ -367,6 +384,7 @@ pub static PROVIDERS: &[Provider] = &[
     Provider {
         name: "azure",
         faithful: &[Format::Chat, Format::Responses, Format::Completions],
+        image: media::of_openai,
         effort: openai_with_reasoning,
         wire: azure,
         cap_field: "max_completion_tokens",
@@ -401,6 +419,8 @@ pub static PROVIDERS: &[Provider] = &[
     Provider {
         name: "groq",
         base_url: "https://api.groq.com/openai/v1",
+        cap_field: "max_completion_tokens",
+        unbilled: failure::GROQ,
         unbounded: compound,
         ..COMPATIBLE
     },
@@ -452,6 +472,17 @@ pub static PROVIDERS: &[Provider] = &[
         extensions: &["cache_control"],
         wire: with_embeddings,
         base_url: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        // Model Studio's pages bound thinking by `thinking_budget` alone, beside max_tokens.
+        reach: to_window,
+        ..COMPATIBLE
+    },
+    // Any server of the format that the owner allows, at prices of the owner's. What it does beyond
+    // its window, and whether its cap holds reasoning, nobody has said.
+    Provider {
+        name: "custom",
+        wire: with_texts,
+        reach: to_model_maximum,
+        window_refused_unbilled: false,
         ..COMPATIBLE
     },
     // Self-hosted: the base URL is the owner's. A longer prompt is cut, not refused.

@@ -291,8 +291,11 @@ fn a_whole_anthropic_answer_takes_openais_shape() {
     let answer = wire.decode(anthropic, body.to_string().as_bytes()).unwrap();
 
     let function = json!({"name": "f", "arguments": "{\"city\":\"Genève\"}"});
+    let detail = json!({"type": "reasoning.text", "text": "hm", "signature": "s",
+        "format": "anthropic-claude-v1", "index": 0});
     let expected = json!([{"index": 0, "finish_reason": "tool_calls", "message": {
         "role": "assistant", "content": "Let me see", "reasoning_content": "hm",
+        "reasoning_details": [detail],
         "tool_calls": [{"id": "t", "type": "function", "function": function}]}}]);
     assert_eq!(Value::from(answer.choices), expected);
     let usage = Usage { prompt: 5, cached: 7, completion: 6, ..Usage::default() };

@@ -57,6 +57,40 @@ fn with_image() -> Value {
 }
 
 #[test]
+fn thinking_is_sent_back_first_and_with_its_signature() {
+    let anthropic = find("anthropic").unwrap();
+    let wire = anthropic.wire_for("claude", Format::Chat).unwrap();
+    let content = json!([
+        {"type": "thinking", "thinking": "hm", "signature": "sig"},
+        {"type": "redacted_thinking", "data": "sealed"},
+        {"type": "text", "text": "Hi"},
+        {"type": "tool_use", "id": "c1", "name": "f", "input": {"a": 1}},
+    ]);
+    let answer = json!({"id": "m", "model": "claude", "content": content,
+        "stop_reason": "tool_use", "usage": {"input_tokens": 1, "output_tokens": 2}});
+
+    let told = wire.decode(anthropic, answer.to_string().as_bytes()).unwrap();
+
+    let message = &told.choices[0]["message"];
+    assert_eq!(message["reasoning_content"], "hm");
+    let result = json!({"role": "tool", "tool_call_id": "c1", "content": "22"});
+    let question = json!({"role": "user", "content": "hi"});
+    let second = json!({"messages": [question, message, result], "tools": [tool("f")]});
+    assert_eq!(sent("anthropic", &second)["messages"][1]["content"], content);
+    // To who does not know it, the message goes without it.
+    let plain = sent("mistral", &second);
+    assert!(plain["messages"][1].get("reasoning_details").is_none(), "{plain}");
+    let kept = sent("openrouter", &second);
+    assert_eq!(kept["messages"][1]["reasoning_details"], message["reasoning_details"]);
+    // Without a signature it would be refused, so it is left out.
+    let unsigned = json!({"role": "assistant", "content": "Hi", "reasoning_content": "hm"});
+    let more = json!({"role": "user", "content": "go on"});
+    let second = json!({"messages": [question, unsigned, more]});
+    let text = json!([{"type": "text", "text": "Hi"}]);
+    assert_eq!(sent("anthropic", &second)["messages"][1]["content"], text);
+}
+
+#[test]
 fn openai_gets_the_callers_fields_and_fareboxs_own() {
     let body = said(&json!({"temperature": 0.5, "store": true, "n": 3, "max_tokens": 7}));
 
@@ -127,15 +161,35 @@ fn tools_and_schemas_count_twice_and_the_demo_counts_bytes() {
 #[test]
 fn media_fill_the_window_and_without_one_there_is_no_bound() {
     let blind = Facts { context_window: None, ..FACTS };
-    for provider in ["openai", "anthropic", "azure", "demo"] {
+    for provider in ["openai", "mistral", "azure", "demo"] {
         let bound = outbound(provider, &with_image()).bound;
         assert_eq!(bound.prompt_tokens, 200_000, "{provider}");
         let error = send(provider, &blind, &with_image(), false).unwrap_err();
         assert!(matches!(&error, Error::UnboundedCall { field, .. } if field == "messages"));
     }
+    // A page's text is compressed inside its file.
+    let file = json!({"type": "file", "file": {"file_data": "data:application/pdf;base64,AA"}});
+    let read = json!({"messages": [{"role": "user", "content": [file]}]});
+    assert_eq!(outbound("anthropic", &read).bound.prompt_tokens, 200_000);
     let audio = json!({"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}});
     let heard = json!({"messages": [{"role": "user", "content": [audio]}]});
     assert!(outbound("openai", &heard).bound.audio);
+}
+
+#[test]
+fn an_image_is_held_at_the_most_that_its_provider_states() {
+    for (provider, model, each) in [
+        ("anthropic", "claude-opus-5", 4_784),
+        ("openai", "gpt-4o-2024-08-06", 1_445),
+        ("openai", "gpt-4o-mini", 48_169),
+        ("azure", "gpt-5.5", 10_000),
+    ] {
+        let facts = Facts { model, ..FACTS };
+        let outbound = send(provider, &facts, &with_image(), false).unwrap();
+
+        assert_eq!(outbound.bound.prompt_tokens, outbound.body.len() as u64 + each, "{model}");
+        assert!(outbound.bound.media);
+    }
 }
 
 #[test]

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::usage::{self, Context};
 use crate::json::{Text, raw};
-use crate::sse::Handle;
+use crate::reasoning::Thought;
+use crate::sse::{EVENT_BYTES_MAX, Handle};
 use crate::{DecodeError, failure};
 
 /// `OpenAI`'s word for why the model stopped.
@@ -47,6 +48,11 @@ struct Block<'a> {
     #[serde(borrow, default)]
     thinking: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    signature: Option<&'a RawValue>,
+    /// What only Anthropic can read of a thinking that it has redacted.
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     id: Option<Text<'a>>,
     #[serde(borrow, default)]
     name: Option<Text<'a>>,
@@ -64,11 +70,19 @@ pub(super) fn whole(body: &[u8]) -> Result<Completion, DecodeError> {
     }
     let blocks = answer.content.ok_or(DecodeError::lacking(EXPECTED))?;
     let (mut content, mut thinking) = (String::new(), String::new());
-    let mut calls = Vec::new();
+    let (mut calls, mut details) = (Vec::new(), Vec::new());
     for block in &blocks {
         match Text::or_empty(block.kind.as_ref()) {
             "text" => content.push_str(&unquoted(block.text)?),
-            "thinking" => thinking.push_str(&unquoted(block.thinking)?),
+            "thinking" => {
+                let (text, signature) = (unquoted(block.thinking)?, unquoted(block.signature)?);
+                thinking.push_str(&text);
+                details.extend(signed(&text, &signature, details.len()));
+            }
+            "redacted_thinking" => {
+                let data = unquoted(block.data)?;
+                details.push(Thought::Redacted(&data).detail(details.len()));
+            }
             "tool_use" => {
                 let (id, name) =
                     (Text::or_empty(block.id.as_ref()), Text::or_empty(block.name.as_ref()));
@@ -91,6 +105,9 @@ pub(super) fn whole(body: &[u8]) -> Result<Completion, DecodeError> {
     if !thinking.is_empty() {
         message.insert("reasoning_content".to_owned(), Value::from(thinking));
     }
+    if !details.is_empty() {
+        message.insert("reasoning_details".to_owned(), Value::from(details));
+    }
     if !calls.is_empty() {
         message.insert("tool_calls".to_owned(), Value::from(calls));
     }
@@ -101,6 +118,11 @@ pub(super) fn whole(body: &[u8]) -> Result<Completion, DecodeError> {
         choices: vec![json!({"index": 0, "message": message, "finish_reason": finish_reason})],
         reported: answer.usage.and_then(|usage| usage::read(&usage, context)),
     })
+}
+
+/// The entry of a block of thinking, where it has the signature without which it is not taken back.
+fn signed(text: &str, signature: &str, index: usize) -> Option<Value> {
+    (!signature.is_empty()).then(|| Thought::Signed(text, signature).detail(index))
 }
 
 fn unquoted(text: Option<&RawValue>) -> Result<String, DecodeError> {
@@ -133,6 +155,8 @@ struct Delta<'a> {
     #[serde(borrow, default)]
     thinking: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    signature: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     partial_json: Option<&'a RawValue>,
     #[serde(borrow, default)]
     stop_reason: Option<Text<'a>>,
@@ -147,6 +171,14 @@ struct OpenCall {
     spoke: bool,
 }
 
+/// A block of thinking that is being streamed.
+#[derive(Default)]
+struct OpenThought {
+    block: u64,
+    text: String,
+    signature: String,
+}
+
 /// Reads the events of a stream.
 #[derive(Default)]
 pub(super) struct Events {
@@ -157,6 +189,9 @@ pub(super) struct Events {
     any_block: bool,
     calls: u32,
     open: Vec<OpenCall>,
+    thought: Option<OpenThought>,
+    /// How many blocks of thinking there were.
+    thoughts: usize,
     stop_reason: String,
     reported: bool,
     done: bool,
@@ -193,7 +228,15 @@ impl Events {
         self.any_block = true;
         match Text::or_empty(block.kind.as_ref()) {
             "text" => say_text(block.text, out),
-            "thinking" => say_thinking(block.thinking, out),
+            "thinking" => {
+                self.thought = Some(OpenThought { block: index, ..OpenThought::default() });
+                self.think(index, block.thinking, block.signature)?;
+                say_thinking(block.thinking, out)
+            }
+            "redacted_thinking" => {
+                let data = unquoted(block.data)?;
+                self.tell(Thought::Redacted(&data).detail(self.thoughts), out)
+            }
             "tool_use" => {
                 let call = OpenCall { block: index, index: self.calls, spoke: false };
                 self.calls = self.calls.saturating_add(1);
@@ -230,7 +273,35 @@ impl Events {
         say(&Calling { tool_calls: [call] }, out)
     }
 
+    /// Keeps what the open block of thinking says: it can be sent back only as a whole.
+    fn think(
+        &mut self,
+        block: u64,
+        text: Option<&RawValue>,
+        signature: Option<&RawValue>,
+    ) -> Result<(), DecodeError> {
+        let Some(thought) = self.thought.as_mut().filter(|open| open.block == block) else {
+            return Ok(());
+        };
+        thought.text.push_str(&unquoted(text)?);
+        thought.signature.push_str(&unquoted(signature)?);
+        if thought.text.len().max(thought.signature.len()) > EVENT_BYTES_MAX {
+            return Err(DecodeError::EventTooLong { bytes_max: EVENT_BYTES_MAX });
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, detail: Value, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
+        self.thoughts = self.thoughts.saturating_add(1);
+        say(&json!({"reasoning_details": [detail]}), out)
+    }
+
     fn close_block(&mut self, block: u64, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
+        if let Some(thought) = self.thought.take_if(|open| open.block == block)
+            && let Some(detail) = signed(&thought.text, &thought.signature, self.thoughts)
+        {
+            self.tell(detail, out)?;
+        }
         let silent = self.open.iter().any(|open| open.block == block && !open.spoke);
         if silent {
             self.arguments(block, Arguments::Text("{}"), out)?;
@@ -278,6 +349,7 @@ impl Handle for Events {
             ("content_block_delta", Event { index, delta: Some(delta), .. }) => {
                 say_text(delta.text, out)?;
                 say_thinking(delta.thinking, out)?;
+                self.think(index, delta.thinking, delta.signature)?;
                 match spoken(delta.partial_json)? {
                     Some(part) => self.arguments(index, Arguments::Part(part), out),
                     None => Ok(()),

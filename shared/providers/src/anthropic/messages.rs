@@ -3,6 +3,8 @@
 use farebox_core::Error;
 use serde_json::{Map, Value, json};
 
+use crate::reasoning::{Thought, thoughts};
+
 /// The system prompt and the turns.
 pub(super) struct Turns {
     pub(super) system: Vec<Value>,
@@ -138,8 +140,8 @@ fn source(url: &str, media: &str) -> Option<Value> {
     kind.starts_with(media).then(|| json!({"type": "base64", "media_type": kind, "data": data}))
 }
 
-/// The model's own turn. `reasoning_content` of an earlier answer is left out: Anthropic takes
-/// thinking back only with a signature that `OpenAI`'s shape cannot carry.
+/// The model's own turn. Thinking comes first, and only where `reasoning_details` carry it with its
+/// signature: `reasoning_content` alone is left out, because it would be refused.
 fn assistant(field: &str, message: &Value) -> Result<Vec<Value>, Error> {
     for absent in ["audio", "function_call"] {
         if message.get(absent).is_some_and(|value| !value.is_null()) {
@@ -147,7 +149,8 @@ fn assistant(field: &str, message: &Value) -> Result<Vec<Value>, Error> {
             return Err(Error::malformed(format!("{field}.{absent}"), rule));
         }
     }
-    let mut blocks = content(field, message, false)?;
+    let mut blocks: Vec<Value> = thoughts(message).map(thought).collect();
+    blocks.append(&mut content(field, message, false)?);
     if let Some(refusal) = message.get("refusal").and_then(Value::as_str)
         && !refusal.is_empty()
     {
@@ -170,6 +173,15 @@ fn assistant(field: &str, message: &Value) -> Result<Vec<Value>, Error> {
         blocks.push(json!({"type": "tool_use", "id": id, "name": name, "input": input}));
     }
     Ok(blocks)
+}
+
+fn thought(thought: Thought<'_>) -> Value {
+    match thought {
+        Thought::Signed(text, signature) => {
+            json!({"type": "thinking", "thinking": text, "signature": signature})
+        }
+        Thought::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
+    }
 }
 
 fn tool_result(field: &str, message: &Value) -> Result<Value, Error> {

@@ -98,8 +98,8 @@ pub(super) fn request(
     let typed = client_tools(asked.get("tools")).saturating_mul(CLIENT_TOOL_TOKENS);
     let bytes = count(body.len()).saturating_add(added(asked)?).saturating_add(typed);
     let bound = InputBound {
-        prompt_tokens: within_window(provider, facts, bytes, found.media)?,
-        media: found.media,
+        prompt_tokens: found.prompt_tokens(provider, facts, bytes)?,
+        media: found.images > 0 || found.documents,
         cache_write: found.cache_write,
         audio: false,
         us_geography: provider.us_geography,
@@ -215,23 +215,47 @@ fn blocks(value: &Value) -> Result<(), Error> {
 /// What the blocks of a body carry.
 #[derive(Default)]
 struct Found {
-    /// An image or a document, whose tokens its bytes do not bound.
-    media: bool,
+    /// Images, and the bytes of those that are inline: what they come to hangs on neither.
+    images: u64,
+    inline: u64,
+    /// A document, whose tokens its bytes do not bound.
+    documents: bool,
     cache_write: CacheWrite,
 }
 
 impl Found {
+    /// Each image at its maximum; a document can fill the window.
+    fn prompt_tokens(
+        &self,
+        provider: &Provider,
+        facts: &Facts<'_>,
+        bytes: u64,
+    ) -> Result<u64, Error> {
+        match (provider.image)(facts.model).filter(|_| !self.documents) {
+            Some(each) => {
+                let images = self.images.saturating_mul(each);
+                let text = bytes.saturating_sub(self.inline);
+                within_window(provider, facts, text.saturating_add(images), false)
+            }
+            None => within_window(provider, facts, bytes, self.images > 0 || self.documents),
+        }
+    }
+
     fn look(&mut self, value: &Value) {
         match value {
             Value::Array(parts) => parts.iter().for_each(|part| self.look(part)),
             Value::Object(block) => {
                 self.control(block.get("cache_control"));
                 let text = |at: &str| value.pointer(at).and_then(Value::as_str);
-                self.media |= match text("/type") {
-                    Some("image") => true,
-                    Some("document") => text("/source/type") != Some("text"),
-                    _ => false,
-                };
+                match text("/type") {
+                    Some("image") => {
+                        let data = text("/source/data").map_or(0, str::len);
+                        self.images = self.images.saturating_add(1);
+                        self.inline = self.inline.saturating_add(count(data));
+                    }
+                    Some("document") => self.documents |= text("/source/type") != Some("text"),
+                    _ => {}
+                }
                 for field in ["content", "source"] {
                     self.look(block.get(field).unwrap_or(&Value::Null));
                 }

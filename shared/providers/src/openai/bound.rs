@@ -25,11 +25,13 @@ pub(super) fn prompt(
     let messages = asked.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let spoken = messages.iter().any(|message| message.get("audio").is_some_and(is_given));
     let audio = media.audio || spoken;
-    let media = media.images || audio;
-    let prompt_tokens = within_window(provider, facts, bytes, media)?;
+    let images = media.images;
+    let each = (provider.image)(facts.model);
+    let prompt_tokens =
+        with_media(provider, facts, bytes, messages, each, Media { images, audio })?;
     Ok(InputBound {
         prompt_tokens,
-        media,
+        media: images || audio,
         cache_write: asked_cache_write(asked)?,
         audio,
         us_geography: false,
@@ -38,6 +40,23 @@ pub(super) fn prompt(
 
 fn is_given(value: &Value) -> bool {
     !value.is_null()
+}
+
+/// The bound of a prompt that may carry media: by their own maxima where each has one, else by the
+/// context window.
+pub(crate) fn with_media(
+    provider: &Provider,
+    facts: &Facts<'_>,
+    bytes: u64,
+    messages: &[Value],
+    each: Option<u64>,
+    media: Media,
+) -> Result<u64, Error> {
+    let some = media.images || media.audio;
+    match crate::media::bounded(each, messages, media, bytes).filter(|_| some) {
+        Some(tokens) => within_window(provider, facts, tokens, false),
+        None => within_window(provider, facts, bytes, some),
+    }
 }
 
 /// The bound of the prompt with the context window taken into account.
