@@ -248,6 +248,12 @@ fn name(call: &Admitted, served: &mut String) {
     }
 }
 
+fn name_start(call: &Admitted, event: &mut ChatEvent) {
+    if let ChatEvent::Start { model, .. } = event {
+        name(call, model);
+    }
+}
+
 async fn collect(
     response: reqwest::Response,
     bytes_max: usize,
@@ -318,11 +324,7 @@ async fn stream(
             Some(Err(_)) => Ok(()),
             None => decoder.end(&mut events),
         };
-        for event in &mut events {
-            if let ChatEvent::Start { model, .. } = event {
-                name(call, model);
-            }
-        }
+        events.iter_mut().for_each(|event| name_start(call, event));
         let mut done = chunk.is_none();
         let mut billed = false;
         for event in &events {

@@ -235,7 +235,7 @@ impl Events {
             }
             "redacted_thinking" => {
                 let data = unquoted(block.data)?;
-                self.tell(Thought::Redacted(&data).detail(self.thoughts), out)
+                self.tell(&Thought::Redacted(&data).detail(self.thoughts), out)
             }
             "tool_use" => {
                 let call = OpenCall { block: index, index: self.calls, spoke: false };
@@ -291,7 +291,7 @@ impl Events {
         Ok(())
     }
 
-    fn tell(&mut self, detail: Value, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
+    fn tell(&mut self, detail: &Value, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
         self.thoughts = self.thoughts.saturating_add(1);
         say(&json!({"reasoning_details": [detail]}), out)
     }
@@ -300,7 +300,7 @@ impl Events {
         if let Some(thought) = self.thought.take_if(|open| open.block == block)
             && let Some(detail) = signed(&thought.text, &thought.signature, self.thoughts)
         {
-            self.tell(detail, out)?;
+            self.tell(&detail, out)?;
         }
         let silent = self.open.iter().any(|open| open.block == block && !open.spoke);
         if silent {
