@@ -3,6 +3,7 @@
 use farebox_api::{Credential, CredentialList, PutCredential};
 use farebox_aws::control::{CredentialOwner, CredentialPlace, CredentialRow, PublicUrl, UrlUse};
 use farebox_core::{Error, Secret};
+use farebox_providers::Provider;
 
 use crate::Gate;
 use crate::call::Call;
@@ -54,7 +55,8 @@ pub async fn set(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let secret = secret_for(place.provider, body.secret, allowed)?;
     let base_url = body.base_url.map(|text| url("base_url", &text, UrlUse::Base, allowed));
     let base_url = base_url.transpose()?;
-    if base_url.is_none() && farebox_providers::find(provider).is_some_and(|row| row.is_nowhere()) {
+    let row = farebox_providers::find(place.provider);
+    if base_url.is_none() && row.is_some_and(Provider::is_nowhere) {
         let rule = "is required: this provider has no address of its own";
         return Err(Error::malformed("base_url", rule).into());
     }

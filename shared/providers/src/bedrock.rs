@@ -1,9 +1,9 @@
 //! Amazon Bedrock's Converse and ConverseStream, translated from and to `OpenAI`'s shape.
 //!
 //! Sources: docs.aws.amazon.com/bedrock, API reference of Converse, `ConverseStream` and
-//! `TokenUsage` (read 2026-11), recorded exchanges. What a failed call costs no page says. The price
-//! hangs on the model's id, whose prefix (`us.`, `eu.`, `global.` …) names the profile: each is a
-//! price row of its own. What is documented only, and in no recorded exchange: prompt cache points,
+//! `TokenUsage` (read 2026-11), recorded exchanges. What a failed call costs no page says. The
+//! price hangs on the model's id, whose prefix (`us.`, `eu.`, `global.` …) names the profile: each
+//! is a price row of its own. Documented only, and in no recorded exchange: prompt cache points,
 //! `strict` tools, effort of Claude and of gpt-oss.
 
 use std::borrow::Cow;

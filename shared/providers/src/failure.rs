@@ -134,9 +134,9 @@ pub const VERTEX: &[Unbilled] = &[
     documented(504),
 ];
 
-/// Bedrock: ValidationException, AccessDenied, ResourceNotFound and Throttling are refused before
-/// a model runs (docs.aws.amazon.com/bedrock, API reference of Converse, read 2026-11); no page says
-/// what is billed. Not listed: ModelTimeout 408, ModelError 424 and 5xx, where a model may have run.
+/// Bedrock: `ValidationException`, `AccessDenied`, `ResourceNotFound` and `Throttling` are refused
+/// before a model runs (docs.aws.amazon.com/bedrock, API reference of Converse, read 2026-11); no
+/// page says what is billed. Not listed: 408, 424 and 5xx, where a model may have run.
 pub const BEDROCK: &[Unbilled] = &[
     inferred_with_body(400),
     inferred_with_body(401),

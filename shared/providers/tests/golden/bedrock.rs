@@ -42,21 +42,7 @@ fn stream() -> Vec<u8> {
     .concat()
 }
 
-const EVENTS: &str = r#"start  
-delta 0 {"role":"assistant","content":""}
-delta 0 {"reasoning_content":"h"}
-delta 0 {"reasoning_content":"m"}
-delta 0 {"reasoning_details":[{"type":"reasoning.text","text":"hm","signature":"sig","format":"anthropic-claude-v1","index":0}]}
-delta 0 {"content":"Hé"}
-delta 0 {"tool_calls":[{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":""}}]}
-delta 0 {"tool_calls":[{"index":0,"function":{"arguments":"{\"a\""}}]}
-delta 0 {"tool_calls":[{"index":0,"function":{"arguments":":1}"}}]}
-delta 0 {"tool_calls":[{"index":1,"id":"c2","type":"function","function":{"name":"g","arguments":""}}]}
-delta 0 {"tool_calls":[{"index":1,"function":{"arguments":"{}"}}]}
-finish 0 tool_calls
-usage prompt=3 cached=5 completion=4
-done
-"#;
+const EVENTS: &str = include_str!("../../fixtures/bedrock-tools.events");
 
 #[test]
 fn every_split_of_a_stream_gives_its_events() {
