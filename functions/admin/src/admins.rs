@@ -33,7 +33,9 @@ pub async fn session(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let page = gate.control.admin_keys(call.limit()?, call.cursor()).await?;
     let now = gate.aws().now();
-    let admin_keys = page.rows.into_iter().map(|row| shown(row, now)).collect();
+    let role = call.query("role").map(Role::given).transpose()?;
+    let rows = page.rows.into_iter().map(|row| shown(row, now));
+    let admin_keys = rows.filter(|row| role.is_none_or(|role| row.role == role.name())).collect();
     Answer::ok(&AdminKeyList { admin_keys, next_cursor: page.next })
 }
 

@@ -1,8 +1,8 @@
 //! Budgets and usage.
 
 use farebox_api::{Budget as Shown, BudgetList, Period, PutBudget, ScopeUsage, UsageList};
-use farebox_aws::control::Change;
-use farebox_core::{Error, Money, Scope, Timestamp, Zone, catalog};
+use farebox_aws::control::{BudgetRow, Change, Listed};
+use farebox_core::{Error, Money, Scope, ScopeKind, Timestamp, Zone, catalog};
 use farebox_ledger::PeriodView;
 use farebox_ledger::{Budget, Limits, Mode, Settings};
 
@@ -25,10 +25,23 @@ const MODES: [(&str, Mode); 5] = [
 
 /// `GET /admin/v1/budgets`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let page = gate.control.budgets(call.limit()?, call.cursor()).await?;
+    let page = page(gate, call).await?;
     let now = gate.control.aws().now();
     let budgets = page.rows.iter().map(|row| shown(&row.scope, &row.budget, now)).collect();
     Answer::ok(&BudgetList { budgets, next_cursor: page.next })
+}
+
+/// A page of budgets, of one kind of owner where it is asked for.
+async fn page(gate: &Gate, call: &Call) -> Result<Listed<BudgetRow>, Error> {
+    let kind = call.one_of("kind", &ScopeKind::ALL.map(ScopeKind::name))?;
+    let list = kind.map(|kind| format!("{kind}:"));
+    let first = call.cursor().or(list.as_deref());
+    let mut page = gate.control.budgets(call.limit()?, first).await?;
+    if let Some(list) = &list {
+        // The cursor of a list is that list's name and more; of the next one, its bare name.
+        page.next = page.next.filter(|next| next.starts_with(list.as_str()) && next != list);
+    }
+    Ok(page)
 }
 
 /// `GET /admin/v1/budgets/{scope}`
@@ -54,7 +67,7 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 
 /// `GET /admin/v1/usage` without `by`: what each budget has spent.
 pub async fn usage(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let page = gate.control.budgets(call.limit()?, call.cursor()).await?;
+    let page = page(gate, call).await?;
     let now = gate.control.aws().now();
     let scopes = page.rows.into_iter().map(|row| ScopeUsage {
         kind: row.scope.kind_name().to_owned(),

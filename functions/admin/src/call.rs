@@ -18,6 +18,8 @@ const LIMIT_MAX: u32 = 100;
 /// What stands before the paths of signed requests.
 const SIGNED: &str = "/iam";
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Longest value of a query: a cursor may hold a model's name of 200 characters and more.
+const VALUE_BYTES_MAX: usize = 512;
 /// Longest `Idempotency-Key`.
 const SEED_BYTES_MAX: usize = 255;
 
@@ -127,6 +129,20 @@ impl Call {
         value.parse::<T>().map_err(|rule| Error::malformed(name, rule.to_string()))
     }
 
+    /// A value of the query that is one of a few.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] names them.
+    pub fn one_of(&self, name: &str, known: &[&str]) -> Result<Option<&str>, Error> {
+        let value = self.query(name);
+        match value {
+            Some(value) if !known.contains(&value) => {
+                Err(Error::malformed(name, format!("is one of {}", known.join(", "))))
+            }
+            value => Ok(value),
+        }
+    }
+
     /// How many rows the caller wants: `?limit=`, 1 to 100.
     ///
     /// # Errors
@@ -206,7 +222,7 @@ impl Call {
     /// # Errors
     /// [`Error::Malformed`] names the parameter.
     pub(crate) fn check_query(&self, known: &[&str]) -> Result<(), Error> {
-        for (place, (name, _)) in self.query.iter().enumerate() {
+        for (place, (name, value)) in self.query.iter().enumerate() {
             if !known.contains(&name.as_str()) {
                 let rule = match known {
                     [] => "is no parameter: this request takes none".to_owned(),
@@ -216,6 +232,13 @@ impl Call {
             }
             if self.query.iter().take(place).any(|(earlier, _)| earlier == name) {
                 return Err(Error::malformed(name, "is given twice"));
+            }
+            if value.is_empty() {
+                return Err(Error::malformed(name, "is empty: leave it out"));
+            }
+            if value.len() > VALUE_BYTES_MAX {
+                let rule = format!("is at most {VALUE_BYTES_MAX} characters long");
+                return Err(Error::malformed(name, rule));
             }
         }
         Ok(())

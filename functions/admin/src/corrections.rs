@@ -16,7 +16,10 @@ const REASON_CHARS_MAX: usize = 200;
 /// `GET /admin/v1/corrections?limit=&cursor=`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let page = gate.control.corrections(call.limit()?, call.cursor()).await?;
-    let corrections = page.rows.iter().map(|row| shown(&row.record, "entered")).collect();
+    let rows = page.rows.iter().map(|row| shown(&row.record, "entered"));
+    let scope = call.query("scope");
+    let corrections = rows.filter(|row| scope.is_none_or(|of| row.scopes.iter().any(|s| s == of)));
+    let corrections = corrections.collect();
     Answer::ok(&CorrectionList { corrections, next_cursor: page.next })
 }
 

@@ -17,7 +17,9 @@ const ARN_BYTES_MAX: usize = 256;
 /// `GET /admin/v1/iam`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let page = gate.control.principals(call.limit()?, call.cursor()).await?;
-    let principals = page.rows.into_iter().map(shown).collect();
+    let role = call.query("role").map(Role::given).transpose()?;
+    let rows = page.rows.into_iter().map(shown);
+    let principals = rows.filter(|row| role.is_none_or(|role| row.role == role.name())).collect();
     Answer::ok(&PrincipalList { principals, next_cursor: page.next })
 }
 

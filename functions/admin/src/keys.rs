@@ -12,6 +12,8 @@ use crate::reply::{Answer, Refusal};
 
 /// The most models that one key names: its item is read with every call.
 const MODELS_MAX: usize = 50;
+/// The states of a key.
+const STATES: [&str; 3] = ["active", "expired", "revoked"];
 /// Longest model name.
 const MODEL_BYTES_MAX: usize = 200;
 /// A caller's connection is silent while its call waits.
@@ -22,7 +24,9 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let user = call.query("user").map(|user| entity("user", user)).transpose()?;
     let page = gate.control.keys(user.as_ref(), call.limit()?, call.cursor()).await?;
     let now = gate.control.aws().now();
-    let keys = page.rows.into_iter().map(|row| key(row, now)).collect();
+    let state = call.one_of("state", &STATES)?;
+    let keys = page.rows.into_iter().map(|row| key(row, now));
+    let keys = keys.filter(|key| state.is_none_or(|state| key.state == state)).collect();
     Answer::ok(&KeyList { keys, next_cursor: page.next })
 }
 

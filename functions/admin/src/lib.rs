@@ -33,6 +33,8 @@ mod iam;
 mod keys;
 mod limits;
 mod me;
+mod models;
+mod openapi;
 mod owners;
 mod path;
 mod precondition;
@@ -89,7 +91,7 @@ macro_rules! routes {
 }
 
 routes! {
-    "GET" Read "/admin/v1/users" ? limit cursor => owners::list_users,
+    "GET" Read "/admin/v1/users" ? org team limit cursor => owners::list_users,
     "GET" Read "/admin/v1/users/{id}" => owners::show_user,
     "PUT" Change "/admin/v1/users/{id}" => owners::put_user,
     "GET" Read "/admin/v1/orgs" ? limit cursor => owners::list_orgs,
@@ -98,7 +100,7 @@ routes! {
     "GET" Read "/admin/v1/teams" ? limit cursor => owners::list_teams,
     "GET" Read "/admin/v1/teams/{id}" => owners::show_team,
     "PUT" Change "/admin/v1/teams/{id}" => owners::put_team,
-    "GET" Read "/admin/v1/keys" ? user limit cursor => keys::list,
+    "GET" Read "/admin/v1/keys" ? user state limit cursor => keys::list,
     "POST" Change "/admin/v1/keys" => keys::create,
     "GET" Read "/admin/v1/keys/{id}" => keys::show,
     "DELETE" Change "/admin/v1/keys/{id}" => keys::revoke,
@@ -109,11 +111,13 @@ routes! {
     "GET" Read "/admin/v1/credentials/{owner}/{provider}/{name}" => credentials::show,
     "PUT" Change "/admin/v1/credentials/{owner}/{provider}/{name}" => credentials::set,
     "DELETE" Change "/admin/v1/credentials/{owner}/{provider}/{name}" => credentials::disable,
-    "GET" Read "/admin/v1/budgets" ? limit cursor => budgets::list,
+    "GET" Read "/admin/v1/budgets" ? kind limit cursor => budgets::list,
     "GET" Read "/admin/v1/budgets/{scope+}" => budgets::show,
     "PUT" Change "/admin/v1/budgets/{scope+}" => budgets::put,
-    "GET" Read "/admin/v1/usage" ? by since until scope limit cursor => usage::usage,
-    "GET" Read "/admin/v1/prices" ? limit cursor => prices::list,
+    "GET" Read "/admin/v1/usage" ? by since until scope kind limit cursor => usage::usage,
+    "GET" Read "/admin/v1/models" ? provider search limit cursor => models::list,
+    "GET" Read "/admin/v1/models/{provider}/{model+}" => models::show,
+    "GET" Read "/admin/v1/prices" ? provider limit cursor => prices::list,
     "GET" Read "/admin/v1/prices/{provider}/{model+}" => prices::show,
     "PUT" Change "/admin/v1/prices/{provider}/{model+}" => prices::put,
     "DELETE" Change "/admin/v1/prices/{provider}/{model+}" => prices::delete,
@@ -129,7 +133,8 @@ routes! {
     "GET" Read "/admin/v1/webhook" => webhook::show,
     "PUT" Change "/admin/v1/webhook" => webhook::put,
     "DELETE" Change "/admin/v1/webhook" => webhook::delete,
-    "GET" Read "/admin/v1/requests" ? limit cursor => requests::list,
+    "GET" Read "/admin/v1/requests" ? user key provider model outcome error limit cursor =>
+        requests::list,
     "GET" Read "/admin/v1/requests/{id}" ? user => requests::show,
     "GET" Rule "/admin/v1/requests/{id}/content" => content::show,
     "GET" Read "/admin/v1/content-log/{scope+}" => content::setting,
@@ -139,7 +144,7 @@ routes! {
     "GET" Read "/admin/v1/alerts/channels" => alerts::channels,
     "GET" Read "/admin/v1/alerts/operator" => alerts::operator,
     "POST" Change "/admin/v1/alerts/test" => alerts::test,
-    "GET" Read "/admin/v1/corrections" ? limit cursor => corrections::list,
+    "GET" Read "/admin/v1/corrections" ? scope limit cursor => corrections::list,
     "POST" Change "/admin/v1/corrections" => corrections::post,
     "POST" Change "/admin/v1/rerate" => rerate::rerate,
     "POST" Change "/admin/v1/reconcile" => statement::reconcile,
@@ -148,6 +153,7 @@ routes! {
     "POST" Rule "/admin/v1/settlements" => settlements::enqueue,
     "POST" Rule "/admin/v1/restore-fence" => restore::fence,
     "GET" Any "/admin/v1/session" => admins::session,
+    "GET" Any "/admin/v1/openapi.json" => openapi::show,
     "GET" Own "/admin/v1/me" => me::show,
     "GET" Own "/admin/v1/me/budgets" => me::budgets,
     "GET" Own "/admin/v1/me/requests" ? limit cursor => me::requests,
@@ -168,12 +174,12 @@ routes! {
     "GET" Read "/admin/v1/budget-requests" ? user state limit cursor => asks::list,
     "GET" Read "/admin/v1/budget-requests/{user}/{id}" => asks::show,
     "PUT" Change "/admin/v1/budget-requests/{user}/{id}" => asks::decide,
-    "GET" Read "/admin/v1/admin-keys" ? limit cursor => admins::list,
+    "GET" Read "/admin/v1/admin-keys" ? role limit cursor => admins::list,
     "POST" Rule "/admin/v1/admin-keys" => admins::create,
     "GET" Read "/admin/v1/admin-keys/{id}" => admins::show,
     "DELETE" Rule "/admin/v1/admin-keys/{id}" => admins::revoke,
     "POST" Rule "/admin/v1/admin-keys/{id}/rotate" => admins::rotate,
-    "GET" Read "/admin/v1/iam" ? limit cursor => iam::list,
+    "GET" Read "/admin/v1/iam" ? role limit cursor => iam::list,
     "GET" Read "/admin/v1/iam/{arn+}" => iam::show,
     "PUT" Rule "/admin/v1/iam/{arn+}" => iam::put,
     "DELETE" Rule "/admin/v1/iam/{arn+}" => iam::delete,
@@ -375,6 +381,10 @@ mod tests {
             Some("usr".to_owned())
         });
         assert!(refused(ask("user").with_query("user", "y")).is_some());
+        // An empty filter is no filter, so it is not taken for one.
+        let with = |value: &str| Call::of("GET", "/admin/v1/keys", "").with_query("cursor", value);
+        assert!(refused(with("")).is_some() && refused(with(&"x".repeat(513))).is_some());
+        assert!(refused(with(&"x".repeat(512))).is_none());
     }
 
     #[test]

@@ -20,7 +20,13 @@ const OWN_KEY_DAYS_MAX: u32 = 3650;
 /// `GET /admin/v1/users`
 pub async fn list_users(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let page = gate.control.owners("user:", call.limit()?, call.cursor()).await?;
-    let users = page.rows.into_iter().map(user).collect();
+    let of = |name| call.query(name).map(|id| entity(name, id)).transpose();
+    let (org, team) = (of("org")?, of("team")?);
+    let is_of =
+        |wanted: &Option<EntityId>, has: &Option<EntityId>| wanted.is_none() || wanted == has;
+    let rows = page.rows.into_iter();
+    let rows = rows.filter(|row| is_of(&org, &row.org) && is_of(&team, &row.team));
+    let users = rows.map(user).collect();
     Answer::ok(&UserList { users, next_cursor: page.next })
 }
 

@@ -16,7 +16,8 @@ const MODEL_BYTES_MAX: usize = 200;
 
 /// `GET /admin/v1/prices`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let page = gate.control.prices(call.limit()?, call.cursor()).await?;
+    let provider = call.query("provider").map(provider).transpose()?;
+    let page = gate.control.prices(provider, call.limit()?, call.cursor()).await?;
     let prices: Result<Vec<_>, _> = page.rows.into_iter().map(price).collect();
     Answer::ok(&PriceList { prices: prices?, next_cursor: page.next })
 }
@@ -76,7 +77,8 @@ pub async fn acknowledge(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     Err(call.raced().into())
 }
 
-fn names(call: &Call) -> Result<(&str, &str), Error> {
+/// Provider and model of a path.
+pub(crate) fn names(call: &Call) -> Result<(&str, &str), Error> {
     let model = call.parameter("model");
     let fits = model.len() <= MODEL_BYTES_MAX && model.bytes().all(|byte| byte.is_ascii_graphic());
     if !fits {

@@ -1,12 +1,12 @@
 //! What each call did and cost.
 
 use farebox_api::{CostLine, EarlierAttempt, RequestList, RequestRow, TokenCounts};
-use farebox_core::{CallRecord, EntityId, Outcome, Rid, Usage};
+use farebox_core::{CallRecord, EntityId, Error, Outcome, Rid, Usage};
 
 use crate::Gate;
 use crate::call::Call;
 use crate::corrections;
-use crate::owners::absent;
+use crate::owners::{absent, entity};
 use crate::reply::{Answer, Refusal};
 
 /// How many rows are shown unasked.
@@ -15,9 +15,16 @@ const LIMIT_DEFAULT: u32 = 20;
 /// `GET /admin/v1/requests?limit=&cursor=`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let limit = if call.query("limit").is_some() { call.limit()? } else { LIMIT_DEFAULT };
-    let today = gate.control.aws().now().utc_day();
-    let page = gate.control.logs().by_day(today, limit, call.cursor()).await?;
-    let requests = page.rows.into_iter().map(row).collect();
+    let (logs, cursor) = (gate.control.logs(), call.cursor());
+    let page = match (id(call, "user")?, id(call, "key")?) {
+        (None, None) => logs.by_day(gate.aws().now().utc_day(), limit, cursor).await?,
+        (Some(user), None) => logs.by_user(&user, limit, cursor).await?,
+        (None, Some(key)) => logs.by_key(&key, limit, cursor).await?,
+        (Some(_), Some(_)) => {
+            return Err(Error::malformed("key", "has one user only: leave user out").into());
+        }
+    };
+    let requests = page.rows.into_iter().map(row).filter(|row| fits(call, row)).collect();
     Answer::ok(&RequestList { requests, next_cursor: page.next })
 }
 
@@ -90,6 +97,21 @@ pub(crate) fn row(record: CallRecord) -> RequestRow {
         ip: record.ip,
         user_agent: record.user_agent,
     }
+}
+
+fn id(call: &Call, name: &str) -> Result<Option<EntityId>, Error> {
+    call.query(name).map(|id| entity(name, id)).transpose()
+}
+
+/// Whether a row is among what the rest of the query asks for.
+fn fits(call: &Call, row: &RequestRow) -> bool {
+    let is = |name: &str, has: Option<&String>| {
+        call.query(name).is_none_or(|wanted| has.is_some_and(|has| has == wanted))
+    };
+    is("provider", row.provider.as_ref())
+        && is("model", row.model.as_ref())
+        && is("outcome", Some(&row.outcome))
+        && is("error", row.error_code.as_ref())
 }
 
 fn outcome(outcome: Outcome) -> String {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// `GET /admin/v1/session`: who asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Session {
     /// As the audit names it: `admin-key:ID`, `iam:ARN` or `member:USER/KEY`.
     pub actor: String,
@@ -19,6 +20,7 @@ pub struct Session {
 
 /// `POST /admin/v1/admin-keys`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateAdminKey {
     /// For people.
@@ -32,6 +34,7 @@ pub struct CreateAdminKey {
 
 /// `POST /admin/v1/admin-keys/{id}/rotate`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RotateAdminKey {
     /// Seconds that the old key works beside the new one; 0 where left out, a week at most.
@@ -41,6 +44,7 @@ pub struct RotateAdminKey {
 
 /// An admin key without its secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AdminKey {
     /// Its public identity.
     pub id: String,
@@ -59,6 +63,7 @@ pub struct AdminKey {
 
 /// A new admin key with its secret, which is shown this once.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreatedAdminKey {
     /// What is sent as `Authorization: Bearer …`.
     pub secret: String,
@@ -69,6 +74,7 @@ pub struct CreatedAdminKey {
 
 /// `GET /admin/v1/admin-keys`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AdminKeyList {
     /// By id; the deployment's own key is not among them.
     pub admin_keys: Vec<AdminKey>,
@@ -78,6 +84,7 @@ pub struct AdminKeyList {
 
 /// `PUT /admin/v1/iam/{arn}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PutPrincipal {
     /// `owner`, `admin` or `auditor`.
@@ -86,6 +93,7 @@ pub struct PutPrincipal {
 
 /// An IAM user or role that may use the admin API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Principal {
     /// `arn:aws:iam::111122223333:role/Ops`; without the path that a role may have.
     pub arn: String,
@@ -97,6 +105,7 @@ pub struct Principal {
 
 /// `GET /admin/v1/iam`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PrincipalList {
     /// By ARN.
     pub principals: Vec<Principal>,

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 /// One change of the control plane.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditEntry {
     /// The request that made it: the `x-request-id` of its answer.
     pub request_id: String,
@@ -31,6 +32,7 @@ pub struct AuditEntry {
 
 /// `GET /admin/v1/audit`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditList {
     /// The newest first.
     pub entries: Vec<AuditEntry>,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The answer to `POST /admin/v1/settlements`, whose body is the record of a settlement line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Enqueued {
     /// The call.
     pub request_id: String,
@@ -11,6 +12,7 @@ pub struct Enqueued {
 
 /// `POST /admin/v1/restore-fence`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RaiseEpochs {
     /// Where the last page ended; left out at the beginning.
@@ -20,6 +22,7 @@ pub struct RaiseEpochs {
 
 /// The answer to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RaisedEpochs {
     /// Budgets whose epoch this page raised.
     pub raised: u32,
@@ -30,6 +33,7 @@ pub struct RaisedEpochs {
 /// `POST /admin/v1/corrections`: of a scope (`scope`, `amount_usd`, `period?`) or of one call
 /// (`request_id`, `cost_usd`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct PostCorrection {
     /// Of a scope: makes a repeat harmless. The header `Idempotency-Key` does the same.
@@ -56,6 +60,7 @@ pub struct PostCorrection {
 
 /// A correction that stands in the books, or a call that costs what it should already.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Correction {
     /// `entered`, `adjusted` (a provisional charge was replaced) or `unchanged`.
     pub status: String,
@@ -79,6 +84,7 @@ pub struct Correction {
 
 /// `GET /admin/v1/corrections`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CorrectionList {
     /// By the name in the journal.
     pub corrections: Vec<Correction>,
@@ -88,6 +94,7 @@ pub struct CorrectionList {
 
 /// `POST /admin/v1/rerate`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PostRerate {
     /// The first UTC day, such as `2026-11-01`.
@@ -107,6 +114,7 @@ pub struct PostRerate {
 
 /// A call that costs something else at the present prices.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RerateRow {
     /// The call.
     pub request_id: String,
@@ -128,6 +136,7 @@ pub struct RerateRow {
 
 /// A page of calls that were priced again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Rerated {
     /// Those that differ; with `apply` they are entered.
     pub rows: Vec<RerateRow>,
@@ -143,6 +152,7 @@ pub struct Rerated {
 
 /// `GET /admin/v1/counters/{scope}?month=2026-11`: what a budget says of a month.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counters {
     /// Whose.
     pub scope: String,
@@ -158,6 +168,7 @@ pub struct Counters {
 
 /// One day of a budget.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DayCounter {
     /// `20261123`.
     pub day: u32,
@@ -167,6 +178,7 @@ pub struct DayCounter {
 
 /// What rows of the log add up to in one scope on one day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Charge {
     /// Whose.
     pub scope: String,
@@ -180,6 +192,7 @@ pub struct Charge {
 
 /// `GET /admin/v1/charges?month=2026-11&cursor=`: a part of a month's rows, added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChargeList {
     /// By scope and day.
     pub charges: Vec<Charge>,
@@ -189,6 +202,7 @@ pub struct ChargeList {
 
 /// `POST /admin/v1/reconcile`: one bucket of a provider's usage report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PostStatement {
     /// Whose report.
@@ -206,6 +220,7 @@ pub struct PostStatement {
 
 /// What a provider counted of one model, in disjoint classes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ReportedUsage {
     /// As the report names it.
@@ -229,6 +244,7 @@ pub struct ReportedUsage {
 
 /// The answer to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Statement {
     /// By model.
     pub lines: Vec<StatementLine>,
@@ -236,6 +252,7 @@ pub struct Statement {
 
 /// One model of a report beside the books.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatementLine {
     /// Without the date of its version.
     pub model: String,

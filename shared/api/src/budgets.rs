@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// `PUT /admin/v1/budgets/{kind}:{id}` with `If-Match`: replaces the whole budget, so a limit
 /// that is absent or null is taken away.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PutBudget {
     /// The most in one calendar month.
@@ -33,6 +34,7 @@ pub struct PutBudget {
 
 /// A budget: what its owner set, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Budget {
     /// `org`, `team`, `user`, `key` or `model`.
     pub kind: String,
@@ -68,6 +70,7 @@ pub struct Budget {
 
 /// What a period has cost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Period {
     /// `month`, `day` or `total`.
     pub period: String,
@@ -87,6 +90,7 @@ pub struct Period {
 
 /// `GET /admin/v1/budgets`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetList {
     /// By kind and id.
     pub budgets: Vec<Budget>,
@@ -96,6 +100,7 @@ pub struct BudgetList {
 
 /// What has been spent in one scope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScopeUsage {
     /// `org`, `team`, `user`, `key` or `model`.
     pub kind: String,
@@ -112,6 +117,7 @@ pub struct ScopeUsage {
 
 /// `GET /admin/v1/usage`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageList {
     /// By kind and id.
     pub scopes: Vec<ScopeUsage>,
@@ -121,6 +127,7 @@ pub struct UsageList {
 
 /// A threshold that was reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Alert {
     /// `budget.threshold`, `budget.refused` or `test`.
     #[serde(rename = "type")]
@@ -146,6 +153,7 @@ pub struct Alert {
 
 /// What became of an alert on one channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AlertChannel {
     /// `webhook`, `sns` or `ses`.
     pub channel: String,
@@ -157,6 +165,7 @@ pub struct AlertChannel {
 
 /// Something that the operator is told: a price, a bound or the machinery is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OperatorAlert {
     /// `operator.overrun`, `operator.unpriced` or `operator.provisional`.
     #[serde(rename = "type")]
@@ -182,6 +191,7 @@ pub struct OperatorAlert {
 
 /// `GET /admin/v1/alerts/operator`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OperatorAlertList {
     /// By fault, the newest first.
     pub alerts: Vec<OperatorAlert>,
@@ -189,6 +199,7 @@ pub struct OperatorAlertList {
 
 /// Where alerts go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Channel {
     /// `webhook`, `sns` or `ses`.
     pub channel: String,
@@ -198,6 +209,7 @@ pub struct Channel {
 
 /// `GET /admin/v1/alerts/channels`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChannelList {
     /// Those that are set.
     pub channels: Vec<Channel>,
@@ -205,6 +217,7 @@ pub struct ChannelList {
 
 /// `GET /admin/v1/alerts?scope=`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AlertList {
     /// The newest period first.
     pub alerts: Vec<Alert>,
@@ -212,6 +225,7 @@ pub struct AlertList {
 
 /// `POST /admin/v1/alerts/test`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PostTestAlert {
     /// Whose alert it is.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// `PUT /admin/v1/content-log/{scope}`: of a user or a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PutContentLog {
     /// Days that content is kept from now on, 1 to 365; 0 switches it off.
@@ -12,6 +13,7 @@ pub struct PutContentLog {
 
 /// Whether content is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ContentLog {
     /// Whose.
     pub scope: String,
@@ -21,6 +23,7 @@ pub struct ContentLog {
 
 /// `DELETE /admin/v1/users/{id}/content`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErasedContent {
     /// Items that are gone.
     pub erased: u32,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// `PUT /admin/v1/credentials/{user}/{provider}`, where `{user}` is `ID` or `org:ID`; with
 /// `/{name}` behind it one of several.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PutCredential {
     /// The provider's API key.
@@ -20,6 +21,7 @@ pub struct PutCredential {
 
 /// What is known about a credential beside its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Credential {
     /// Whose: `user:ID` or `org:ID`.
     pub owner: String,
@@ -45,6 +47,7 @@ pub struct Credential {
 
 /// `GET /admin/v1/credentials?user=`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CredentialList {
     /// The user's own, then those of its organisation; by provider.
     pub credentials: Vec<Credential>,

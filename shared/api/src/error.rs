@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The body of every refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorAnswer {
     /// The refusal.
     pub error: ErrorBody,
@@ -11,6 +12,7 @@ pub struct ErrorAnswer {
 
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorBody {
     /// For programs.
     pub code: String,

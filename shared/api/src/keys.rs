@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// `POST /admin/v1/keys`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateKey {
     /// Whose key; the user must exist.
@@ -38,6 +39,7 @@ pub struct CreateKey {
 
 /// A key without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Key {
     /// Its public identity; its budget is `key:<id>`.
     pub id: String,
@@ -76,6 +78,7 @@ pub struct Key {
 
 /// A new key with its secret, which is shown this once.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreatedKey {
     /// What its user sends as `Authorization: Bearer …`.
     pub secret: String,
@@ -86,6 +89,7 @@ pub struct CreatedKey {
 
 /// `GET /admin/v1/keys`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeyList {
     /// By user, then by id.
     pub keys: Vec<Key>,

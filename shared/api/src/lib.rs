@@ -16,6 +16,7 @@
 //! | [`credentials`] | providers' credentials: written, never read back |
 //! | [`books`] | the books put right |
 //! | [`budgets`] | limits, what is spent of them, alerts |
+//! | [`models`] | the models that there are |
 //! | [`own`] | what members do for themselves |
 //! | [`prices`] | the owner's own prices |
 //! | [`routes`] | names that stand for several models |
@@ -33,6 +34,7 @@ pub mod credentials;
 pub mod error;
 pub mod keys;
 pub mod limits;
+pub mod models;
 pub mod own;
 pub mod owners;
 pub mod prices;
@@ -60,6 +62,7 @@ pub use credentials::{Credential, CredentialList, PutCredential};
 pub use error::{ErrorAnswer, ErrorBody};
 pub use keys::{CreateKey, CreatedKey, Key, KeyList};
 pub use limits::RateLimits;
+pub use models::{Model, ModelList, ModelPrices};
 pub use own::{
     AskBudget, BudgetRequest, BudgetRequestList, CreateOwnKey, DecideBudget, Me, PutOwnCredential,
     SelfService,

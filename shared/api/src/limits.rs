@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Rate limits; absent is no limit. `PUT /admin/v1/limits/{scope}` takes all but `scope`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RateLimits {
     /// `user:ID` or `key:ID`.
     pub scope: String,

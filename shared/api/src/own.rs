@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a user may do for itself: nothing unless told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SelfService {
     /// Live keys that it may have, and still make one: 0 to 50.
@@ -23,6 +24,7 @@ pub struct SelfService {
 
 /// `GET /admin/v1/me`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Me {
     /// The key's user.
     pub user: String,
@@ -43,6 +45,7 @@ pub struct Me {
 
 /// `POST /admin/v1/me/keys`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateOwnKey {
     /// For people.
@@ -63,6 +66,7 @@ pub struct CreateOwnKey {
 
 /// `PUT /admin/v1/me/credentials/{provider}`: at the provider's own address.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PutOwnCredential {
     /// The provider's key.
@@ -71,6 +75,7 @@ pub struct PutOwnCredential {
 
 /// `POST /admin/v1/me/budget-requests`: at least one limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AskBudget {
     /// The limit for a month that is asked for.
@@ -91,6 +96,7 @@ pub struct AskBudget {
 
 /// `PUT /admin/v1/budget-requests/{user}/{id}`: the decision.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DecideBudget {
     /// `approved` or `denied`.
@@ -114,6 +120,7 @@ pub struct DecideBudget {
 
 /// A request for more budget.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetRequest {
     /// Its identity.
     pub id: String,
@@ -150,6 +157,7 @@ pub struct BudgetRequest {
 
 /// `GET /admin/v1/budget-requests`, `GET /admin/v1/me/budget-requests`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetRequestList {
     /// By user, the oldest first.
     pub budget_requests: Vec<BudgetRequest>,

@@ -7,6 +7,7 @@ use crate::own::SelfService;
 /// `PUT /admin/v1/users/{id}`: makes a user, or replaces its name, organisation and
 /// team.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PutUser {
     /// For people.
@@ -26,6 +27,7 @@ pub struct PutUser {
 
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct User {
     /// Its identity, never used again.
     pub id: String,
@@ -47,6 +49,7 @@ pub struct User {
 
 /// `GET /admin/v1/users`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserList {
     /// By id.
     pub users: Vec<User>,
@@ -56,6 +59,7 @@ pub struct UserList {
 
 /// `PUT /admin/v1/orgs/{id}`: makes an organisation, or replaces its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PutOrg {
     /// For people.
@@ -65,6 +69,7 @@ pub struct PutOrg {
 
 /// An organisation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Org {
     /// Its identity, never used again.
     pub id: String,
@@ -77,6 +82,7 @@ pub struct Org {
 
 /// `GET /admin/v1/orgs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrgList {
     /// By id.
     pub orgs: Vec<Org>,
@@ -86,6 +92,7 @@ pub struct OrgList {
 
 /// `PUT /admin/v1/teams/{id}`: makes a team, or replaces its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PutTeam {
     /// For people.
@@ -95,6 +102,7 @@ pub struct PutTeam {
 
 /// A team: users of one or more organisations with a budget in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Team {
     /// Its identity, never used again.
     pub id: String,
@@ -107,6 +115,7 @@ pub struct Team {
 
 /// `GET /admin/v1/teams`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TeamList {
     /// By id.
     pub teams: Vec<Team>,

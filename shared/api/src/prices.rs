@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One override. `PUT /admin/v1/prices/{provider}/{model}` takes the content of `spec`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Price {
     /// The provider.
     pub provider: String,
@@ -17,6 +18,7 @@ pub struct Price {
 
 /// `GET /admin/v1/prices`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PriceList {
     /// By provider and model.
     pub prices: Vec<Price>,
@@ -26,6 +28,7 @@ pub struct PriceList {
 
 /// A model whose price row a call has shown to be wrong: it cost more than its hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Quarantined {
     /// The provider.
     pub provider: String,
@@ -43,6 +46,7 @@ pub struct Quarantined {
 
 /// `GET /admin/v1/quarantine`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QuarantineList {
     /// By provider and model.
     pub quarantine: Vec<Quarantined>,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// One call. It carries no content and no secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RequestRow {
     /// What the caller got as `x-request-id`.
     pub request_id: String,
@@ -91,6 +92,7 @@ pub struct RequestRow {
 
 /// An attempt of a call that another one followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EarlierAttempt {
     /// Its own row.
     pub request_id: String,
@@ -107,6 +109,7 @@ pub struct EarlierAttempt {
 /// One line of a cost, exact: `amount_usd` is `count` / `per` times `price_usd`. The sum is
 /// rounded up once, to a whole pico-USD.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CostLine {
     /// A class of tokens (`prompt`, `cached`, `completion`, `reasoning`, …), `web_searches` or
     /// `request`.
@@ -123,6 +126,7 @@ pub struct CostLine {
 
 /// Tokens of one call, as the OpenAI API counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenCounts {
     /// Of the prompt, cached ones included.
     pub prompt_tokens: u64,
@@ -138,6 +142,7 @@ pub struct TokenCounts {
 
 /// `GET /admin/v1/requests?limit=&cursor=`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RequestList {
     /// The newest first.
     pub requests: Vec<RequestRow>,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One route. `PUT /admin/v1/routes/{name}` takes the content of `spec`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Route {
     /// What calls write as their model.
     pub name: String,
@@ -18,6 +19,7 @@ pub struct Route {
 
 /// `GET /admin/v1/routes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteList {
     /// By name.
     pub routes: Vec<Route>,

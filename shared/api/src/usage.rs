@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Sums over calls, exact. Amounts are decimal texts of USD.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageSums {
     /// Calls that were admitted.
     pub calls: u64,
@@ -38,6 +39,7 @@ pub struct UsageSums {
 
 /// The sums of one group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageRow {
     /// What the group has in common, by what was asked for: `{"team": "t1", "day": "2026-11-23"}`.
     pub by: BTreeMap<String, String>,
@@ -48,6 +50,7 @@ pub struct UsageRow {
 
 /// `GET /admin/v1/usage?by=&since=&until=&scope=`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageReport {
     /// What the rows are grouped by.
     pub by: Vec<String>,

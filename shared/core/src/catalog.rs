@@ -86,6 +86,7 @@ pub fn len() -> usize {
 /// are not mixed in, so a call that needs one is refused. Limits that are left out, and whether
 /// the provider writes its cache unasked, are the catalogue row's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct PriceSpec {
     /// Prompt tokens.

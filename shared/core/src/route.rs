@@ -26,6 +26,7 @@ const INVOCATION_MS_MAX: u32 = 900_000;
 
 /// What a name stands for, as an owner writes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// Where its calls go, in the order in which they are tried.
@@ -51,6 +52,7 @@ pub struct Route {
 /// How long one attempt may take, in ms. What is not set is as it is without a route: 5 s to
 /// connect, the rest as long as the invocation lasts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Timeouts {
     /// Until there is a connection: nothing was sent, so nothing is charged.
@@ -85,6 +87,7 @@ impl Timeouts {
 
 /// What follows where the budgets refuse a target of a route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnBudgetRefusal {
     /// The call is refused.
@@ -100,6 +103,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 /// One model of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RouteTarget {
     /// `provider/model`.

@@ -7,7 +7,9 @@
 )]
 
 mod audit;
+mod openapi;
 mod own;
+mod reads;
 mod roles;
 mod things;
 mod versions;

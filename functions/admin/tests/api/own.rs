@@ -8,7 +8,7 @@ use crate::roles::Cast;
 use crate::world::{Reply, World};
 
 /// A call of a user in the log.
-async fn log(world: &World, user: &str, key: &str, outcome: Outcome, scope: &str) -> Rid {
+pub async fn log(world: &World, user: &str, key: &str, outcome: Outcome, scope: &str) -> Rid {
     let id = world.gate.aws().new_rid();
     let record = CallRecord::new(id, "main".into(), user.parse().unwrap(), key.parse().unwrap());
     let part = ScopePart {

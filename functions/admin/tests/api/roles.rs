@@ -34,6 +34,8 @@ oad- GET /admin/v1/budgets
 oad- GET /admin/v1/budgets/{scope+}
 oa-- PUT /admin/v1/budgets/{scope+}
 oad- GET /admin/v1/usage
+oad- GET /admin/v1/models
+oad- GET /admin/v1/models/{provider}/{model+}
 oad- GET /admin/v1/prices
 oad- GET /admin/v1/prices/{provider}/{model+}
 oa-- PUT /admin/v1/prices/{provider}/{model+}
@@ -69,6 +71,7 @@ oad- GET /admin/v1/counters/{scope+}
 o--- POST /admin/v1/settlements
 o--- POST /admin/v1/restore-fence
 oadm GET /admin/v1/session
+oadm GET /admin/v1/openapi.json
 ---m GET /admin/v1/me
 ---m GET /admin/v1/me/budgets
 ---m GET /admin/v1/me/requests

@@ -1,6 +1,6 @@
 //! A real DynamoDB engine and a minimal Secrets Manager, over sockets.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use dynoxide::Database;
@@ -17,10 +17,13 @@ use tokio::net::{TcpListener, TcpStream};
 pub const ADMIN_KEY: &str = "sk-fba-0123456789abcdefghijklmnopqrstuvwxyz-_ABCDE";
 
 type Secrets = Arc<Mutex<HashMap<String, String>>>;
+/// How often DynamoDB was asked for what.
+type Operations = Arc<Mutex<BTreeMap<String, u32>>>;
 
 /// One deployment.
 pub struct World {
     pub gate: Gate,
+    operations: Operations,
     secrets: Secrets,
 }
 
@@ -42,8 +45,12 @@ impl World {
             create_table(&database, table, &indexes);
         }
         let dynamodb = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let dynamodb_url = format!("http://{}", dynamodb.local_addr().unwrap());
+        let engine = dynamodb.local_addr().unwrap();
         tokio::spawn(dynoxide::server::serve_on(dynamodb, database));
+        let operations = Operations::default();
+        let counted = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let dynamodb_url = format!("http://{}", counted.local_addr().unwrap());
+        tokio::spawn(count(counted, engine, Arc::clone(&operations)));
         let secrets = Secrets::default();
         secrets.lock().unwrap().insert("admin".into(), ADMIN_KEY.into());
         secrets.lock().unwrap().insert("pepper".into(), "p".repeat(64));
@@ -70,7 +77,7 @@ impl World {
             };
             Some(value.to_owned())
         });
-        Self { gate: Gate::new(&Aws::new(config.unwrap())), secrets }
+        Self { gate: Gate::new(&Aws::new(config.unwrap())), operations, secrets }
     }
 
     /// By the deployment's own key; a change replaces whatever is there.
@@ -138,6 +145,14 @@ impl World {
         Reply { status, etag: etag.unwrap_or_default(), body }
     }
 
+    /// What DynamoDB was asked for since the last time, such as `1 GetItem, 2 Query`.
+    pub fn operations(&self) -> String {
+        let operations = std::mem::take(&mut *self.operations.lock().unwrap());
+        let texts: Vec<_> =
+            operations.iter().map(|(operation, count)| format!("{count} {operation}")).collect();
+        texts.join(", ")
+    }
+
     pub fn secret(&self, name: &str) -> String {
         self.secrets.lock().unwrap().get(name).cloned().unwrap_or_default()
     }
@@ -147,6 +162,30 @@ impl World {
         let directory = farebox_aws::Directory::new(self.gate.aws());
         let found = directory.key(id).await.unwrap().unwrap();
         Arc::unwrap_or_clone(found)
+    }
+}
+
+/// Hands bytes on between the SDK and the engine, and counts the requests by their target.
+async fn count(listener: TcpListener, engine: std::net::SocketAddr, operations: Operations) {
+    while let Ok((sdk, _)) = listener.accept().await {
+        let operations = Arc::clone(&operations);
+        tokio::spawn(async move {
+            let engine = TcpStream::connect(engine).await.unwrap();
+            let ((mut from, mut to), (mut back, mut out)) = (sdk.into_split(), engine.into_split());
+            tokio::spawn(async move { tokio::io::copy(&mut back, &mut to).await });
+            let (mut chunk, mut left) = (vec![0; 16 * 1024], String::new());
+            while let Ok(read) = from.read(&mut chunk).await {
+                if read == 0 || out.write_all(&chunk[..read]).await.is_err() {
+                    return;
+                }
+                left.push_str(&String::from_utf8_lossy(&chunk[..read]));
+                while let Some((_, rest)) = left.split_once("DynamoDB_20120810.") {
+                    let Some((operation, rest)) = rest.split_once('\r') else { break };
+                    *operations.lock().unwrap().entry(operation.to_owned()).or_default() += 1;
+                    left = rest.to_owned();
+                }
+            }
+        });
     }
 }
 

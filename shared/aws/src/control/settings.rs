@@ -126,16 +126,18 @@ impl Control {
         Ok(item.as_ref().and_then(PriceRow::read))
     }
 
-    /// A page of overrides.
+    /// A page of overrides, of one provider where it is given.
     ///
     /// # Errors
     /// Where the table cannot be reached or the cursor is not one of this list.
     pub async fn prices(
         &self,
+        provider: Option<&str>,
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<Listed<PriceRow>, Error> {
-        let (items, next) = self.store.query(&self.prices_pk(), "", cursor, limit).await?;
+        let prefix = provider.map_or_else(String::new, |provider| format!("{provider}#"));
+        let (items, next) = self.store.query(&self.prices_pk(), &prefix, cursor, limit).await?;
         Ok(Listed { rows: items.iter().filter_map(PriceRow::read).collect(), next })
     }
 

@@ -1,0 +1,122 @@
+//! The models that there are: the catalogue's, and the owner's prices before them.
+
+use std::collections::BTreeMap;
+
+use farebox_api::{Model as Shown, ModelList, ModelPrices};
+use farebox_aws::control::PriceRow;
+use farebox_core::catalog::{self, Mode, Model};
+use farebox_core::{Error, FemtoPerToken, Price, PriceSpec};
+
+use crate::Gate;
+use crate::call::Call;
+use crate::credentials::provider;
+use crate::owners::absent;
+use crate::prices::names;
+use crate::reply::{Answer, Refusal};
+
+/// Pages of a hundred own prices of one provider that a list takes.
+const PAGES_MAX: usize = 10;
+const PAGE_ROWS: u32 = 100;
+/// Femto-USD per token in one USD per million tokens.
+const FEMTO_PER_USD: u64 = 1_000_000_000;
+
+/// `GET /admin/v1/models?provider=&search=`
+pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let provider: String = call.parsed_query("provider", "openai")?;
+    let provider = self::provider(&provider)?;
+    let search = call.query("search").unwrap_or_default().to_lowercase();
+    let after = call.cursor().unwrap_or_default();
+    let listed = catalog::models(provider).map(|model| (model.name.to_string(), (model, false)));
+    let mut models: BTreeMap<String, (Model, bool)> = listed.collect();
+    models.extend(own(gate, provider).await?);
+    let limit = usize::try_from(call.limit()?).unwrap_or(1);
+    let is_wanted = |name: &str| name > after && name.to_lowercase().contains(&search);
+    let mut page: Vec<_> = models.into_iter().filter(|(name, _)| is_wanted(name)).collect();
+    let has_more = page.len() > limit;
+    page.truncate(limit);
+    let next_cursor = page.last().filter(|_| has_more).map(|(name, _)| name.clone());
+    let models = page.into_iter().map(|(_, (model, is_own))| shown(&model, is_own)).collect();
+    Answer::ok(&ModelList { models, next_cursor })
+}
+
+/// `GET /admin/v1/models/{provider}/{model+}`
+pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let (provider, name) = names(call)?;
+    if let Some(row) = gate.control.price(provider, name).await? {
+        return Answer::ok(&shown(&model(&row)?, true));
+    }
+    let found = catalog::find(provider, name).ok_or_else(|| absent(call))?;
+    Answer::ok(&shown(&found, false))
+}
+
+/// The owner's models of a provider.
+async fn own(gate: &Gate, provider: &str) -> Result<Vec<(String, (Model, bool))>, Error> {
+    let (mut models, mut cursor) = (Vec::new(), None);
+    for _ in 0..PAGES_MAX {
+        let page = gate.control.prices(Some(provider), PAGE_ROWS, cursor.as_deref()).await?;
+        for row in page.rows {
+            models.push((row.model.clone(), (model(&row)?, true)));
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(models)
+}
+
+fn model(row: &PriceRow) -> Result<Model, Error> {
+    let spec: PriceSpec = serde_json::from_str(&row.spec).map_err(Error::internal)?;
+    spec.model(&row.provider, &row.model, &row.version).map_err(Error::internal)
+}
+
+fn shown(model: &Model, is_own: bool) -> Shown {
+    let mode = match model.mode {
+        Mode::Chat => "chat",
+        Mode::Completion => "completion",
+        Mode::Embedding => "embedding",
+        Mode::Responses => "responses",
+        Mode::Unknown => "unknown",
+    };
+    Shown {
+        provider: model.provider.to_string(),
+        model: model.name.to_string(),
+        mode: mode.to_owned(),
+        context_window: model.context_window,
+        max_output_tokens: model.completion_max,
+        source: if is_own { "owner" } else { "catalogue" }.to_owned(),
+        price_version: model.price.as_ref().map(|price| price.version.to_string()),
+        prices: model.price.as_ref().map(prices),
+    }
+}
+
+fn prices(price: &Price) -> ModelPrices {
+    let rates = &price.schedule.standard.rates;
+    ModelPrices {
+        input: usd(rates.input),
+        output: rates.output.map(usd),
+        cached_input: rates.cached.map(usd),
+        cache_write_5m: rates.cache_write_5m.map(usd),
+        cache_write_1h: rates.cache_write_1h.map(usd),
+    }
+}
+
+/// USD per million tokens, exact.
+fn usd(price: FemtoPerToken) -> String {
+    let (whole, rest) = (price.femto() / FEMTO_PER_USD, price.femto() % FEMTO_PER_USD);
+    let digits = format!("{rest:09}");
+    let digits = digits.trim_end_matches('0');
+    if digits.is_empty() { whole.to_string() } else { format!("{whole}.{digits}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_is_shown_as_it_is_written() {
+        for text in ["0", "0.15", "2.5", "10", "0.000000001", "123.456"] {
+            assert_eq!(usd(FemtoPerToken::parse(text).unwrap().0), text);
+        }
+    }
+}
