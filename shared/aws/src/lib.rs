@@ -23,6 +23,7 @@
 //! | [`log_writer`] | [`LogWriter`]: such a row, and the sums that move with it |
 //! | [`rollups`] | [`Rollups`]: these sums, read |
 //! | [`contents`] | [`Contents`]: what was said, where the owner wants it kept |
+//! | [`rates`] | [`Rates`]: how much may be called at once and in a minute |
 //! | [`replies`] | [`Replies`]: idempotency claims, and the answers kept with them |
 //! | [`seal`] | [`Sealer`]: content is never stored in clear |
 
@@ -43,7 +44,7 @@ pub mod log_queue;
 pub mod log_writer;
 pub mod logs;
 pub mod rates;
-mod replies;
+pub mod replies;
 pub mod rollups;
 pub mod seal;
 pub mod signed;
