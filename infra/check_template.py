@@ -73,11 +73,13 @@ class TheTemplate(unittest.TestCase):
                     self.assertEqual(statement["Effect"], "Allow")
                     self.assertFalse({"NotAction", "NotResource"} & statement.keys())
 
-    def test_chat_writes_only_the_outbox_and_the_claims_of_main(self):
+    def test_chat_writes_only_partitions_of_its_own_in_main(self):
         writes = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
         rows = [row for row in self.stack.roles["ChatRole"] if row[1] in writes and "Main" in row[2]]
 
-        allowed = [("dynamodb:PutItem", "OB#*")] + [(action, "I#*") for action in sorted(writes)]
+        # The outbox, credentials at rest, rates, and the claims of repeats.
+        allowed = [("dynamodb:PutItem", "OB#*"), ("dynamodb:PutItem", "CD#*"), ("dynamodb:UpdateItem", "RL#*")]
+        allowed += [(action, "I#*") for action in sorted(writes)]
         self.assertEqual(len(rows), len(allowed))
         for action, partitions in allowed:
             keys = f'"dynamodb:LeadingKeys": ["{partitions}"]'
