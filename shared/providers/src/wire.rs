@@ -6,6 +6,8 @@ use bytes::Bytes;
 use farebox_core::{
     CacheWrite, ChatCall, ChatEvent, Completion, Error, Format, Money, Reported, Secret,
 };
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::{Failure, Provider};
 
@@ -47,6 +49,23 @@ pub struct CountRequest {
     pub body: Bytes,
 }
 
+impl CountRequest {
+    /// The fields of a request that an endpoint counts, without those that add nothing to a prompt;
+    /// `None` where it carries another, which might not be counted.
+    pub(crate) fn of(
+        outbound: &Outbound,
+        path: &'static str,
+        counted: &[&str],
+        uncounted: &[&str],
+    ) -> Option<Self> {
+        let mut body: Map<String, Value> = serde_json::from_slice(&outbound.body).ok()?;
+        body.retain(|field, _| !uncounted.contains(&field.as_str()));
+        let is_counted = body.keys().all(|field| counted.contains(&field.as_str()));
+        let body = serde_json::to_vec(&body).ok().filter(|_| is_counted)?;
+        Some(Self { path: path.into(), body: Bytes::from(body) })
+    }
+}
+
 /// How many tokens a provider counted in a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
@@ -54,6 +73,17 @@ pub struct Counted {
     pub tokens: u64,
     /// The most that it may bill, as sure as it is of its count.
     pub most: u64,
+}
+
+impl Counted {
+    /// `input_tokens` of an answer: Anthropic and `OpenAI` name it alike.
+    pub(crate) fn input_tokens(body: &[u8]) -> Option<u64> {
+        #[derive(Deserialize)]
+        struct Answer {
+            input_tokens: u64,
+        }
+        serde_json::from_slice(body).ok().map(|answer: Answer| answer.input_tokens)
+    }
 }
 
 /// The most that a prompt can use.

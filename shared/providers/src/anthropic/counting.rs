@@ -5,10 +5,6 @@
 //! token-counting, read 2026-11). So it is a bound with a margin only. Recorded once as counted
 //! and as billed: 14 and 14 (`claude-haiku-4-5`, 2026-08).
 
-use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::{Map, Value};
-
 use crate::{CountRequest, Counted, Outbound};
 
 /// What the endpoint takes (`MessageCountTokensParams` of anthropics/anthropic-sdk-python).
@@ -29,28 +25,20 @@ const UNCOUNTED: [&str; 8] = [
 const MARGIN_TOKENS: u64 = 64;
 const MARGIN_ONE_IN: u64 = 50;
 
-#[derive(Deserialize)]
-struct Answer {
-    input_tokens: u64,
-}
-
 pub(super) fn request(outbound: &Outbound) -> Option<CountRequest> {
-    let mut body: Map<String, Value> = serde_json::from_slice(&outbound.body).ok()?;
-    body.retain(|field, _| !UNCOUNTED.contains(&field.as_str()));
-    let is_counted = body.keys().all(|field| COUNTED.contains(&field.as_str()));
-    let body = serde_json::to_vec(&body).ok().filter(|_| is_counted)?;
-    Some(CountRequest { path: "/messages/count_tokens".into(), body: Bytes::from(body) })
+    CountRequest::of(outbound, "/messages/count_tokens", &COUNTED, &UNCOUNTED)
 }
 
 pub(super) fn answer(body: &[u8]) -> Option<Counted> {
-    let Answer { input_tokens: tokens } = serde_json::from_slice(body).ok()?;
+    let tokens = Counted::input_tokens(body)?;
     let margin = MARGIN_TOKENS.max(tokens.div_ceil(MARGIN_ONE_IN));
     Some(Counted { tokens, most: tokens.checked_add(margin)? })
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use bytes::Bytes;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::InputBound;

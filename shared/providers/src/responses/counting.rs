@@ -2,10 +2,6 @@
 //! `OpenAI` adds included (developers.openai.com/api/docs/guides/token-counting, read 2026-06).
 //! No page says what the request costs; it is taken for free.
 
-use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::{Map, Value};
-
 use crate::{CountRequest, Counted, Outbound};
 
 /// What the endpoint takes (`InputTokenCountParams` of openai/openai-python).
@@ -39,27 +35,19 @@ const UNCOUNTED: [&str; 15] = [
     "background",
 ];
 
-#[derive(Deserialize)]
-struct Answer {
-    input_tokens: u64,
-}
-
 pub(super) fn request(outbound: &Outbound) -> Option<CountRequest> {
-    let mut body: Map<String, Value> = serde_json::from_slice(&outbound.body).ok()?;
-    body.retain(|field, _| !UNCOUNTED.contains(&field.as_str()));
-    let is_counted = body.keys().all(|field| COUNTED.contains(&field.as_str()));
-    let body = serde_json::to_vec(&body).ok().filter(|_| is_counted)?;
-    Some(CountRequest { path: "/responses/input_tokens".into(), body: Bytes::from(body) })
+    CountRequest::of(outbound, "/responses/input_tokens", &COUNTED, &UNCOUNTED)
 }
 
 pub(super) fn answer(body: &[u8]) -> Option<Counted> {
-    let Answer { input_tokens: tokens } = serde_json::from_slice(body).ok()?;
+    let tokens = Counted::input_tokens(body)?;
     Some(Counted { tokens, most: tokens })
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use bytes::Bytes;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::InputBound;
