@@ -34,6 +34,7 @@ pub(crate) async fn holds(
                 tell(&all.aws, scope, *rid, hold).await?;
                 count(all, scope, *rid, now).await?;
             }
+            Swept::Already(hold) => tell(&all.aws, scope, *rid, hold).await?,
             Swept::Gone => {}
             Swept::Ghost => {
                 tracing::error!(metric = "ledger_bug", %rid, %scope, "reserved after its sweep");

@@ -37,13 +37,13 @@ fn a_hold_becomes_a_charge_of_its_amount_and_the_truth_corrects_it_once() {
 }
 
 #[test]
-fn two_sweeps_of_one_hold_charge_once_and_both_know_it() {
+fn two_sweeps_of_one_hold_charge_once_and_each_knows_which_it_was() {
     let mut bench = Bench::hard(100);
     let held = bench.reserve(1, 60);
     let (first, second) = (sweep(&bench, 1, &held.hold), sweep(&bench, 1, &held.hold));
 
     assert_eq!(bench.finish_sweep(first), Swept::Charged(held.hold));
-    assert_eq!(bench.finish_sweep(second), Swept::Charged(held.hold));
+    assert_eq!(bench.finish_sweep(second), Swept::Already(held.hold));
 
     assert_eq!(bench.total(), (60, 60));
 }

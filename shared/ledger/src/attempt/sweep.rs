@@ -22,14 +22,16 @@ pub struct Sweep {
     hold: Hold,
     phase: Phase,
     pace: Pace,
+    unanswered: bool,
 }
 
 /// What became of a hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Swept {
-    /// It is a provisional charge of this hold's amount now, by this sweep or by one before it
-    /// whose record may be lost.
+    /// This sweep made it a provisional charge of this hold's amount.
     Charged(Hold),
+    /// It is such a charge already, by another sweep whose record may be lost.
+    Already(Hold),
     /// Somebody else ended it.
     Gone,
     /// The call had been swept before, and a late reserve of it had landed since: it is voided.
@@ -59,7 +61,7 @@ impl Sweep {
     #[must_use]
     pub const fn new(owner: Owner, rid: Rid, hold: Hold, now: Timestamp) -> Self {
         let pace = Pace::new(now, ENDING_TOTAL_MS);
-        Self { owner, rid, hold, phase: Phase::Charge, pace }
+        Self { owner, rid, hold, phase: Phase::Charge, pace, unanswered: false }
     }
 
     /// What to do next.
@@ -90,7 +92,10 @@ impl Sweep {
             (Answer::Cancelled(verdicts), Phase::Charge) => self.cancelled(&verdicts, jitter),
             (Answer::Throttled, _) => self.pace.inconclusive(Cause::Throttled, jitter),
             // A charge that applied is found by its tombstone when it is sent again.
-            (Answer::Ambiguous, _) => self.pace.inconclusive(Cause::NoAnswer, jitter),
+            (Answer::Ambiguous, _) => {
+                self.unanswered = true;
+                self.pace.inconclusive(Cause::NoAnswer, jitter);
+            }
             (Answer::Rejected(text), _) => self.done(Swept::Left(Cause::Rejected(text))),
             (_, _) => self.done(Swept::Left(Cause::Unexplained)),
         }
@@ -101,7 +106,8 @@ impl Sweep {
             // No hold and a tombstone: swept already.
             [Verdict::ConditionFailed(budget), Verdict::ConditionFailed(Some(_))] => {
                 match self.found(budget.as_ref()) {
-                    Ok(None) => self.done(Swept::Charged(self.hold)),
+                    Ok(None) if self.unanswered => self.done(Swept::Charged(self.hold)),
+                    Ok(None) => self.done(Swept::Already(self.hold)),
                     Ok(Some(_)) => self.phase = Phase::VoidGhost,
                     Err(cause) => self.done(Swept::Left(cause)),
                 }
