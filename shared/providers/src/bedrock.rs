@@ -12,6 +12,7 @@ use bytes::Bytes;
 use farebox_core::{ChatCall, Completion, Error, Format, Secret};
 use serde_json::{Map, Value};
 
+use crate::json;
 use crate::openai::{asked_cache_write, count, json_bytes, with_media};
 use crate::{DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider, Wire, failure};
 
@@ -67,6 +68,7 @@ impl Wire for Converse {
     }
 
     fn decode(&self, _: &Provider, body: &[u8]) -> Result<Completion, DecodeError> {
+        json::check_values(body, json::ANSWER_VALUES_MAX)?;
         decode::whole(body)
     }
 

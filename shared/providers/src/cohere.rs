@@ -11,6 +11,7 @@ use bytes::Bytes;
 use farebox_core::{ChatCall, Completion, Error, Format, Prompt, Secret, prompts};
 use serde_json::{Map, Value, json};
 
+use crate::json;
 use crate::openai::{completion, count, embedded, json_bytes, within_window};
 use crate::provider::Reach;
 use crate::sse::Stream;
@@ -83,6 +84,7 @@ impl Wire for Cohere {
     }
 
     fn decode(&self, _: &Provider, body: &[u8]) -> Result<Completion, DecodeError> {
+        json::check_values(body, json::ANSWER_VALUES_MAX)?;
         if self.embeds { decode::embedded(body) } else { decode::whole(body) }
     }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use farebox_core::{CacheWrite, ChatCall, Completion, Error, Format, Secret};
 use serde_json::{Map, Value};
 
+use crate::json;
 use crate::openai::{completion, count, json_bytes, within_window};
 use crate::{
     CountRequest, Counted, DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider,
@@ -97,6 +98,7 @@ impl Wire for Gemini {
     }
 
     fn decode(&self, _: &Provider, body: &[u8]) -> Result<Completion, DecodeError> {
+        json::check_values(body, json::ANSWER_VALUES_MAX)?;
         decode::whole(body)
     }
 

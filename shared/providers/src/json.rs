@@ -9,6 +9,33 @@ use serde_json::{Map, Value};
 
 use crate::DecodeError;
 
+/// The most values of one event; those of 4 MiB without a limit would take 240 MB in memory.
+pub const EVENT_VALUES_MAX: usize = 250_000;
+/// The most values of a whole answer.
+pub const ANSWER_VALUES_MAX: usize = 1_000_000;
+/// A text that is not counted: its values cannot take more than a few MB.
+const SHORT_BYTES: usize = 64 * 1024;
+
+/// Refuses a text of more than so many values before it is parsed: a value of two bytes takes more
+/// than seventy in memory. Each byte is looked at once.
+pub fn check_values(json: &[u8], most: usize) -> Result<(), DecodeError> {
+    if json.len() <= SHORT_BYTES {
+        return Ok(());
+    }
+    let (mut in_text, mut escaped, mut values) = (false, false, 0_usize);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_text,
+            b'"' => in_text = !in_text,
+            b',' | b':' | b'[' | b'{' if !in_text => values = values.saturating_add(1),
+            _ => {}
+        }
+    }
+    let too_many = DecodeError::lacking("an answer of fewer values");
+    if values > most { Err(too_many) } else { Ok(()) }
+}
+
 /// A text that is borrowed where it has no escapes.
 #[derive(Default, Deserialize)]
 #[serde(transparent)]

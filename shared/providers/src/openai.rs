@@ -8,7 +8,7 @@ use bytes::Bytes;
 use farebox_core::{ChatCall, Completion, Error, Format, Secret};
 use serde_json::{Map, Value, json};
 
-use crate::json::Body;
+use crate::json::{self, Body};
 use crate::sse::Stream;
 use crate::{DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider, Wire, failure};
 
@@ -133,8 +133,12 @@ impl Wire for OpenAi {
 
     fn decode(&self, provider: &Provider, body: &[u8]) -> Result<Completion, DecodeError> {
         match self.endpoint {
+            // Its numbers are skipped, not read.
             Endpoint::Embeddings => texts::embedding(&provider.usage, body),
-            Endpoint::Chat | Endpoint::Completions => decode::whole(&provider.usage, body),
+            Endpoint::Chat | Endpoint::Completions => {
+                json::check_values(body, json::ANSWER_VALUES_MAX)?;
+                decode::whole(&provider.usage, body)
+            }
         }
     }
 

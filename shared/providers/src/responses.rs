@@ -8,7 +8,7 @@ use bytes::Bytes;
 use farebox_core::{ChatCall, Completion, Error, Format, Money, Secret};
 use serde_json::{Map, Value};
 
-use crate::json::Body;
+use crate::json::{self, Body};
 use crate::openai::{count, json_bytes, within_window};
 use crate::sse::Stream;
 use crate::{
@@ -132,6 +132,7 @@ impl Wire for Responses {
     }
 
     fn decode(&self, provider: &Provider, body: &[u8]) -> Result<Completion, DecodeError> {
+        json::check_values(body, json::ANSWER_VALUES_MAX)?;
         decode::whole(provider.usage.cost, body)
     }
 

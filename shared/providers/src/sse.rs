@@ -5,7 +5,7 @@
 
 use farebox_core::{ChatEvent, Frame};
 
-use crate::{DecodeError, Decoder};
+use crate::{DecodeError, Decoder, json};
 
 /// The longest event that is read: twice the longest answer seen, with room for an image.
 pub const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -56,10 +56,10 @@ impl SseDecoder {
                 self.after_return = bytes.is_empty();
                 bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
             }
+            self.check_length(line.len())?;
             if self.line.is_empty() {
                 self.take_line(line, &mut on_event)?;
             } else {
-                self.check_length(line.len())?;
                 let mut whole = core::mem::take(&mut self.line);
                 whole.extend_from_slice(line);
                 let taken = self.take_line(&whole, &mut on_event);
@@ -158,6 +158,7 @@ impl<H: Handle> Decoder for Stream<H> {
         let (handler, frames) = (&mut self.handler, self.frames);
         self.sse.feed(bytes, |name, data| {
             let data = str::from_utf8(data).map_err(|_| DecodeError::lacking("UTF-8"))?;
+            json::check_values(data.as_bytes(), json::EVENT_VALUES_MAX)?;
             handler.handle(data, out)?;
             if frames {
                 let name = str::from_utf8(name).unwrap_or_default();
@@ -172,6 +173,7 @@ impl<H: Handle> Decoder for Stream<H> {
             self.handler.end(out);
             return Ok(());
         };
+        json::check_values(&data, json::EVENT_VALUES_MAX)?;
         let before = out.len();
         let handled = match str::from_utf8(&data) {
             Ok(data) => self.handler.handle(data, out),

@@ -169,6 +169,14 @@ pub trait Decoder {
     fn end(&mut self, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError>;
 }
 
+/// The most tool calls of a stream whose arguments are open at once: twice as many as any model
+/// takes tools. Each event looks for its own among them.
+pub(crate) const OPEN_CALLS_MAX: usize = 256;
+
+pub(crate) const fn too_many_calls() -> DecodeError {
+    DecodeError::lacking("a stream with at most 256 open calls")
+}
+
 /// Why an answer cannot be read. It never quotes the answer, but for a reported message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

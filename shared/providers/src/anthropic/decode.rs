@@ -9,6 +9,8 @@ use super::usage::{self, Context};
 use crate::json::{Text, raw};
 use crate::reasoning::Thought;
 use crate::sse::{EVENT_BYTES_MAX, Handle};
+use crate::usage::{object, overlay};
+use crate::wire::{OPEN_CALLS_MAX, too_many_calls};
 use crate::{DecodeError, failure};
 
 /// `OpenAI`'s word for why the model stopped.
@@ -33,8 +35,8 @@ struct Message<'a> {
     content: Option<Vec<Block<'a>>>,
     #[serde(borrow, default)]
     stop_reason: Option<Text<'a>>,
-    #[serde(default)]
-    usage: Option<Map<String, Value>>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
@@ -112,11 +114,13 @@ pub(super) fn whole(body: &[u8]) -> Result<Completion, DecodeError> {
         message.insert("tool_calls".to_owned(), Value::from(calls));
     }
     let finish_reason = finish_reason(stop_reason);
+    let counts = answer.usage.map(object).transpose()?;
+    let reported = counts.and_then(|counts| usage::read(&counts, context));
     Ok(Completion {
         id: Text::or_empty(answer.id.as_ref()).to_owned(),
         model: model.to_owned(),
         choices: vec![json!({"index": 0, "message": message, "finish_reason": finish_reason})],
-        reported: answer.usage.and_then(|usage| usage::read(&usage, context)),
+        reported,
     })
 }
 
@@ -142,8 +146,8 @@ struct Event<'a> {
     content_block: Option<Block<'a>>,
     #[serde(borrow, default)]
     delta: Option<Delta<'a>>,
-    #[serde(default)]
-    usage: Option<Map<String, Value>>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
@@ -198,25 +202,23 @@ pub(super) struct Events {
 }
 
 impl Events {
-    fn start(&mut self, message: Message<'_>, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
+    fn start(
+        &mut self,
+        message: &Message<'_>,
+        out: &mut Vec<ChatEvent>,
+    ) -> Result<(), DecodeError> {
         // Some proxies send the start twice; the answer is still one.
         if self.written_first.is_some() {
-            self.overlay(message.usage);
-            return Ok(());
+            return overlay(&mut self.usage, message.usage);
         }
         self.model = Text::or_empty(message.model.as_ref()).to_owned();
         let id = Text::or_empty(message.id.as_ref()).to_owned();
         out.push(ChatEvent::Start { id, model: self.model.clone() });
         say(&Opening { role: "assistant", content: "" }, out)?;
-        self.overlay(message.usage);
+        overlay(&mut self.usage, message.usage)?;
         let written = self.usage.get("cache_creation_input_tokens").and_then(Value::as_u64);
         self.written_first = Some(written.unwrap_or_default());
         Ok(())
-    }
-
-    fn overlay(&mut self, usage: Option<Map<String, Value>>) {
-        let told = usage.into_iter().flatten().filter(|(_, value)| !value.is_null());
-        self.usage.extend(told);
     }
 
     fn open_block(
@@ -237,6 +239,7 @@ impl Events {
                 let data = unquoted(block.data)?;
                 self.tell(&Thought::Redacted(&data).detail(self.thoughts), out)
             }
+            "tool_use" if self.open.len() >= OPEN_CALLS_MAX => Err(too_many_calls()),
             "tool_use" => {
                 let call = OpenCall { block: index, index: self.calls, spoke: false };
                 self.calls = self.calls.saturating_add(1);
@@ -310,16 +313,17 @@ impl Events {
         Ok(())
     }
 
-    fn finish(&mut self, event: Event<'_>, out: &mut Vec<ChatEvent>) {
-        self.overlay(event.usage);
+    fn finish(&mut self, event: &Event<'_>, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
+        overlay(&mut self.usage, event.usage)?;
         let delta = event.delta.as_ref();
         let reason = Text::or_empty(delta.and_then(|delta| delta.stop_reason.as_ref()));
         if reason.is_empty() || !self.stop_reason.is_empty() {
-            return;
+            return Ok(());
         }
         self.stop_reason = reason.to_owned();
         out.push(ChatEvent::Finish { choice: 0, reason: finish_reason(reason).to_owned() });
         self.report(out);
+        Ok(())
     }
 
     /// The counts, once the model has stopped: before, they only say how far it is.
@@ -355,15 +359,12 @@ impl Handle for Events {
                     None => Ok(()),
                 }
             }
-            ("message_start", Event { message: Some(message), .. }) => self.start(message, out),
+            ("message_start", Event { message: Some(message), .. }) => self.start(&message, out),
             ("content_block_start", Event { index, content_block: Some(block), .. }) => {
                 self.open_block(index, &block, out)
             }
             ("content_block_stop", event) => self.close_block(event.index, out),
-            ("message_delta", event) => {
-                self.finish(event, out);
-                Ok(())
-            }
+            ("message_delta", event) => self.finish(&event, out),
             ("message_stop", _) => {
                 if !self.reported {
                     self.report(out);

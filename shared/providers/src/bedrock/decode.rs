@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::usage;
 use crate::eventstream::{EventStream, Message};
-use crate::json::raw;
+use crate::json::{self, raw};
 use crate::reasoning::Thought;
 use crate::sse::EVENT_BYTES_MAX;
 use crate::{DecodeError, Decoder, failure};
@@ -134,6 +134,7 @@ impl State {
             out.push(ChatEvent::Failed { message: failed(message) });
             return Ok(());
         }
+        json::check_values(message.payload, json::EVENT_VALUES_MAX)?;
         let event: Value = serde_json::from_slice(message.payload)
             .map_err(|fault| DecodeError::from_json("an event of ConverseStream", &fault))?;
         self.start(out)?;

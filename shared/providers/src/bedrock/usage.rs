@@ -29,9 +29,12 @@ pub(super) fn read(around: &Map<String, Value>) -> Option<Reported> {
     let details = details.into_iter().flatten();
     let five: u64 = details
         .filter(|detail| detail.get("ttl").and_then(Value::as_str) == Some("5m"))
-        .filter_map(|detail| detail.get("inputTokens").and_then(Value::as_u64))
-        .fold(0, u64::saturating_add)
-        .min(written);
+        .filter_map(|detail| counts.count(detail.get("inputTokens")?, "cacheDetails.inputTokens"))
+        .fold(0, u64::saturating_add);
+    if five > written {
+        counts.name("cacheDetails.inputTokens");
+    }
+    let five = five.min(written);
     let read = Usage {
         prompt,
         cached,

@@ -8,6 +8,10 @@ use crate::sse::Handle;
 use crate::usage::Counts;
 use crate::{DecodeError, failure};
 
+/// The most vectors of one answer: Cohere takes 96 texts (docs.cohere.com/reference/embed, read
+/// 2026-11).
+const VECTORS_MAX: usize = 4_096;
+
 /// What is understood; `tokens` are not what is billed.
 const UNDERSTOOD: &[&str] =
     &["billed_units.input_tokens", "billed_units.output_tokens", "tokens.*", "cached_tokens"];
@@ -83,6 +87,9 @@ pub(super) fn embedded(body: &[u8]) -> Result<Completion, DecodeError> {
     let vectors = kinds
         .and_then(|kinds| kinds.shift_remove("float").or_else(|| kinds.shift_remove("base64")));
     let Some(Value::Array(vectors)) = vectors else { return Err(DecodeError::lacking(EXPECTED)) };
+    if vectors.len() > VECTORS_MAX {
+        return Err(DecodeError::lacking("at most 4,096 embeddings"));
+    }
     let items = vectors.into_iter().enumerate();
     let items = items.map(|(index, vector)| {
         let mut item = Map::new();

@@ -1,6 +1,7 @@
 //! Answers of `generateContent` in `OpenAI`'s shape.
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use farebox_core::{ChatEvent, Completion};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use super::contents::MADE_UP_ID;
 use super::{REASONING_FORMAT, usage};
 use crate::json::{Text, raw};
 use crate::sse::Handle;
+use crate::usage::{object, overlay};
 use crate::{DecodeError, failure};
 
 /// `OpenAI`'s word for why the model stopped; `None` where it has not.
@@ -34,6 +36,9 @@ fn finish_reason(reason: &str, called: bool) -> Option<&'static str> {
     }
 }
 
+/// The most searches of one answer; the most seen are a dozen.
+const SEARCHES_MAX: usize = 4_096;
+
 /// One answer, or a chunk of one.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -42,8 +47,8 @@ struct Response<'a> {
     candidates: Option<Vec<Candidate<'a>>>,
     #[serde(default)]
     prompt_feedback: Option<Value>,
-    #[serde(default)]
-    usage_metadata: Option<Map<String, Value>>,
+    #[serde(borrow, default)]
+    usage_metadata: Option<&'a RawValue>,
     #[serde(borrow, default)]
     model_version: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -118,11 +123,18 @@ impl Candidate<'_> {
         (!is_good && !message.is_empty()).then_some(message)
     }
 
-    /// The queries that the provider ran, where it searched.
-    fn searched(&self, queries: &mut BTreeSet<String>) {
+    /// The queries that the provider ran, where it searched: their hashes, because a stream may
+    /// tell them again.
+    fn searched(&self, queries: &mut BTreeSet<u64>) -> Result<(), DecodeError> {
         let told = self.grounding_metadata.as_ref().and_then(|told| told.get("webSearchQueries"));
         let told = told.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-        queries.extend(told.filter(|query| !query.is_empty()).map(str::to_owned));
+        queries.extend(told.filter(|query| !query.is_empty()).map(|query| {
+            let mut hasher = DefaultHasher::new();
+            query.hash(&mut hasher);
+            hasher.finish()
+        }));
+        let too_many = DecodeError::lacking("a response with at most 4,096 searches");
+        if queries.len() > SEARCHES_MAX { Err(too_many) } else { Ok(()) }
     }
 
     /// `OpenAI`'s `logprobs`.
@@ -191,7 +203,7 @@ pub(super) fn whole(body: &[u8]) -> Result<Completion, DecodeError> {
     let id = Text::or_empty(answer.response_id.as_ref());
     let (mut choices, mut searches, mut calls) = (Vec::new(), BTreeSet::new(), 0);
     for (place, candidate) in answer.candidates.iter().flatten().enumerate() {
-        candidate.searched(&mut searches);
+        candidate.searched(&mut searches)?;
         choices.push(choice(place, candidate, id, &mut calls)?);
     }
     if let (Some(reason), true) = (answer.blocked(), choices.is_empty()) {
@@ -202,11 +214,13 @@ pub(super) fn whole(body: &[u8]) -> Result<Completion, DecodeError> {
         return Err(DecodeError::lacking(EXPECTED));
     }
     let searches = u64::try_from(searches.len()).unwrap_or(u64::MAX);
+    let counts = answer.usage_metadata.map(object).transpose()?;
+    let reported = counts.and_then(|counts| usage::read(&counts, searches));
     Ok(Completion {
         id: id.to_owned(),
         model: Text::or_empty(answer.model_version.as_ref()).to_owned(),
         choices,
-        reported: answer.usage_metadata.and_then(|told| usage::read(&told, searches)),
+        reported,
     })
 }
 
@@ -274,7 +288,7 @@ pub(super) struct Chunks {
     finished: u128,
     /// Calls so far.
     calls: u32,
-    searches: BTreeSet<String>,
+    searches: BTreeSet<u64>,
     /// The counts so far; a later chunk overlays an earlier one.
     usage: Map<String, Value>,
     failed: bool,
@@ -305,7 +319,7 @@ impl Chunks {
             self.begun |= bit;
             say(choice, &Opening { role: "assistant", content: "" }, None, out)?;
         }
-        candidate.searched(&mut self.searches);
+        candidate.searched(&mut self.searches)?;
         let mut logprobs = candidate.logprobs().as_ref().map(raw).transpose()?;
         for part in candidate.parts() {
             if let Some(text) = spoken(part.text)? {
@@ -370,9 +384,7 @@ impl Handle for Chunks {
             say(0, &json!({"refusal": blocked(reason)}), None, out)?;
             out.push(ChatEvent::Finish { choice: 0, reason: "content_filter".to_owned() });
         }
-        let told = chunk.usage_metadata.into_iter().flatten().filter(|(_, told)| !told.is_null());
-        self.usage.extend(told);
-        Ok(())
+        overlay(&mut self.usage, chunk.usage_metadata)
     }
 
     fn end(&mut self, out: &mut Vec<ChatEvent>) {

@@ -5,7 +5,7 @@ use farebox_core::{ChatEvent, Frame};
 
 use super::decode::Chunks;
 use crate::sse::{BOM, EVENT_BYTES_MAX, Handle, Stream};
-use crate::{DecodeError, Decoder};
+use crate::{DecodeError, Decoder, json};
 
 /// Decodes either form; the first byte tells which.
 pub(super) struct Responses {
@@ -50,6 +50,7 @@ impl Decoder for Responses {
             Form::Events(stream) => stream.feed(bytes, out),
             Form::Array(elements, chunks) => elements.feed(bytes, |element| {
                 let data = str::from_utf8(element).map_err(|_| DecodeError::lacking("UTF-8"))?;
+                json::check_values(element, json::EVENT_VALUES_MAX)?;
                 chunks.handle(data, out)?;
                 if frames {
                     out.push(ChatEvent::Frame(Frame { name: "".into(), data: data.into() }));
@@ -105,16 +106,19 @@ impl Elements {
                 _ => {}
             }
             if self.depth == 0 {
+                self.check_length()?;
                 let mut element = core::mem::take(&mut self.element);
                 on_element(&element)?;
                 element.clear();
                 self.element = element;
             }
         }
-        if self.element.len() > EVENT_BYTES_MAX {
-            return Err(DecodeError::EventTooLong { bytes_max: EVENT_BYTES_MAX });
-        }
-        Ok(())
+        self.check_length()
+    }
+
+    fn check_length(&self) -> Result<(), DecodeError> {
+        let too_long = DecodeError::EventTooLong { bytes_max: EVENT_BYTES_MAX };
+        if self.element.len() > EVENT_BYTES_MAX { Err(too_long) } else { Ok(()) }
     }
 
     /// A byte that is in no element.

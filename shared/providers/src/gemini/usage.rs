@@ -76,7 +76,8 @@ fn audio(usage: &Map<String, Value>, details: &str, counts: &mut Counts<'_>) -> 
     let mut heard = 0_u64;
     let list = usage.get(details).and_then(Value::as_array);
     for detail in list.into_iter().flatten() {
-        let tokens = detail.get("tokenCount").and_then(Value::as_u64).unwrap_or_default();
+        let told = detail.get("tokenCount").and_then(|told| counts.count(told, details));
+        let tokens = told.unwrap_or_default();
         let modality = detail.get("modality").and_then(Value::as_str).unwrap_or("?");
         let made = details == "candidatesTokensDetails" && modality != "TEXT";
         match modality {

@@ -2,12 +2,12 @@
 
 use farebox_core::{Money, Reported, Usage};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use crate::DecodeError;
 use crate::amount::usd_up;
-use crate::usage::Counts;
+use crate::usage::{Counts, object};
 
 /// How a provider's counts depart from `OpenAI`'s.
 #[derive(Clone, Copy)]
@@ -128,8 +128,7 @@ pub fn read(
     rules: &UsageRules,
     service_tier: Option<&str>,
 ) -> Result<Option<Reported>, DecodeError> {
-    let object: Map<String, Value> = serde_json::from_str(usage.get())
-        .map_err(|fault| DecodeError::from_json("a usage object", &fault))?;
+    let object = object(usage)?;
     let mut counts = Counts::new(&object, &[UNDERSTOOD, INFORMATIONAL]);
     let Some(usage_read) = disjoint(&mut counts, rules) else { return Ok(None) };
     let cost = rules.cost.and_then(|cost| {

@@ -2,11 +2,10 @@
 
 use farebox_core::{Reported, Usage};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use crate::DecodeError;
 use crate::openai::{Cost, Costs};
-use crate::usage::Counts;
+use crate::usage::{Counts, object};
 
 /// What is understood, or is a part of an understood count at the same price.
 const UNDERSTOOD: &[&str] = &[
@@ -31,8 +30,7 @@ pub(super) fn read(
     cost: Option<Cost>,
     service_tier: Option<&str>,
 ) -> Result<Option<Reported>, DecodeError> {
-    let object: Map<String, Value> = serde_json::from_str(usage.get())
-        .map_err(|fault| DecodeError::from_json("a usage object", &fault))?;
+    let object = object(usage)?;
     let mut counts = Counts::new(&object, &[UNDERSTOOD, INFORMATIONAL]);
     let Some(usage_read) = disjoint(&mut counts) else { return Ok(None) };
     let cost = cost.and_then(|cost| {
