@@ -1,6 +1,6 @@
 """What infra/template.yaml means after SAM's transform, and that infra/cdk means the same.
 
-    python infra/check_template.py [infra/cdk/cdk.out/farebox.template.json [the same with CHANNELS]]
+    python infra/check_template.py [infra/cdk/cdk.out/farebox.template.json [the same with CHANNELS and SIGN_ON]]
 
 Needs the Python environment of aws-sam-cli, which brings `samtranslator`; no account and no network.
 Both templates are read into one form (`Stack`), with parameters at their defaults, so that each claim
@@ -23,6 +23,12 @@ CHANNELS = {
     "AlertTopic": "arn:aws:sns:us-east-1:111122223333:alerts",
     "AlertSender": "farebox@example.com",
     "AlertRecipients": "ops@example.com",
+}
+# And those of `TheSignOn`.
+SIGN_ON = {
+    "OidcIssuer": "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbCdEf123",
+    "OidcClientId": "1example23456789",
+    "OidcClientSecret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:farebox-console-AbCdEf",
 }
 
 
@@ -190,7 +196,7 @@ class TheTemplate(unittest.TestCase):
         self.assertEqual({one["RetentionInDays"] for one in self.stack.log_groups.values()}, {30})
 
     def test_every_variable_set_is_one_that_the_code_reads(self):
-        readers = ("config.rs", "channels.rs")
+        readers = ("config.rs", "channels.rs", "sign_on.rs")
         code = "".join((ROOT / "shared/aws/src" / reader).read_text() for reader in readers)
         known = set(re.findall(r"FAREBOX_[A-Z_]*[A-Z]", code))
 
@@ -255,8 +261,33 @@ class TheCdkApp(unittest.TestCase):
         self.agree("outputs")
 
 
+class TheSignOn(unittest.TestCase):
+    """Of each tool's stack, made with the parameters of `SIGN_ON`."""
+
+    def readers(self, stack):
+        rows = ((role, row) for role, rows in stack.roles.items() for row in rows)
+        return [(role, *row[:3]) for role, row in rows if row[2] == SIGN_ON["OidcClientSecret"]]
+
+    def test_admin_alone_reads_the_clients_secret_and_only_where_there_is_one(self):
+        self.assertEqual(self.readers(TheTemplate.stack), [])
+        row = ("AdminRole", "SignOn", "secretsmanager:GetSecretValue", SIGN_ON["OidcClientSecret"])
+        for tool, stack in TheAlertChannels.chosen.items():
+            with self.subTest(tool):
+                self.assertEqual(self.readers(stack), [row])
+
+    def test_admin_alone_knows_the_provider(self):
+        for tool, stack in TheAlertChannels.chosen.items():
+            for name, one in stack.functions.items():
+                told = {key: value for key, value in one["Environment"]["Variables"].items() if "_OIDC_" in key}
+                with self.subTest(tool=tool, function=name):
+                    self.assertEqual(len(told), 5 if name == "AdminFunction" else 0)
+                    for variable, parameter in [("ISSUER", "OidcIssuer"), ("CLIENT_ID", "OidcClientId")]:
+                        if told:
+                            self.assertEqual(told[f"FAREBOX_OIDC_{variable}"], SIGN_ON[parameter])
+
+
 class TheAlertChannels(unittest.TestCase):
-    """Of each tool's stack, made with the parameters of `CHANNELS`."""
+    """Of each tool's stack, made with the parameters of `CHANNELS` and `SIGN_ON`."""
 
     chosen = {}
 
@@ -297,10 +328,11 @@ def main():
     if len(sys.argv) > 1:
         TheCdkApp.cdk = cdk_stack(sys.argv[1])
         suite.addTests(load(TheCdkApp))
-    TheAlertChannels.chosen = {"SAM": sam_stack(CHANNELS)}
+    TheAlertChannels.chosen = {"SAM": sam_stack(CHANNELS | SIGN_ON)}
     if len(sys.argv) > 2:
         TheAlertChannels.chosen["CDK"] = cdk_stack(sys.argv[2])
     suite.addTests(load(TheAlertChannels))
+    suite.addTests(load(TheSignOn))
     result = unittest.TextTestRunner(verbosity=1).run(suite)
     broken = len(result.failures) + len(result.errors)
     print(f"infra: {max(result.testsRun - broken, 0)} passed, {broken} failed")

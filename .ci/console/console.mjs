@@ -1,14 +1,14 @@
 // The console in a real browser: every page in light, dark and on a phone, without a fault of its
 // own and clean by axe; and what people do in it, against `cargo local`.
 //
-//     node console.mjs CONSOLE_URL ADMIN_KEY [DIRECTORY FOR SCREENSHOTS]
+//     node console.mjs CONSOLE_URL ADMIN_KEY ISSUER [DIRECTORY FOR SCREENSHOTS]
 
 import AxeBuilder from "@axe-core/playwright";
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
-const [url, key, shots] = process.argv.slice(2);
-const PAGES = ["overview", "budgets", "keys", "credentials", "models", "requests", "alerts", "audit"];
+const [url, key, issuer, shots] = process.argv.slice(2);
+const PAGES = ["overview", "budgets", "keys", "credentials", "models", "requests", "alerts", "access", "audit"];
 const BYTES_MAX = 150_000;
 const VIEWS = {
   light: { viewport: { width: 1200, height: 900 }, colorScheme: "light" },
@@ -84,12 +84,14 @@ await claim("all its files are small, and come from the gateway", async () => {
 
 await claim("a key is typed by keyboard; a wrong one is told; it is forgotten", async () => {
   const { page, close } = await opened("light", "");
+  await page.waitForSelector("#sign-in:focus");
+  await page.keyboard.press("Tab");
   await page.waitForSelector("#key:focus");
   await page.keyboard.type("sk-fba-wrong");
   await page.keyboard.press("Enter");
   await page.waitForSelector("[role=alert]:not([hidden]), main .bad");
   await page.reload();
-  await page.waitForSelector("#key:focus");
+  await page.focus("#key");
   await page.keyboard.type(key);
   await page.keyboard.press("Enter");
   await page.waitForSelector("h1:has-text('Overview')");
@@ -152,6 +154,95 @@ await claim("a request is explained line by line", async () => {
   const text = await page.textContent("main");
   assert.ok(text.includes("How its cost adds up") && text.includes("completion") && text.includes("Rounded up once"), text);
   if (shots) await page.screenshot({ path: `${shots}/explain.png` });
+  await close();
+});
+
+/** Who signs in at the provider next. */
+const person = (email) => fetch(`${issuer}/person`, { method: "POST", body: JSON.stringify({ sub: email, email, email_verified: true }) });
+
+async function clean(page, name) {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  assert.deepEqual(violations.map((one) => [name, one.id, one.nodes[0].html]), []);
+  if (shots) await page.screenshot({ path: `${shots}/${name}.png` });
+}
+
+/** Gives an address a role, in the console. */
+async function bind(subject, role, user) {
+  const { page, close } = await opened("light");
+  await page.waitForSelector("h1:has-text('Overview')");
+  await visit(page, "access");
+  await page.click("button:has-text('Give a role')");
+  await page.fill("#f-subject", subject);
+  await page.selectOption("#f-role", role);
+  await page.fill("#f-user", user ?? "");
+  await page.click("dialog button[type=submit]");
+  await page.waitForSelector(`td:has-text('${subject}')`);
+  await close();
+}
+
+await claim("nobody signs in without a role, and is told what to do", async () => {
+  const { page, faults, close } = await opened("light", "");
+  await person("eve@example.com");
+  await page.click("#sign-in");
+  await page.waitForSelector("h1:has-text('Not signed in')");
+  assert.match(await page.textContent("#why"), /eve@example.com has no role here/);
+  await clean(page, "not-signed-in");
+  assert.deepEqual(faults.filter((text) => !text.includes("403")), []);
+  await page.click("a:has-text('Back to the console')");
+  await page.waitForSelector("#sign-in:focus");
+  await close();
+});
+
+await claim("a person signs in by keyboard, comes back to its page, and signs out", async () => {
+  await bind("email:ann@example.com", "owner");
+  const { page, faults, close } = await opened("dark", "#budgets?kind=user");
+  await person("ann@example.com");
+  await page.waitForSelector("#sign-in:focus");
+  await clean(page, "sign-in");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("h1:has-text('Budgets')");
+  await settled(page);
+  assert.equal(await page.textContent("#who"), "ann@example.com, owner");
+  const [cookie] = (await page.context().cookies()).filter((one) => one.name === "farebox-session");
+  assert.deepEqual([cookie.httpOnly, cookie.sameSite, cookie.path], [true, "Strict", "/"]);
+  assert.equal(await page.evaluate("document.cookie"), "");
+  await visit(page, "access");
+  await clean(page, "access");
+  await page.reload();
+  await page.waitForSelector("h1:has-text('Access')");
+  await page.click("#leave");
+  await page.waitForSelector("#sign-in");
+  await page.context().addCookies([cookie]);
+  await page.reload();
+  await page.waitForSelector("#sign-in:focus");
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+await claim("a member sees its own, makes a key, asks for more, and is out when its role is", async () => {
+  await bind("email:lin@example.com", "member", "lin");
+  const { page, faults, close } = await opened("light", "");
+  await person("lin@example.com");
+  await page.click("#sign-in");
+  await page.waitForSelector("h1:has-text('lin')");
+  await settled(page);
+  assert.deepEqual(await page.locator("nav a").allTextContents(), ["Overview", "Keys", "Requests"]);
+  await page.click("button:has-text('Ask for more budget')");
+  await page.fill("#f-month_limit_usd", "100");
+  await page.fill("#f-reason", "The evaluation of the new model");
+  await page.click("dialog button[type=submit]");
+  await page.waitForSelector("td:has-text('The evaluation of the new model')");
+  await clean(page, "member");
+  for (const name of ["keys", "requests"]) {
+    await visit(page, name);
+    await clean(page, `member-${name}`);
+  }
+  await page.click("a:has-text('Explain') >> nth=0");
+  await page.waitForSelector("h1:has-text('One request')");
+  assert.deepEqual(faults, []);
+  await bind("email:lin@example.com", "auditor");
+  await page.click("nav a[href='#keys']");
+  await page.waitForSelector("[role=alert]:has-text('Your session has ended')");
   await close();
 });
 

@@ -1,4 +1,5 @@
-"""Starts `cargo local` with its sample data and drives the console in headless Chromium.
+"""Starts `cargo local` with its sample data and a provider to sign in with, and drives the console in
+headless Chromium.
 
     FAREBOX_NODE_MODULES=…/node_modules python run.py CLONE [DIRECTORY FOR SCREENSHOTS]
 """
@@ -20,9 +21,16 @@ BROWSER_S_MAX = 300
 def main():
     clone, shots = sys.argv[1], sys.argv[2:]
     here = os.path.dirname(os.path.abspath(__file__))
+    # Serves until its input ends, which is with this process at the latest.
+    provider = subprocess.Popen(
+        ["cargo", "run", "-q", "-p", "farebox-tests", "--bin", "provider"], cwd=clone, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )
+    issuer = provider.stdout.readline().strip()
+    signed_on = {"FAREBOX_OIDC_ISSUER": issuer, "FAREBOX_OIDC_CLIENT_ID": "farebox-console"}
     stack = subprocess.Popen(
         ["cargo", "local", "--port", "0", "--ephemeral", "--quiet"], cwd=clone, text=True, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=os.environ | signed_on,
     )
     try:
         url, key = None, None
@@ -41,10 +49,12 @@ def main():
             with open(os.path.join(here, "console.mjs"), encoding="utf-8") as source:
                 with open(program, "w", encoding="utf-8") as copy:
                     copy.write(source.read())
-            return subprocess.run(["node", program, url, key, *shots], timeout=BROWSER_S_MAX, check=False).returncode
+            return subprocess.run(["node", program, url, key, issuer, *shots], timeout=BROWSER_S_MAX, check=False).returncode
     finally:
         os.killpg(stack.pid, signal.SIGINT)
         stack.wait(20)
+        provider.stdin.close()
+        provider.wait(20)
 
 
 def wait_for_samples(url, key):

@@ -41,6 +41,7 @@ mod responses;
 mod road;
 mod routing;
 mod scopes;
+mod sign_on;
 mod stacks;
 mod state;
 mod storm;

@@ -4,9 +4,11 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`stack`] | [`Stack`]: one `farebox-local` process, and what it printed when ready |
+//! | [`browser`] | [`Browser`]: cookies and steps, as far as signing in needs |
 //! | [`caller`] | [`Caller`]: a user with a key, its calls, and its part of the provider's bill |
 //! | [`kill`] | a campaign that kills chat's process at every boundary |
 //! | [`moved`] | [`Moved`]: a stack whose clock a file moves |
+//! | [`oidc`] | [`Oidc`]: an `OpenID` provider, honest or not |
 //! | [`operator`] | the admin API |
 //! | [`contrast`] | the contrast table: rows, and the gateways that they are measured on |
 //! | [`relay`] | [`Relays`]: between the functions and AWS; it injects faults |
@@ -24,10 +26,12 @@
     reason = "a harness stops its test at the first surprise"
 )]
 
+pub mod browser;
 pub mod caller;
 pub mod contrast;
 pub mod kill;
 pub mod moved;
+pub mod oidc;
 pub mod operator;
 pub mod relay;
 pub mod stack;
@@ -36,8 +40,10 @@ pub mod tables;
 pub mod tap;
 pub mod wire;
 
+pub use browser::Browser;
 pub use caller::Caller;
 pub use moved::Moved;
+pub use oidc::Oidc;
 pub use relay::Relays;
 pub use stack::{Settings, Stack};
 pub use tables::{Books, Item};

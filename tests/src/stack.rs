@@ -16,7 +16,12 @@ use crate::wire::Call;
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Variables that would put real money or another stack's settings into the stack under test.
-const FOREIGN_VARIABLES: [&str; 13] = [
+const FOREIGN_VARIABLES: [&str; 18] = [
+    "FAREBOX_OIDC_ISSUER",
+    "FAREBOX_OIDC_CLIENT_ID",
+    "FAREBOX_OIDC_CLIENT_SECRET",
+    "FAREBOX_OIDC_SCOPES",
+    "FAREBOX_OIDC_GROUPS_CLAIM",
     "FAREBOX_ALERT_TOPIC",
     "FAREBOX_ALERT_SENDER",
     "FAREBOX_ALERT_RECIPIENTS",

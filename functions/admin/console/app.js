@@ -1,4 +1,5 @@
-// The console: a page over the admin API. The key stays in this page and is forgotten with it.
+// The console: a page over the admin API. A key stays in this page and is forgotten with it; who has
+// signed in has a cookie that no program sees.
 "use strict";
 
 const main = document.getElementById("main");
@@ -6,8 +7,12 @@ const nav = document.getElementById("nav");
 const said = document.getElementById("said");
 const dialog = document.getElementById("dialog");
 const leave = document.getElementById("leave");
+const who = document.getElementById("who");
 const PAGE_ROWS = 50;
 let key = null;
+/** Who asks, once it is known. */
+let session = null;
+let hasSignIn = false;
 /** What follows when the dialog is closed. */
 let closed = null;
 let turn = 0;
@@ -85,8 +90,11 @@ class Refused extends Error {
   }
 }
 
+/** What no other site's page can send: a browser would ask first whether it may. */
+const OWN = { "x-farebox-console": "1" };
+
 async function api(method, path, body, version) {
-  const headers = { authorization: `Bearer ${key}` };
+  const headers = key ? { authorization: `Bearer ${key}` } : { ...OWN };
   if (body !== undefined) headers["content-type"] = "application/json";
   if (version) headers["if-match"] = version === "*" ? version : `"${version}"`;
   const sent = { method, headers, cache: "no-store", body: body === undefined ? undefined : JSON.stringify(body) };
@@ -463,17 +471,21 @@ async function requests(query) {
     h("h1", {}, "Requests"),
     h("form", { class: "row", role: "search", onsubmit: find }, h("label", {}, "A request's id, or words in this page's rows",
       h("input", { name: "text", value: query.text ?? "", type: "search" })), h("button", { type: "submit" }, "Find")),
-    table("The newest first", [
-      { name: "At", when: true, of: (row) => when(row.started_at) }, { name: "User", of: (row) => row.user },
-      { name: "Model", of: (row) => [row.provider, row.model].filter(Boolean).join("/") },
-      { name: "Outcome", of: (row) => h("span", { class: OUTCOME[row.outcome] ?? null }, row.error_code ? `${row.outcome}: ${row.error_code}` : row.outcome) },
-      { name: "Tokens", amount: true, of: (row) => (row.usage ? number(row.usage.total_tokens) : null) },
-      { name: "Held", amount: true, of: (row) => usd(row.hold_usd) }, { name: "Cost", amount: true, of: (row) => usd(row.cost_usd) },
-      { name: "ms", amount: true, of: (row) => number(row.response_time_ms) },
-      { name: "", of: (row) => h("a", { href: `#requests?id=${row.request_id}` }, "Explain") },
-    ], rows, "No call fits."),
+    requestTable(rows, "No call fits."),
     more(page.next_cursor, query),
   ];
+}
+
+function requestTable(rows, empty) {
+  return table("The newest first", [
+    { name: "At", when: true, of: (row) => when(row.started_at) }, { name: "User", of: (row) => row.user },
+    { name: "Model", of: (row) => [row.provider, row.model].filter(Boolean).join("/") },
+    { name: "Outcome", of: (row) => h("span", { class: OUTCOME[row.outcome] ?? null }, row.error_code ? `${row.outcome}: ${row.error_code}` : row.outcome) },
+    { name: "Tokens", amount: true, of: (row) => (row.usage ? number(row.usage.total_tokens) : null) },
+    { name: "Held", amount: true, of: (row) => usd(row.hold_usd) }, { name: "Cost", amount: true, of: (row) => usd(row.cost_usd) },
+    { name: "ms", amount: true, of: (row) => number(row.response_time_ms) },
+    { name: "", of: (row) => h("a", { href: `#requests?id=${row.request_id}` }, "Explain") },
+  ], rows, empty);
 }
 
 function explained(row) {
@@ -547,7 +559,9 @@ async function audit(query) {
 
 // ---- the frame -----------------------------------------------------------------------------------
 
-const PAGES = { overview, budgets, keys, credentials, models, requests, alerts, audit };
+const PAGES = { overview, budgets, keys, credentials, models, requests, alerts, access, audit };
+const OWN_PAGES = { overview: ownOverview, keys: ownKeys, requests: ownRequests };
+const pages = () => (session?.role === "member" ? OWN_PAGES : PAGES);
 
 function picker(name, options, query) {
   const onchange = (event) => go(here().page, { ...query, cursor: null, [name]: event.target.value });
@@ -567,7 +581,7 @@ function address(page, query) {
 
 function here() {
   const [page, query] = location.hash.slice(1).split("?");
-  return { page: page in PAGES ? page : "overview", query: Object.fromEntries(new URLSearchParams(query ?? "")) };
+  return { page: page in pages() ? page : "overview", query: Object.fromEntries(new URLSearchParams(query ?? "")) };
 }
 
 function go(page, query) {
@@ -579,40 +593,69 @@ function go(page, query) {
 function login(text) {
   nav.hidden = true;
   leave.hidden = true;
+  who.hidden = true;
+  document.title = "Farebox";
   const input = h("input", { type: "password", id: "key", required: true, autocomplete: "off", spellcheck: "false" });
   const onsubmit = (event) => {
     event.preventDefault();
     key = input.value.trim();
-    show();
+    enter();
   };
-  main.replaceChildren(h("form", { class: "card login", onsubmit }, h("h1", {}, "Farebox console"),
-    h("label", {}, "Admin key; it stays in this page", input), text ? h("p", { class: "fault", role: "alert" }, text) : null,
-    h("button", { type: "submit", class: "main" }, "Open")));
-  input.focus();
+  const back = location.hash.slice(1);
+  const signIn = h("a", { id: "sign-in", class: "button main", href: `console/sign-in${back ? `?back=${encodeURIComponent(back)}` : ""}` }, "Sign in");
+  const fault = text ? h("p", { class: "fault", role: "alert" }, text) : null;
+  main.replaceChildren(h("form", { class: "card login", onsubmit }, h("h1", {}, "Farebox console"), fault,
+    hasSignIn ? signIn : null, hasSignIn ? h("p", { class: "note" }, "Or with a key:") : null,
+    h("label", {}, "Admin key, or a member's own; it stays in this page", input),
+    h("button", { type: "submit", class: hasSignIn ? null : "main" }, "Open")));
+  tell("");
+  (hasSignIn ? signIn : input).focus();
+}
+
+/** Asks who has signed in; null where nobody has. */
+async function signedIn() {
+  const answer = await fetch("console/session", { headers: OWN, cache: "no-store" });
+  const found = await answer.json();
+  if (!answer.ok) throw new Refused(answer.status, found?.error);
+  hasSignIn = found.single_sign_on;
+  return found.session;
+}
+
+/** Begins, with a key or with the browser's cookie. */
+async function enter() {
+  tell("Asking…");
+  try {
+    session = key ? await get("session") : await signedIn();
+  } catch (error) {
+    key = null;
+    session = null;
+    return login(error.message);
+  }
+  return session ? show() : login();
 }
 
 async function show() {
-  if (!key) return login();
+  if (!session) return login();
   const { page, query } = here();
   turn += 1;
   const mine = turn;
   nav.hidden = false;
   leave.hidden = false;
-  nav.replaceChildren(...Object.keys(PAGES).map((name) => h("a", { href: `#${name}`, "aria-current": name === page ? "page" : null }, name[0].toUpperCase() + name.slice(1))));
+  leave.textContent = key ? "Forget key" : "Sign out";
+  who.hidden = Boolean(key);
+  who.textContent = key ? "" : `${session.actor.replace(/^sso:/, "")}, ${session.role}`;
+  nav.replaceChildren(...Object.keys(pages()).map((name) => h("a", { href: `#${name}`, "aria-current": name === page ? "page" : null }, name[0].toUpperCase() + name.slice(1))));
   document.title = `${page[0].toUpperCase()}${page.slice(1)} – Farebox`;
   tell("Asking…");
   main.setAttribute("aria-busy", "true");
   try {
-    const content = await PAGES[page](query);
+    const content = await pages()[page](query);
     if (mine !== turn) return null;
     main.replaceChildren(...content.filter(Boolean));
     tell("");
   } catch (error) {
     if (mine !== turn) return null;
-    if (error.status === 401) {
-      key = null;
-      return login(error.message);
-    }
+    if (error.status === 403 && await hasEnded()) return login("Your session has ended. Sign in again.");
     main.replaceChildren(h("h1", {}, "This page could not be shown"), h("p", { class: "bad" }, error.message),
       h("button", { type: "button", onclick: show }, "Try again"));
     tell("");
@@ -622,9 +665,23 @@ async function show() {
   return null;
 }
 
-leave.addEventListener("click", () => {
+/** Whether who has signed in is not any more; where nobody answers, nothing is known. */
+async function hasEnded() {
+  if (key) return false;
+  const found = await signedIn().catch(() => session);
+  if (!found) session = null;
+  return !found;
+}
+
+leave.addEventListener("click", async () => {
+  if (!key) {
+    const answer = await fetch("console/sign-out", { method: "POST", headers: OWN }).catch(() => null);
+    if (!answer?.ok) return tell("You are still signed in: the gateway did not answer. Try again.", true);
+  }
   key = null;
-  login();
+  session = null;
+  history.replaceState(null, "", location.pathname);
+  return login();
 });
 // Nothing of it stays in the page, a new key's secret least of all. The event comes late: another
 // dialog may be open by then.
@@ -646,4 +703,4 @@ if (handed) {
   key = handed[1];
   history.replaceState(null, "", location.pathname);
 }
-show();
+enter();

@@ -2,10 +2,10 @@
 
 use farebox_api::{AdminKey, AdminKeyList, CreateAdminKey, RotateAdminKey, Session};
 use farebox_aws::control::{AdminKeyRow, NewAdminKey};
-use farebox_core::{EntityId, Timestamp};
+use farebox_core::{EntityId, Error, Timestamp};
 
 use crate::Gate;
-use crate::auth::Role;
+use crate::auth::{Principal, Role};
 use crate::call::Call;
 use crate::keys::expiry;
 use crate::owners::{absent, name};
@@ -16,15 +16,23 @@ const OVERLAP_S_MAX: u32 = 604_800;
 
 /// `GET /admin/v1/session`
 pub async fn session(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let who = call.who()?;
-    let name = match &who.key {
-        Some(key) => gate.control.user(&key.user).await?.and_then(|user| user.name),
+    Answer::ok(&session_of(gate, call.who()?).await?)
+}
+
+/// Who somebody is.
+///
+/// # Errors
+/// Where a member's name cannot be read.
+pub async fn session_of(gate: &Gate, who: &Principal) -> Result<Session, Error> {
+    let user = who.member.as_ref().map(|member| &member.user);
+    let name = match user {
+        Some(user) => gate.control.user(user).await?.and_then(|user| user.name),
         None => None,
     };
-    Answer::ok(&Session {
+    Ok(Session {
         actor: who.actor.clone(),
         role: who.role.name().to_owned(),
-        user: who.key.as_ref().map(|key| key.user.to_string()),
+        user: user.map(ToString::to_string),
         name,
     })
 }
@@ -77,7 +85,7 @@ pub async fn rotate(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let overlap_s = body.overlap_s.unwrap_or_default();
     if overlap_s > OVERLAP_S_MAX {
         let rule = format!("is at most {OVERLAP_S_MAX} (a week)");
-        return Err(farebox_core::Error::malformed("overlap_s", rule).into());
+        return Err(Error::malformed("overlap_s", rule).into());
     }
     let id: EntityId = call.parsed("id")?;
     let known = gate.control.admin_key_row(&id).await?.filter(|known| known.is_active);

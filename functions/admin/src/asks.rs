@@ -9,7 +9,7 @@ use crate::Gate;
 use crate::budgets::{limit, until};
 use crate::call::Call;
 use crate::corrections::reason;
-use crate::me::key;
+use crate::me::member;
 use crate::owners::absent;
 use crate::reply::{Answer, Refusal};
 
@@ -23,7 +23,7 @@ const STATES: [(&str, AskState); 4] = [
 
 /// `GET /admin/v1/me/budget-requests`
 pub async fn own_list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let user = &key(call)?.user;
+    let user = &member(call)?.user;
     let page = gate.control.asks(Some(user), call.limit()?, call.cursor()).await?;
     let budget_requests = page.rows.into_iter().map(own).collect();
     Answer::ok(&BudgetRequestList { budget_requests, next_cursor: page.next })
@@ -43,13 +43,13 @@ pub async fn own_create(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
         let rule = "is needed, or day_limit_usd, or total_limit_usd: which limit is to be raised";
         return Err(Error::malformed("month_limit_usd", rule).into());
     }
-    let row = gate.control.ask(&key(call)?.user, &ask, call.seed()?).await?;
+    let row = gate.control.ask(&member(call)?.user, &ask, call.seed()?).await?;
     Answer::created(&own(row.ok_or_else(|| absent(call))?))
 }
 
 /// `GET /admin/v1/me/budget-requests/{id}`
 pub async fn own_show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let row = gate.control.ask_of(&key(call)?.user, call.parsed("id")?).await?;
+    let row = gate.control.ask_of(&member(call)?.user, call.parsed("id")?).await?;
     let row = row.ok_or_else(|| absent(call))?;
     let version = row.version;
     Ok(Answer::ok(&own(row))?.with_version(version))
@@ -57,7 +57,7 @@ pub async fn own_show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 
 /// `DELETE /admin/v1/me/budget-requests/{id}`
 pub async fn own_withdraw(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let row = gate.control.ask_of(&key(call)?.user, call.parsed("id")?).await?;
+    let row = gate.control.ask_of(&member(call)?.user, call.parsed("id")?).await?;
     let row = row.ok_or_else(|| absent(call))?;
     let row = gate.control.decide(&row, AskState::Withdrawn, None, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;

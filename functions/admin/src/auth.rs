@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use farebox_aws::KeyItem;
 use farebox_aws::control::parse_admin_key;
-use farebox_core::{Error, GatewayKey, Secret};
+use farebox_core::{EntityId, Error, GatewayKey, Secret};
 use hmac::{Hmac, KeyInit, Mac};
 use lambda_http::http::header::AUTHORIZATION;
 use sha2::Sha256;
 
 use crate::call::Call;
-use crate::{Gate, iam};
+use crate::{Gate, iam, sign_on};
 
 /// What the deployment's own key may begin with. A secret that CloudFormation generated
 /// cannot, so the prefix is no part of the comparison.
@@ -63,7 +63,18 @@ pub struct Principal {
     pub actor: String,
     /// In which role.
     pub role: Role,
-    /// The Farebox key of a member.
+    /// Who a member is.
+    pub member: Option<Member>,
+    /// The session of who has signed in.
+    pub session: Option<EntityId>,
+}
+
+/// Whose own things a member may see and change.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The user.
+    pub user: EntityId,
+    /// The Farebox key that it asks with; none where a browser asks that has signed in.
     pub key: Option<Arc<KeyItem>>,
 }
 
@@ -74,14 +85,26 @@ impl Role {
         RIGHTS.iter().find(|(role, ..)| *role == self).map_or("", |(_, name, _)| name)
     }
 
-    /// A role that can be given: a member is whoever has a Farebox key.
+    /// The role of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        RIGHTS.iter().find(|(_, known, _)| *known == name).map(|(role, ..)| *role)
+    }
+
+    /// Its place from the strongest, which is the first, to the weakest.
+    #[must_use]
+    pub fn rank(self) -> usize {
+        RIGHTS.iter().position(|(role, ..)| *role == self).unwrap_or(RIGHTS.len())
+    }
+
+    /// A role that can be given to a key or an IAM principal: a member is whoever has a Farebox
+    /// key.
     ///
     /// # Errors
     /// [`Error::Malformed`].
     pub fn given(name: &str) -> Result<Self, Error> {
-        let found = RIGHTS.iter().find(|(role, known, _)| *role != Self::Member && *known == name);
-        let rule = "is owner, admin or auditor";
-        found.map(|(role, ..)| *role).ok_or_else(|| Error::malformed("role", rule))
+        let found = Self::named(name).filter(|role| *role != Self::Member);
+        found.ok_or_else(|| Error::malformed("role", "is owner, admin or auditor"))
     }
 
     /// Whether it may.
@@ -102,6 +125,9 @@ pub async fn identify(gate: &Gate, call: &Call) -> Result<Option<Principal>, Err
         let row = control.principal(&principal).await?;
         return Ok(row.and_then(|row| granted(format!("iam:{arn}"), &row.role)));
     }
+    if call.header(AUTHORIZATION).is_none() {
+        return Box::pin(sign_on::principal(gate, call)).await;
+    }
     let Some(text) = presented(call) else { return Ok(None) };
     if let Ok(key) = GatewayKey::parse(text) {
         return member(gate, &key).await;
@@ -116,7 +142,7 @@ pub async fn identify(gate: &Gate, call: &Call) -> Result<Option<Principal>, Err
 }
 
 fn granted(actor: String, role: &str) -> Option<Principal> {
-    Some(Principal { actor, role: Role::given(role).ok()?, key: None })
+    Some(Principal { actor, role: Role::given(role).ok()?, member: None, session: None })
 }
 
 /// A member is who holds a Farebox key that works.
@@ -130,7 +156,8 @@ async fn member(gate: &Gate, key: &GatewayKey) -> Result<Option<Principal>, Erro
         return Ok(None);
     }
     let actor = format!("member:{}/{}", item.user, item.id);
-    Ok(Some(Principal { actor, role: Role::Member, key: Some(item) }))
+    let member = Some(Member { user: item.user.clone(), key: Some(item) });
+    Ok(Some(Principal { actor, role: Role::Member, member, session: None }))
 }
 
 /// Compares admin keys in constant time, under a key that only this process knows.

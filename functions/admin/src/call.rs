@@ -34,6 +34,7 @@ pub struct Call {
     body: Vec<u8>,
     expected: Option<Expected>,
     signer: Option<String>,
+    base: Option<String>,
     who: Option<Principal>,
 }
 
@@ -61,6 +62,7 @@ impl Call {
             body,
             expected: None,
             signer,
+            base: base(request),
             who: None,
         }
     }
@@ -81,6 +83,17 @@ impl Call {
     #[must_use]
     pub fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// All headers of a name that are text.
+    pub fn all(&self, name: impl header::AsHeaderName) -> impl Iterator<Item = &str> {
+        self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
+    }
+
+    /// Where the browser has found the gateway, as API Gateway says: `https://host/stage`.
+    #[must_use]
+    pub fn base(&self) -> Option<&str> {
+        self.base.as_deref()
     }
 
     /// The same request with the parameters of its path.
@@ -304,6 +317,7 @@ impl Call {
             body: body.as_bytes().to_vec(),
             expected: None,
             signer: None,
+            base: None,
             who: None,
         }
     }
@@ -327,6 +341,20 @@ impl Call {
 fn signer(request: &Request) -> Option<String> {
     match request.request_context_ref()? {
         RequestContext::ApiGatewayV1(context) => context.identity.user_arn.clone(),
+        _ => None,
+    }
+}
+
+/// The host is one that API Gateway serves, whatever a header says; before the path stands the
+/// stage, where the host is not a domain of one's own.
+fn base(request: &Request) -> Option<String> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV1(context) => {
+            let stage = context.path.as_deref()?.strip_suffix(request.raw_http_path())?;
+            let is_plain = !stage.contains(['?', '#', '\\']) && !stage.starts_with("//");
+            let host = context.domain_name.as_deref().filter(|_| is_plain)?;
+            Some(format!("https://{host}{stage}"))
+        }
         _ => None,
     }
 }

@@ -1,5 +1,5 @@
 //! The console: a page, its program and its style, in this binary. They ask the admin API with the
-//! key that is typed into the page, and nothing else.
+//! key that is typed into the page, or with the cookie of who has signed in, and nothing else.
 
 use farebox_core::Error;
 
@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::reply::{Answer, Refusal};
 
 /// Where the page is. It carries nothing, so it needs no key.
-const PATH: &str = "/admin/console";
+pub const PATH: &str = "/admin/console";
 
 /// What the page may do: run the program and style that stand beside it, and ask its own origin.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -19,13 +19,19 @@ const JS: &str = "text/javascript; charset=utf-8";
 
 /// Every file: what follows the page's path, its type, its content. The charts are uPlot 1.6.32 as
 /// it was released (MIT, `console/vendor/uplot.LICENSE`).
-const FILES: [(&str, &str, &str); 5] = [
+const FILES: [(&str, &str, &str); 6] = [
     ("", HTML, include_str!("../console/index.html")),
     ("/app.js", JS, include_str!("../console/app.js")),
+    ("/people.js", JS, include_str!("../console/people.js")),
     ("/style.css", CSS, include_str!("../console/style.css")),
     ("/uplot.js", JS, include_str!("../console/vendor/uplot.js")),
     ("/uplot.css", CSS, include_str!("../console/vendor/uplot.css")),
 ];
+
+/// A page of the console that is not one of its files.
+pub fn page(status: u16, text: String) -> Answer {
+    Answer::page(status, text, HTML, POLICY)
+}
 
 /// The console's answer, where the path is one of its files.
 pub fn answer(call: &Call) -> Option<Result<Answer, Refusal>> {
@@ -58,7 +64,7 @@ mod tests {
 
     #[test]
     fn nothing_in_it_needs_a_weaker_policy() {
-        let (page, program) = (FILES[0].2, FILES[1].2);
+        let (page, program) = (FILES[0].2, [FILES[1].2, FILES[2].2].concat());
         for inline in ["<style", "style=", "onclick=", "javascript:", "<script>"] {
             assert!(!page.contains(inline), "{inline}");
         }

@@ -1,14 +1,15 @@
 //! The admin API (`/admin/v1`) and the console (`/admin/console`).
 //!
-//! Every request but the console's page carries a key. Without one the answer is the same 403
-//! whatever was asked for, so nobody learns what exists. With one [`ROUTES`] names the right that
-//! its role must have ([`auth`]) and the handler; a handler reads the request into valid types,
-//! asks [`Control`], and shows what came of it. Its writes leave a trail in the audit. Errors
-//! become answers in one place ([`reply`]).
+//! Every request but the console's page carries a key, a signature or a session's cookie. Without
+//! one the answer is the same 403 whatever was asked for, so nobody learns what exists. With one
+//! [`ROUTES`] names the right that its role must have ([`auth`]) and the handler; a handler reads
+//! the request into valid types, asks [`Control`], and shows what came of it. Its writes leave a
+//! trail in the audit. Errors become answers in one place ([`reply`]).
 
 use core::convert::Infallible;
 use core::future::Future;
 use core::pin::Pin;
+use std::sync::Arc;
 
 use farebox_aws::control::{Control, End, Entry, Trail};
 use farebox_aws::{Aws, Config};
@@ -45,6 +46,8 @@ mod rerate;
 mod restore;
 mod routes;
 mod settlements;
+mod sign_on;
+mod sso;
 mod statement;
 mod usage;
 mod webhook;
@@ -52,6 +55,7 @@ mod webhook;
 use auth::{Guard, Principal, Right};
 use call::Call;
 use reply::{Answer, Refusal};
+use sign_on::Provider;
 
 /// What a handler answers.
 type Handled<'a> = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send + 'a>>;
@@ -75,6 +79,7 @@ pub struct Route {
 pub struct Gate {
     control: Control,
     guard: Guard,
+    sign_on: Option<Arc<Provider>>,
 }
 
 macro_rules! routes {
@@ -183,6 +188,13 @@ routes! {
     "GET" Read "/admin/v1/iam/{arn+}" => iam::show,
     "PUT" Rule "/admin/v1/iam/{arn+}" => iam::put,
     "DELETE" Rule "/admin/v1/iam/{arn+}" => iam::delete,
+    "GET" Read "/admin/v1/sso" ? limit cursor => sso::list,
+    "GET" Read "/admin/v1/sso/{subject+}" => sso::show,
+    "PUT" Rule "/admin/v1/sso/{subject+}" => sso::put,
+    "DELETE" Rule "/admin/v1/sso/{subject+}" => sso::delete,
+    "GET" Read "/admin/v1/sso-sessions" ? limit cursor => sso::sessions,
+    "GET" Read "/admin/v1/sso-sessions/{id}" => sso::show_session,
+    "DELETE" Rule "/admin/v1/sso-sessions/{id}" => sso::end_session,
     "GET" Read "/admin/v1/audit" ? from to actor action target limit cursor => audit::list,
 }
 
@@ -205,7 +217,8 @@ impl Gate {
     /// Takes the services; reads nothing yet.
     #[must_use]
     pub fn new(aws: &Aws) -> Self {
-        Self { control: Control::new(aws), guard: Guard::new() }
+        let sign_on = Provider::new(aws).map(Arc::new);
+        Self { control: Control::new(aws), guard: Guard::new(), sign_on }
     }
 
     /// The services.
@@ -215,7 +228,7 @@ impl Gate {
     }
 
     fn on_trail(&self, trail: Trail) -> Self {
-        Self { control: self.control.on_trail(trail), guard: self.guard.clone() }
+        Self { control: self.control.on_trail(trail), ..self.clone() }
     }
 }
 
@@ -235,7 +248,7 @@ pub async fn answer(gate: &Gate, request: Request) -> Response<Body> {
                 cause = error.cause(),
                 "refused"
             );
-            refusal.into_response()
+            sign_on::refused(&call, refusal)
         }
     };
     reply::finish(outcome, rid)
@@ -244,6 +257,9 @@ pub async fn answer(gate: &Gate, request: Request) -> Response<Body> {
 async fn serve(gate: &Gate, call: &Call, rid: Rid) -> Result<Answer, Refusal> {
     if let Some(answer) = console::answer(call) {
         return answer;
+    }
+    if let Some(answer) = sign_on::answer(gate, call, rid).await? {
+        return Ok(answer);
     }
     let who = auth::identify(gate, call).await?.ok_or(Error::AdminForbidden)?;
     let (route, call) = admit(call, &who)?;
@@ -316,7 +332,8 @@ mod tests {
     use super::*;
 
     fn owner() -> Principal {
-        Principal { actor: "admin-key:root".to_owned(), role: auth::Role::Owner, key: None }
+        let actor = "admin-key:root".to_owned();
+        Principal { actor, role: auth::Role::Owner, member: None, session: None }
     }
 
     fn refusal(method: &str, path: &str) -> Error {
@@ -331,6 +348,7 @@ mod tests {
                 .replace("{model+}", "a/b")
                 .replace("{scope+}", "a/b")
                 .replace("{arn+}", "a/b")
+                .replace("{subject+}", "a/b")
                 .replace(['{', '}'], "");
             let call = Call::of(route.method, &path, "{}");
 

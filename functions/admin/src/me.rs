@@ -1,14 +1,14 @@
 //! What members see and do of their own. Nothing here takes a user from a request: it is that of
-//! the key that asks, and what a path names is looked for among what is that user's alone.
+//! the member that asks, and what a path names is looked for among what is that user's alone.
 
 use farebox_api::{
     AlertList, BudgetList, CreateOwnKey, CredentialList, KeyList, Me, PutOwnCredential, RequestList,
 };
-use farebox_aws::KeyItem;
 use farebox_aws::control::{Allowance, CredentialOwner, CredentialPlace, KeyRow, NewKey, OwnerRow};
 use farebox_core::{EntityId, Error, Labels, Money, Rid, Scope, ScopeKind, Timestamp};
 
 use crate::Gate;
+use crate::auth::Member;
 use crate::budgets::amount;
 use crate::call::Call;
 use crate::credentials::{credential, provider, secret};
@@ -20,21 +20,29 @@ const DAY_MS: i64 = 86_400_000;
 
 /// `GET /admin/v1/me`
 pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let (key, user) = (key(call)?, user(gate, call).await?);
+    let (member, user) = (member(call)?, user(gate, call).await?);
     Answer::ok(&Me {
-        user: key.user.to_string(),
+        user: member.user.to_string(),
         name: user.name,
         org: user.org.map(|org| org.to_string()),
         team: user.team.map(|team| team.to_string()),
-        key_id: key.id.to_string(),
+        key_id: member.key.as_ref().map(|key| key.id.to_string()),
         self_service: self_service(user.own),
     })
 }
 
-/// `GET /admin/v1/me/budgets`: every limit that the calls of this key count to.
+/// `GET /admin/v1/me/budgets`: every limit that the calls of this key, or of the user's keys,
+/// count to.
 pub async fn budgets(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let scopes = &key(call)?.scopes;
-    let found = gate.control.budgets_of(scopes).await?;
+    let member = member(call)?;
+    let scopes = match &member.key {
+        Some(key) => key.scopes.clone(),
+        None => {
+            let scopes = gate.control.scopes_of_user(&member.user).await?;
+            scopes.ok_or_else(|| absent(call))?
+        }
+    };
+    let found = gate.control.budgets_of(&scopes).await?;
     let now = gate.aws().now();
     let shown = scopes.iter().zip(&found).filter_map(|(scope, budget)| {
         let budget = budget.as_ref()?;
@@ -45,7 +53,7 @@ pub async fn budgets(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 
 /// `GET /admin/v1/me/requests`
 pub async fn requests(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let user = &key(call)?.user;
+    let user = &member(call)?.user;
     let page = gate.control.logs().by_user(user, call.limit()?, call.cursor()).await?;
     let requests = page.rows.into_iter().map(requests::row).collect();
     Answer::ok(&RequestList { requests, next_cursor: page.next })
@@ -54,7 +62,7 @@ pub async fn requests(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 /// `GET /admin/v1/me/requests/{id}`
 pub async fn request(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let id: Rid = call.parsed("id")?;
-    let record = gate.control.logs().own(&key(call)?.user, id).await?;
+    let record = gate.control.logs().own(&member(call)?.user, id).await?;
     let mut row = requests::row(record.ok_or_else(|| absent(call))?);
     let entered = gate.control.corrections_of(id).await?;
     row.corrections =
@@ -65,7 +73,7 @@ pub async fn request(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 /// `GET /admin/v1/me/alerts?key=`: of the user, or of one of its keys.
 pub async fn alerts(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let scope = match call.query("key") {
-        None => Scope::new(ScopeKind::User, key(call)?.user.clone()),
+        None => Scope::new(ScopeKind::User, member(call)?.user.clone()),
         Some(_) => {
             let id: EntityId = call.parsed_query("key", "ID")?;
             let row = own_key(gate, call, &id).await?;
@@ -78,7 +86,7 @@ pub async fn alerts(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 
 /// `GET /admin/v1/me/keys`
 pub async fn keys(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let user = &key(call)?.user;
+    let user = &member(call)?.user;
     let page = gate.control.keys(Some(user), call.limit()?, call.cursor()).await?;
     let now = gate.aws().now();
     let keys = page.rows.into_iter().map(|row| keys::key(row, now)).collect();
@@ -154,23 +162,23 @@ pub async fn disable_credential(gate: &Gate, call: &Call) -> Result<Answer, Refu
     Ok(Answer::ok(&credential(row))?.with_version(version))
 }
 
-/// The key that asks.
-pub(crate) fn key(call: &Call) -> Result<&KeyItem, Error> {
-    call.who()?.key.as_deref().ok_or(Error::AdminForbidden)
+/// The member that asks.
+pub(crate) fn member(call: &Call) -> Result<&Member, Error> {
+    call.who()?.member.as_ref().ok_or(Error::AdminForbidden)
 }
 
 async fn user(gate: &Gate, call: &Call) -> Result<OwnerRow, Refusal> {
-    Ok(gate.control.user(&key(call)?.user).await?.ok_or_else(|| absent(call))?)
+    Ok(gate.control.user(&member(call)?.user).await?.ok_or_else(|| absent(call))?)
 }
 
 fn owner(call: &Call) -> Result<CredentialOwner, Error> {
-    Ok(CredentialOwner::User(key(call)?.user.clone()))
+    Ok(CredentialOwner::User(member(call)?.user.clone()))
 }
 
 /// A key of the user that asks; anybody else's is not there.
 async fn own_key(gate: &Gate, call: &Call, id: &EntityId) -> Result<KeyRow, Refusal> {
     let row = gate.control.key(id).await?;
-    let own = &key(call)?.user;
+    let own = &member(call)?.user;
     Ok(row.filter(|row| row.user == *own).ok_or_else(|| absent(call))?)
 }
 

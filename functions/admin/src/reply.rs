@@ -6,7 +6,7 @@ use farebox_api::{ErrorAnswer, ErrorBody};
 use farebox_core::{Error, Rid, Secret};
 use lambda_http::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    LOCATION, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use lambda_http::{Body, Response};
 use serde::Serialize;
@@ -63,6 +63,28 @@ impl Answer {
         let headers =
             vec![(CONTENT_TYPE, kind.to_owned()), (CONTENT_SECURITY_POLICY, policy.to_owned())];
         Self { status: 200, body: Content::Text(content.into()), headers, secret: None }
+    }
+
+    /// A page that was written for one person.
+    #[must_use]
+    pub fn page(status: u16, text: String, kind: &str, policy: &str) -> Self {
+        let headers =
+            vec![(CONTENT_TYPE, kind.to_owned()), (CONTENT_SECURITY_POLICY, policy.to_owned())];
+        Self { status, body: Content::Text(text.into()), headers, secret: None }
+    }
+
+    /// 303: what follows is elsewhere.
+    #[must_use]
+    pub fn moved(place: String) -> Self {
+        let headers = vec![(LOCATION, place)];
+        Self { status: 303, body: Content::Empty, headers, secret: None }
+    }
+
+    /// The same answer with another header; one of a name does not replace another.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: String) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     /// 200 with JSON that is written already.
@@ -197,7 +219,7 @@ fn response(status: u16, body: Body, headers: Vec<(HeaderName, String)>) -> Resp
     *response.status_mut() = status.try_into().unwrap_or_default();
     for (name, value) in headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(name, value);
+            response.headers_mut().append(name, value);
         }
     }
     response

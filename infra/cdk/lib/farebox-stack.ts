@@ -35,6 +35,14 @@ export class FareboxStack extends Stack {
       FAREBOX_ALERT_SENDER: settings.alertSender,
       FAREBOX_ALERT_RECIPIENTS: settings.alertRecipients,
     };
+    const signOn = {
+      FAREBOX_PUBLIC_URL: settings.publicUrl,
+      FAREBOX_OIDC_ISSUER: settings.oidcIssuer,
+      FAREBOX_OIDC_CLIENT_ID: settings.oidcClientId,
+      FAREBOX_OIDC_CLIENT_SECRET: settings.oidcClientSecret,
+      FAREBOX_OIDC_SCOPES: settings.oidcScopes,
+      FAREBOX_OIDC_GROUPS_CLAIM: settings.oidcGroupsClaim,
+    };
     const http = {
       ...shared,
       FAREBOX_PEPPER_SECRET: state.pepper.secretArn,
@@ -68,8 +76,8 @@ export class FareboxStack extends Stack {
       description: "The admin API and the console.",
       memorySize: 256,
       timeout: Duration.seconds(28),
-      environment: { ...http, ...alerts, FAREBOX_ADMIN_KEY_SECRET: state.adminKey.secretArn },
-      statements: adminStatements(state),
+      environment: { ...http, ...alerts, ...signOn, FAREBOX_ADMIN_KEY_SECRET: state.adminKey.secretArn },
+      statements: adminStatements(state, settings),
     });
 
     // Not `SqsEventSource`: it would add grants of its own to the logger's role.

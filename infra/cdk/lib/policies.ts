@@ -78,7 +78,9 @@ export function schedulerStatements(state: State, settings: Settings): PolicySta
   ];
 }
 
-export function adminStatements(state: State): PolicyStatement[] {
+export function adminStatements(state: State, settings: Settings): PolicyStatement[] {
+  const signOn = allow("SignOn", ["secretsmanager:GetSecretValue"], [settings.oidcClientSecret]);
+
   return [
     allow(
       "Ledger",
@@ -120,6 +122,7 @@ export function adminStatements(state: State): PolicyStatement[] {
       ["secretsmanager:GetSecretValue"],
       [state.pepper.secretArn, state.adminKey.secretArn],
     ),
+    ...(settings.oidcClientSecret ? [signOn] : []),
   ];
 }
 

@@ -21,6 +21,18 @@ export interface Settings {
   readonly alertSender: string;
   /** Addresses, separated by commas, that alerts are mailed to. */
   readonly alertRecipients: string;
+  /** The https URL that browsers use, where a proxy stands before API Gateway, or empty. */
+  readonly publicUrl: string;
+  /** Issuer of the OpenID provider of the console, or empty. */
+  readonly oidcIssuer: string;
+  /** The console's client there. */
+  readonly oidcClientId: string;
+  /** ARN of the secret with the client's secret, or empty for a public client. */
+  readonly oidcClientSecret: string;
+  /** Scopes that the provider is asked for, with spaces. */
+  readonly oidcScopes: string;
+  /** The claim that lists a person's groups. */
+  readonly oidcGroupsClaim: string;
   /** Folder with one folder a binary, each with its `bootstrap`. */
   readonly assetOf: (binary: string) => string;
 }
@@ -45,6 +57,16 @@ export function settingsFrom(node: Node): Settings {
     ),
     alertSender: matching("alertSender", text("alertSender", ""), /^([^@, ]+@[^@, ]+[.][^@, ]+)?$/),
     alertRecipients: text("alertRecipients", ""),
+    publicUrl: matching("publicUrl", text("publicUrl", ""), /^(https:\/\/[^ ?#]+[^ ?#/])?$/),
+    oidcIssuer: matching("oidcIssuer", text("oidcIssuer", ""), /^(https:\/\/[^ ?#]+)?$/),
+    oidcClientId: text("oidcClientId", ""),
+    oidcClientSecret: matching(
+      "oidcClientSecret",
+      text("oidcClientSecret", ""),
+      /^(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+)?$/,
+    ),
+    oidcScopes: matching("oidcScopes", text("oidcScopes", "openid email"), /^openid( [!-~]+)*$/),
+    oidcGroupsClaim: matching("oidcGroupsClaim", text("oidcGroupsClaim", "groups"), /^[!-~]+$/),
     assetOf: assetsIn(process.env.FAREBOX_ASSETS ?? resolve(__dirname, "../../../../target/lambda")),
   };
 }

@@ -168,6 +168,8 @@ pub fn split_prelude(bytes: &[u8]) -> Option<(Prelude, Bytes)> {
     let mut headers = HeaderMap::new();
     append_headers(&mut headers, prelude.get("headers"));
     append_headers(&mut headers, prelude.get("multiValueHeaders"));
+    let cookies = prelude.get("cookies").map(|cookies| json!({"set-cookie": cookies}));
+    append_headers(&mut headers, cookies.as_ref());
     Some((Prelude { status, headers }, rest))
 }
 
@@ -250,7 +252,8 @@ mod tests {
 
     #[test]
     fn a_prelude_is_found_at_any_chunking() {
-        let mut bytes = br#"{"statusCode":201,"headers":{"a":"b"}}"#.to_vec();
+        let mut bytes =
+            br#"{"statusCode":201,"headers":{"a":"b"},"cookies":["c=1","d=2"]}"#.to_vec();
         bytes.extend([0; 8]);
         bytes.extend(b"body");
         let end = bytes.len() - 4;
@@ -260,6 +263,8 @@ mod tests {
         }
         let (prelude, rest) = split_prelude(&bytes).unwrap();
         assert_eq!((prelude.status.as_u16(), rest.as_ref()), (201, &b"body"[..]));
+        let cookies: Vec<_> = prelude.headers.get_all("set-cookie").iter().collect();
+        assert_eq!(cookies, ["c=1", "d=2"]);
     }
 
     #[test]

@@ -29,6 +29,17 @@ use crate::{dynamodb, provider, runtime_api, samples, server, welcome};
 const PEPPER: &str = "farebox/local/pepper";
 const ADMIN_KEY: &str = "farebox/local/admin-key";
 const PREFIX: &str = "farebox/local";
+/// What a deployment may choose, taken from this process's environment.
+const PASSED_ON: [&str; 8] = [
+    "FAREBOX_ALERT_TOPIC",
+    "FAREBOX_ALERT_SENDER",
+    "FAREBOX_ALERT_RECIPIENTS",
+    "FAREBOX_OIDC_ISSUER",
+    "FAREBOX_OIDC_CLIENT_ID",
+    "FAREBOX_OIDC_CLIENT_SECRET",
+    "FAREBOX_OIDC_SCOPES",
+    "FAREBOX_OIDC_GROUPS_CLAIM",
+];
 /// How long a stop waits for what still runs.
 const STOP_PATIENCE: Duration = Duration::from_millis(300);
 
@@ -84,7 +95,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let clock = Clock::new(options.clock.clone());
     let real = real_providers(from_environment);
 
-    let stores = start_stores(&state, &real, &options).await?;
+    let stores = start_stores(&state, &real, &options, &front.url).await?;
     if options.services {
         write_env(&options.state, &stores.variables)?;
     }
@@ -183,6 +194,7 @@ async fn start_stores(
     state: &State,
     real: &[RealProvider],
     options: &Options,
+    front: &str,
 ) -> Result<Stores, Error> {
     let (demo, database, aws) = (bind(0).await?, bind(0).await?, bind(0).await?);
     let tables = dynamodb::open(state.file("dynamodb.sqlite").as_deref())?;
@@ -191,7 +203,11 @@ async fn start_stores(
     let admin_key = secrets.ensure(ADMIN_KEY, || new_secret("sk-fba-"))?;
     let sqs = Sqs::open(aws.url.clone(), state.file("queue.jsonl").as_deref())?;
     create_queues(&sqs).await?;
-    let variables = variables(options, &sqs, &database.url, &aws.url, &demo.url, real);
+    let mut variables = variables(options, &sqs, &database.url, &aws.url, &demo.url, real);
+    if !options.services {
+        // There is no domain whose name API Gateway would tell.
+        variables.insert("FAREBOX_PUBLIC_URL".to_owned(), front.to_owned());
+    }
     tokio::spawn(dynoxide::server::serve_on(database.listener, tables));
     tokio::spawn(serve_provider(demo.listener));
     let ready = Ready {
@@ -313,7 +329,7 @@ fn variables(
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .collect();
-    for name in ["FAREBOX_ALERT_TOPIC", "FAREBOX_ALERT_SENDER", "FAREBOX_ALERT_RECIPIENTS"] {
+    for name in PASSED_ON {
         variables.extend(from_environment(name).map(|value| (name.to_owned(), value)));
     }
     if let Some(file) = &options.clock {

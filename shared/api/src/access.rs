@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Session {
-    /// As the audit names it: `admin-key:ID`, `iam:ARN` or `member:USER/KEY`.
+    /// As the audit names it: `admin-key:ID`, `iam:ARN`, `sso:ADDRESS` or `member:USER/KEY`.
     pub actor: String,
     /// `owner`, `admin`, `auditor` or `member`.
     pub role: String,
@@ -111,4 +111,80 @@ pub struct PrincipalList {
     pub principals: Vec<Principal>,
     /// Where the next page begins: `?cursor=`.
     pub next_cursor: Option<String>,
+}
+
+/// `PUT /admin/v1/sso/{subject}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PutBinding {
+    /// `owner`, `admin`, `auditor` or `member`.
+    pub role: String,
+    /// Whose self-service it is: a member has one, no other role has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+}
+
+/// An address or a group that may sign in to the console.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Binding {
+    /// `email:ann@example.com`, in small letters, or `group:finance`.
+    pub subject: String,
+    /// `owner`, `admin`, `auditor` or `member`.
+    pub role: String,
+    /// Whose self-service it is, for members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// When it got a role first.
+    pub created_at: String,
+}
+
+/// `GET /admin/v1/sso`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BindingList {
+    /// By subject.
+    pub bindings: Vec<Binding>,
+    /// Where the next page begins: `?cursor=`.
+    pub next_cursor: Option<String>,
+}
+
+/// A session of somebody who has signed in to the console.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SsoSession {
+    /// Its public identity.
+    pub id: String,
+    /// Whose it is.
+    pub email: String,
+    /// What gave it its role: `email:ann@example.com` or `group:finance`.
+    pub subject: String,
+    /// `active`, `expired` or `ended`.
+    pub state: String,
+    /// When its person signed in.
+    pub created_at: String,
+    /// When it was used last, to five minutes.
+    pub last_used_at: String,
+    /// When it ends at the latest.
+    pub expires_at: String,
+}
+
+/// `GET /admin/v1/sso-sessions`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SsoSessionList {
+    /// In no order; ended ones for a day.
+    pub sessions: Vec<SsoSession>,
+    /// Where the next page begins: `?cursor=`.
+    pub next_cursor: Option<String>,
+}
+
+/// `GET /admin/console/session`: what the console begins with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsoleSession {
+    /// Whether people can sign in by a provider.
+    pub single_sign_on: bool,
+    /// Who has, in this browser.
+    pub session: Option<Session>,
 }

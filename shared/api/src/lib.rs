@@ -44,8 +44,9 @@ pub mod usage;
 pub mod webhook;
 
 pub use access::{
-    AdminKey, AdminKeyList, CreateAdminKey, CreatedAdminKey, Principal, PrincipalList,
-    PutPrincipal, RotateAdminKey, Session,
+    AdminKey, AdminKeyList, Binding, BindingList, ConsoleSession, CreateAdminKey, CreatedAdminKey,
+    Principal, PrincipalList, PutBinding, PutPrincipal, RotateAdminKey, Session, SsoSession,
+    SsoSessionList,
 };
 pub use audit::{AuditEntry, AuditList};
 pub use books::{

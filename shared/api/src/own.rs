@@ -37,8 +37,9 @@ pub struct Me {
     /// Its team.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
-    /// The key that asks.
-    pub key_id: String,
+    /// The key that asks; nobody's where a browser does that has signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
     /// What the user may do for itself.
     pub self_service: SelfService,
 }

@@ -10,6 +10,7 @@ use farebox_core::ids::is_stage;
 use farebox_core::{EntityId, Timestamp};
 
 use crate::channels::Channels;
+use crate::sign_on::{self, SignOn};
 
 /// Everything that a function is told by its environment.
 #[derive(Clone)]
@@ -34,6 +35,10 @@ pub struct Config {
     pub admin_key_secret: String,
     /// The topic and the addresses that alerts go to.
     pub channels: Channels,
+    /// Single sign-on of the console, where it is set up.
+    pub sign_on: Option<SignOn>,
+    /// Where browsers find the gateway, where that is not what API Gateway says.
+    pub public_url: Option<String>,
     /// Exact origins that a credential or a webhook may use beside the public ones.
     pub allowed_origins: Vec<String>,
     /// The time.
@@ -122,6 +127,7 @@ impl Config {
             ses: endpoint("AWS_ENDPOINT_URL_SESV2")?,
         };
         let channels = Channels::read(set)?;
+        let is_local = endpoints.are_loopback(&channels);
         let credentials = Credentials::new(
             needed("AWS_ACCESS_KEY_ID")?,
             needed("AWS_SECRET_ACCESS_KEY")?,
@@ -139,6 +145,8 @@ impl Config {
             secret_prefix: or_empty("FAREBOX_SECRET_PREFIX"),
             pepper_secret: or_empty("FAREBOX_PEPPER_SECRET"),
             admin_key_secret: or_empty("FAREBOX_ADMIN_KEY_SECRET"),
+            sign_on: SignOn::read(set, is_local)?,
+            public_url: sign_on::public_url(set("FAREBOX_PUBLIC_URL"), is_local)?,
             allowed_origins: allowed_origins(&or_empty("FAREBOX_ALLOWED_ORIGINS"))?,
             clock: clock(set("FAREBOX_CLOCK_FILE"), &endpoints, &channels)?,
             channels,
@@ -242,7 +250,7 @@ pub(crate) fn origin(url: &str) -> Option<&str> {
     url.get(..scheme.len() + 3 + authority.len()).filter(|_| is_plain)
 }
 
-fn is_loopback(url: &str) -> bool {
+pub(crate) fn is_loopback(url: &str) -> bool {
     let authority = origin(url).and_then(|origin| origin.split_once("://")).map(|(_, rest)| rest);
     let host = authority.and_then(|authority| match authority.strip_prefix('[') {
         Some(bracketed) => bracketed.split(']').next(),

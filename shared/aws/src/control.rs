@@ -31,6 +31,7 @@ use crate::rollups::Rollups;
 
 mod asks;
 mod audit;
+mod bindings;
 mod budgets;
 mod corrections;
 mod credentials;
@@ -44,12 +45,14 @@ mod reconcile;
 mod restore;
 mod routes;
 mod scopes;
+mod sessions;
 mod settings;
 mod store;
 mod version;
 
 pub use asks::{Ask, AskRow, AskState, Decided};
 pub use audit::{AuditFilter, AuditRow, End, Entry, Trail};
+pub use bindings::BindingRow;
 pub use budgets::{BudgetRow, Change};
 pub use corrections::{Corrected, JournalRow, ScopeEntry, Truth};
 pub use credentials::{CredentialOwner, CredentialPlace, CredentialRow};
@@ -58,6 +61,7 @@ pub use keys::{KeyRow, NewKey};
 pub use owners::{Allowance, NewUser, OwnerRow};
 pub use public_url::{PublicUrl, UrlUse};
 pub use routes::RouteRow;
+pub use sessions::{LIFETIME_S, SessionRow, SignedIn};
 pub use settings::{PriceRow, QuarantineRow, WebhookRow};
 pub use version::Expected;
 

@@ -46,6 +46,10 @@ const IDLE_MAX: usize = 64;
 /// The longest answer taken. DynamoDB's pages end at 1 MB, a batch at 16 MB.
 const ANSWER_BYTES_MAX: usize = 17 << 20;
 
+/// Marks a request that is not for AWS with the longest answer that is taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AnswerMax(pub(crate) usize);
+
 /// A cause.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 type Sender = SendRequest<Full<Bytes>>;
@@ -95,11 +99,12 @@ impl Http {
         let prepared = prepare(request);
         let wrong = |cause| ConnectorError::user(Box::new(NotSent(cause)));
         let Prepared { origin, request, target, body } = prepared.map_err(wrong)?;
-        if self.is_traced {
+        let bytes_max = request.extensions().get::<AnswerMax>().map(|max| max.0);
+        if self.is_traced && bytes_max.is_none() {
             trace(&target, &body);
         }
         let mut sender = self.connection(&origin).await.map_err(not_sent)?;
-        let answer = timeout(limit, answer(&mut sender, request)).await;
+        let answer = timeout(limit, answer(&mut sender, request, bytes_max)).await;
         let answer = answer.map_err(|late| ConnectorError::timeout(late.into()))??;
         self.last_answer_ms.store(self.clock.now().ms(), Ordering::Relaxed);
         self.keep(origin, sender).await;
@@ -223,6 +228,7 @@ fn prepare(request: HttpRequest) -> Result<Prepared, BoxError> {
 async fn answer(
     sender: &mut Sender,
     request: Request<Full<Bytes>>,
+    bytes_max: Option<usize>,
 ) -> Result<Response<SdkBody>, ConnectorError> {
     let response = match sender.try_send_request(request).await {
         Ok(response) => response,
@@ -234,7 +240,8 @@ async fn answer(
         }
     };
     let (parts, body): (_, Incoming) = response.into_parts();
-    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(ConnectorError::io)?;
+    let body = Limited::new(body, bytes_max.unwrap_or(ANSWER_BYTES_MAX));
+    let body = body.collect().await.map_err(ConnectorError::io)?;
     Ok(Response::from_parts(parts, SdkBody::from(body.to_bytes())))
 }
 

@@ -9,6 +9,8 @@
 //! |---|---|
 //! | [`config`] | [`Config::from_env`]: the only reader of the environment, the clock, randomness |
 //! | [`clients`] | [`Aws`]: the SDK clients, each built when first used |
+//! | [`sign_on`] | [`SignOn`]: the `OpenID` provider of the console |
+//! | [`web`] | small questions to that provider |
 //! | [`signed`] | signed POSTs to services that have no SDK here: SNS and SES |
 //! | [`http`] | the connections: their limits, reuse and what "not sent" means |
 //! | [`expression`] | ledger writes as requests, and answers back |
@@ -47,8 +49,10 @@ pub mod rates;
 pub mod replies;
 pub mod rollups;
 pub mod seal;
+pub mod sign_on;
 pub mod signed;
 mod store;
+pub mod web;
 
 pub use alerts::Alerts;
 pub use cache::Cache;
@@ -67,3 +71,4 @@ pub use rates::{Allowance, Places, Rates};
 pub use replies::Replies;
 pub use rollups::Rollups;
 pub use seal::Sealer;
+pub use sign_on::SignOn;

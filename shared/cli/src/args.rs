@@ -8,7 +8,7 @@ mod reports;
 mod routes;
 
 pub use books::{Correction, Reconcile, Rerate};
-pub use owners::{Content, Org, Team, User};
+pub use owners::{Content, Org, Sso, Team, User};
 pub use reports::{Audit, Export, Focus, Import, Profile, Shell, Statement, Top, Usage};
 pub use routes::{Limit, LimitChange, Route, RouteChange};
 
@@ -44,6 +44,9 @@ pub enum Command {
     /// Teams: users with a budget in common
     #[command(subcommand)]
     Team(Team),
+    /// Who may sign in to the console by single sign-on, and who has
+    #[command(subcommand)]
+    Sso(Sso),
     /// Farebox keys
     #[command(subcommand)]
     Key(Key),

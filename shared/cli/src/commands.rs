@@ -28,6 +28,7 @@ mod requests;
 mod rerate;
 mod restore;
 mod routes;
+mod sso;
 mod statement;
 mod top;
 mod usage;
@@ -72,6 +73,7 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         Command::User(command) => access::user(&client, command).await,
         Command::Org(command) => access::org(&client, command).await,
         Command::Team(command) => access::team(&client, command).await,
+        Command::Sso(command) => sso::sso(&client, command).await,
         Command::Key(command) => access::key(&client, command).await,
         Command::Credential(command) => access::credential(&client, command).await,
         Command::Budget(command) => money::budget(&client, command).await,

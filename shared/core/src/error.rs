@@ -33,6 +33,23 @@ pub enum Error {
          (`Authorization: Bearer sk-fba-…`), or under /admin/v1/me your own Farebox key."
     )]
     AdminForbidden,
+    /// Nobody is signed in to the console, and why.
+    #[error("You were not signed in. {rule}")]
+    SignInRefused {
+        /// What to do.
+        rule: String,
+        /// For the log: which rule was broken. It carries nothing that the provider said.
+        cause: &'static str,
+    },
+    /// The provider of single sign-on did not answer as it should.
+    #[error(
+        "The sign-in service did not answer as it should. Try again in a moment; if it stays so, \
+         ask an owner to look at the log of the admin function."
+    )]
+    SignInUnavailable {
+        /// For the log.
+        cause: &'static str,
+    },
     /// The owner does not let a member do it.
     #[error("{rule}")]
     NotAllowed {
@@ -308,6 +325,8 @@ impl Error {
             Self::MissingKey | Self::InvalidKey { .. } => row(401, "invalid_api_key"),
             Self::ModelForbidden { .. } => row(403, "model_not_allowed"),
             Self::AdminForbidden => row(403, "forbidden"),
+            Self::SignInRefused { .. } => row(403, "sign_in_refused"),
+            Self::SignInUnavailable { .. } => retry(502, "sign_in_unavailable"),
             Self::NotAllowed { .. } => row(403, "not_allowed"),
             Self::Malformed { .. } => row(400, "invalid_request_error"),
             Self::NoActiveCredential { .. } => row(400, "no_active_credential"),
@@ -356,6 +375,7 @@ impl Error {
     pub fn cause(&self) -> &str {
         match self {
             Self::InvalidKey { reason } => reason,
+            Self::SignInRefused { cause, .. } | Self::SignInUnavailable { cause } => cause,
             Self::ProviderRefused { cause, .. }
             | Self::ProviderUnavailable { cause, .. }
             | Self::LedgerUnavailable { cause }

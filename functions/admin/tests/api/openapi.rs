@@ -175,6 +175,14 @@ const ROWS: &[Row] = rows! {
     "PUT /admin/v1/iam/{arn+}" "Gives an IAM principal a role"
         < api::PutPrincipal => 200 api::Principal,
     "DELETE /admin/v1/iam/{arn+}" "Takes its role away" => 204,
+    "GET /admin/v1/sso" "Addresses and groups that may sign in" => 200 api::BindingList,
+    "GET /admin/v1/sso/{subject+}" "An address or a group" => 200 api::Binding,
+    "PUT /admin/v1/sso/{subject+}" "Gives an address or a group a role; ends its sessions"
+        < api::PutBinding => 200 api::Binding,
+    "DELETE /admin/v1/sso/{subject+}" "Takes its role away and ends its sessions" => 204,
+    "GET /admin/v1/sso-sessions" "Sessions of who has signed in" => 200 api::SsoSessionList,
+    "GET /admin/v1/sso-sessions/{id}" "A session" => 200 api::SsoSession,
+    "DELETE /admin/v1/sso-sessions/{id}" "Ends a session" => 200 api::SsoSession,
     "GET /admin/v1/audit" "Who changed what, the newest first" => 200 api::AuditList,
 };
 
@@ -206,6 +214,10 @@ fn shape_of(name: &str) -> Value {
             json!({"type": "string", "minLength": 1, "maxLength": 400, "examples": ["user:ada"]})
         }
         "arn" => json!({"type": "string", "maxLength": 256}),
+        "subject" => {
+            let pattern = "^(email|group):.{1,254}$";
+            json!({"type": "string", "pattern": pattern, "examples": ["email:ann@example.com"]})
+        }
         "user" | "id" | "key" | "name" => json!({"type": "string", "pattern": id}),
         "owner" => json!({"type": "string", "maxLength": 69, "examples": ["ada", "org:acme"]}),
         _ => json!({"type": "string", "minLength": 1, "maxLength": 256}),

@@ -59,6 +59,10 @@ const READS: &str = "
 /admin/v1/routes: 1 Query
 /admin/v1/routes/{name}: 3 GetItem
 /admin/v1/session: nothing
+/admin/v1/sso: 1 Query
+/admin/v1/sso-sessions: 1 Query
+/admin/v1/sso-sessions/{id}: 1 GetItem
+/admin/v1/sso/{subject+}: 1 GetItem
 /admin/v1/teams: 1 Query
 /admin/v1/teams/{id}: 1 GetItem
 /admin/v1/usage: 1 BatchGetItem, 1 Query
@@ -90,7 +94,8 @@ fn paths(key: &str, call: &str, month: &str) -> BTreeMap<&'static str, String> {
             .replace("{name}", "fast")
             .replace("{model+}", "gpt-4o")
             .replace("{scope+}", "user:u1")
-            .replace("{arn+}", "arn:aws:iam::111122223333:role/Ops");
+            .replace("{arn+}", "arn:aws:iam::111122223333:role/Ops")
+            .replace("{subject+}", "group:ops");
         let query = match path {
             "/admin/v1/alerts" => "?scope=user:u1".to_owned(),
             "/admin/v1/credentials" => "?user=u1".to_owned(),

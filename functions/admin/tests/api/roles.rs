@@ -101,6 +101,13 @@ oad- GET /admin/v1/iam
 oad- GET /admin/v1/iam/{arn+}
 o--- PUT /admin/v1/iam/{arn+}
 o--- DELETE /admin/v1/iam/{arn+}
+oad- GET /admin/v1/sso
+oad- GET /admin/v1/sso/{subject+}
+o--- PUT /admin/v1/sso/{subject+}
+o--- DELETE /admin/v1/sso/{subject+}
+oad- GET /admin/v1/sso-sessions
+oad- GET /admin/v1/sso-sessions/{id}
+o--- DELETE /admin/v1/sso-sessions/{id}
 oad- GET /admin/v1/audit
 ";
 
@@ -166,6 +173,7 @@ fn paths(route: &Route, key: &str) -> [String; 2] {
             .replace("{model+}", "x")
             .replace("{scope+}", &format!("user:{user}"))
             .replace("{arn+}", "arn:aws:iam::111122223333:role/Ops")
+            .replace("{subject+}", &format!("group:{user}"))
     };
     [fill("u1", key), fill("nobody", "0000000000")]
 }

@@ -109,12 +109,12 @@ impl KeyRow {
 
 /// What a key must know about its owners: their credentials and budgets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Access {
+pub(super) struct Access {
     user: EntityId,
     org: Option<EntityId>,
     team: Option<EntityId>,
     /// The budgets that the owners' entities name.
-    budgets: Vec<Scope>,
+    pub(super) budgets: Vec<Scope>,
     /// Provider to owner: the nearest owner wins.
     providers: BTreeMap<String, String>,
     /// Days that the user's content is kept.
@@ -188,7 +188,7 @@ impl Access {
     /// The scopes of one of the user's keys; `pointer` is its entity.
     fn scopes(&self, key: &EntityId, pointer: Option<&Attributes>) -> AttributeValue {
         let own = pointer.map(named).unwrap_or_default();
-        texts(&scopes_of(&self.user, key, [self.budgets.clone(), own].concat()))
+        texts(&scopes_of(&self.user, Some(key), [self.budgets.clone(), own].concat()))
     }
 }
 
@@ -349,7 +349,7 @@ impl Control {
     }
 
     /// What the keys of a user must know; `None` where there is no such user.
-    async fn access(&self, user: &EntityId) -> Result<Option<Access>, Error> {
+    pub(super) async fn access(&self, user: &EntityId) -> Result<Option<Access>, Error> {
         let pk = self.entities();
         let Some(item) = self.store.get(&pk, &format!("user:{user}")).await? else {
             return Ok(None);

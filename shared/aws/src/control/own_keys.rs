@@ -1,9 +1,10 @@
 //! Keys that members make, keys that are asked for again, and keys that end.
 
-use farebox_core::{EntityId, Error, GatewayKey};
+use farebox_core::{EntityId, Error, GatewayKey, Scope};
 
 use super::keys::{KEY_SK, PAGES_MAX, pk};
 use super::owners::{VERSION, seconds};
+use super::scopes::scopes_of;
 use super::store::{Changed, number, text};
 use super::{Control, CredentialOwner, Expected, KeyRow, NewKey, PAGE_MAX, version};
 
@@ -22,6 +23,14 @@ impl Control {
         let made = self.create_key(new, seed).await;
         self.release(&owner, &lease).await;
         made
+    }
+
+    /// The budgets that every call of a user counts to; `None` where there is no such user.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached.
+    pub async fn scopes_of_user(&self, user: &EntityId) -> Result<Option<Vec<Scope>>, Error> {
+        Ok(self.access(user).await?.map(|access| scopes_of(user, None, access.budgets)))
     }
 
     pub(super) async fn check_room_for_a_key(

@@ -185,12 +185,12 @@ pub(super) fn named(item: &Attributes) -> Vec<Scope> {
     scopes
 }
 
-/// The scopes of a key, from those that its owners' entities name: the owners' own first, each
-/// from the widest to the key, then those of single models.
-pub(super) fn scopes_of(user: &EntityId, key: &EntityId, named: Vec<Scope>) -> Vec<Scope> {
+/// The scopes of a key, or of a user without one, from those that the owners' entities name: the
+/// owners' own first, each from the widest to the key, then those of single models.
+pub(super) fn scopes_of(user: &EntityId, key: Option<&EntityId>, named: Vec<Scope>) -> Vec<Scope> {
     let mut scopes = named;
     scopes.push(Scope::new(ScopeKind::User, user.clone()));
-    scopes.push(Scope::new(ScopeKind::Key, key.clone()));
+    scopes.extend(key.map(|key| Scope::new(ScopeKind::Key, key.clone())));
     scopes.sort_by(|a, b| (a.model.is_some(), a).cmp(&(b.model.is_some(), b)));
     scopes.dedup();
     scopes
@@ -210,7 +210,7 @@ mod tests {
         let set = ["team:t1", "model:org:o1/openai/gpt-5", "org:o1"].map(str::to_owned);
         let item = Attributes::from([("budgets".to_owned(), AttributeValue::Ss(set.into()))]);
 
-        let scopes = scopes_of(&user, &key, named(&item));
+        let scopes = scopes_of(&user, Some(&key), named(&item));
 
         let texts: Vec<String> = scopes.iter().map(Scope::to_string).collect();
         assert_eq!(texts, ["org:o1", "team:t1", "user:u1", "key:k1", "model:org:o1/openai/gpt-5"]);
@@ -218,8 +218,9 @@ mod tests {
 
     #[test]
     fn a_user_and_its_key_always_have_their_own() {
-        let scopes = scopes_of(&"u1".parse().unwrap(), &"k1".parse().unwrap(), Vec::new());
+        let scopes = scopes_of(&"u1".parse().unwrap(), Some(&"k1".parse().unwrap()), Vec::new());
 
         assert_eq!(scopes.len(), 2);
+        assert_eq!(scopes_of(&"u1".parse().unwrap(), None, Vec::new()).len(), 1);
     }
 }

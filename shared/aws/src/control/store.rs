@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use farebox_core::{Error, Secret};
+use farebox_core::{Error, Secret, Timestamp};
 
 use super::Expected;
 use super::audit::Trail;
@@ -120,6 +120,19 @@ impl Store {
             }
         });
         Ok(written.await?)
+    }
+
+    /// Tells that something was used, which nobody decides and no trail tells. What ended
+    /// meanwhile stays so.
+    pub(super) async fn touch(&self, pk: &str, sk: &str, now: Timestamp) -> Result<(), Error> {
+        let request = self.aws.dynamodb().update_item().table_name(self.main());
+        let request = request
+            .set_key(Some(key(pk, sk)))
+            .update_expression("SET seen = :now")
+            .condition_expression("st = :A")
+            .expression_attribute_values(":now", number(now.seconds()))
+            .expression_attribute_values(":A", text("A"));
+        applied("UpdateItem", request.send().await).map(drop)
     }
 
     /// Items of a partition of `main` below a sort key, the last first, and whether there are

@@ -23,6 +23,36 @@ pub enum User {
     List,
 }
 
+/// `farebox sso …`
+#[derive(Debug, Subcommand)]
+pub enum Sso {
+    /// Give an address or a group a role; whoever has signed in by it must sign in again
+    Set {
+        /// email:ann@example.com, or group:NAME as the provider names it
+        subject: String,
+        /// owner, admin, auditor or member
+        #[arg(long)]
+        role: String,
+        /// Whose self-service a member has
+        #[arg(long)]
+        user: Option<String>,
+    },
+    /// List addresses and groups that may sign in
+    List,
+    /// Take a role away, which ends its sessions
+    Remove {
+        /// As `farebox sso list` shows it
+        subject: String,
+    },
+    /// List sessions, ended ones for a day
+    Sessions,
+    /// End a session; its person can sign in again
+    End {
+        /// As `farebox sso sessions` shows it
+        id: String,
+    },
+}
+
 /// `farebox content …`
 #[derive(Debug, Subcommand)]
 pub enum Content {

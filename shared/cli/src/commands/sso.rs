@@ -1,0 +1,53 @@
+//! Who may sign in to the console, and who has.
+
+use farebox_api::{Binding, BindingList, PutBinding, SsoSessionList};
+use reqwest::Method;
+
+use super::{path, table};
+use crate::args::Sso;
+use crate::client::{Client, encoded};
+use crate::failure::Failure;
+use crate::print::{Output, cell};
+
+/// `farebox sso …`
+pub async fn sso(client: &Client, command: Sso) -> Result<Output, Failure> {
+    let place = |subject: &str| path(&format!("sso/{}", encoded(subject)));
+    match command {
+        Sso::Set { subject, role, user } => {
+            let body = PutBinding { role, user };
+            let answer = client.send(Method::PUT, &place(&subject), &body, None).await?;
+            let made: Binding = answer.parse()?;
+            let text = format!("{} signs in as {}.", made.subject, made.role);
+            Ok(Output::new(answer.body, text))
+        }
+        Sso::List => {
+            let answer = client.all(&path("sso"), "bindings").await?;
+            let list: BindingList = answer.parse()?;
+            let text = table(&["SUBJECT", "ROLE", "USER", "SINCE"], &list.bindings, |one| {
+                let user = cell(one.user.as_ref());
+                vec![one.subject.clone(), one.role.clone(), user, one.created_at.clone()]
+            });
+            Ok(Output::new(answer.body, text))
+        }
+        Sso::Remove { subject } => {
+            let answer = client.delete(&place(&subject)).await?;
+            let text = format!("{subject} has no role any more; its sessions have ended.");
+            Ok(Output::new(answer.body, text))
+        }
+        Sso::Sessions => {
+            let answer = client.all(&path("sso-sessions"), "sessions").await?;
+            let list: SsoSessionList = answer.parse()?;
+            let head = ["ID", "WHO", "BY", "STATE", "SIGNED IN", "LAST USED"];
+            let text = table(&head, &list.sessions, |one| {
+                let (id, email, by) = (one.id.clone(), one.email.clone(), one.subject.clone());
+                let (at, used) = (one.created_at.clone(), one.last_used_at.clone());
+                vec![id, email, by, one.state.clone(), at, used]
+            });
+            Ok(Output::new(answer.body, text))
+        }
+        Sso::End { id } => {
+            let answer = client.delete(&path(&format!("sso-sessions/{}", encoded(&id)))).await?;
+            Ok(Output::new(answer.body, format!("Session {id} has ended.")))
+        }
+    }
+}
