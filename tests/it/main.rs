@@ -30,6 +30,7 @@ mod modes;
 mod money;
 mod periods;
 mod pools;
+mod prices;
 mod providers;
 mod quarantine;
 mod quote;

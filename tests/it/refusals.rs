@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use farebox_core::{GatewayKey, Timestamp, catalog};
+use farebox_core::{Catalog, GatewayKey, Timestamp};
 use farebox_tests::caller::{native, openai};
 use farebox_tests::{Answer, Call, Caller, run, until, usd};
 use http::Method;
@@ -190,7 +190,7 @@ fn a_model_without_a_price_is_422() {
     run(async {
         let unpriced = ["openai", "anthropic", "gemini", "mistral", "groq"]
             .into_iter()
-            .flat_map(catalog::models)
+            .flat_map(|provider| Catalog::compiled().models(provider).collect::<Vec<_>>())
             .find(|model| model.price.is_none())
             .expect("the catalogue lists models without a price");
         let caller = Caller::new(shared().await).await;

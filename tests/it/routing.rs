@@ -231,7 +231,8 @@ fn a_route_is_checked_before_it_is_stored_and_changed_from_a_version_that_was_se
 fn a_target_without_a_price_is_stored_with_a_warning() {
     run(async {
         let stack = routed().await;
-        let unpriced = farebox_core::catalog::models("openai").find(|one| one.price.is_none());
+        let unpriced =
+            farebox_core::Catalog::compiled().models("openai").find(|one| one.price.is_none());
         let Some(unpriced) = unpriced else { panic!("every model of the catalogue has a price") };
         let route = json!({"targets": [{"model": format!("openai/{}", unpriced.name)}]});
 

@@ -2,7 +2,7 @@
 
 use farebox_api::{Budget as Shown, BudgetList, Period, PutBudget, ScopeUsage, UsageList};
 use farebox_aws::control::{BudgetRow, Change, Listed};
-use farebox_core::{Error, Money, Scope, ScopeKind, Timestamp, Zone, catalog};
+use farebox_core::{Error, Money, Scope, ScopeKind, Timestamp, Zone};
 use farebox_ledger::PeriodView;
 use farebox_ledger::{Budget, Limits, Mode, Settings};
 
@@ -94,9 +94,8 @@ pub(crate) fn amount(field: &str, text: Option<String>) -> Result<Option<Money>,
 async fn known_model(gate: &Gate, scope: &Scope) -> Result<(), Error> {
     let Some(model) = &scope.model else { return Ok(()) };
     let (provider, name) = model.parts();
-    if catalog::find(provider, name).is_some()
-        || gate.control.price(provider, name).await?.is_some()
-    {
+    let prices = gate.control.prices_in_force().await?;
+    if prices.at(gate.aws().now()).model(provider, name).is_some() {
         return Ok(());
     }
     let rule = format!("{model} is neither in the catalogue nor has it a price of yours");

@@ -10,8 +10,6 @@ use serde::de::DeserializeOwned;
 use crate::auth::Principal;
 
 /// The longest body: a price override has a few hundred bytes, a provider's secret a few
-/// thousand (Google's service accounts).
-const BODY_BYTES_MAX: usize = 64 * 1024;
 /// The most rows that one page takes, and how many it takes unasked.
 const LIMIT_MAX: u32 = 100;
 
@@ -261,9 +259,9 @@ impl Call {
     ///
     /// # Errors
     /// [`Error::BodyTooLarge`] or [`Error::UnsupportedMediaType`].
-    pub(crate) fn check_body(&self) -> Result<(), Error> {
-        if self.body.len() > BODY_BYTES_MAX {
-            return Err(Error::BodyTooLarge { bytes_max: BODY_BYTES_MAX });
+    pub(crate) fn check_body(&self, bytes_max: usize) -> Result<(), Error> {
+        if self.body.len() > bytes_max {
+            return Err(Error::BodyTooLarge { bytes_max });
         }
         if !matches!(self.method.as_str(), "PUT" | "POST") {
             return Ok(());
@@ -278,6 +276,14 @@ impl Call {
             return Ok(());
         }
         Err(Error::UnsupportedMediaType { given: shortened(given) })
+    }
+
+    /// The body as text.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub fn text(&self) -> Result<&str, Error> {
+        core::str::from_utf8(&self.body).map_err(|_| Error::malformed("body", "is not UTF-8"))
     }
 
     /// The body as what it must be.
@@ -461,14 +467,14 @@ mod tests {
     #[test]
     fn only_plain_json_of_bounded_size_is_read() {
         let put = Call::of("PUT", "/", "{}");
-        let status = |call: Call| call.check_body().map_err(|error| error.row().status);
+        let status = |call: Call| call.check_body(9).map_err(|error| error.row().status);
 
         assert_eq!(status(put.clone()), Ok(()));
         let charset = "application/json; charset=utf-8";
         assert_eq!(status(put.clone().with_header("content-type", charset)), Ok(()));
         assert_eq!(status(put.clone().with_header("content-type", "text/plain")), Err(415));
         assert_eq!(status(put.with_header("content-encoding", "gzip")), Err(415));
-        let long = "x".repeat(BODY_BYTES_MAX + 1);
+        let long = "x".repeat(10);
         assert_eq!(status(Call::of("PUT", "/", &long)), Err(413));
         assert_eq!(status(Call::of("GET", "/", "").with_header("content-type", "x/y")), Ok(()));
     }

@@ -93,8 +93,10 @@ pub(crate) fn url(
 pub(crate) fn provider(name: &str) -> Result<&str, Error> {
     let fits =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.".contains(&byte);
-    let is_name = (1..=PROVIDER_BYTES_MAX).contains(&name.len()) && name.bytes().all(fits);
-    let rule = "write 1 to 32 lower-case letters, digits, '_', '-' or '.'";
+    let is_name = name.len() <= PROVIDER_BYTES_MAX
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(fits);
+    let rule = "write 1 to 32 lower-case letters, digits, '_', '-' or '.', a letter first";
     if is_name { Ok(name) } else { Err(Error::malformed("provider", rule)) }
 }
 

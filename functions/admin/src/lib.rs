@@ -26,10 +26,12 @@ mod alerts;
 mod asks;
 mod audit;
 mod budgets;
+mod catalogue;
 mod console;
 mod content;
 mod corrections;
 mod credentials;
+mod discounts;
 mod iam;
 mod keys;
 mod limits;
@@ -72,6 +74,18 @@ pub struct Route {
     /// What the query may say.
     pub query: &'static [&'static str],
     handler: for<'a> fn(&'a Gate, &'a Call) -> Handled<'a>,
+}
+
+/// The longest body; a price list is longer than what people write.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Lambda takes 6 MB as a JSON text, in which a list's quotes count twice.
+const LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+impl Route {
+    fn body_bytes_max(&self) -> usize {
+        let is_list = self.path.starts_with("/admin/v1/catalogue");
+        if is_list { LIST_BYTES_MAX } else { BODY_BYTES_MAX }
+    }
 }
 
 /// What the handlers share.
@@ -126,6 +140,14 @@ routes! {
     "GET" Read "/admin/v1/prices/{provider}/{model+}" => prices::show,
     "PUT" Change "/admin/v1/prices/{provider}/{model+}" => prices::put,
     "DELETE" Change "/admin/v1/prices/{provider}/{model+}" => prices::delete,
+    "GET" Read "/admin/v1/discounts" ? limit cursor => discounts::list,
+    "GET" Read "/admin/v1/discounts/{target+}" => discounts::show,
+    "PUT" Change "/admin/v1/discounts/{target+}" => discounts::put,
+    "DELETE" Change "/admin/v1/discounts/{target+}" => discounts::delete,
+    "GET" Read "/admin/v1/catalogue" => catalogue::show,
+    "PUT" Change "/admin/v1/catalogue" => catalogue::put,
+    "DELETE" Change "/admin/v1/catalogue" => catalogue::delete,
+    "POST" Change "/admin/v1/catalogue/preview" => catalogue::preview,
     "GET" Read "/admin/v1/quarantine" ? limit cursor => prices::quarantine,
     "GET" Read "/admin/v1/quarantine/{provider}/{model+}" => prices::show_quarantined,
     "DELETE" Change "/admin/v1/quarantine/{provider}/{model+}" => prices::acknowledge,
@@ -311,7 +333,7 @@ fn admit(call: &Call, who: &Principal) -> Result<(&'static Route, Call), Error> 
             }
             let call = call.clone().with_parameters(parameters?).by(who.clone());
             call.check_query(route.query)?;
-            call.check_body()?;
+            call.check_body(route.body_bytes_max())?;
             return Ok((route, call));
         }
         allowed.push(route.method);
@@ -347,6 +369,7 @@ mod tests {
                 .path
                 .replace("{model+}", "a/b")
                 .replace("{scope+}", "a/b")
+                .replace("{target+}", "a/b")
                 .replace("{arn+}", "a/b")
                 .replace("{subject+}", "a/b")
                 .replace(['{', '}'], "");

@@ -1,11 +1,8 @@
 //! The models that there are: the catalogue's, and the owner's prices before them.
 
-use std::collections::BTreeMap;
-
 use farebox_api::{Model as Shown, ModelList, ModelPrices};
-use farebox_aws::control::PriceRow;
-use farebox_core::catalog::{self, Mode, Model};
-use farebox_core::{Error, FemtoPerToken, Price, PriceSpec};
+use farebox_core::catalog::{Mode, Model};
+use farebox_core::{FemtoPerToken, Price};
 
 use crate::Gate;
 use crate::call::Call;
@@ -14,9 +11,6 @@ use crate::owners::absent;
 use crate::prices::names;
 use crate::reply::{Answer, Refusal};
 
-/// Pages of a hundred own prices of one provider that a list takes.
-const PAGES_MAX: usize = 10;
-const PAGE_ROWS: u32 = 100;
 /// Femto-USD per token in one USD per million tokens.
 const FEMTO_PER_USD: u64 = 1_000_000_000;
 
@@ -26,48 +20,27 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let provider = self::provider(&provider)?;
     let search = call.query("search").unwrap_or_default().to_lowercase();
     let after = call.cursor().unwrap_or_default();
-    let listed = catalog::models(provider).map(|model| (model.name.to_string(), (model, false)));
-    let mut models: BTreeMap<String, (Model, bool)> = listed.collect();
-    models.extend(own(gate, provider).await?);
+    let prices = gate.control.prices_in_force().await?;
+    let prices = prices.at(gate.aws().now());
     let limit = usize::try_from(call.limit()?).unwrap_or(1);
     let is_wanted = |name: &str| name > after && name.to_lowercase().contains(&search);
-    let mut page: Vec<_> = models.into_iter().filter(|(name, _)| is_wanted(name)).collect();
+    let mut page: Vec<_> = prices.models(provider).filter(|found| is_wanted(&found.name)).collect();
+    page.sort_by(|a, b| a.name.cmp(&b.name));
     let has_more = page.len() > limit;
     page.truncate(limit);
-    let next_cursor = page.last().filter(|_| has_more).map(|(name, _)| name.clone());
-    let models = page.into_iter().map(|(_, (model, is_own))| shown(&model, is_own)).collect();
+    let next_cursor = page.last().filter(|_| has_more).map(|found| found.name.to_string());
+    let is_own = |found: &Model| prices.overrides.own(provider, &found.name).is_some();
+    let models = page.iter().map(|found| shown(found, is_own(found))).collect();
     Answer::ok(&ModelList { models, next_cursor })
 }
 
 /// `GET /admin/v1/models/{provider}/{model+}`
 pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let (provider, name) = names(call)?;
-    if let Some(row) = gate.control.price(provider, name).await? {
-        return Answer::ok(&shown(&model(&row)?, true));
-    }
-    let found = catalog::find(provider, name).ok_or_else(|| absent(call))?;
-    Answer::ok(&shown(&found, false))
-}
-
-/// The owner's models of a provider.
-async fn own(gate: &Gate, provider: &str) -> Result<Vec<(String, (Model, bool))>, Error> {
-    let (mut models, mut cursor) = (Vec::new(), None);
-    for _ in 0..PAGES_MAX {
-        let page = gate.control.prices(Some(provider), PAGE_ROWS, cursor.as_deref()).await?;
-        for row in page.rows {
-            models.push((row.model.clone(), (model(&row)?, true)));
-        }
-        cursor = page.next;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    Ok(models)
-}
-
-fn model(row: &PriceRow) -> Result<Model, Error> {
-    let spec: PriceSpec = serde_json::from_str(&row.spec).map_err(Error::internal)?;
-    spec.model(&row.provider, &row.model, &row.version).map_err(Error::internal)
+    let prices = gate.control.prices_in_force().await?;
+    let found = prices.at(gate.aws().now()).model(provider, name).ok_or_else(|| absent(call))?;
+    let is_own = prices.own(provider, &found.name).is_some();
+    Answer::ok(&shown(&found, is_own))
 }
 
 fn shown(model: &Model, is_own: bool) -> Shown {
@@ -90,7 +63,7 @@ fn shown(model: &Model, is_own: bool) -> Shown {
     }
 }
 
-fn prices(price: &Price) -> ModelPrices {
+pub(crate) fn prices(price: &Price) -> ModelPrices {
     let rates = &price.schedule.standard.rates;
     ModelPrices {
         input: usd(rates.input),

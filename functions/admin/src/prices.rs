@@ -35,7 +35,9 @@ pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let (provider, model) = names(call)?;
     let spec: PriceSpec = call.body()?;
-    usable(&spec, provider, model)?;
+    let prices = gate.control.prices_in_force().await?;
+    let made = spec.model(prices.list(), provider, model, "");
+    made.map_err(|error| Error::malformed("body", error.to_string()))?;
     let spec = serde_json::to_string(&spec).map_err(Error::internal)?;
     let row = gate.control.put_price(provider, model, &spec, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
@@ -86,12 +88,6 @@ pub(crate) fn names(call: &Call) -> Result<(&str, &str), Error> {
         return Err(Error::malformed("model", rule));
     }
     Ok((provider(call.parameter("provider"))?, model))
-}
-
-/// Whether calls can be priced by a spec.
-fn usable(spec: &PriceSpec, provider: &str, model: &str) -> Result<(), Error> {
-    let made = spec.model(provider, model, "");
-    made.map(|_| ()).map_err(|error| Error::malformed("body", error.to_string()))
 }
 
 fn quarantined(row: QuarantineRow) -> Quarantined {

@@ -1,12 +1,10 @@
 //! Settled calls priced again, after a price was corrected.
 
-use std::collections::HashMap;
-
 use farebox_api::{PostRerate, RerateRow, Rerated};
+use farebox_aws::Overrides;
 use farebox_aws::control::{JournalRow, Truth};
-use farebox_core::catalog;
 use farebox_core::pricing::Bill;
-use farebox_core::{CallRecord, Day, Error, ModelId, Money, Outcome, Price, PriceSpec, Reported};
+use farebox_core::{CallRecord, Day, Error, ModelId, Money, Outcome, Reported};
 use farebox_ledger::Span;
 use futures_util::future::join_all;
 
@@ -21,9 +19,6 @@ const ROWS_MAX: u32 = 50;
 /// Calls that are entered at once.
 const AT_ONCE: usize = 10;
 
-/// The prices in force, by provider and model; `None` where a model has none.
-pub(crate) type Prices = HashMap<(String, String), Option<Price>>;
-
 /// `POST /admin/v1/rerate`: what a page of calls costs at the present prices; with `apply` the
 /// differences are entered. A second time finds nothing to do.
 pub async fn rerate(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
@@ -36,7 +31,7 @@ pub async fn rerate(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let mut answer = Rerated { next_cursor: page.next, ..Rerated::default() };
     let rows = page.rows.iter().filter(|row| is_rated(row, model.as_ref()));
     let rows: Vec<_> = rows.collect();
-    let prices = prices(gate, &rows).await?;
+    let prices = gate.control.prices_in_force().await?;
     for rows in rows.chunks(AT_ONCE) {
         let looks = rows.iter().map(|row| Box::pin(one(gate, row, &prices, body.apply)));
         for looked in join_all(looks).await {
@@ -67,7 +62,7 @@ enum Looked {
 async fn one(
     gate: &Gate,
     row: &CallRecord,
-    prices: &Prices,
+    prices: &Overrides,
     is_applied: bool,
 ) -> Result<Looked, Refusal> {
     let chain = gate.control.corrections_of(row.request_id).await?;
@@ -116,10 +111,11 @@ fn is_rated(row: &CallRecord, model: Option<&ModelId>) -> bool {
     is_settled && is_of_model && row.usage.is_some()
 }
 
-/// The bill of a call at the present prices, with their version.
-fn present(row: &CallRecord, prices: &Prices) -> Option<(String, Bill)> {
-    let name = (row.provider.clone()?, row.model.clone()?);
-    let price = prices.get(&name)?.as_ref()?;
+/// The bill of a call at the prices as they are known now, with their version.
+fn present(row: &CallRecord, prices: &Overrides) -> Option<(String, Bill)> {
+    // A discount is that of the day of the call, as it is known now.
+    let prices = prices.at(row.started_at);
+    let price = prices.model(row.provider.as_deref()?, row.model.as_deref()?)?.price?;
     let reported = Reported {
         usage: row.usage?,
         service_tier: row.service_tier.clone(),
@@ -129,27 +125,6 @@ fn present(row: &CallRecord, prices: &Prices) -> Option<(String, Bill)> {
     let ended = row.started_at.plus_ms(row.response_time_ms);
     let bill = price.bill_at(&reported, row.started_at, ended).ok()?;
     Some((price.version.to_string(), bill))
-}
-
-/// The owner's prices, read now, before the catalogue's.
-pub(crate) async fn prices(gate: &Gate, rows: &[&CallRecord]) -> Result<Prices, Error> {
-    let mut prices = Prices::new();
-    for row in rows {
-        let Some(name) = row.provider.clone().zip(row.model.clone()) else { continue };
-        if prices.contains_key(&name) {
-            continue;
-        }
-        let (provider, model) = &name;
-        let price = match gate.control.price(provider, model).await? {
-            Some(own) => {
-                let spec: PriceSpec = serde_json::from_str(&own.spec).map_err(Error::internal)?;
-                spec.model(provider, model, &own.version).ok()
-            }
-            None => catalog::find(provider, model),
-        };
-        prices.insert(name, price.and_then(|model| model.price));
-    }
-    Ok(prices)
 }
 
 fn day(field: &str, text: &str) -> Result<Day, Error> {

@@ -2,7 +2,7 @@
 
 use farebox_api::{Route as Shown, RouteList};
 use farebox_aws::control::RouteRow;
-use farebox_core::{Error, Model, PriceSpec, Route, catalog, route};
+use farebox_core::{Error, Route, route};
 
 use crate::Gate;
 use crate::call::Call;
@@ -58,18 +58,14 @@ async fn answer(gate: &Gate, row: RouteRow) -> Result<Answer, Refusal> {
 /// [`Error::Malformed`] names a target whose provider or model nobody knows.
 async fn warnings(gate: &Gate, route: &Route) -> Result<Vec<String>, Error> {
     let mut warnings = Vec::new();
+    let prices = gate.control.prices_in_force().await?;
     for (at, target) in route.targets.iter().enumerate() {
         let field = || format!("targets[{at}].model");
         let (provider, name) = target.parts().unwrap_or_default();
         if farebox_providers::find(provider).is_none() {
             return Err(Error::malformed(field(), format!("{provider:?} is no provider")));
         }
-        let own = gate.control.price(provider, name).await?;
-        let own = own.and_then(|row| {
-            let spec: PriceSpec = serde_json::from_str(&row.spec).ok()?;
-            spec.model(provider, name, row.version.as_str()).ok()
-        });
-        let model: Option<Model> = own.or_else(|| catalog::find(provider, name));
+        let model = prices.at(gate.aws().now()).model(provider, name);
         let Some(model) = model else {
             let rule = format!("{name} is neither in the catalogue nor has it a price of yours");
             return Err(Error::malformed(field(), rule));
@@ -78,7 +74,7 @@ async fn warnings(gate: &Gate, route: &Route) -> Result<Vec<String>, Error> {
         if model.price.is_none() {
             warnings.push(format!("{model_name} has no price, so calls pass it by: set one."));
         }
-        if gate.control.quarantined(provider, name).await?.is_some() {
+        if prices.is_quarantined(provider, name) {
             warnings.push(format!("{model_name} is quarantined: hard budgets refuse its calls."));
         }
     }

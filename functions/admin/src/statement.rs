@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use farebox_api::{PostStatement, ReportedUsage, Statement, StatementLine};
+use farebox_aws::Overrides;
 use farebox_aws::control::Truth;
-use farebox_core::{CallRecord, Error, Money, Outcome, Price, Reported, Timestamp, Usage};
+use farebox_core::{CallRecord, Error, Money, Outcome, Reported, Timestamp, Usage};
 
 use crate::Gate;
 use crate::call::Call;
 use crate::credentials::provider;
 use crate::reply::{Answer, Refusal};
-use crate::rerate::{Prices, prices};
 
 /// Pages of a hundred rows that one statement looks at.
 const PAGES_MAX: usize = 20;
@@ -67,10 +67,9 @@ pub async fn reconcile(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
         books.entry(model.clone()).or_default();
     }
     let mut lines = Vec::new();
+    let prices = gate.control.prices_in_force().await?;
     for (model, ours) in &books {
         let (theirs, their_calls) = reports.get(model).copied().unwrap_or_default();
-        let rows: Vec<_> = ours.unknown.iter().collect();
-        let prices = prices(gate, &rows).await?;
         let finding = find(theirs.minus(ours.settled), their_calls, ours);
         lines.push(line(gate, model, theirs, ours, &finding, &prices, body.apply).await?);
     }
@@ -83,7 +82,7 @@ async fn line(
     theirs: Counts,
     ours: &Calls,
     finding: &Finding,
-    prices: &Prices,
+    prices: &Overrides,
     is_applied: bool,
 ) -> Result<StatementLine, Refusal> {
     let mut line = StatementLine {
@@ -116,14 +115,14 @@ async fn line(
 }
 
 /// What an unknown call cost, by the report; `None` where it does not say.
-fn truth(row: &CallRecord, finding: &Finding, prices: &Prices) -> Option<Money> {
+fn truth(row: &CallRecord, finding: &Finding, prices: &Overrides) -> Option<Money> {
     let usage = match finding {
         Finding::Open => return None,
         Finding::Unbilled => return Some(Money::ZERO),
         Finding::One(usage) => *usage,
     };
-    let name = (row.provider.clone()?, row.model.clone()?);
-    let price: &Price = prices.get(&name)?.as_ref()?;
+    let prices = prices.at(row.started_at);
+    let price = prices.model(row.provider.as_deref()?, row.model.as_deref()?)?.price?;
     let ended = row.started_at.plus_ms(row.response_time_ms);
     let reported = Reported { usage, ..Reported::default() };
     Some(price.bill_at(&reported, row.started_at, ended).ok()?.cost.total)

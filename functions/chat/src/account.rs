@@ -1,6 +1,6 @@
 //! What a caller may read about itself: models, budgets, requests. And the health check.
 
-use farebox_aws::{AlertItem, KeyItem, Overrides};
+use farebox_aws::{AlertItem, InForce, KeyItem, Overrides};
 use farebox_core::catalog::{self, Model};
 use farebox_core::{CallRecord, Error, Scope};
 use farebox_ledger::{PeriodView, Threshold};
@@ -40,7 +40,7 @@ pub async fn models(
 ) -> Result<Response<ReplyBody>, Error> {
     let key = authenticate(gate, &incoming.headers).await?;
     let overrides = gate.directory.prices().await?;
-    let models = usable(&overrides, &key);
+    let models = usable(&overrides.at(gate.aws.now()), &key);
     let listed = listed(&overrides, &models);
     Ok(reply::json(incoming, &dialect.models(&listed)))
 }
@@ -59,7 +59,7 @@ pub async fn model(
     // The SDKs write the slash of a model's name as %2F.
     let id = percent_encoding::percent_decode_str(id).decode_utf8_lossy();
     let overrides = gate.directory.prices().await?;
-    let models = usable(&overrides, &key);
+    let models = usable(&overrides.at(gate.aws.now()), &key);
     let unknown = || Error::UnknownModel { model: id.chars().take(128).collect() };
     let found = listed(&overrides, &models).into_iter().find(|listed| listed.id() == id);
     Ok(reply::json(incoming, &dialect.model(&found.ok_or_else(unknown)?)))
@@ -100,16 +100,11 @@ fn listed<'a>(overrides: &'a Overrides, models: &'a [Model]) -> Vec<Listed<'a>> 
     models.iter().map(Listed::Model).chain(routes).collect()
 }
 
-/// The priced models of the caller's providers, the owner's own before the catalogue's.
-fn usable(overrides: &Overrides, key: &KeyItem) -> Vec<Model> {
-    let mut models: Vec<Model> = Vec::new();
-    for provider in key.providers.keys() {
-        models.extend(overrides.iter().filter(|model| model.provider == *provider).cloned());
-        let priced = catalog::models(provider).filter(|model| {
-            model.price.is_some() && overrides.find(provider, &model.name).is_none()
-        });
-        models.extend(priced);
-    }
+/// The priced models of the caller's providers.
+fn usable(prices: &InForce<'_>, key: &KeyItem) -> Vec<Model> {
+    let providers = key.providers.keys();
+    let mut models: Vec<Model> = providers.flat_map(|provider| prices.models(provider)).collect();
+    models.retain(|model| model.price.is_some());
     models.retain(|model| key.may_use(&model.provider, &model.name));
     models.sort_by(|a, b| (&a.provider, &a.name).cmp(&(&b.provider, &b.name)));
     models

@@ -1,8 +1,7 @@
 //! From a model's name to the provider, the price and the credential's owner.
 
-use farebox_aws::{KeyItem, Overrides};
-use farebox_core::catalog::{self, Model};
-use farebox_core::{ChatCall, Error, Route, Scope};
+use farebox_aws::{InForce, KeyItem};
+use farebox_core::{ChatCall, Error, Model, Route, Scope};
 use farebox_providers::{Provider, Wire};
 
 use crate::plan::unpriced;
@@ -39,16 +38,16 @@ impl Resolved {
 pub fn resolve(
     call: &ChatCall,
     key: &KeyItem,
-    overrides: &Overrides,
+    prices: &InForce<'_>,
     draw: impl FnOnce() -> u64,
 ) -> Result<(Route, Vec<Resolved>), Error> {
     let alone = |resolved| Ok((Route::default(), vec![allowed(key, resolved)?]));
-    if let Some((provider, model)) = named(call, overrides)? {
+    if let Some((provider, model)) = named(call, prices)? {
         return alone(with_credential(provider, model, key, call)?);
     }
-    match overrides.route(&call.model) {
-        Some(route) => Ok((route.clone(), targets(route, call, key, overrides, draw())?)),
-        None => alone(bare(call, key, overrides)?),
+    match prices.overrides.route(&call.model) {
+        Some(route) => Ok((route.clone(), targets(route, call, key, prices, draw())?)),
+        None => alone(bare(call, key, prices)?),
     }
 }
 
@@ -67,7 +66,7 @@ fn targets(
     route: &Route,
     call: &ChatCall,
     key: &KeyItem,
-    overrides: &Overrides,
+    prices: &InForce<'_>,
     draw: u64,
 ) -> Result<Vec<Resolved>, Error> {
     let mut first = None;
@@ -75,7 +74,7 @@ fn targets(
     for target in route.order(draw) {
         let known = prefixed(&target.model);
         let found = known.ok_or_else(|| unknown(&target.model)).and_then(|(provider, name)| {
-            let model = look_up(provider.name, name, overrides);
+            let model = prices.model(provider.name, name);
             let resolved = allowed(key, with_credential(provider, model, key, call)?)?;
             match resolved.model.price {
                 Some(_) => Ok(resolved),
@@ -97,11 +96,11 @@ fn unknown(model: &str) -> Error {
 /// The provider and the model's name, where the caller named a provider.
 fn named(
     call: &ChatCall,
-    overrides: &Overrides,
+    prices: &InForce<'_>,
 ) -> Result<Option<(&'static Provider, Option<Model>)>, Error> {
     let Some(name) = call.provider.as_deref() else {
         let Some((provider, model)) = prefixed(&call.model) else { return Ok(None) };
-        return Ok(Some((provider, look_up(provider.name, model, overrides))));
+        return Ok(Some((provider, prices.model(provider.name, model))));
     };
     let provider = farebox_providers::find(name).ok_or_else(|| {
         let known: Vec<_> =
@@ -109,12 +108,10 @@ fn named(
         let name: String = name.chars().take(64).collect();
         Error::malformed("provider", format!("{name:?} is not one of {}", known.join(", ")))
     })?;
-    let exact = look_up(provider.name, &call.model, overrides);
+    let exact = prices.model(provider.name, &call.model);
     // `demo/chat` beside `provider: demo` means the same model.
     let repeated = || match prefixed(&call.model) {
-        Some((same, model)) if same.name == provider.name => {
-            look_up(provider.name, model, overrides)
-        }
+        Some((same, model)) if same.name == provider.name => prices.model(provider.name, model),
         _ => None,
     };
     Ok(Some((provider, exact.or_else(repeated))))
@@ -124,11 +121,6 @@ fn named(
 fn prefixed(text: &str) -> Option<(&'static Provider, &str)> {
     let (name, model) = text.split_once('/')?;
     Some((farebox_providers::find(name)?, model))
-}
-
-/// The owner's price stands before the catalogue's.
-fn look_up(provider: &str, model: &str, overrides: &Overrides) -> Option<Model> {
-    overrides.find(provider, model).cloned().or_else(|| catalog::find(provider, model))
 }
 
 fn with_credential(
@@ -148,12 +140,12 @@ fn with_credential(
     Ok(Resolved { provider, wire, model, owner })
 }
 
-fn bare(call: &ChatCall, key: &KeyItem, overrides: &Overrides) -> Result<Resolved, Error> {
+fn bare(call: &ChatCall, key: &KeyItem, prices: &InForce<'_>) -> Result<Resolved, Error> {
     let name = call.model.as_str();
     let mut found: Vec<Resolved> = Vec::new();
     for (provider, owner) in &key.providers {
         let Some(provider) = farebox_providers::find(provider) else { continue };
-        let Some(model) = look_up(provider.name, name, overrides) else { continue };
+        let Some(model) = prices.model(provider.name, name) else { continue };
         let wire = provider.wire_for(&model.name, call.format)?;
         found.push(Resolved { provider, wire, model, owner: owner.clone() });
     }
@@ -166,7 +158,8 @@ fn bare(call: &ChatCall, key: &KeyItem, overrides: &Overrides) -> Result<Resolve
     if let Some(resolved) = found.pop() {
         return Ok(resolved);
     }
-    match catalog::providers_of(name).find(|other| farebox_providers::find(other).is_some()) {
+    let list = prices.overrides.list();
+    match list.providers_of(name).find(|other| farebox_providers::find(other).is_some()) {
         Some(provider) => Err(Error::NoActiveCredential { provider: provider.to_owned() }),
         None => Err(unknown(name)),
     }

@@ -99,7 +99,8 @@ impl Road {
         record.labels.extend(call.labels());
         record.stream = call.stream;
         let overrides = gate.directory.prices().await?;
-        let (route, targets) = resolve(&call, key, &overrides, || gate.aws.chance())?;
+        let (route, targets) =
+            resolve(&call, key, &overrides.at(gate.aws.now()), || gate.aws.chance())?;
         Ok(Self {
             incoming: Arc::clone(incoming),
             dialect,

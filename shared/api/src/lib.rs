@@ -69,7 +69,10 @@ pub use own::{
     SelfService,
 };
 pub use owners::{Org, OrgList, PutOrg, PutTeam, PutUser, Team, TeamList, User, UserList};
-pub use prices::{Price, PriceList, QuarantineList, Quarantined};
+pub use prices::{
+    Catalogue, CatalogueChange, CataloguePreview, Discount, DiscountList, ImportedList, Price,
+    PriceList, QuarantineList, Quarantined,
+};
 pub use requests::{CostLine, EarlierAttempt, RequestList, RequestRow, TokenCounts};
 pub use routes::{Route, RouteList};
 pub use usage::{UsageReport, UsageRow, UsageSums};

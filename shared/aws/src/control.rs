@@ -12,6 +12,7 @@
 //! | credential | lease, secret, metadata, keys |
 //! | credential disabled | lease, metadata, keys, secret erased |
 //! | webhook | signing secret, item |
+//! | imported price list | its parts, its name among the imported ones, what is in force |
 //! | correction | journal, books scope by scope, log row, journal |
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use tokio::sync::Mutex;
 use crate::Aws;
 use crate::contents::Contents;
 use crate::credentials::secret_text;
-use crate::directory::Directory;
+use crate::directory::{Directory, Overrides};
 use crate::ledger::Ledger;
 use crate::log_queue::LogQueue;
 use crate::logs::Logs;
@@ -33,8 +34,10 @@ mod asks;
 mod audit;
 mod bindings;
 mod budgets;
+mod catalogue;
 mod corrections;
 mod credentials;
+mod discounts;
 mod grants;
 mod keys;
 mod once;
@@ -54,8 +57,10 @@ pub use asks::{Ask, AskRow, AskState, Decided};
 pub use audit::{AuditFilter, AuditRow, End, Entry, Trail};
 pub use bindings::BindingRow;
 pub use budgets::{BudgetRow, Change};
+pub use catalogue::ListRow;
 pub use corrections::{Corrected, JournalRow, ScopeEntry, Truth};
 pub use credentials::{CredentialOwner, CredentialPlace, CredentialRow};
+pub use discounts::DiscountRow;
 pub use grants::{AdminKeyRow, NewAdminKey, PrincipalRow, parse_admin_key};
 pub use keys::{KeyRow, NewKey};
 pub use owners::{Allowance, NewUser, OwnerRow};
@@ -155,6 +160,14 @@ impl Control {
     pub async fn erase_content(&self, user: &EntityId) -> Result<(u32, bool), Error> {
         self.store.begin().await?;
         Ok(self.contents.erase(user).await?)
+    }
+
+    /// The prices as they stand now.
+    ///
+    /// # Errors
+    /// Where they cannot be read, a list that is in force included.
+    pub async fn prices_in_force(&self) -> Result<Overrides, Error> {
+        Ok(self.directory.prices_now().await?)
     }
 
     /// Keys and alerts as the other functions read them.

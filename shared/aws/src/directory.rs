@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use farebox_core::{
-    Clamp, EntityId, GatewayKey, Labels, Money, RateLimits, Scope, Secret, Timestamp,
+    Catalog, Clamp, EntityId, GatewayKey, Labels, Money, RateLimits, Scope, Secret, Timestamp,
 };
 use farebox_ledger::alert::{AlertName, Delivery, Notice, Stored, Threshold, notices_key};
 use farebox_ledger::{Key, Owner, Period, Table};
@@ -20,9 +20,11 @@ use crate::error::Error;
 use crate::expression::{Attributes, Store, again, classify, item, labels};
 
 mod overrides;
+mod prices;
 
-pub use overrides::Overrides;
-pub(crate) use overrides::ROUTE;
+pub(crate) use overrides::{DISCOUNT, LIST, ROUTE};
+pub use overrides::{InForce, Overrides};
+pub(crate) use prices::{part_key, parts_of};
 
 /// How long a key is believed: a revocation binds after this (money.md 4).
 const KEY_MS: i64 = 30_000;
@@ -30,12 +32,6 @@ const KEY_MS: i64 = 30_000;
 const ABSENT_KEY_MS: i64 = 5_000;
 /// Keys remembered, absent ones included.
 const KEYS_MAX: usize = 1_024;
-/// The age from which prices are read again off the path.
-const PRICES_MS: i64 = 60_000;
-/// The age from which prices are read again before a call: a thawed process met none in between.
-const PRICES_STALE_MS: i64 = 600_000;
-/// Overrides that a deployment may have.
-const PRICES_MAX: usize = 10_000;
 /// Alerts shown of one scope, newest first.
 const ALERTS_MAX: i32 = 50;
 
@@ -45,6 +41,7 @@ pub struct Directory {
     keys: Cache<EntityId, Option<Arc<KeyItem>>>,
     pepper: OnceCell<Secret>,
     prices: Mutex<Option<(Arc<Overrides>, Timestamp)>>,
+    list: Mutex<Catalog>,
 }
 
 /// A key as the table has it.
@@ -132,6 +129,7 @@ impl Directory {
             keys: Cache::new(KEYS_MAX),
             pepper: OnceCell::new(),
             prices: Mutex::new(None),
+            list: Mutex::new(Catalog::compiled()),
         }
     }
 
@@ -169,37 +167,6 @@ impl Directory {
         self.pepper.get_or_try_init(read).await.cloned()
     }
 
-    /// The owner's prices: as read before, unless they are ten minutes old.
-    ///
-    /// # Errors
-    /// [`Error`] where they were never read and cannot be now.
-    pub async fn prices(&self) -> Result<Arc<Overrides>, Error> {
-        let mut cached = self.prices.lock().await;
-        let now = self.aws.now();
-        if let Some((prices, since)) = cached.as_ref()
-            && (0..PRICES_STALE_MS).contains(&now.since(*since))
-        {
-            return Ok(Arc::clone(prices));
-        }
-        let prices = Arc::new(self.read_prices().await?);
-        *cached = Some((Arc::clone(&prices), now));
-        Ok(prices)
-    }
-
-    /// Reads the prices again where they are a minute old. A failure keeps the old ones.
-    pub async fn refresh_prices(&self) {
-        let mut cached = self.prices.lock().await;
-        let now = self.aws.now();
-        let is_young = |since: &Timestamp| (0..PRICES_MS).contains(&now.since(*since));
-        if cached.as_ref().is_some_and(|(_, since)| is_young(since)) {
-            return;
-        }
-        match self.read_prices().await {
-            Ok(prices) => *cached = Some((Arc::new(prices), now)),
-            Err(error) => tracing::warn!(%error, "price overrides were not refreshed"),
-        }
-    }
-
     /// The alerts of a scope, by period and threshold, latest periods first.
     ///
     /// # Errors
@@ -231,23 +198,6 @@ impl Directory {
             Ok(NoticeItem { notice, delivery })
         });
         notices.collect()
-    }
-
-    async fn read_prices(&self) -> Result<Overrides, Error> {
-        let pk = format!("P#{}", self.aws.config().tenant);
-        let (mut overrides, mut next, mut count) = (Overrides::default(), None, 0);
-        loop {
-            let (found, after) = self.query(&pk, None, next).await?;
-            count += found.len();
-            if count > PRICES_MAX {
-                return Err(Error::malformed("the price overrides", "more than 10000"));
-            }
-            found.iter().for_each(|found| overrides.add(found));
-            next = after;
-            if next.is_none() {
-                return Ok(overrides);
-            }
-        }
     }
 
     /// One page of a partition of `main`, last sort keys first.

@@ -61,7 +61,7 @@ pub use clients::Aws;
 pub use config::{Clock, Config, ConfigError, random, random_bytes};
 pub use contents::Contents;
 pub use credentials::{Chosen, Credential, Credentials};
-pub use directory::{AlertItem, Directory, KeyItem, NoticeItem, Overrides, StoredMac};
+pub use directory::{AlertItem, Directory, InForce, KeyItem, NoticeItem, Overrides, StoredMac};
 pub use error::Error;
 pub use ledger::{Ask, Held, Ledger, Refusal};
 pub use log_queue::LogQueue;

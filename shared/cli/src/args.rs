@@ -4,11 +4,13 @@ use clap::{Args as Options, Parser, Subcommand};
 
 mod books;
 mod owners;
+mod prices;
 mod reports;
 mod routes;
 
 pub use books::{Correction, Reconcile, Rerate};
 pub use owners::{Content, Org, Sso, Team, User};
+pub use prices::{Discount, Price, PriceChange};
 pub use reports::{Audit, Export, Focus, Import, Profile, Shell, Statement, Top, Usage};
 pub use routes::{Limit, LimitChange, Route, RouteChange};
 
@@ -250,61 +252,6 @@ pub struct BudgetChange {
     /// When what was before comes back, such as 2027-01-01T00:00:00Z; `none` for never
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-}
-
-/// `farebox price …`
-#[derive(Debug, Subcommand)]
-pub enum Price {
-    /// Set your own price of a model, in USD per million tokens
-    Set(PriceChange),
-    /// Show your own price of a model, or all of them
-    Show {
-        /// provider/model
-        model: Option<String>,
-    },
-    /// List models that a call has cost more than its worst case: hard budgets refuse them
-    Quarantine,
-    /// You have checked such a model's price and limits: calls go on within a minute
-    Acknowledge {
-        /// provider/model
-        model: String,
-    },
-    /// Go back to the catalogue's price
-    Delete {
-        /// provider/model
-        model: String,
-    },
-}
-
-/// What `farebox price set` says.
-#[derive(Debug, Default, Options)]
-pub struct PriceChange {
-    /// provider/model
-    pub model: String,
-    /// Prompt tokens
-    #[arg(long, value_name = "USD")]
-    pub input: Option<String>,
-    /// Completion tokens
-    #[arg(long, value_name = "USD")]
-    pub output: Option<String>,
-    /// Prompt tokens read from the cache
-    #[arg(long, value_name = "USD")]
-    pub cached_input: Option<String>,
-    /// Prompt tokens written to the cache for five minutes
-    #[arg(long, value_name = "USD")]
-    pub cache_write_5m: Option<String>,
-    /// Prompt tokens written to the cache for an hour
-    #[arg(long, value_name = "USD")]
-    pub cache_write_1h: Option<String>,
-    /// The most tokens of prompt and completion together
-    #[arg(long, value_name = "TOKENS")]
-    pub context_window: Option<u64>,
-    /// The most completion tokens
-    #[arg(long, value_name = "TOKENS")]
-    pub max_output_tokens: Option<u64>,
-    /// The model costs nothing
-    #[arg(long)]
-    pub free: bool,
 }
 
 /// `farebox webhook …`

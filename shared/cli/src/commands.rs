@@ -21,6 +21,7 @@ mod focus;
 mod import;
 mod limits;
 mod money;
+mod prices;
 mod provider_csv;
 mod reconcile;
 mod replay;
@@ -77,7 +78,7 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         Command::Key(command) => access::key(&client, command).await,
         Command::Credential(command) => access::credential(&client, command).await,
         Command::Budget(command) => money::budget(&client, command).await,
-        Command::Price(command) => money::price(&client, command).await,
+        Command::Price(command) => prices::price(&client, command).await,
         Command::Usage(given) => match &given.by {
             Some(by) => usage::usage(&client, by, &given).await,
             None => money::usage(&client).await,

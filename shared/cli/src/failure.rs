@@ -51,6 +51,14 @@ fn next_step(code: &str, resource: &str) -> &'static str {
             "farebox key list; farebox user list; a new user: farebox user add ID"
         }
         "not_found" if about("prices") => "farebox price show",
+        "not_found" if about("discounts") => "farebox price discount list",
+        "not_found" if about("catalogue") => "farebox price catalogue: no list is imported",
+        "precondition_failed" if about("catalogue") => {
+            "somebody else changed it: farebox price catalogue, then refresh again"
+        }
+        "precondition_failed" if about("discounts") => {
+            "somebody else changed it: farebox price discount list, then set it again"
+        }
         "not_found" if about("routes") => "farebox route list",
         "not_found" if about("requests") => "farebox requests tail",
         "not_found" if about("webhook") => "farebox webhook set https://…",

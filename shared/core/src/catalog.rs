@@ -2,19 +2,30 @@
 //!
 //! Rows come from `catalog.json` (see `CATALOG.md` for sources and licences). The build script
 //! turns them into one sorted table of bytes, so that nothing is parsed when a process starts:
-//! a look-up is a binary search, and only the row that is found is decoded.
+//! a look-up is a binary search, and only the row that is found is decoded. A newer file of the
+//! same format can be imported into a deployment: the same table, made by the admin function.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use self::table::Table;
-use crate::pricing::{Card, FemtoPerToken, Price, PricingError, Rates, Schedule};
+use crate::pricing::{Card, FemtoPerToken, Price, PricingError, Rates, Schedule, decimal};
 
+mod encode;
 mod table;
 
-/// Which rows these are: the date that the prices were read for, and a hash of the file.
+pub use encode::Fault;
+
+static COMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalog.bin"));
+
+/// Which rows are compiled in: the date that the prices were read for, and a hash of the file.
 pub const VERSION: &str = env!("FAREBOX_CATALOG_VERSION");
+
+/// The layout of [`Catalog::bytes`]. Deployments keep imported lists: who changes the layout raises
+/// it, and a list of another one is refused until its file is imported again.
+pub const LAYOUT: u32 = 1;
 
 /// What a model is called for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,36 +59,130 @@ pub struct Model {
     pub price: Option<Price>,
 }
 
-/// Finds a model by its exact name, else by an alias of that provider.
+/// A price list: the one that is compiled in, or one that an owner has imported.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    version: Cow<'static, str>,
+    bytes: Bytes,
+}
+
+#[derive(Clone)]
+enum Bytes {
+    Compiled,
+    Imported(Arc<[u8]>),
+}
+
+impl core::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(if matches!(self, Self::Compiled) { "Compiled" } else { "Imported" })
+    }
+}
+
+/// Whether the prices of a version are of an earlier day than those of another one.
 ///
 /// ```
-/// let model = farebox_core::catalog::find("openai", "gpt-4o").unwrap();
-/// assert_eq!(model.context_window, Some(128_000));
-/// assert!(farebox_core::catalog::find("openai", "gpt-4o-and-more").is_none());
+/// assert!(farebox_core::catalog::is_older("2026-11-23.9f", "2026-11-24.1a"));
 /// ```
 #[must_use]
-pub fn find(provider: &str, model: &str) -> Option<Model> {
-    let provider = Table::open()?.provider(provider)?;
-    provider.model(provider.row(model)?)
+pub fn is_older(version: &str, than: &str) -> bool {
+    version.split('.').next() < than.split('.').next()
 }
 
-/// All models of a provider, by name.
-pub fn models(provider: &str) -> impl Iterator<Item = Model> + use<> {
-    let provider = Table::open().and_then(|table| table.provider(provider));
-    provider.into_iter().flat_map(|provider| provider.rows().map_while(move |r| provider.model(r)))
-}
+impl Catalog {
+    /// The list that this binary was built with.
+    #[must_use]
+    pub const fn compiled() -> Self {
+        Self { version: Cow::Borrowed(VERSION), bytes: Bytes::Compiled }
+    }
 
-/// The providers that have a model of this name or alias, by name. A caller's few providers are
-/// asked one by one with [`find`]; this serves an error that names who has the model.
-pub fn providers_of(model: &str) -> impl Iterator<Item = &'static str> {
-    let providers = Table::open().into_iter().flat_map(Table::providers);
-    providers.filter(move |provider| provider.row(model).is_some()).map(|provider| provider.name)
-}
+    /// A list as [`Catalog::import`] made it and a store kept it; `None` where the bytes are not
+    /// a whole one.
+    #[must_use]
+    pub fn stored(version: String, bytes: Vec<u8>) -> Option<Self> {
+        let list = Self { version: Cow::Owned(version), bytes: Bytes::Imported(bytes.into()) };
+        list.table()?.is_whole().then_some(list)
+    }
 
-/// How many models there are.
-#[must_use]
-pub fn len() -> usize {
-    Table::open().map_or(0, Table::rows)
+    /// A list from the text of its file (as `catalog.json`), with each of its rows looked at.
+    ///
+    /// # Errors
+    /// What is wrong with it, row by row.
+    pub fn import(text: &str) -> Result<Self, Vec<Fault>> {
+        let made = encode::encode(text)?;
+        let unreadable = || vec![Fault::new("rows", "a name or a price of it is unreadable")];
+        let list = Self::stored(made.version, made.bytes).ok_or_else(unreadable)?;
+        let unreadable = list.unreadable().into_iter();
+        let faults: Vec<_> = unreadable.map(|place| Fault::new(place, "is unreadable")).collect();
+        if faults.is_empty() { Ok(list) } else { Err(faults) }
+    }
+
+    /// Which list it is: the date that the prices were read for, and a hash of the file.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The table, to be stored.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Compiled => COMPILED,
+            Bytes::Imported(bytes) => bytes,
+        }
+    }
+
+    /// Finds a model by its exact name, else by an alias of that provider.
+    ///
+    /// ```
+    /// let list = farebox_core::Catalog::compiled();
+    /// let model = list.find("openai", "gpt-4o").unwrap();
+    /// assert_eq!(model.context_window, Some(128_000));
+    /// assert!(list.find("openai", "gpt-4o-and-more").is_none());
+    /// ```
+    #[must_use]
+    pub fn find(&self, provider: &str, model: &str) -> Option<Model> {
+        let provider = self.table()?.provider(provider)?;
+        provider.model(provider.row(model)?)
+    }
+
+    /// All models of a provider, by name.
+    pub fn models(&self, provider: &str) -> impl Iterator<Item = Model> {
+        let provider = self.table().and_then(|table| table.provider(provider));
+        let found = provider.into_iter();
+        found.flat_map(|found| found.rows().map_while(move |row| found.model(row)))
+    }
+
+    /// The names of all providers.
+    pub fn providers(&self) -> impl Iterator<Item = &str> {
+        let providers = self.table().into_iter().flat_map(Table::providers);
+        providers.map(|provider| provider.name)
+    }
+
+    /// The providers that have a model of this name or alias, by name. A caller's few providers
+    /// are asked one by one with [`Self::find`]; this serves an error that names who has it.
+    pub fn providers_of(&self, model: &str) -> impl Iterator<Item = &str> {
+        let providers = self.table().into_iter().flat_map(Table::providers);
+        let found = providers.filter(move |provider| provider.row(model).is_some());
+        found.map(|provider| provider.name)
+    }
+
+    /// How many models there are.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.table().map_or(0, Table::rows)
+    }
+
+    /// Rows that cannot be decoded, by number.
+    fn unreadable(&self) -> Vec<String> {
+        let providers = self.table().into_iter().flat_map(Table::providers);
+        let rows = providers.flat_map(|provider| provider.rows().map(move |row| (provider, row)));
+        let lost = rows.filter(|(provider, row)| provider.model(*row).is_none());
+        lost.map(|(provider, row)| format!("{} row {row}", provider.name)).collect()
+    }
+
+    fn table(&self) -> Option<Table<'_>> {
+        Table::open(self.bytes(), &self.version)
+    }
 }
 
 /// An owner's own prices for a model, as decimal texts of USD per million tokens.
@@ -115,12 +220,18 @@ pub struct PriceSpec {
 }
 
 impl PriceSpec {
-    /// The model that these prices make.
+    /// The model that these prices make; `list` says what they leave out.
     ///
     /// # Errors
     /// [`PricingError`] names the field and its rule.
-    pub fn model(&self, provider: &str, name: &str, version: &str) -> Result<Model, PricingError> {
-        let listed = find(provider, name);
+    pub fn model(
+        &self,
+        list: &Catalog,
+        provider: &str,
+        name: &str,
+        version: &str,
+    ) -> Result<Model, PricingError> {
+        let listed = list.find(provider, name);
         let auto_cache_write = listed
             .as_ref()
             .and_then(|model| model.price.as_ref())

@@ -42,7 +42,7 @@ pub mod secret;
 pub mod time;
 pub mod usage;
 
-pub use catalog::{Model, PriceSpec};
+pub use catalog::{Catalog, Model, PriceSpec};
 pub use chat::{ChatCall, ChatEvent, Completion, Format, Frame, Media, Prompt, prompts};
 pub use clamp::Clamp;
 pub use error::Error;

@@ -24,10 +24,12 @@ use std::borrow::Cow;
 use crate::{Cost, Money, Reported, Timestamp};
 
 mod bill;
-mod decimal;
+pub(crate) mod decimal;
+mod discount;
 mod rates;
 
 pub use bill::{Bill, CostLine};
+pub use discount::{Discount, Term};
 pub use rates::{Card, ContextTier, FemtoPerToken, Period, Rates, Schedule, ServiceTier, When};
 
 /// The most tokens of one class, and the most paid pieces, that one call may have. A thousand

@@ -2,12 +2,14 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use farebox_core::catalog::{self, Mode, Model, PriceSpec, VERSION};
+use farebox_core::catalog::{Catalog, Mode, Model, PriceSpec, VERSION, is_older};
 use farebox_core::pricing::{Bound, FemtoPerToken, PricingError, Rates};
 use farebox_core::{Money, Reported, Usage};
 
+static LIST: Catalog = Catalog::compiled();
+
 fn find(provider: &str, model: &str) -> Model {
-    catalog::find(provider, model).unwrap_or_else(|| panic!("{provider}/{model} is not listed"))
+    LIST.find(provider, model).unwrap_or_else(|| panic!("{provider}/{model} is not listed"))
 }
 
 fn rates(provider: &str, model: &str) -> Rates {
@@ -150,13 +152,13 @@ fn every_row_and_alias_of_the_file_is_in_the_table() {
         bound.completion_tokens = u64::from(rates.output.is_some());
         assert!(price.hold(&bound).is_ok(), "{provider} {name}");
     }
-    assert_eq!(catalog::len(), rows.len());
+    assert_eq!(LIST.rows(), rows.len());
     assert!(priced >= 2_000, "{priced} priced models");
 }
 
 #[test]
 fn a_name_is_exact() {
-    assert!(catalog::find("openai", "gpt-4o").is_some());
+    assert!(LIST.find("openai", "gpt-4o").is_some());
     for (provider, model) in [
         ("openai", "GPT-4o"),
         ("openai", "gpt-4o "),
@@ -167,7 +169,7 @@ fn a_name_is_exact() {
         ("", ""),
         ("zzz", "gpt-4o"),
     ] {
-        assert!(catalog::find(provider, model).is_none(), "{provider} {model}");
+        assert!(LIST.find(provider, model).is_none(), "{provider} {model}");
     }
 }
 
@@ -177,7 +179,7 @@ fn an_alias_finds_the_row_under_the_rows_name() {
 
     assert_eq!(model.name, "claude-opus-5");
     assert_eq!(model, find("anthropic", "claude-opus-5"));
-    assert!(catalog::find("openai", "claude-opus-5-latest").is_none(), "of that provider only");
+    assert!(LIST.find("openai", "claude-opus-5-latest").is_none(), "of that provider only");
 }
 
 #[test]
@@ -201,22 +203,22 @@ fn an_alias_that_is_another_rows_name_resolves_to_that_row() {
 
 #[test]
 fn every_model_of_a_provider_is_listed_by_name() {
-    let names: Vec<_> = catalog::models("anthropic").map(|model| model.name).collect();
+    let names: Vec<_> = LIST.models("anthropic").map(|model| model.name).collect();
 
     assert!(names.len() > 20);
     assert!(names.is_sorted());
     assert!(names.iter().any(|name| name == "claude-opus-5"));
-    assert_eq!(catalog::models("nobody").count(), 0);
+    assert_eq!(LIST.models("nobody").count(), 0);
 }
 
 #[test]
 fn a_bare_name_tells_its_providers() {
-    let providers: Vec<_> = catalog::providers_of("claude-opus-5-latest").collect();
+    let providers: Vec<_> = LIST.providers_of("claude-opus-5-latest").collect();
     assert!(providers.contains(&"anthropic"));
-    let providers: Vec<_> = catalog::providers_of("gpt-4o").collect();
+    let providers: Vec<_> = LIST.providers_of("gpt-4o").collect();
     assert!(providers.contains(&"openai") && providers.contains(&"azure"));
     assert!(!providers.contains(&"anthropic"));
-    assert_eq!(catalog::providers_of("nothing-of-the-kind").count(), 0);
+    assert_eq!(LIST.providers_of("nothing-of-the-kind").count(), 0);
 }
 
 #[test]
@@ -243,12 +245,12 @@ fn a_zero_price_is_a_price_only_where_the_source_says_free() {
         ("openrouter", "openrouter/free"),
         ("github-copilot", "gpt-4o"),
     ] {
-        let unpriced = catalog::find(provider, model).is_none_or(|model| model.price.is_none());
+        let unpriced = LIST.find(provider, model).is_none_or(|model| model.price.is_none());
         assert!(unpriced, "{provider} {model}");
     }
     let zero_and_not_free = ["openai", "anthropic", "gemini", "openrouter"]
         .into_iter()
-        .flat_map(catalog::models)
+        .flat_map(|provider| LIST.models(provider))
         .filter(|model| !model.name.ends_with("free"))
         .filter_map(|model| model.price)
         .any(|price| price.schedule.standard.rates.input == FemtoPerToken::FREE);
@@ -257,7 +259,7 @@ fn a_zero_price_is_a_price_only_where_the_source_says_free() {
 
 #[test]
 fn a_row_without_a_price_is_listed_without_one() {
-    let unpriced = catalog::models("github-copilot").chain(catalog::models("gigachat"));
+    let unpriced = LIST.models("github-copilot").chain(LIST.models("gigachat"));
 
     assert!(unpriced.filter(|model| model.price.is_none()).count() > 0);
 }
@@ -323,19 +325,19 @@ fn spec(input: &str, output: &str) -> PriceSpec {
 fn an_override_makes_a_model_with_its_own_version() {
     let spec = PriceSpec { context_window: Some(9), ..spec("1.5", "3") };
 
-    let model = spec.model("openai", "gpt-4o", "v7").unwrap();
+    let model = spec.model(&LIST, "openai", "gpt-4o", "v7").unwrap();
 
     let price = model.price.unwrap();
     assert_eq!(price.version, "v7");
     assert_eq!(price.schedule.standard.rates, Rates::new(femto("1.5").unwrap(), femto("3")));
     assert_eq!(model.context_window, Some(9));
     assert_eq!(model.completion_max, find("openai", "gpt-4o").completion_max, "from the row");
-    assert!(spec.model("my-own", "model", "v1").unwrap().completion_max.is_none());
+    assert!(spec.model(&LIST, "my-own", "model", "v1").unwrap().completion_max.is_none());
 }
 
 #[test]
 fn an_override_names_the_field_that_is_wrong() {
-    let error = |spec: PriceSpec| spec.model("mine", "model", "v1").unwrap_err();
+    let error = |spec: PriceSpec| spec.model(&LIST, "mine", "model", "v1").unwrap_err();
 
     assert_eq!(error(PriceSpec::default()), PricingError::Missing { field: "input" });
     let no_output = PriceSpec { output: None, ..spec("1", "1") };
@@ -352,18 +354,18 @@ fn an_override_names_the_field_that_is_wrong() {
 #[test]
 fn an_override_is_free_only_when_it_says_so() {
     let free = PriceSpec { free: true, ..PriceSpec::default() };
-    let price = free.model("mine", "model", "v1").unwrap().price.unwrap();
+    let price = free.model(&LIST, "mine", "model", "v1").unwrap().price.unwrap();
 
     assert_eq!(price.hold(&Bound { prompt_tokens: 5, ..Bound::default() }), Ok(Money::ONE_PICO));
 }
 
 #[test]
 fn an_override_of_a_model_that_writes_unasked_needs_the_write_price() {
-    let missing = spec("1", "1").model("openai", "gpt-6-sol", "v1").unwrap_err();
+    let missing = spec("1", "1").model(&LIST, "openai", "gpt-6-sol", "v1").unwrap_err();
     assert_eq!(missing, PricingError::Missing { field: "cache_write_5m" });
     let stated = PriceSpec { cache_write_5m: Some("1.25".to_owned()), ..spec("1", "1") };
 
-    let price = stated.model("openai", "gpt-6-sol", "v1").unwrap().price.unwrap();
+    let price = stated.model(&LIST, "openai", "gpt-6-sol", "v1").unwrap().price.unwrap();
 
     let bound = Bound { prompt_tokens: 4, ..Bound::default() };
     assert_eq!(price.hold(&bound).unwrap().pico(), 5_000_000);
@@ -376,4 +378,101 @@ fn an_override_with_an_unknown_field_is_refused() {
     assert!(error.to_string().contains("ouput"));
     let number = serde_json::from_str::<PriceSpec>(r#"{"input":1}"#);
     assert!(number.is_err(), "a price is a text");
+}
+
+/// A list of one model of OpenAI's, at these prices.
+fn file(day: &str, row: &str) -> String {
+    let unit = "USD per 1000000 tokens; per_request and web_search in USD";
+    format!("{{\"built_for\":\"{day}\",\"unit\":\"{unit}\",\"rows\":[{row}]}}")
+}
+
+#[test]
+fn the_file_of_the_compiled_list_imports_as_that_very_list() {
+    let text = std::fs::read_to_string("src/catalog.json").unwrap();
+
+    let list = Catalog::import(&text).unwrap();
+
+    assert_eq!((list.version(), list.bytes()), (VERSION, LIST.bytes()));
+}
+
+#[test]
+fn an_imported_list_stands_for_itself() {
+    let row = concat!(
+        r#"{"provider":"openai","model":"gpt-9","aliases":["gpt-9-latest"],"#,
+        r#""input":"3","output":"9"}"#
+    );
+    let list = Catalog::import(&file("2027-01-31", row)).unwrap();
+
+    let stored = Catalog::stored(list.version().to_owned(), list.bytes().to_vec()).unwrap();
+
+    assert_eq!(stored.find("openai", "gpt-9-latest").unwrap().name, "gpt-9");
+    assert_eq!(stored.find("openai", "gpt-9").unwrap().price.unwrap().version, list.version());
+    assert!(stored.find("openai", "gpt-4o").is_none(), "a model that it leaves out is gone");
+    assert_eq!((stored.rows(), stored.providers().collect::<Vec<_>>()), (1, vec!["openai"]));
+    assert!(is_older(VERSION, stored.version()) && !is_older(stored.version(), VERSION));
+}
+
+#[test]
+fn a_list_that_was_cut_is_no_list() {
+    let cut = |bytes: usize| Catalog::stored("2027-01-31.x".into(), LIST.bytes()[..bytes].to_vec());
+
+    for bytes in [0, 1, 11, 12, 4_000, LIST.bytes().len() / 2, LIST.bytes().len() - 1] {
+        assert!(cut(bytes).is_none(), "{bytes}");
+    }
+}
+
+#[test]
+fn a_list_names_every_row_that_cannot_be_used() {
+    let refused = |row: &str| {
+        let faults = Catalog::import(&file("2027-01-31", row)).unwrap_err();
+        faults
+            .into_iter()
+            .map(|fault| format!("{} {}", fault.place, fault.rule))
+            .collect::<Vec<_>>()
+    };
+    let row = |more: &str| format!(r#"{{"provider":"p","model":"m"{more}}}"#);
+
+    for (more, rule) in [
+        (r#","input":1"#, "input is of another kind"),
+        (r#","input":"1e3","output":"1""#, "input is USD per million tokens"),
+        (r#","input":"-1","output":"1""#, "input is USD per million tokens"),
+        (r#","input":"1000001","output":"1""#, "input is USD per million tokens"),
+        (r#","input":"0","output":"1""#, "a price is zero and the row is not free"),
+        (r#","input":"1","cached":"0""#, "a price is zero and the row is not free"),
+        (
+            r#","input":"1","service_tiers":{"flex":{"input":"0"}}"#,
+            "a price is zero and the row is not free",
+        ),
+        (r#","input":"1","cache_read":"0.1""#, "cache_read is not a field of it"),
+        (r#","input":"1","context_window":1.5"#, "context_window is of another kind"),
+        (r#","input":"1","mode":"image""#, "mode is of another kind"),
+        (r#","input":"1","context_tiers":[{"input":"2"}]"#, "above_tokens is missing"),
+        (r#","input":"1","periods":[{"from":"soon","input":"2"}]"#, "is unreadable"),
+        (r#","input":"1","periods":[{"windows":[[0]],"input":"2"}]"#, "a window is two minutes"),
+        (r#","input":"1","periods":[{"input":"2"}]"#, "a period has from or windows"),
+        (r#","input":"1","per_request":"x""#, "a fee is a decimal text"),
+        (r#","input":"1","aliases":["m"]"#, "an alias of it is taken"),
+    ] {
+        let told = refused(&row(more));
+        assert!(told.len() == 1 && told[0].contains(rule), "{more}: {told:?}");
+    }
+    let both = format!("{},{},3", row(r#","input":1"#), row(r#","x":1"#));
+    assert_eq!(refused(&both).len(), 3, "all rows are looked at");
+    assert!(refused(&format!("{0},{0}", row("")))[0].contains("twice"));
+}
+
+#[test]
+fn a_list_of_another_format_is_none() {
+    let whole = file("2027-01-31", r#"{"provider":"p","model":"m"}"#);
+
+    assert!(Catalog::import(&whole).is_ok());
+    for (from, to) in [
+        ("2027-01-31", "31.1.2027"),
+        ("1000000", "1000"),
+        ("rows", "row"),
+        ("[{\"provider\":\"p\",\"model\":\"m\"}]", "[]"),
+        ("{\"built", "{{\"built"),
+    ] {
+        assert!(Catalog::import(&whole.replace(from, to)).is_err(), "{from} {to}");
+    }
 }

@@ -11,8 +11,8 @@
 use std::borrow::Cow;
 
 use farebox_core::pricing::{
-    Bound, CacheWrite, Card, ContextTier, FemtoPerToken, Period, Price, Rates, Schedule,
-    ServiceTier, TOKENS_MAX, When,
+    Bound, CacheWrite, Card, ContextTier, Discount, FemtoPerToken, Period, Price, Rates, Schedule,
+    ServiceTier, TOKENS_MAX, Term, When,
 };
 use farebox_core::{Money, Reported, Timestamp, Usage};
 use proptest::collection::vec;
@@ -199,6 +199,40 @@ proptest! {
         let timed = price.cost_at(&reported, from, to).unwrap().total;
         prop_assert!(dearest <= hold, "{dearest} > {hold}");
         prop_assert!(timed <= dearest, "{timed} > {dearest}");
+    }
+
+    /// Exact is `cost × left`: the discounted one is that, or above it by less than a femto-USD a
+    /// token and the one ceiling.
+    #[test]
+    fn a_discounted_hold_bounds_the_discounted_cost_and_is_never_below_the_exact_one(
+        price in price(),
+        bound in bound(),
+        shares in vec(0..=16_u64, 8),
+        off in 0..1_000_000_u64,
+    ) {
+        let at = Timestamp::parse("2026-12-01T00:00:00Z").unwrap();
+        let off_percent = format!("{}.{:04}", off / 10_000, off % 10_000);
+        let terms = vec![Term { from: at.to_string(), off_percent: off_percent.clone() }];
+        let discount = Discount { terms };
+        prop_assert!(discount.check().is_ok());
+        prop_assert_eq!(discount.of(&price, at.plus_ms(-1)), None);
+        let less = discount.of(&price, at).unwrap();
+        let reported = within(&price, &bound, &shares, false);
+        let (Ok(full), Ok(cost)) = (price.cost(&reported), less.cost(&reported)) else {
+            return Ok(());
+        };
+
+        if let Ok(hold) = less.hold(&bound) {
+            prop_assert!(cost.total <= hold, "{} {hold}", cost.total);
+            prop_assert!(hold <= price.hold(&bound).unwrap());
+        }
+        let tokens = |cost: &farebox_core::Cost| cost.total.pico() - cost.fees.pico();
+        let left = i128::from(1_000_000 - off);
+        prop_assert_eq!(cost.fees, full.fees);
+        prop_assert!(tokens(&cost) * 1_000_000 > (tokens(&full) - 1) * left);
+        prop_assert!(tokens(&cost) <= tokens(&full));
+        let is_marked = less.version.ends_with(&format!("-{off_percent}%"));
+        prop_assert_eq!(is_marked, off > 0);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod audit;
 mod openapi;
 mod own;
+mod prices;
 mod reads;
 mod roles;
 mod things;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use farebox_admin::{ROUTES, Route};
 use farebox_api as api;
 use farebox_core::PriceSpec;
+use farebox_core::pricing::Discount;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
@@ -42,6 +43,21 @@ macro_rules! rows {
 #[derive(JsonSchema)]
 #[schemars(transparent)]
 struct Anything(#[expect(dead_code, reason = "only its shape is used")] Map<String, Value>);
+
+/// The file of a price list. What a row may say: `shared/core/CATALOG.md`.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its shape is used")]
+struct PriceListFile {
+    /// The day that the prices are of.
+    #[schemars(regex(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"))]
+    built_for: String,
+    /// What the prices are in.
+    #[schemars(extend("const" = "USD per 1000000 tokens; per_request and web_search in USD"))]
+    unit: String,
+    /// A model each.
+    #[schemars(length(min = 1, max = 50_000))]
+    rows: Vec<Map<String, Value>>,
+}
 
 /// With `by` the second, without it the first.
 #[derive(JsonSchema)]
@@ -96,6 +112,16 @@ const ROWS: &[Row] = rows! {
     "PUT /admin/v1/prices/{provider}/{model+}" "Sets a price of your own"
         < PriceSpec => 200 api::Price,
     "DELETE /admin/v1/prices/{provider}/{model+}" "Takes a price of your own away" => 204,
+    "GET /admin/v1/discounts" "What is taken off list prices" => 200 api::DiscountList,
+    "GET /admin/v1/discounts/{target+}" "A discount" => 200 api::Discount,
+    "PUT /admin/v1/discounts/{target+}" "Makes or replaces a discount"
+        < Discount => 200 api::Discount,
+    "DELETE /admin/v1/discounts/{target+}" "Takes a discount away" => 204,
+    "GET /admin/v1/catalogue" "The price list in force" => 200 api::Catalogue,
+    "PUT /admin/v1/catalogue" "Imports a price list" < PriceListFile => 200 api::Catalogue,
+    "DELETE /admin/v1/catalogue" "Goes back to the list that the code was built with" => 204,
+    "POST /admin/v1/catalogue/preview" "What a price list would change"
+        < PriceListFile => 200 api::CataloguePreview,
     "GET /admin/v1/quarantine" "Models of which a call cost more than its hold"
         => 200 api::QuarantineList,
     "GET /admin/v1/quarantine/{provider}/{model+}" "One of them" => 200 api::Quarantined,
@@ -207,12 +233,13 @@ fn shape_of(name: &str) -> Value {
         "limit" => json!({"type": "integer", "minimum": 1, "maximum": 100}),
         "from" | "to" => json!({"type": "string", "format": "date-time"}),
         "month" => json!({"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$"}),
-        "provider" => json!({"type": "string", "pattern": "^[a-z0-9_.-]{1,32}$"}),
+        "provider" => json!({"type": "string", "pattern": "^[a-z][a-z0-9_.-]{0,31}$"}),
         "model" => json!({"type": "string", "pattern": "^[!-~]{1,200}$"}),
         "cursor" => json!({"type": "string", "minLength": 1, "maxLength": 512}),
         "scope" => {
             json!({"type": "string", "minLength": 1, "maxLength": 400, "examples": ["user:ada"]})
         }
+        "target" => json!({"type": "string", "maxLength": 256, "examples": ["openai/*"]}),
         "arn" => json!({"type": "string", "maxLength": 256}),
         "subject" => {
             let pattern = "^(email|group):.{1,254}$";

@@ -22,12 +22,15 @@ const READS: &str = "
 /admin/v1/budget-requests/{user}/{id}: 1 GetItem
 /admin/v1/budgets: 1 BatchGetItem, 1 Query
 /admin/v1/budgets/{scope+}: 1 BatchGetItem, 1 GetItem
+/admin/v1/catalogue: 1 GetItem, 1 Query
 /admin/v1/content-log/{scope+}: 2 GetItem
 /admin/v1/corrections: 1 Query
 /admin/v1/counters/{scope+}: 1 BatchGetItem
 /admin/v1/credentials: 2 GetItem
 /admin/v1/credentials/{owner}/{provider}: 1 GetItem
 /admin/v1/credentials/{owner}/{provider}/{name}: 1 GetItem
+/admin/v1/discounts: 1 Query
+/admin/v1/discounts/{target+}: 1 GetItem
 /admin/v1/iam: 1 Query
 /admin/v1/iam/{arn+}: 1 GetItem
 /admin/v1/keys: 1 BatchGetItem, 1 Query
@@ -45,7 +48,7 @@ const READS: &str = "
 /admin/v1/me/requests: 1 Query
 /admin/v1/me/requests/{id}: 1 GetItem, 1 Query
 /admin/v1/models: 1 Query
-/admin/v1/models/{provider}/{model+}: 1 GetItem
+/admin/v1/models/{provider}/{model+}: 1 Query
 /admin/v1/openapi.json: nothing
 /admin/v1/orgs: 1 Query
 /admin/v1/orgs/{id}: 1 GetItem
@@ -57,7 +60,7 @@ const READS: &str = "
 /admin/v1/requests/{id}: 1 BatchGetItem, 2 Query
 /admin/v1/requests/{id}/content: 1 BatchGetItem, 1 GetItem, 2 PutItem, 1 Query
 /admin/v1/routes: 1 Query
-/admin/v1/routes/{name}: 3 GetItem
+/admin/v1/routes/{name}: 1 GetItem, 1 Query
 /admin/v1/session: nothing
 /admin/v1/sso: 1 Query
 /admin/v1/sso-sessions: 1 Query
@@ -93,6 +96,7 @@ fn paths(key: &str, call: &str, month: &str) -> BTreeMap<&'static str, String> {
             .replace("{provider}", "openai")
             .replace("{name}", "fast")
             .replace("{model+}", "gpt-4o")
+            .replace("{target+}", "openai/*")
             .replace("{scope+}", "user:u1")
             .replace("{arn+}", "arn:aws:iam::111122223333:role/Ops")
             .replace("{subject+}", "group:ops");

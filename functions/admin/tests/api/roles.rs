@@ -40,6 +40,14 @@ oad- GET /admin/v1/prices
 oad- GET /admin/v1/prices/{provider}/{model+}
 oa-- PUT /admin/v1/prices/{provider}/{model+}
 oa-- DELETE /admin/v1/prices/{provider}/{model+}
+oad- GET /admin/v1/discounts
+oad- GET /admin/v1/discounts/{target+}
+oa-- PUT /admin/v1/discounts/{target+}
+oa-- DELETE /admin/v1/discounts/{target+}
+oad- GET /admin/v1/catalogue
+oa-- PUT /admin/v1/catalogue
+oa-- DELETE /admin/v1/catalogue
+oa-- POST /admin/v1/catalogue/preview
 oad- GET /admin/v1/quarantine
 oad- GET /admin/v1/quarantine/{provider}/{model+}
 oa-- DELETE /admin/v1/quarantine/{provider}/{model+}
@@ -171,6 +179,7 @@ fn paths(route: &Route, key: &str) -> [String; 2] {
             .replace("{provider}", "openai")
             .replace("{name}", "fast")
             .replace("{model+}", "x")
+            .replace("{target+}", "openai/*")
             .replace("{scope+}", &format!("user:{user}"))
             .replace("{arn+}", "arn:aws:iam::111122223333:role/Ops")
             .replace("{subject+}", &format!("group:{user}"))

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::prices::{discount, list};
 use crate::world::{ADMIN_KEY, Reply, World};
 
 /// One thing of each kind that has versions: path, a body, another body.
@@ -19,6 +20,7 @@ fn things(key: &str) -> Vec<(String, Value, Value)> {
             json!({"input": "1", "output": "1"}),
             json!({"input": "2", "output": "2"}),
         ),
+        thing("discounts/openai/*", discount("10"), discount("12.5")),
         thing(
             "webhook",
             json!({"url": "https://a.example/"}),
@@ -32,6 +34,7 @@ fn things(key: &str) -> Vec<(String, Value, Value)> {
         thing("limits/user:u1", json!({"concurrent": 1}), json!({"concurrent": 2})),
         thing("content-log/user:u1", json!({"days": 1}), json!({"days": 2})),
         thing(&format!("content-log/key:{key}"), json!({"days": 1}), json!({"days": 2})),
+        thing("catalogue", list("2030-01-01"), list("2030-01-02")),
     ]
 }
 
@@ -83,6 +86,8 @@ async fn a_deletion_needs_the_version_too_and_what_comes_after_it_has_another() 
 
     for (path, body) in [
         ("/admin/v1/prices/openai/x", json!({"input": "1", "output": "1"})),
+        ("/admin/v1/discounts/*", discount("10")),
+        ("/admin/v1/catalogue", list("2030-01-01")),
         ("/admin/v1/webhook", json!({"url": "https://a.example/"})),
         ("/admin/v1/credentials/u1/openai", json!({"secret": "a"})),
     ] {

@@ -14,6 +14,9 @@ use crate::config::random_bytes;
 use crate::directory::AlertItem;
 
 const WEBHOOK_SK: &str = "webhook";
+/// Not above any provider's name, which begins with a letter, and above what else stands beside the
+/// prices: routes, discounts, quarantines and the imported list.
+const PRICES: &str = "a";
 
 /// A price override.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,8 +139,12 @@ impl Control {
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<Listed<PriceRow>, Error> {
-        let prefix = provider.map_or_else(String::new, |provider| format!("{provider}#"));
-        let (items, next) = self.store.query(&self.prices_pk(), &prefix, cursor, limit).await?;
+        let pk = self.prices_pk();
+        let page = match provider {
+            Some(provider) => self.store.query(&pk, &format!("{provider}#"), cursor, limit).await?,
+            None => self.store.query_from(&pk, PRICES, cursor, limit).await?,
+        };
+        let (items, next) = page;
         Ok(Listed { rows: items.iter().filter_map(PriceRow::read).collect(), next })
     }
 
@@ -269,6 +276,15 @@ fn price_sk(provider: &str, model: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_beside_the_prices_is_below_them() {
+        use crate::directory::{DISCOUNT, LIST, ROUTE};
+
+        for sk in [QUARANTINE, DISCOUNT, LIST, ROUTE] {
+            assert!(!(PRICES..).contains(&sk), "{sk}");
+        }
+    }
 
     #[test]
     fn a_model_name_may_have_slashes_and_hashes() {

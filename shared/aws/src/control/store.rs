@@ -180,6 +180,36 @@ impl Store {
         after: Option<&str>,
         limit: u32,
     ) -> Result<(Vec<Attributes>, Option<String>), Error> {
+        let begins = ("pk = :pk AND begins_with(sk, :bound)", prefix);
+        let keys = if prefix.is_empty() { ("pk = :pk", prefix) } else { begins };
+        // A start outside of the list is an error of DynamoDB's; here it is the caller's.
+        if after.is_some_and(|after| !after.starts_with(prefix)) {
+            return Err(crate::Error::Cursor.into());
+        }
+        self.page(pk, keys, after, limit).await
+    }
+
+    /// The same of the rows whose sort key is not below `from`.
+    pub async fn query_from(
+        &self,
+        pk: &str,
+        from: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<(Vec<Attributes>, Option<String>), Error> {
+        if after.is_some_and(|after| after < from) {
+            return Err(crate::Error::Cursor.into());
+        }
+        self.page(pk, ("pk = :pk AND sk >= :bound", from), after, limit).await
+    }
+
+    async fn page(
+        &self,
+        pk: &str,
+        (keys, bound): (&str, &str),
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<(Vec<Attributes>, Option<String>), Error> {
         let mut request = self
             .aws
             .dynamodb()
@@ -187,19 +217,12 @@ impl Store {
             .table_name(self.main())
             .consistent_read(true)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .key_condition_expression(keys)
             .expression_attribute_values(":pk", text(pk));
-        request = if prefix.is_empty() {
-            request.key_condition_expression("pk = :pk")
-        } else {
-            request
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":prefix", text(prefix))
-        };
+        if !bound.is_empty() {
+            request = request.expression_attribute_values(":bound", text(bound));
+        }
         if let Some(after) = after {
-            // A start outside of the list is an error of DynamoDB's; here it is the caller's.
-            if !after.starts_with(prefix) {
-                return Err(crate::Error::Cursor.into());
-            }
             request = request.set_exclusive_start_key(Some(key(pk, after)));
         }
         let answer = again("Query", || async {

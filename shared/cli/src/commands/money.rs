@@ -1,14 +1,10 @@
-//! Budgets, usage and prices.
+//! Budgets and usage.
 
-use farebox_api::{
-    Budget as Stored, BudgetList, Period, Price as Override, PriceList, PutBudget, QuarantineList,
-    UsageList,
-};
+use farebox_api::{Budget as Stored, BudgetList, Period, PutBudget, UsageList};
 use reqwest::Method;
-use serde_json::{Map, Value};
 
-use super::{model_path, path, table};
-use crate::args::{Budget, BudgetChange, Price, PriceChange};
+use super::path;
+use crate::args::{Budget, BudgetChange};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
 use crate::print::{Output, Table, cell};
@@ -133,91 +129,6 @@ fn push(table: &mut Table, kind: &str, id: &str, mode: &str, periods: &[Period])
     }
 }
 
-/// `farebox price …`
-pub async fn price(client: &Client, command: Price) -> Result<Output, Failure> {
-    match command {
-        Price::Set(change) => {
-            let path = model_path(&change.model)?;
-            let answer = client.send(Method::PUT, &path, &spec(change), None).await?;
-            let text = prices_text(&[answer.parse()?]);
-            Ok(Output::new(answer.body, text))
-        }
-        Price::Show { model: Some(model) } => {
-            let answer = client.get(&model_path(&model)?).await?;
-            let text = prices_text(&[answer.parse()?]);
-            Ok(Output::new(answer.body, text))
-        }
-        Price::Show { model: None } => {
-            let answer = client.all(&path("prices"), "prices").await?;
-            let list: PriceList = answer.parse()?;
-            Ok(Output::new(answer.body, prices_text(&list.prices)))
-        }
-        Price::Quarantine => {
-            let answer = client.all(&path("quarantine"), "quarantine").await?;
-            let list: QuarantineList = answer.parse()?;
-            let head = ["MODEL", "REQUEST ID", "HOLD_USD", "COST_USD", "AT"];
-            let text = table(&head, &list.quarantine, |row| {
-                let model = format!("{}/{}", row.provider, row.model);
-                let (hold, cost) = (row.hold_usd.clone(), row.cost_usd.clone());
-                vec![model, row.request_id.clone(), hold, cost, row.at.clone()]
-            });
-            Ok(Output::new(answer.body, text))
-        }
-        Price::Acknowledge { model } => {
-            let path = model_path(&model)?.replacen("/prices/", "/quarantine/", 1);
-            let answer = client.delete(&path).await?;
-            Ok(Output::new(answer.body, format!("Calls to {model} go on, within a minute.")))
-        }
-        Price::Delete { model } => {
-            let answer = client.delete(&model_path(&model)?).await?;
-            let text = format!("{model} has the catalogue's price again, within a minute.");
-            Ok(Output::new(answer.body, text))
-        }
-    }
-}
-
-fn spec(change: PriceChange) -> Value {
-    let mut spec = Map::new();
-    let texts = [
-        ("input", change.input),
-        ("output", change.output),
-        ("cached_input", change.cached_input),
-        ("cache_write_5m", change.cache_write_5m),
-        ("cache_write_1h", change.cache_write_1h),
-    ];
-    for (name, price) in texts {
-        if let Some(price) = price {
-            spec.insert(name.to_owned(), Value::from(price));
-        }
-    }
-    let limits = [
-        ("context_window", change.context_window),
-        ("max_output_tokens", change.max_output_tokens),
-    ];
-    for (name, limit) in limits {
-        if let Some(limit) = limit {
-            spec.insert(name.to_owned(), Value::from(limit));
-        }
-    }
-    if change.free {
-        spec.insert("free".to_owned(), Value::from(true));
-    }
-    Value::Object(spec)
-}
-
-fn prices_text(prices: &[Override]) -> String {
-    let head = ["MODEL", "VERSION", "PRICES (USD per million tokens) AND LIMITS"];
-    table(&head, prices, |price| {
-        let model = format!("{}/{}", price.provider, price.model);
-        let fields = price.spec.as_object().into_iter().flatten();
-        let fields = fields.filter(|(_, value)| **value != Value::Bool(false));
-        let fields: Vec<String> = fields
-            .map(|(name, value)| format!("{name}={}", value.to_string().trim_matches('"')))
-            .collect();
-        vec![model, price.version.clone(), fields.join(" ")]
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,12 +199,5 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("time zone Europe/Berlin, alerts at: 80 %"), "{text}");
-    }
-
-    #[test]
-    fn a_price_says_only_what_was_given() {
-        let change = PriceChange { input: Some("2.5".into()), ..PriceChange::default() };
-
-        assert_eq!(spec(change), serde_json::json!({"input": "2.5"}));
     }
 }

@@ -1,14 +1,12 @@
-//! The compiled catalogue: how `build.rs` laid it out, read without copying or parsing text.
+//! A price list as `encode.rs` laid it out: nothing is parsed but the row that is asked for.
 
 use std::borrow::Cow;
 
-use crate::catalog::{Mode, Model, VERSION};
+use crate::catalog::{Mode, Model};
 use crate::pricing::{
     Card, ContextTier, FemtoPerToken, Period, Price, Rates, Schedule, ServiceTier, When,
 };
 use crate::{Money, Timestamp};
-
-static BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalog.bin"));
 
 /// Bytes of one number of fixed size.
 const NUMBER: usize = 4;
@@ -21,7 +19,9 @@ const NAMED: usize = 3;
 
 /// Where the sections begin, counted in numbers; the names begin after their length.
 #[derive(Clone, Copy)]
-pub(super) struct Table {
+pub(super) struct Table<'a> {
+    bytes: &'a [u8],
+    version: &'a str,
     providers: usize,
     rows: usize,
     rows_at: usize,
@@ -31,21 +31,29 @@ pub(super) struct Table {
 
 /// The rows and aliases of one provider.
 #[derive(Clone, Copy)]
-pub(super) struct Provider {
-    table: Table,
-    pub(super) name: &'static str,
+pub(super) struct Provider<'a> {
+    table: Table<'a>,
+    pub(super) name: &'a str,
     rows: (usize, usize),
     aliases: (usize, usize),
 }
 
-impl Table {
-    /// Reads the counts. `None` would mean bytes that `build.rs` did not write.
-    pub(super) fn open() -> Option<Self> {
+impl<'a> Table<'a> {
+    /// Reads the counts. `None` means bytes that `encode.rs` did not write.
+    pub(super) fn open(bytes: &'a [u8], version: &'a str) -> Option<Self> {
+        let number = |index| number(bytes, index);
         let (providers, rows, aliases) = (number(0)?, number(1)?, number(2)?);
         let rows_at = providers.checked_mul(PROVIDER)?.checked_add(HEAD)?;
         let aliases_at = rows.checked_mul(NAMED)?.checked_add(rows_at)?;
         let names_at = aliases.checked_mul(NAMED)?.checked_add(aliases_at)?;
-        Some(Self { providers, rows, rows_at, aliases_at, names_at })
+        Some(Self { bytes, version, providers, rows, rows_at, aliases_at, names_at })
+    }
+
+    /// Whether all of it is there: the last row stands at its end.
+    pub(super) fn is_whole(self) -> bool {
+        let last = self.rows.checked_sub(1).zip(self.providers().last());
+        let is_last_there = last.and_then(|(row, provider)| provider.model(row)).is_some();
+        is_last_there && self.providers().count() == self.providers
     }
 
     /// How many rows there are.
@@ -54,50 +62,54 @@ impl Table {
     }
 
     /// All providers, by name.
-    pub(super) fn providers(self) -> impl Iterator<Item = Provider> {
+    pub(super) fn providers(self) -> impl Iterator<Item = Provider<'a>> {
         (0..self.providers).map_while(move |index| self.provider_at(index))
     }
 
     /// The provider of this name.
-    pub(super) fn provider(self, name: &str) -> Option<Provider> {
+    pub(super) fn provider(self, name: &str) -> Option<Provider<'a>> {
         let index = search((0, self.providers), name, |index| {
             self.name_at(index.checked_mul(PROVIDER)?.checked_add(HEAD)?)
         })?;
         self.provider_at(index)
     }
 
-    fn provider_at(self, index: usize) -> Option<Provider> {
+    fn provider_at(self, index: usize) -> Option<Provider<'a>> {
         let at = index.checked_mul(PROVIDER)?.checked_add(HEAD)?;
-        let read = |offset: usize| number(at.checked_add(offset)?);
+        let read = |offset: usize| self.number(at.checked_add(offset)?);
         let (rows, aliases) = ((read(2)?, read(3)?), (read(4)?, read(5)?));
         Some(Provider { table: self, name: self.name_at(at)?, rows, aliases })
     }
 
     /// The name whose place and length stand at this number.
-    fn name_at(self, at: usize) -> Option<&'static str> {
-        self.text(number(at)?, number(at.checked_add(1)?)?)
+    fn name_at(self, at: usize) -> Option<&'a str> {
+        self.text(self.number(at)?, self.number(at.checked_add(1)?)?)
     }
 
-    fn text(self, place: usize, length: usize) -> Option<&'static str> {
+    fn number(self, index: usize) -> Option<usize> {
+        number(self.bytes, index)
+    }
+
+    fn text(self, place: usize, length: usize) -> Option<&'a str> {
         let names = self.names_at.checked_add(1)?.checked_mul(NUMBER)?;
         let start = names.checked_add(place)?;
-        core::str::from_utf8(BYTES.get(start..start.checked_add(length)?)?).ok()
+        core::str::from_utf8(self.bytes.get(start..start.checked_add(length)?)?).ok()
     }
 
     fn bodies(self) -> Option<usize> {
         let names = self.names_at.checked_add(1)?.checked_mul(NUMBER)?;
-        names.checked_add(number(self.names_at)?)
+        names.checked_add(self.number(self.names_at)?)
     }
 }
 
-impl Provider {
+impl<'a> Provider<'a> {
     /// The number of the row of this name, else of the row that has this alias.
     pub(super) fn row(self, name: &str) -> Option<usize> {
         search(self.rows, name, |row| self.table.name_at(self.record(row)?)).or_else(|| {
             let record =
                 |alias: usize| alias.checked_mul(NAMED)?.checked_add(self.table.aliases_at);
             let alias = search(self.aliases, name, |alias| self.table.name_at(record(alias)?))?;
-            number(record(alias)?.checked_add(2)?)
+            self.table.number(record(alias)?.checked_add(2)?)
         })
     }
 
@@ -109,12 +121,12 @@ impl Provider {
     /// Decodes one row.
     pub(super) fn model(self, row: usize) -> Option<Model> {
         let record = self.record(row)?;
-        let body = number(record.checked_add(2)?)?;
+        let body = self.table.number(record.checked_add(2)?)?;
         let at = self.table.bodies()?.checked_add(body)?;
-        let mut body = Body { table: self.table, rest: BYTES.get(at..)? };
+        let mut body = Body { table: self.table, rest: self.table.bytes.get(at..)? };
         Some(Model {
-            provider: Cow::Borrowed(self.name),
-            name: Cow::Borrowed(self.table.name_at(record)?),
+            provider: owned(self.name),
+            name: owned(self.table.name_at(record)?),
             mode: match body.optional()? {
                 Some(0) => Mode::Chat,
                 Some(1) => Mode::Completion,
@@ -133,18 +145,23 @@ impl Provider {
     }
 }
 
+/// A row outlives the list that it was read from.
+fn owned(text: &str) -> Cow<'static, str> {
+    Cow::Owned(text.to_owned())
+}
+
 /// A number of fixed size.
-fn number(index: usize) -> Option<usize> {
+fn number(bytes: &[u8], index: usize) -> Option<usize> {
     let at = index.checked_mul(NUMBER)?;
-    let bytes = BYTES.get(at..at.checked_add(NUMBER)?)?;
+    let bytes = bytes.get(at..at.checked_add(NUMBER)?)?;
     usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
 }
 
 /// Binary search by name among sorted records.
-fn search(
+fn search<'a>(
     (mut low, mut high): (usize, usize),
     name: &str,
-    name_of: impl Fn(usize) -> Option<&'static str>,
+    name_of: impl Fn(usize) -> Option<&'a str>,
 ) -> Option<usize> {
     while low < high {
         let middle = low.midpoint(high);
@@ -158,12 +175,12 @@ fn search(
 }
 
 /// What is left of a row's body.
-struct Body {
-    table: Table,
-    rest: &'static [u8],
+struct Body<'a> {
+    table: Table<'a>,
+    rest: &'a [u8],
 }
 
-impl Body {
+impl<'a> Body<'a> {
     fn number(&mut self) -> Option<u64> {
         let (mut value, mut shift) = (0_u64, 0_u32);
         loop {
@@ -186,7 +203,7 @@ impl Body {
         Some(self.number()? == 1)
     }
 
-    fn text(&mut self) -> Option<&'static str> {
+    fn text(&mut self) -> Option<&'a str> {
         let place = usize::try_from(self.number()?).ok()?;
         let length = usize::try_from(self.number()?).ok()?;
         self.table.text(place, length)
@@ -198,7 +215,7 @@ impl Body {
 
     fn price(&mut self) -> Option<Price> {
         Some(Price {
-            version: Cow::Borrowed(VERSION),
+            version: owned(self.table.version),
             auto_cache_write: self.flag()?,
             per_request: self.fee()?,
             web_search: self.fee()?,
@@ -228,9 +245,8 @@ impl Body {
     fn schedule(&mut self) -> Option<Schedule> {
         Some(Schedule {
             standard: self.card()?,
-            service_tiers: self.many(|body| {
-                Some(ServiceTier { name: Cow::Borrowed(body.text()?), card: body.card()? })
-            })?,
+            service_tiers: self
+                .many(|body| Some(ServiceTier { name: owned(body.text()?), card: body.card()? }))?,
         })
     }
 
@@ -243,7 +259,7 @@ impl Body {
         })
     }
 
-    /// In the order of `CLASSES` in `build.rs`.
+    /// In the order of `CLASSES` in `encode.rs`.
     fn rates(&mut self) -> Option<Rates> {
         Some(Rates {
             input: self.rate()??,

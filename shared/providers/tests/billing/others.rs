@@ -9,13 +9,13 @@ use crate::{FACTS, OTHER, billing, reported, send};
 pub fn profiles_are_price_rows() {
     let price = |prefix: &str| {
         let name = format!("{prefix}anthropic.claude-haiku-4-5-20251001-v1:0");
-        let model = farebox_core::catalog::find("bedrock", &name).unwrap();
+        let model = farebox_core::Catalog::compiled().find("bedrock", &name).unwrap();
         model.price.unwrap().schedule.standard.rates.input.femto()
     };
     for prefix in ["us.", "eu.", "jp.", "apac.", "au."] {
         assert_eq!(price(prefix) * 10, price("global.") * 11, "{prefix}");
     }
-    assert!(farebox_core::catalog::find("bedrock", "arn:aws:bedrock:x").is_none());
+    assert!(farebox_core::Catalog::compiled().find("bedrock", "arn:aws:bedrock:x").is_none());
 }
 
 pub fn a_cap_is_sent() {
