@@ -1,0 +1,136 @@
+//! The body of a request as what it must be.
+
+use farebox_core::Error;
+use serde::de::DeserializeOwned;
+
+use super::Call;
+
+impl Call {
+    /// The body as text.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub fn text(&self) -> Result<&str, Error> {
+        core::str::from_utf8(&self.body).map_err(|_| Error::malformed("body", "is not UTF-8"))
+    }
+
+    /// The body as what it must be.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] names the field and the rule; it never quotes a value.
+    pub fn body<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        if self.body.is_empty() {
+            return Err(Error::malformed("body", "is empty: send a JSON object"));
+        }
+        // Without this `[]` would be read as an object whose fields are all left out: as a
+        // budget without limits.
+        if self.body.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
+            return Err(Error::malformed("body", "must be a JSON object"));
+        }
+        let mut reader = serde_json::Deserializer::from_slice(&self.body);
+        let value = serde_path_to_error::deserialize(&mut reader);
+        let value = value.map_err(|error| {
+            let path = error.path().to_string();
+            unreadable(&path, &error.into_inner())
+        })?;
+        reader.end().map_err(|_| Error::malformed("body", "ends after one JSON object"))?;
+        Ok(value)
+    }
+}
+
+/// The parser's complaint as field and rule. A wrong value is not quoted: it may be a secret in
+/// the wrong place.
+fn unreadable(path: &str, error: &serde_json::Error) -> Error {
+    let text = error.to_string();
+    let quoted = |start: &str| text.strip_prefix(start)?.split('`').next();
+    let at = |field: &str| match path {
+        "." | "" => field.to_owned(),
+        path if path == field || path.ends_with(&format!(".{field}")) => path.to_owned(),
+        path => format!("{path}.{field}"),
+    };
+    if let Some(field) = quoted("unknown field `") {
+        let field = field.chars().take(64).collect::<String>();
+        return Error::malformed(at(&field), "is not a field of this request");
+    }
+    if let Some(field) = quoted("missing field `") {
+        return Error::malformed(at(field), "is needed");
+    }
+    if let Some(field) = quoted("duplicate field `") {
+        return Error::malformed(at(field), "is given twice");
+    }
+    let field = if path == "." { "body" } else { path };
+    match text.rsplit_once(", expected ") {
+        Some((_, rest)) if error.is_data() => {
+            let expected = rest.rsplit_once(" at line").map_or(rest, |(expected, _)| expected);
+            Error::malformed(field, format!("must be {expected}"))
+        }
+        _ if error.is_data() => Error::malformed(field, "has a value that it cannot have"),
+        _ => {
+            let (line, column) = (error.line(), error.column());
+            Error::malformed("body", format!("is not JSON (line {line}, column {column})"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use farebox_api::{CreateKey, PutBudget, PutCredential};
+
+    use super::*;
+
+    fn refusal<T: DeserializeOwned>(body: &str) -> (String, String) {
+        match Call::of("PUT", "/", body).body::<T>() {
+            Err(Error::Malformed { field, rule }) => (field, rule),
+            _ => (String::new(), String::new()),
+        }
+    }
+
+    #[test]
+    fn a_refused_body_names_the_field_and_the_rule() {
+        for (body, field, rule) in [
+            ("", "body", "is empty"),
+            ("{", "body", "is not JSON"),
+            ("[]", "body", "must be a JSON object"),
+            (" [null,null,null]", "body", "must be a JSON object"),
+            ("null", "body", ""),
+            ("\u{0}", "body", "is not JSON"),
+            ("{\"mode\":\"hard\"} x", "body", "ends after"),
+            ("{\"month_limit_usd\":1}", "month_limit_usd", "must be a string"),
+            ("{\"month_limit_usd\":NaN}", "body", "is not JSON"),
+            ("{\"month_limit_usd\":1e999}", "", ""),
+            ("{\"mouth_limit_usd\":\"1\"}", "mouth_limit_usd", "is not a field"),
+            ("{\"mode\":\"hard\",\"mode\":\"observe\"}", "mode", "is given twice"),
+            ("{\"alert_thresholds\":[50,\"x\"]}", "alert_thresholds[1]", "must be u8"),
+            ("{\"alert_thresholds\":[300]}", "alert_thresholds[0]", "must be u8"),
+            ("{\"alert_thresholds\":[-1]}", "alert_thresholds[0]", "must be u8"),
+        ] {
+            let (named, said) = refusal::<PutBudget>(body);
+            assert!(!named.is_empty(), "{body}");
+            assert!(field.is_empty() || named == field, "{body}: {named}: {said}");
+            assert!(said.starts_with(rule), "{body}: {named}: {said}");
+        }
+        assert_eq!(refusal::<CreateKey>("{\"name\":\"n\"}").0, "user");
+    }
+
+    #[test]
+    fn deep_json_is_refused_and_not_followed() {
+        let deep = "[".repeat(100_000);
+
+        let body = format!("{{\"alert_thresholds\":{deep}");
+
+        assert!(!refusal::<PutBudget>(&body).0.is_empty());
+    }
+
+    #[test]
+    fn a_refusal_never_quotes_a_value() {
+        for body in [
+            "{\"secret\":[\"sk-canary\"]}",
+            "{\"secret\":\"a\",\"base_url\":{\"x\":\"sk-canary\"}}",
+            "\"sk-canary\"",
+            "sk-canary",
+        ] {
+            let (field, rule) = refusal::<PutCredential>(body);
+            assert!(!field.is_empty() && !rule.contains("canary"), "{field}: {rule}");
+        }
+    }
+}
