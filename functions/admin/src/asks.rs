@@ -128,7 +128,7 @@ async fn raise(
     let budget = gate.control.budget(&scope).await?.ok_or_else(|| absent(call))?;
     let settings = raised(&budget.terms.settings, row, body)?;
     let expected = Expected::Version(budget.terms.epoch);
-    match gate.control.put_budget(&scope, &settings, expected, Some(end)).await? {
+    match gate.control.put_budget(&scope, &settings, expected, Some(end), None).await? {
         Change::Applied(_) => Ok(end),
         // The budget moved, not the request: nothing was decided, and a repeat sees the new one.
         Change::Stale(_) => {

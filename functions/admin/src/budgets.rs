@@ -1,10 +1,10 @@
 //! Budgets and usage.
 
-use farebox_api::{Budget as Shown, BudgetList, Period, PutBudget, ScopeUsage, UsageList};
+use farebox_api::{Budget as Shown, BudgetList, Period, PutBudget, ScopeUsage, Shares, UsageList};
 use farebox_aws::control::{BudgetRow, Change, Listed};
 use farebox_core::{Error, Money, Scope, ScopeKind, Timestamp, Zone};
 use farebox_ledger::PeriodView;
-use farebox_ledger::{Budget, Limits, Mode, Settings};
+use farebox_ledger::{Budget, Limits, Mode, SHARES_MAX, Settings};
 
 use crate::Gate;
 use crate::call::Call;
@@ -57,8 +57,10 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     known_model(gate, &scope).await?;
     let body: PutBudget = call.body()?;
     let until = until(body.until.as_deref(), gate.control.aws().now())?;
+    let count = body.shares;
     let settings = settings(body)?;
-    match gate.control.put_budget(&scope, &settings, call.expected(), until).await? {
+    shares(count, settings.mode)?;
+    match gate.control.put_budget(&scope, &settings, call.expected(), until, count).await? {
         Change::Applied(budget) => answer(gate, &scope, &budget).await,
         Change::Stale(_) => Err(call.raced().into()),
         Change::Absent => Err(absent(call).into()),
@@ -112,6 +114,19 @@ pub(crate) fn limit(field: &str, text: Option<String>) -> Result<Option<Money>, 
     Ok(limit)
 }
 
+/// A budget is divided where its limits bind; else it only counts, and its own item does that.
+fn shares(count: Option<u8>, mode: Mode) -> Result<(), Error> {
+    let Some(count) = count.filter(|count| *count > 0) else { return Ok(()) };
+    if !(2..=SHARES_MAX).contains(&count) {
+        let rule = format!("divide a budget into 2 to {SHARES_MAX} shares, or 0 for none");
+        return Err(Error::malformed("shares", rule));
+    }
+    if mode.is_strict() {
+        return Ok(());
+    }
+    Err(Error::malformed("shares", "only budgets in mode hard or balanced are divided"))
+}
+
 pub(crate) fn until(text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, Error> {
     let Some(text) = text else { return Ok(None) };
     let rule = "write an RFC 3339 time to come, such as 2027-01-01T00:00:00Z";
@@ -124,6 +139,15 @@ async fn answer(gate: &Gate, scope: &Scope, budget: &Budget) -> Result<Answer, R
     if let Some(temporary) = gate.control.temporary(scope, budget).await? {
         body.until = Some(temporary.until.to_string());
         body.then = Some(written(&temporary.settings));
+    }
+    if let Some(pending) = gate.control.is_pending(scope, budget).await? {
+        let count = budget.terms.shares_used();
+        body.shares = Some(Shares { count, pending });
+        if count < budget.terms.shares.used {
+            let mode = mode_name(budget.terms.settings.mode);
+            let warning = format!("in mode {mode} calls are held in the budget, not in its shares");
+            body.warnings.push(warning);
+        }
     }
     let answer = Answer::ok(&body)?;
     Ok(answer.with_version(budget.terms.epoch))
@@ -176,6 +200,7 @@ pub(crate) fn shown(scope: &Scope, budget: &Budget, now: Timestamp) -> Shown {
         periods: periods(budget, now),
         until: None,
         then: None,
+        shares: None,
         warnings: warnings(budget, now),
     }
 }
@@ -191,6 +216,7 @@ fn written(settings: &Settings) -> PutBudget {
         time_zone: Some(settings.zone.name().to_owned()),
         alert_thresholds: Some(settings.thresholds.clone()),
         until: None,
+        shares: None,
     }
 }
 

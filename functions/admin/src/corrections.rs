@@ -64,7 +64,7 @@ pub(crate) fn shown(record: &CallRecord, status: &str) -> Correction {
         request_id: correction.and_then(|one| one.of).map(|id| id.to_string()),
         amount_usd: record.charged().filter(|_| is_entry).map(|amount| amount.to_string()),
         cost_usd: correction.and_then(|one| one.to).map(|cost| cost.to_string()),
-        scopes: record.parts.iter().map(|part| part.scope.to_string()).collect(),
+        scopes: record.parts.iter().map(|part| part.scope.whole().to_string()).collect(),
         day: record.parts.first().map(|part| part.day),
         reason: correction.map(|one| one.reason.clone()).unwrap_or_default(),
         at: is_entry.then(|| record.started_at.to_string()),

@@ -23,15 +23,19 @@ pub async fn counters(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let scope: Scope = call.parsed("scope")?;
     let month = month(call)?;
     let budget = gate.control.budget(&scope).await?.ok_or_else(|| absent(call))?;
-    let archived = match budget.terms.archived_month {
-        Some(archived) if archived >= month => gate.control.archived(&scope, month).await?,
-        _ => None,
+    let (closed, shares) = (budget.terms.archived_month, budget.terms.shares.made);
+    let archived = match closed.is_some_and(|closed| closed >= month) || shares > 0 {
+        true => gate.control.archived(&scope, shares, month).await?,
+        false => None,
     };
     let counter = budget.counter(Period::Month(month));
+    // What is not archived yet of a divided budget still stands in its counters.
+    let settled = counter.settled().plus(archived.unwrap_or_default());
+    let settled = settled.ok_or_else(|| Error::internal("a sum beyond all money"))?;
     let days = budget.days.iter().filter(|(day, _)| day.month() == month);
     Answer::ok(&Counters {
         scope: scope.to_string(),
-        settled_usd: archived.unwrap_or(counter.settled()).to_string(),
+        settled_usd: settled.to_string(),
         held_usd: counter.held().to_string(),
         archived: archived.is_some(),
         days: days
@@ -58,7 +62,7 @@ pub async fn charges(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
                 if part.day.checked_div(100) != Some(month.number()) {
                     continue;
                 }
-                let sum = sums.entry((part.scope, part.day)).or_default();
+                let sum = sums.entry((part.scope.whole(), part.day)).or_default();
                 let total = sum.0.plus(amount);
                 sum.0 = total.ok_or_else(|| Error::internal("a sum beyond all money"))?;
                 sum.1 = sum.1.saturating_add(1);

@@ -77,7 +77,7 @@ pub(crate) fn row(record: CallRecord) -> RequestRow {
         cost_usd: charged.map(|cost| cost.to_string()),
         hold_usd: record.hold.map(|hold| hold.to_string()),
         lines: lines.collect(),
-        scopes: record.parts.iter().map(|part| part.scope.to_string()).collect(),
+        scopes: record.parts.iter().map(|part| part.scope.whole().to_string()).collect(),
         provider_cost_usd: record.provider_cost.map(|cost| cost.to_string()),
         price_version: record.price_version,
         usage: record.usage.as_ref().map(tokens),

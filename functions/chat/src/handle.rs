@@ -11,7 +11,7 @@ use farebox_core::{
 };
 use farebox_ledger::Claim;
 use futures_util::FutureExt;
-use futures_util::future::{join, join4};
+use futures_util::future::{join, join3, join4};
 use http::Response;
 
 use crate::authenticate::authenticate;
@@ -323,9 +323,11 @@ struct Ended {
 async fn attempt(gate: &Gate, road: &mut Road, begun: Begun, reply: &mut Reply) -> Ended {
     let Begun { call, mut held, mut record } = begun;
     reply.aim(&call, &held, road.sent().saturating_add(1), &road.allowances());
+    let ahead = gate.ledger.draw_ahead(held.shares());
     let exchanged = AssertUnwindSafe(exchange(gate, &call, &mut held, reply));
     let exchanged = exchanged.catch_unwind().boxed();
-    let (exchanged, ()) = join(exchanged, gate.directory.refresh_prices().boxed()).await;
+    let (exchanged, (), ()) =
+        join3(exchanged, gate.directory.refresh_prices().boxed(), ahead.boxed()).await;
     let exchange = exchanged.unwrap_or_else(|_| Exchange::panicked());
     let outcome = exchange.outcome.unwrap_or(farebox_ledger::ProviderOutcome::Unknown);
     record.hold = Some(held.amount);

@@ -14,7 +14,8 @@ pub(crate) async fn put(
     record: &CallRecord,
     budgets: &Budgets,
 ) -> Result<(), Failure> {
-    for scope in crate::scopes(record) {
+    // A share has no limit that is anybody's but its budget's.
+    for scope in crate::scopes(record).into_iter().filter(|scope| scope.share.is_none()) {
         let Some(budget) = budgets.get(&scope).and_then(Option::as_ref) else { continue };
         alerts.put(&scope, due(record, &scope, budget)).await?;
     }
@@ -46,7 +47,7 @@ fn notices(record: &CallRecord) -> Vec<Notice> {
 
 /// By level, not by crossing: so it does not matter which record sees it first.
 fn due(record: &CallRecord, scope: &Scope, budget: &Budget) -> Vec<Alert> {
-    let part = record.parts.iter().find(|part| part.scope == *scope);
+    let part = record.parts.iter().find(|part| part.scope.whole() == *scope);
     let day = part.and_then(|part| Day::from_number(part.day).ok());
     let day = day.unwrap_or_else(|| budget.terms.settings.zone.day(record.started_at));
     let mut alerts = reached(budget, day);

@@ -252,10 +252,13 @@ fn without_values(error: &serde_json::Error) -> String {
     }
 }
 
-/// The budgets that a record is about: those it counts to, else its user's and its key's.
+/// The budgets that a record is about: those it counts to, with the shares that it is held in;
+/// else its user's and its key's.
 fn scopes(record: &CallRecord) -> Vec<Scope> {
     if !record.scopes.is_empty() {
-        return record.scopes.clone();
+        let shares = record.parts.iter().map(|part| &part.scope);
+        let shares = shares.filter(|scope| scope.share.is_some());
+        return record.scopes.iter().chain(shares).cloned().collect();
     }
     if record.parts.is_empty() {
         let user = Scope::new(ScopeKind::User, record.user.clone());

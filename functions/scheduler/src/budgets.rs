@@ -3,7 +3,7 @@
 
 use farebox_aws::expression::{Attributes, Failure as Unwritten, Store, again, classify, item};
 use farebox_aws::{Aws, Error, Ledger};
-use farebox_core::Timestamp;
+use farebox_core::{Scope, Timestamp};
 use farebox_ledger::alert::{self, Alert};
 use farebox_ledger::{Attr, Budget, Owner, Period, archive};
 use futures_util::future::join_all;
@@ -66,8 +66,27 @@ async fn look_after_one(
     };
     let budget = Budget::parse(&found).map_err(malformed)?;
     sweep::holds(all, ledger, &owner.scope, &budget, now).await?;
-    all.alerts.put(&owner.scope, reached(&budget, now)).await?;
+    if budget.terms.shares.made > 0 {
+        look_after_shares(all, ledger, &owner.scope, now).await?;
+    } else if owner.scope.share.is_none() {
+        all.alerts.put(&owner.scope, reached(&budget, now)).await?;
+    }
     Ok(close(aws, &owner, &budget, now).await?)
+}
+
+/// Of a divided budget: the shares get and give back what is due, and the levels are those of all
+/// of them together.
+async fn look_after_shares(
+    all: &Scheduler,
+    ledger: &Ledger,
+    whole: &Scope,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    if ledger.tend(whole, now).await? == Some(true) {
+        tracing::info!(scope = %whole, "a change of its shares is pending");
+    }
+    let Some(divided) = ledger.divided(whole).await? else { return Ok(()) };
+    Ok(all.alerts.put(whole, reached(&divided.merged(), now)).await?)
 }
 
 /// The levels of now, and of the end of yesterday until it has been looked at: a correction, or

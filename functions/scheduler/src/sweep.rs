@@ -32,7 +32,7 @@ pub(crate) async fn holds(
                 let amount = hold.amount;
                 tracing::error!(metric = "provisional", %rid, %scope, %amount, "swept");
                 tell(&all.aws, scope, *rid, hold).await?;
-                count(all, scope, *rid, now).await?;
+                count(all, &scope.whole(), *rid, now).await?;
             }
             Swept::Already(hold) => tell(&all.aws, scope, *rid, hold).await?,
             Swept::Gone => {}
@@ -106,7 +106,7 @@ fn record(tenant: &str, user: EntityId, key: &Scope, rid: Rid, hold: Hold) -> Ca
     CallRecord {
         outcome: Outcome::Provisional,
         decision: Some(Decision::Worst),
-        scopes: vec![Scope::new(ScopeKind::User, user.clone()), key.clone()],
+        scopes: vec![Scope::new(ScopeKind::User, user.clone()), key.whole()],
         parts: vec![part],
         hold: Some(hold.amount),
         error_code: Some(CODE.to_owned()),

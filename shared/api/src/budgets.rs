@@ -30,6 +30,21 @@ pub struct PutBudget {
     /// When what was before comes back: an RFC 3339 time. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
+    /// Into how many shares a hot budget is divided: 2 to 64, in mode hard or balanced; 0 for
+    /// none. Absent: as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shares: Option<u8>,
+}
+
+/// How a hot budget is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Shares {
+    /// The shares that calls are held in; 0 where it was divided once.
+    pub count: u8,
+    /// A change of the budget has not reached all of them yet: what they may spend by older
+    /// terms is on its way back.
+    pub pending: bool,
 }
 
 /// A budget: what its owner set, and where it stands.
@@ -63,6 +78,9 @@ pub struct Budget {
     /// What comes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub then: Option<PutBudget>,
+    /// How it is divided, where it is or was; absent in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shares: Option<Shares>,
     /// What these limits will do that may not be meant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

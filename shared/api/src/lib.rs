@@ -56,7 +56,7 @@ pub use books::{
 };
 pub use budgets::{
     Alert, AlertChannel, AlertList, Budget, BudgetList, Channel, ChannelList, OperatorAlert,
-    OperatorAlertList, Period, PostTestAlert, PutBudget, ScopeUsage, UsageList,
+    OperatorAlertList, Period, PostTestAlert, PutBudget, ScopeUsage, Shares, UsageList,
 };
 pub use content::{ContentLog, ErasedContent, PutContentLog};
 pub use credentials::{Credential, CredentialList, PutCredential};

@@ -5,17 +5,18 @@ mod extend;
 mod held;
 mod refusal;
 mod room;
+mod shares;
 mod sweep;
 
 use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use farebox_core::{Decision, Money, Rid, SCOPES_MAX, Scope, ScopePart};
+use farebox_core::{Decision, Money, Rid, SCOPES_MAX, Scope, ScopePart, Timestamp};
 use farebox_ledger::attempt::Reserved;
 use farebox_ledger::{
-    Admission, Answer, Attr, Budget, Cause, Ended, Ending, Hold, Item, Mode, Owner, Reserve,
-    Settings, Step, Terms, Update,
+    Admission, Answer, Attr, Budget, Cause, Ended, Ending, Hold, Item, Mode, Owner, Reserve, Step,
+    Terms, Update,
 };
 use futures_util::future::join_all;
 
@@ -36,7 +37,17 @@ const TERMS_MAX: usize = 4_096;
 /// Budgets in DynamoDB.
 pub struct Ledger {
     aws: Aws,
-    terms: Mutex<HashMap<Scope, Terms>>,
+    terms: Mutex<HashMap<Scope, Known>>,
+}
+
+/// What this process knows of a budget.
+#[derive(Clone)]
+struct Known {
+    terms: Terms,
+    /// What a share had left when it was written last.
+    room: Option<Money>,
+    /// When a draw ahead for this share was last thought of.
+    looked_at: Option<Timestamp>,
 }
 
 /// What a call asks its scopes to hold.
@@ -91,21 +102,29 @@ impl Ledger {
             return Err(Refusal::unavailable(&Error::Scopes { count: scopes.len() }));
         }
         let read = self.all_terms(scopes).await;
-        let (terms, read_tenths) = read.map_err(|error| Refusal::unavailable(&error))?;
+        let (terms, mut read_tenths) = read.map_err(|error| Refusal::unavailable(&error))?;
         let (heads, tails): (Vec<_>, Vec<_>) =
             scopes.iter().zip(terms).partition(|(scope, _)| Some(*scope) == first);
         let mut attempts = Vec::with_capacity(scopes.len());
         for group in [heads, tails] {
             let group = group.into_iter();
-            let group = group.map(|(scope, terms)| self.reserve_one(scope, rid, amount, terms));
-            attempts.extend(join_all(group).await);
+            let group = group.map(async |(scope, terms)| {
+                let (place, terms, tenths) = self.place(scope, terms).await;
+                (self.reserve_in(scope, &place, rid, amount, terms).await, tenths)
+            });
+            for (attempt, tenths) in join_all(group).await {
+                read_tenths = read_tenths.saturating_add(tenths);
+                attempts.push(attempt);
+            }
             if !attempts.iter().all(|(_, reserved, _)| is_admitted(reserved)) {
                 let tenths = traffic_of(&attempts).saturating_add(read_tenths);
                 return Err(self.refuse(rid, attempts, tenths).await);
             }
         }
         let capacity_tenths = traffic_of(&attempts).saturating_add(read_tenths);
-        if is_metered && !attempts.iter().all(|(part, ..)| part.terms.settings.lets_meter()) {
+        if is_metered && !attempts.iter().all(|(part, ..)| part.terms.lets_meter()) {
+            // A share tells its budget's mode before this process has read it there.
+            attempts.iter().for_each(|(part, ..)| self.forget_whole(&part.scope));
             let refusal = self.refuse(rid, attempts, capacity_tenths).await;
             return Err(Refusal { restart: true, ..refusal });
         }
@@ -178,8 +197,7 @@ impl Ledger {
     /// [`Error`] where the terms of a scope cannot be read.
     pub async fn meters(&self, scopes: &[Scope]) -> Result<bool, Error> {
         let (terms, _) = self.all_terms(scopes).await?;
-        let mut settings = terms.iter().map(|terms| &terms.settings);
-        Ok(settings.clone().all(Settings::lets_meter) && settings.any(Settings::is_metered))
+        Ok(terms.iter().all(Terms::lets_meter) && terms.iter().any(Terms::is_metered))
     }
 
     /// Whether one of the scopes never takes more than its limits.
@@ -202,11 +220,8 @@ impl Ledger {
         named.map(|(budget, scope)| budget.ok_or_else(|| Error::NoBudget(scope.clone()))).collect()
     }
 
-    /// As [`Ledger::budgets`], with `None` where a scope has no budget.
-    ///
-    /// # Errors
-    /// [`Error`] where a batch cannot be read, or an item is malformed.
-    pub async fn find_budgets(&self, scopes: &[Scope]) -> Result<Vec<Option<Budget>>, Error> {
+    /// The budgets of scopes as their items are: of a divided one without its shares.
+    async fn items(&self, scopes: &[Scope]) -> Result<Vec<Option<Budget>>, Error> {
         let store = Store::patient(&self.aws);
         let mut keys: Vec<_> = scopes.iter().map(|scope| self.owner(scope).budget()).collect();
         keys.sort();
@@ -231,7 +246,7 @@ impl Ledger {
         Owner::new(&self.aws.config().tenant, scope.clone())
     }
 
-    fn cache(&self) -> MutexGuard<'_, HashMap<Scope, Terms>> {
+    fn cache(&self) -> MutexGuard<'_, HashMap<Scope, Known>> {
         self.terms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -246,15 +261,20 @@ impl Ledger {
             let any = cache.keys().next().cloned();
             any.map(|any| cache.remove(&any));
         }
-        cache.insert(scope.clone(), terms.clone());
+        let known = Known { terms: terms.clone(), room: None, looked_at: None };
+        let known = match cache.remove(scope) {
+            Some(before) => Known { terms: known.terms, ..before },
+            None => known,
+        };
+        cache.insert(scope.clone(), known);
     }
 
     /// The terms of all scopes: cached, else one eventually consistent read each, at once.
     async fn all_terms(&self, scopes: &[Scope]) -> Result<(Vec<Terms>, u32), Error> {
-        let known: Vec<_> = scopes.iter().map(|scope| self.cache().get(scope).cloned()).collect();
+        let known: Vec<_> = scopes.iter().map(|scope| self.known(scope)).collect();
         let reads = scopes.iter().zip(known).map(async |(scope, known)| match known {
             Some(terms) => Ok((terms, 0)),
-            None => self.read_terms(scope).await,
+            None => self.read_terms(scope, false).await,
         });
         let mut all = Vec::with_capacity(scopes.len());
         let mut tenths = 0_u32;
@@ -266,9 +286,13 @@ impl Ledger {
         Ok((all, tenths))
     }
 
-    async fn read_terms(&self, scope: &Scope) -> Result<(Terms, u32), Error> {
+    fn known(&self, scope: &Scope) -> Option<Terms> {
+        self.cache().get(scope).map(|known| known.terms.clone())
+    }
+
+    async fn read_terms(&self, scope: &Scope, is_consistent: bool) -> Result<(Terms, u32), Error> {
         let (store, key) = (Store::money(&self.aws), self.owner(scope).budget());
-        let (found, used) = again("GetItem", || store.read(&key, false)).await?;
+        let (found, used) = again("GetItem", || store.read(&key, is_consistent)).await?;
         let found = found.map(item).ok_or_else(|| Error::NoBudget(scope.clone()))?;
         let terms = Terms::parse(&found);
         let malformed = |error| Error::malformed(format!("the budget of {scope}"), error);

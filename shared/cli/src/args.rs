@@ -252,6 +252,10 @@ pub struct BudgetChange {
     /// When what was before comes back, such as 2027-01-01T00:00:00Z; `none` for never
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
+    /// Divide a budget with too many calls at once into so many shares, such as 8; `none` to
+    /// hold them in the budget itself again
+    #[arg(long, value_name = "NUMBER")]
+    pub shares: Option<String>,
 }
 
 /// `farebox webhook …`
@@ -330,6 +334,7 @@ mod tests {
             "farebox credential disable org:o1 openai",
             "farebox budget set user:u1 --month 100 --day none --alert-thresholds 50,80",
             "farebox budget set user:u1 --day 50 --until 2027-01-01T00:00:00Z",
+            "farebox budget set org:o1 --shares 8",
             "farebox budget show",
             "farebox budget show key:k3f9a",
             "farebox price set openai/gpt-x --input 2.5 --output 10",

@@ -185,7 +185,7 @@ impl ScopeKind {
 }
 
 /// One owner of a budget, written `user:ID`; or what one model costs it, written
-/// `model:user:ID/PROVIDER/MODEL`.
+/// `model:user:ID/PROVIDER/MODEL`. In a share of such a budget `ID~NUMBER` stands for the ID.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope {
     /// The kind of owner.
@@ -194,19 +194,33 @@ pub struct Scope {
     pub id: EntityId,
     /// Only the calls of this model; `None` for all of them. Boxed: scopes travel in errors.
     pub model: Option<Box<ModelId>>,
+    /// Which share of the owner's budget (money.md 4.3).
+    pub share: Option<u8>,
 }
 
 impl Scope {
     /// All that an owner spends.
     #[must_use]
     pub const fn new(kind: ScopeKind, id: EntityId) -> Self {
-        Self { kind, id, model: None }
+        Self { kind, id, model: None, share: None }
     }
 
     /// What one model costs the same owner.
     #[must_use]
     pub fn with_model(&self, model: ModelId) -> Self {
         Self { model: Some(Box::new(model)), ..self.clone() }
+    }
+
+    /// A share of this budget.
+    #[must_use]
+    pub fn with_share(&self, share: u8) -> Self {
+        Self { share: Some(share), ..self.clone() }
+    }
+
+    /// The budget that this is a share of; itself where it is none.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        Self { share: None, ..self.clone() }
     }
 
     /// Whether a call of this model counts to the scope.
@@ -224,9 +238,10 @@ impl Scope {
     /// What stands after the first colon.
     #[must_use]
     pub fn id_text(&self) -> String {
+        let share = self.share.map_or_else(String::new, |share| format!("~{share}"));
         match &self.model {
-            None => self.id.to_string(),
-            Some(model) => format!("{}:{}/{model}", self.kind.name(), self.id),
+            None => format!("{}{share}", self.id),
+            Some(model) => format!("{}:{}{share}/{model}", self.kind.name(), self.id),
         }
     }
 
@@ -258,7 +273,11 @@ impl FromStr for Scope {
         }
         let named = ScopeKind::NAMES.iter().find(|(_, name, _)| *name == kind);
         let (kind, ..) = named.ok_or(IdError::Scope)?;
-        Ok(Self::new(*kind, id.parse()?))
+        let Some((id, share)) = id.split_once('~') else {
+            return Ok(Self::new(*kind, id.parse()?));
+        };
+        let number = share.parse().ok().filter(|number: &u8| number.to_string() == share);
+        Ok(Self::new(*kind, id.parse()?).with_share(number.ok_or(IdError::Scope)?))
     }
 }
 
@@ -439,6 +458,18 @@ mod tests {
             assert_eq!(model.label(), format!("model-{}", kind.name()));
             assert!(alone.counts("p", "m") && !model.counts("bedrock", "a.b"));
             assert!(model.counts("bedrock", "a.b/claude-v2:1"));
+        }
+    }
+
+    #[test]
+    fn a_share_has_one_spelling_and_knows_its_whole() {
+        for text in ["org:o1~0", "key:k1~63", "model:org:o1~3/openai/gpt~5"] {
+            let share: Scope = text.parse().unwrap();
+            assert_eq!(share.to_string(), text);
+            assert_eq!(share.whole().with_share(share.share.unwrap()), share);
+        }
+        for text in ["org:o1~", "org:o1~03", "org:o1~256", "org:o1~-1", "org:o1~1~2", "org:~1"] {
+            assert!(text.parse::<Scope>().is_err(), "{text}");
         }
     }
 

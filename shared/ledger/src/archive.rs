@@ -47,7 +47,8 @@ pub fn due(budget: &Budget, now: Timestamp) -> Vec<Closing> {
     let zone = &budget.terms.settings.zone;
     let is_due = |period: Period, counter: &Counter| {
         let is_over = period.end(zone).is_some_and(|end| now.since(end) >= GRACE_MS);
-        is_over && counter.committed == counter.settled()
+        let granted = budget.granted.get(&period).copied().unwrap_or_default();
+        is_over && counter.committed.minus(granted) == Some(counter.settled())
     };
     let day = budget.days.first_key_value();
     let day = day.filter(|(day, counter)| is_due(Period::Day(**day), counter));
@@ -69,10 +70,12 @@ impl Closing {
         let one = |update: Update| Transaction { actions: vec![update] };
         match *self {
             Self::Month { month, settled } => {
-                update::archive_month(owner, month, settled, &budget.terms, now)
+                let granted = budget.granted.get(&Period::Month(month)).copied();
+                update::archive_month(owner, month, settled, granted, &budget.terms, now)
             }
             Self::Day { day, settled } => {
-                one(update::prune_day(owner, day, settled, budget.terms.pruned_day))
+                let granted = budget.granted.get(&Period::Day(day)).copied();
+                one(update::prune_day(owner, day, settled, granted, budget.terms.pruned_day))
             }
             Self::Fence { rid, seen } => one(update::prune_fence(owner, rid, seen)),
         }

@@ -15,6 +15,7 @@ mod wait;
 pub use ending::{Ended, Ending, still_open};
 pub use entry::{Entry, Posted, Span};
 pub use extend::{Extend, Extended, Extension};
+pub(crate) use reserve::refusing;
 pub use reserve::{Admission, Refusal, Reserve, Reserved, Shortfall, Why};
 pub use sweep::{Sweep, Swept};
 pub use wait::{Wait, Waiting};

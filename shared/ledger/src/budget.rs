@@ -9,6 +9,7 @@ use farebox_core::{Day, Money, Month, Rid, Timestamp, Zone};
 use crate::Error;
 use crate::item::{self, Item, difference, malformed, read_money, read_number, read_text};
 use crate::scope::Owner;
+use crate::share::{Allowances, Shares, read_amounts};
 use crate::update::Update;
 
 /// How strict a budget is.
@@ -64,6 +65,11 @@ pub struct Terms {
     pub archived_month: Option<Month>,
     /// The highest pruned day.
     pub pruned_day: Option<Day>,
+    /// Its shares, where it has any (money.md 4.3).
+    pub shares: Shares,
+    /// What this share of a budget may commit in each period, and no other limit; `None` for a
+    /// budget that is no share.
+    pub allowances: Option<Allowances>,
 }
 
 /// A span of time with a limit of its own.
@@ -114,6 +120,8 @@ pub struct Budget {
     pub holds: BTreeMap<Rid, Hold>,
     /// Fences, each with the epoch second after which it may be pruned.
     pub fences: BTreeMap<Rid, i64>,
+    /// What shares have drawn from this budget: it is part of what is committed here.
+    pub granted: Allowances,
 }
 
 impl Mode {
@@ -202,22 +210,35 @@ impl Settings {
     }
 }
 
-impl Settings {
+impl Terms {
+    /// The limit that binds in a period: of a share, what it may commit there.
+    #[must_use]
+    pub fn limit(&self, period: Period) -> Option<Money> {
+        match &self.allowances {
+            Some(allowances) => Some(allowances.get(&period).copied().unwrap_or_default()),
+            None => self.settings.limits.of(period),
+        }
+    }
+
+    /// Whether there is no limit at all.
+    #[must_use]
+    pub const fn is_unlimited(&self) -> bool {
+        self.allowances.is_none() && self.settings.limits.is_unlimited()
+    }
+
     /// Whether a call may hold less than its worst case here, because its stream is metered: a
     /// budget in another mode than these that has limits needs the whole.
     #[must_use]
     pub const fn lets_meter(&self) -> bool {
-        self.is_metered() || matches!(self.mode, Mode::Observe) || self.limits.is_unlimited()
+        self.is_metered() || matches!(self.settings.mode, Mode::Observe) || self.is_unlimited()
     }
 
     /// Whether a call is to be metered because of this budget.
     #[must_use]
     pub const fn is_metered(&self) -> bool {
-        matches!(self.mode, Mode::Balanced) && !self.limits.is_unlimited()
+        matches!(self.settings.mode, Mode::Balanced) && !self.is_unlimited()
     }
-}
 
-impl Terms {
     /// Reads the terms of a budget item, and nothing else of it.
     ///
     /// # Errors
@@ -247,6 +268,14 @@ impl Terms {
             settings,
             archived_month: month.map_err(|_| malformed("am"))?,
             pruned_day: day.map_err(|_| malformed("ad"))?,
+            shares: Shares {
+                used: read_number(item, "sn")?.unwrap_or_default(),
+                made: read_number(item, "sm")?.unwrap_or_default(),
+            },
+            allowances: match item.contains_key("ta") {
+                true => Some(read_amounts(item, ["ma", "da", "ta"])?),
+                false => None,
+            },
         })
     }
 
@@ -357,6 +386,7 @@ impl Budget {
             open: read_number(item, "n")?.ok_or(Error::Missing("n"))?,
             holds: BTreeMap::new(),
             fences: BTreeMap::new(),
+            granted: read_amounts(item, ["mg", "dg", "tg"])?,
         };
         for name in item.keys() {
             let wrong = || malformed(name);
@@ -390,8 +420,15 @@ impl Budget {
     #[must_use]
     pub fn unmade() -> Self {
         let settings = Settings::observing();
-        let terms =
-            Terms { epoch: 0, version: 0, settings, archived_month: None, pruned_day: None };
+        let terms = Terms {
+            epoch: 0,
+            version: 0,
+            settings,
+            archived_month: None,
+            pruned_day: None,
+            shares: Shares::default(),
+            allowances: None,
+        };
         Self {
             terms,
             months: BTreeMap::new(),
@@ -400,6 +437,7 @@ impl Budget {
             open: 0,
             holds: BTreeMap::new(),
             fences: BTreeMap::new(),
+            granted: Allowances::new(),
         }
     }
 

@@ -35,8 +35,6 @@
 //! | no entry below zero | the conditions of [`update::entry`] |
 //! | I14 monotone knowledge | [`Terms::is_closed`]; the watermarks in every correction |
 //!
-//! What is deliberately absent: allowances have no write here.
-
 #![cfg_attr(
     not(test),
     deny(
@@ -60,6 +58,7 @@ mod error;
 pub mod item;
 pub mod rate;
 pub mod scope;
+pub mod share;
 pub mod temporary;
 pub mod update;
 pub mod view;
@@ -77,6 +76,7 @@ pub use decision::{Decided, ProviderOutcome, decide};
 pub use error::Error;
 pub use item::{Attr, Item, Key, Table};
 pub use scope::Owner;
+pub use share::{Allowances, Divided, Next, SHARES_MAX, Shares};
 pub use temporary::Temporary;
-pub use update::{Reach, Transaction, Update, Write};
+pub use update::{Move, Reach, Transaction, Update, Write};
 pub use view::{PeriodView, Prospect};

@@ -7,6 +7,7 @@
 mod entry;
 mod record;
 mod rollup;
+mod share;
 mod upkeep;
 
 pub use entry::{entry, journal_done, journal_drop, journal_key, journal_put};
@@ -18,6 +19,7 @@ pub use rollup::{
     LABEL_NAMES_MAX, LABEL_VALUES_MAX, OTHER, Partition, SHARDS, label_admit, label_key,
     rollup_add, shard_of,
 };
+pub use share::{Move, cover, create_share, draw, give_back, switch};
 pub use upkeep::{archive_month, limit_change, prune_day, prune_fence, restore_fence};
 
 use farebox_core::{Day, Money, Rid, Timestamp};
@@ -132,7 +134,7 @@ pub fn reserve(owner: &Owner, rid: Rid, hold: &Hold, terms: &Terms) -> Update {
         .to_owned();
     let mut rooms = Vec::new();
     if terms.settings.mode != Mode::Observe {
-        rooms = room_clauses(&mut condition, hold.day, hold.amount, terms);
+        rooms = room_clauses(&mut condition, hold.day, [hold.amount; 3], terms);
     }
     let expression = "SET #h = :h ADD #mc :a, #dc :a, tc :a, n :one";
     let mut update = Update::change(owner.budget(), expression, &condition)
@@ -159,7 +161,7 @@ pub fn extend(owner: &Owner, rid: Rid, hold: &Hold, amount: Money, terms: &Terms
     let mut condition = "#h = :h1 AND ep = :ep".to_owned();
     let mut rooms = Vec::new();
     if terms.settings.mode.is_strict() {
-        rooms = room_clauses(&mut condition, hold.day, more, terms);
+        rooms = room_clauses(&mut condition, hold.day, [more; 3], terms);
     }
     let extended = Hold { amount, ..*hold };
     let expression = "SET #h = :h2 ADD #mc :d, #dc :d, tc :d";
@@ -176,16 +178,17 @@ pub fn extend(owner: &Owner, rid: Rid, hold: &Hold, amount: Money, terms: &Terms
     update
 }
 
-/// Adds a clause for each limit that stands, and gives the values that they name.
+/// Adds a clause for each limit that stands, and gives the values that they name. The amounts
+/// are those of month, day and total; nothing needs no room.
 fn room_clauses(
     condition: &mut String,
     day: Day,
-    amount: Money,
+    amounts: [Money; 3],
     terms: &Terms,
 ) -> Vec<(&'static str, i128)> {
     let mut rooms = Vec::new();
-    for period in Period::of(day) {
-        let Some(limit) = terms.settings.limits.of(period) else { continue };
+    for (period, amount) in Period::of(day).into_iter().zip(amounts) {
+        let Some(limit) = terms.limit(period).filter(|_| amount != Money::ZERO) else { continue };
         let (name, value) = match period {
             Period::Month(_) => ("#mc", ":mroom"),
             Period::Day(_) => ("#dc", ":droom"),

@@ -2,7 +2,7 @@
 
 use farebox_core::{Money, Timestamp};
 
-use crate::budget::{Budget, Mode, Period, Settings};
+use crate::budget::{Budget, Mode, Period};
 use crate::update::HOLDS_MAX;
 
 /// One line of `GET /v1/budget`.
@@ -39,7 +39,7 @@ impl Budget {
     /// Limit less committed in a period, never below zero; `None` without a limit.
     #[must_use]
     pub fn room(&self, period: Period) -> Option<Money> {
-        let limit = self.terms.settings.limits.of(period)?;
+        let limit = self.terms.limit(period)?;
         let left = limit.minus(self.counter(period).committed).unwrap_or_default();
         Some(left.max(Money::ZERO))
     }
@@ -47,8 +47,8 @@ impl Budget {
     /// What a reserve of this amount would come to in a period.
     #[must_use]
     pub fn prospect(&self, period: Period, amount: Money) -> Prospect {
-        let Settings { mode, limits, .. } = &self.terms.settings;
-        let limit = match (mode, limits.of(period)) {
+        let mode = self.terms.settings.mode;
+        let limit = match (mode, self.terms.limit(period)) {
             (Mode::Closed, _) => return Prospect::Refused,
             (Mode::Observe, _) | (_, None) => return Prospect::Admitted,
             (_, Some(limit)) => limit,
@@ -69,7 +69,7 @@ impl Budget {
         let settings = &self.terms.settings;
         let periods = Period::of(settings.zone.day(now)).into_iter();
         let view = periods.map(|period| {
-            let (counter, limit) = (self.counter(period), settings.limits.of(period));
+            let (counter, limit) = (self.counter(period), self.terms.limit(period));
             PeriodView {
                 period,
                 limit,

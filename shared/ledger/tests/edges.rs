@@ -2,13 +2,13 @@
 
 use farebox_core::Decision;
 use farebox_ledger::{
-    Admission, Answer, Cause, Ended, Ending, Extend, Extension, Limits, Mode, Period, Settings,
-    Step, Sweep, Swept, Verdict,
+    Admission, Answer, Cause, Ended, Ending, Extend, Extension, Limits, Mode, Period, Step, Sweep,
+    Swept, Verdict,
 };
 
 use crate::bench::{Bench, day, rid};
 use crate::support::owner;
-use crate::world::{pico, settings};
+use crate::world::pico;
 
 fn ending(bench: &Bench, decision: Decision, is_ambiguous: bool) -> Ending {
     let hold = Some("60.20261123.900".parse().unwrap());
@@ -207,10 +207,10 @@ fn a_call_is_metered_by_a_balanced_limit_and_by_no_other_mode_with_one() {
         (Mode::Soft, limited, false, false),
         (Mode::Observe, limited, false, true),
     ] {
-        let settings: Settings = settings(mode, limits);
+        let terms = Bench::new(mode, limits).budget().terms;
         let told = format!("{mode:?} {limits:?}");
-        assert_eq!(settings.is_metered(), is_metered, "{told}");
-        assert_eq!(settings.lets_meter(), lets_meter, "{told}");
+        assert_eq!(terms.is_metered(), is_metered, "{told}");
+        assert_eq!(terms.lets_meter(), lets_meter, "{told}");
     }
     assert!(Limits::default().is_unlimited());
 }

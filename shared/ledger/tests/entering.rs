@@ -92,7 +92,7 @@ fn an_entry_of_a_month_leaves_its_days_alone() {
 #[test]
 fn an_entry_reaches_as_far_as_the_watermarks_let_it() {
     let mut bench = charged();
-    bench.store.apply(&update::prune_day(&owner(), day(), Some(pico(60)), None));
+    bench.store.apply(&update::prune_day(&owner(), day(), Some(pico(60)), None, None));
     assert_eq!(post(&mut bench, 2, -10), Posted::Done);
     assert_eq!(books(&bench.budget()), [50, 0, 50]);
 

@@ -31,12 +31,12 @@ fn now() -> Timestamp {
 fn terms(mode: Mode, month: Option<i128>, day: Option<i128>, total: Option<i128>) -> Terms {
     let limits = Limits { month: month.map(pico), day: day.map(pico), total: total.map(pico) };
     let settings = Settings { mode, zone: Zone::utc(), limits, thresholds: vec![50, 80, 95] };
-    Terms { epoch: 7, version: 3, settings, archived_month: None, pruned_day: None }
+    Terms { epoch: 7, version: 3, settings, ..Budget::unmade().terms }
 }
 
 /// Compares one write with the design: expression, condition, and every placeholder's meaning.
 #[track_caller]
-fn golden(update: &Update, expression: &str, condition: &str, places: &str) {
+pub fn golden(update: &Update, expression: &str, condition: &str, places: &str) {
     check_placeholders(update);
     let text = match &update.write {
         Write::Update(text) => text.as_str(),
@@ -327,8 +327,7 @@ fn a_new_budget_starts_its_epoch_at_the_time_and_its_counters_at_zero() {
     let budget = Budget::parse(item).unwrap();
     assert_eq!((budget.terms.epoch, budget.terms.version), (1_763_900_000_000, 1));
     assert_eq!(budget.terms.settings, settings);
-    assert_eq!(item["tc"], Attr::N(0));
-    assert_eq!(item["ts"], Attr::N(0));
+    assert_eq!((&item["tc"], &item["ts"]), (&Attr::N(0), &Attr::N(0)));
 }
 
 #[test]
@@ -339,7 +338,8 @@ fn the_end_of_a_period() {
     let m = "(attribute_not_exists(am) OR am < :p)";
     let d = "(attribute_not_exists(ad) OR ad < :p)";
 
-    let archive = update::archive_month(&owner(), month, Some(pico(9)), &terms, now()).actions;
+    let settled = Some(pico(9));
+    let archive = update::archive_month(&owner(), month, settled, None, &terms, now()).actions;
     golden(&archive[0], "PUT", "attribute_not_exists(pk)", "");
     let Write::Put(item) = &archive[0].write else { panic!("not a put") };
     let ttl = i128::from(now().seconds()) + 34_560_000;
@@ -349,18 +349,18 @@ fn the_end_of_a_period() {
     let places = "#mc=mc_202610 #ms=ms_202610 :p=202610 :one=1 :ms=9";
     golden(&archive[1], expression, &condition, places);
 
-    let voided = update::archive_month(&owner(), month, None, &terms, now()).actions;
+    let voided = update::archive_month(&owner(), month, None, None, &terms, now()).actions;
     let condition = format!("#mc = :zero AND attribute_not_exists(#ms) AND {m}");
     let places = "#mc=mc_202610 #ms=ms_202610 :p=202610 :one=1 :zero=0";
     golden(&voided[1], expression, &condition, places);
 
     golden(
-        &update::prune_day(&owner(), day, Some(pico(9)), None),
+        &update::prune_day(&owner(), day, Some(pico(9)), None, None),
         "SET ad = :p, ep = ep + :one REMOVE #dc, #ds",
         &format!("#dc = :ds AND #ds = :ds AND {d}"),
         "#dc=dc_20261031 #ds=ds_20261031 :p=20261031 :one=1 :ds=9",
     );
-    let left = update::prune_day(&owner(), day, Some(pico(9)), Some(day));
+    let left = update::prune_day(&owner(), day, Some(pico(9)), None, Some(day));
     let places = "#dc=dc_20261031 #ds=ds_20261031 :p=20261031 :ds=9";
     golden(&left, "REMOVE #dc, #ds", "#dc = :ds AND #ds = :ds AND ad >= :p", places);
     golden(&update::prune_fence(&owner(), rid(), 5), "REMOVE #x", "#x = :seen", "#x=x_RID :seen=5");

@@ -19,6 +19,7 @@ mod modelled;
 mod properties;
 mod reading;
 mod reserving;
+mod sharing;
 mod support;
 mod sweeping;
 mod waiting;

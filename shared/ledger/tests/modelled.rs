@@ -1,5 +1,6 @@
 //! The short form of the model check: the smallest world whole, and mutants that it kills.
 
+use crate::model::shares::{self, Hot};
 use crate::model::{CONFIGS, Config, MUTANTS, Mutant, World, explore};
 
 /// What the smallest world can tell from the protocol.
@@ -28,6 +29,32 @@ fn no_state_of_the_smallest_world_breaks_an_invariant() {
 fn mutants_die_in_the_smallest_world() {
     for (mutant, broken, _) in MUTANTS.iter().filter(|(mutant, ..)| FIRST.contains(mutant)) {
         let explored = explore(World { config: smallest(), mutant: Some(*mutant) });
+
+        println!("{mutant:?}: {:?} after {} states", explored.broken, explored.states);
+        assert!(!explored.broken.is_empty(), "{mutant:?} lives: {broken}");
+    }
+}
+
+#[test]
+fn no_state_of_a_small_divided_budget_breaks_an_invariant() {
+    let config = *shares::CONFIGS.iter().find(|config| config.name == "shares-small").unwrap();
+
+    let explored = shares::explore(Hot { config, mutant: None });
+
+    assert!(explored.broken.is_empty(), "{:?}", explored.broken);
+    println!("{} states, {} transitions", explored.states, explored.transitions);
+}
+
+#[test]
+fn mutants_die_in_a_small_divided_budget() {
+    use shares::Mutant;
+
+    // Those of the larger worlds die in `cargo prove model`.
+    let few = [Mutant::SplitDraw, Mutant::FreshPool, Mutant::OffForgets, Mutant::GrantUncounted];
+    for (mutant, broken, name) in shares::MUTANTS.iter().filter(|(one, ..)| few.contains(one)) {
+        let config = *shares::CONFIGS.iter().find(|config| config.name == *name).unwrap();
+
+        let explored = shares::explore(Hot { config, mutant: Some(*mutant) });
 
         println!("{mutant:?}: {:?} after {} states", explored.broken, explored.states);
         assert!(!explored.broken.is_empty(), "{mutant:?} lives: {broken}");

@@ -1,7 +1,7 @@
 //! When a call that open holds refuse looks, reserves again, and gives up.
 
 use farebox_core::Decision;
-use farebox_ledger::{Attr, Mode, Wait, Waiting, update};
+use farebox_ledger::{Attr, Budget, Mode, Wait, Waiting, update};
 
 use crate::bench::{Bench, rid};
 use crate::support::owner;
@@ -25,7 +25,8 @@ fn next(wait: &mut Wait, bench: &Bench, jitter: u64) -> (Waiting, u64) {
 fn after_a_look(bench: &Bench, amount: i128) -> Waiting {
     let mut wait = Wait::new(1_000, bench.now);
     assert_eq!(next(&mut wait, bench, 0), (Waiting::Look(owner().budget()), 100));
-    wait.observe(Some(&bench.item()), pico(amount), bench.now);
+    let budget = Budget::parse(&bench.item()).ok();
+    wait.observe(budget.as_ref(), pico(amount), bench.now);
     next(&mut wait, bench, 0).0
 }
 
@@ -83,7 +84,7 @@ fn it_gives_up_when_its_time_is_over_also_by_a_clock_that_stands_still() {
             }
             // Every second read fails.
             if looks % 2 == 0 {
-                wait.observe(Some(&bench.item()), pico(60), bench.now);
+                wait.observe(Some(&bench.budget()), pico(60), bench.now);
             }
         }
         assert_eq!((paused, looks == 0), (total, total == 0));

@@ -39,6 +39,9 @@ impl Control {
     /// # Errors
     /// Where a table cannot be read.
     pub async fn budget(&self, scope: &Scope) -> Result<Option<Budget>, Error> {
+        if scope.share.is_some() {
+            return Ok(None);
+        }
         match self.stored_budget(scope).await? {
             Some(budget) => Ok(Some(budget)),
             None => Ok(self.entity_of(scope).await?.map(|_| Budget::unmade())),
@@ -56,7 +59,8 @@ impl Control {
     /// this returns.
     ///
     /// With `until`, what was before comes back then; of one such change after another, what was
-    /// before the first.
+    /// before the first. With `shares` it is divided into so many from then on (4.3); those that
+    /// there are follow the change, as far as they can at once.
     ///
     /// # Errors
     /// Where the ledger cannot be reached. Read the budget again then: the change is in force
@@ -67,9 +71,20 @@ impl Control {
         settings: &Settings,
         expected: Expected,
         until: Option<Timestamp>,
+        shares: Option<u8>,
     ) -> Result<Change, Error> {
         let Some(entity) = self.entity_of(scope).await? else { return Ok(Change::Absent) };
-        let change = self.write_budget(scope, settings, expected, until).await?;
+        let mut change = self.write_budget(scope, settings, expected, until).await?;
+        if let Change::Applied(budget) = &change
+            && (budget.terms.shares.made > 0 || shares.is_some_and(|count| count > 0))
+        {
+            if let Some(count) = shares {
+                self.ledger.switch(scope, count).await?;
+            }
+            self.ledger.tend(scope, self.aws().now()).await?;
+            let now = self.stored_budget(scope).await?;
+            change = now.map_or(Change::Absent, Change::Applied);
+        }
         // Users and keys are held in their own budgets from the start.
         let is_told =
             scope.model.is_some() || matches!(scope.kind, ScopeKind::Org | ScopeKind::Team);
@@ -77,6 +92,19 @@ impl Control {
             self.bind(scope, &entity).await?;
         }
         Ok(change)
+    }
+
+    /// Whether a change of a divided budget has not reached all its shares yet; `None` where it
+    /// has none.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub async fn is_pending(&self, scope: &Scope, budget: &Budget) -> Result<Option<bool>, Error> {
+        if budget.terms.shares.made == 0 {
+            return Ok(None);
+        }
+        let divided = self.ledger.divided(scope).await?;
+        Ok(divided.map(|divided| divided.is_pending(self.aws().now())))
     }
 
     /// The change of a budget that is still in force and has an end date.

@@ -5,7 +5,7 @@ use farebox_core::{
     CallRecord, Correction, Decision, EntityId, Error, Money, Outcome, Rid, Scope, ScopeKind,
     ScopePart,
 };
-use farebox_ledger::{Cause, Ended, Owner, Posted, Span, update};
+use farebox_ledger::{Budget, Cause, Ended, Owner, Period, Posted, Span, update};
 
 use super::store::{Attributes, read_number, read_text};
 use super::{Control, Listed};
@@ -80,11 +80,15 @@ impl Control {
         if span.number() > today.number() {
             return Err(Error::malformed("period", "has not begun yet"));
         }
-        let record = self.entry_record(entry, span).await?;
+        let place = self.place_of(entry, span).await?;
+        let record = self.entry_record(entry, &place, span).await?;
         let wanted = JournalRow { name: format!("E#{}", entry.id), record, is_done: false };
         let stored = self.journal(wanted.clone()).await?;
         let is_same = |one: &CallRecord, other: &CallRecord| {
-            let days = entry.span.is_none() || one.parts == other.parts;
+            let places = |one: &CallRecord| -> Vec<_> {
+                one.parts.iter().map(|part| (part.scope.whole(), part.day)).collect()
+            };
+            let days = entry.span.is_none() || places(one) == places(other);
             days && one.scopes == other.scopes
                 && one.decision == other.decision
                 && one.correction == other.correction
@@ -254,7 +258,7 @@ impl Control {
         let mut found: Vec<_> = items.iter().filter_map(Provisional::read).collect();
         for part in row.parts.iter().filter(|part| part.hold.is_some()) {
             for scope in &row.scopes {
-                if !found.iter().any(|known| known.part.scope == *scope) {
+                if !found.iter().any(|known| known.part.scope.whole() == *scope) {
                     let part = ScopePart { scope: scope.clone(), ended: false, ..part.clone() };
                     found.push(Provisional { part, charged: None, replaced_by: None });
                 }
@@ -263,9 +267,32 @@ impl Control {
         Ok(found)
     }
 
+    /// Where an entry is made: in the budget itself; a refund of a divided one where most is
+    /// settled, because no item gives back more than it has.
+    async fn place_of(&self, entry: &ScopeEntry, span: Span) -> Result<Scope, Error> {
+        let whole = entry.scope.clone();
+        let period = match span {
+            Span::Day(day) => Period::Day(day),
+            Span::Month(month) => Period::Month(month),
+        };
+        let divided = self.ledger.divided(&whole).await?;
+        let Some(divided) = divided.filter(|_| entry.amount < Money::ZERO) else {
+            return Ok(whole);
+        };
+        let settled = |budget: &Budget| budget.counter(period).settled();
+        let richest = (0_u8..).zip(&divided.shares).max_by_key(|(_, share)| settled(share));
+        let richest = richest.filter(|(_, share)| settled(share) > settled(&divided.budget));
+        Ok(richest.map_or(whole, |(number, _)| entry.scope.with_share(number)))
+    }
+
     /// The row of an entry in one scope. Its time is that of the period that it belongs to, so
     /// that it stands in the log among the calls it corrects.
-    async fn entry_record(&self, entry: &ScopeEntry, span: Span) -> Result<CallRecord, Error> {
+    async fn entry_record(
+        &self,
+        entry: &ScopeEntry,
+        place: &Scope,
+        span: Span,
+    ) -> Result<CallRecord, Error> {
         let owner = entry.scope.id.clone();
         let user = match entry.scope.kind {
             ScopeKind::Key => self.directory().key(&owner).await?.map(|key| key.user.clone()),
@@ -281,7 +308,7 @@ impl Control {
             outcome: Outcome::Correction,
             decision: Some(Decision::Settle(entry.amount)),
             scopes: vec![entry.scope.clone()],
-            parts: vec![entered(&entry.scope, span.number())],
+            parts: vec![entered(place, span.number())],
             correction: Some(Correction { of: None, to: None, reason: entry.reason.clone() }),
             started_at: now,
             ..record

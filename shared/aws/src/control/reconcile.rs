@@ -1,5 +1,7 @@
 //! What a row of the log says about each scope's books.
 
+use core::iter::once;
+
 use farebox_core::{CallRecord, Error, Money, Month, Outcome, Scope, ScopePart};
 use farebox_ledger::Owner;
 
@@ -23,14 +25,26 @@ impl Control {
         Ok(charged_parts(row).map(|part| (part.clone(), amount)).collect())
     }
 
-    /// What the archive says of a closed month; `None` where it has none.
+    /// What the archives say of a closed month, those of `shares` shares with the budget's own;
+    /// `None` where there are none. A budget and its shares close each for itself.
     ///
     /// # Errors
     /// Where the table cannot be read.
-    pub async fn archived(&self, scope: &Scope, month: Month) -> Result<Option<Money>, Error> {
-        let key = Owner::new(self.tenant(), scope.clone()).archive(month);
-        let found = self.store.get(&key.pk, &key.sk).await?;
-        let settled = found.and_then(|found| read_number::<i128>(&found, "s"));
-        Ok(settled.and_then(|pico| Money::from_pico(pico).ok()))
+    pub async fn archived(
+        &self,
+        scope: &Scope,
+        shares: u8,
+        month: Month,
+    ) -> Result<Option<Money>, Error> {
+        let mut sum = None;
+        for scope in once(scope.clone()).chain((0..shares).map(|share| scope.with_share(share))) {
+            let key = Owner::new(self.tenant(), scope).archive(month);
+            let found = self.store.get(&key.pk, &key.sk).await?;
+            let settled = found.and_then(|found| read_number::<i128>(&found, "s"));
+            if let Some(settled) = settled.and_then(|pico| Money::from_pico(pico).ok()) {
+                sum = sum.unwrap_or(Money::ZERO).plus(settled);
+            }
+        }
+        Ok(sum)
     }
 }

@@ -25,6 +25,10 @@ const RATES_VERSION: &str = "rate_limits_v";
 impl Control {
     /// The entity (its sort key) that owns a scope's budget; `None` where there is no such owner.
     pub(super) async fn entity_of(&self, scope: &Scope) -> Result<Option<String>, Error> {
+        // A share is the ledger's, nobody's to set.
+        if scope.share.is_some() {
+            return Ok(None);
+        }
         let sk = match scope.kind {
             ScopeKind::Org | ScopeKind::Team | ScopeKind::User => {
                 format!("{}:{}", scope.kind.name(), scope.id)

@@ -14,7 +14,7 @@ impl Ledger {
     pub async fn extend(&self, held: &mut Held, amount: Money) -> bool {
         let rid = held.rid;
         let parts = held.parts.iter().filter(|part| part.is_held);
-        let extended = join_all(parts.map(|part| self.extend_one(rid, part, amount))).await;
+        let extended = join_all(parts.map(|part| self.extend_in(rid, part, amount))).await;
         let parts = held.parts.iter_mut().filter(|part| part.is_held);
         let mut is_granted = true;
         for (part, (extended, traffic)) in parts.zip(extended) {
@@ -30,6 +30,23 @@ impl Ledger {
         let confirmed = held.parts.iter().filter(|part| part.is_held).map(|part| part.hold.amount);
         held.amount = confirmed.min().unwrap_or(amount);
         is_granted
+    }
+
+    /// As [`Self::extend_one`]; where a divided budget refuses, after what is left was moved there.
+    async fn extend_in(&self, rid: Rid, part: &Part, amount: Money) -> (Extended, Traffic) {
+        let (extended, mut traffic) = self.extend_one(rid, part, amount).await;
+        if extended.extension != Extension::Refused || !part.may_get_more() {
+            return (extended, traffic);
+        }
+        let more = amount.minus(extended.hold.amount).unwrap_or_default();
+        let Ok(terms) = self.replenish(&part.scope, more, &mut traffic).await else {
+            return (extended, traffic);
+        };
+        let part = Part { terms, hold: extended.hold, ..part.clone() };
+        let (extended, more) = self.extend_one(rid, &part, amount).await;
+        traffic.add(more.capacity_tenths);
+        traffic.seen.extend(more.seen);
+        (extended, traffic)
     }
 
     async fn extend_one(&self, rid: Rid, part: &Part, amount: Money) -> (Extended, Traffic) {

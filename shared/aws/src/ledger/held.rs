@@ -20,7 +20,9 @@ pub struct Held {
     pub(super) is_ended: bool,
 }
 
-pub(super) struct Part {
+/// What stands in one scope.
+#[derive(Clone)]
+pub struct Part {
     pub(super) scope: Scope,
     pub(super) hold: Hold,
     pub(super) terms: Terms,
@@ -38,6 +40,12 @@ impl Held {
         self.parts.iter().map(|part| part.told(part.is_held || part.is_ambiguous)).collect()
     }
 
+    /// What stands in shares of budgets, for [`Ledger::draw_ahead`](super::Ledger::draw_ahead).
+    #[must_use]
+    pub fn shares(&self) -> Vec<Part> {
+        self.parts.iter().filter(|part| part.scope.share.is_some()).cloned().collect()
+    }
+
     /// Capacity units used so far, in tenths.
     #[must_use]
     pub const fn capacity_tenths(&self) -> u32 {
@@ -45,10 +53,12 @@ impl Held {
     }
 
     /// For each scope its tightest period, its room as the store told it last, and when the
-    /// period ends. A scope without limits has neither room nor end, in the period `total`.
+    /// period ends. A scope without limits has neither room nor end, in the period `total`. One
+    /// that is divided is left out: a share does not know what the others have left.
     #[must_use]
     pub fn rooms(&self) -> Vec<(Scope, &'static str, Option<Money>, Option<Timestamp>)> {
-        let rooms = self.parts.iter().map(|part| {
+        let whole = self.parts.iter().filter(|part| part.scope.share.is_none());
+        let rooms = whole.map(|part| {
             let (period, room) = match part.tightest() {
                 Some((period, room)) => (period, Some(room)),
                 None => (Period::Total, None),
@@ -100,21 +110,29 @@ impl Part {
         }
     }
 
-    fn tightest(&self) -> Option<(Period, Money)> {
-        let limits = self.terms.settings.limits;
-        let rooms = Period::of(self.hold.day).into_iter().filter_map(|period| {
-            let limit = limits.of(period)?;
-            let name = match period {
-                Period::Month(month) => format!("mc_{month}"),
-                Period::Day(day) => format!("dc_{day}"),
-                Period::Total => "tc".to_owned(),
-            };
-            let committed = match self.seen.get(&name) {
-                Some(Attr::N(pico)) => Money::from_pico(*pico).ok()?,
-                _ => Money::ZERO,
-            };
-            Some((period, limit.minus(committed).unwrap_or_default().max(Money::ZERO)))
-        });
+    /// Whether shares of the budget may have what is lacking here.
+    pub(super) const fn may_get_more(&self) -> bool {
+        self.scope.share.is_some() || self.terms.shares.made > 0
+    }
+
+    pub(super) fn tightest(&self) -> Option<(Period, Money)> {
+        let periods = Period::of(self.hold.day).into_iter();
+        let rooms = periods.filter_map(|period| Some((period, self.room(period)?)));
         rooms.min_by_key(|(_, room)| *room)
+    }
+
+    /// What a period has left, as the store told it last; `None` without a limit.
+    pub(super) fn room(&self, period: Period) -> Option<Money> {
+        let limit = self.terms.limit(period)?;
+        let name = match period {
+            Period::Month(month) => format!("mc_{month}"),
+            Period::Day(day) => format!("dc_{day}"),
+            Period::Total => "tc".to_owned(),
+        };
+        let committed = match self.seen.get(&name) {
+            Some(Attr::N(pico)) => Money::from_pico(*pico).ok()?,
+            _ => Money::ZERO,
+        };
+        Some(limit.minus(committed).unwrap_or_default().max(Money::ZERO))
     }
 }

@@ -51,7 +51,7 @@ impl Refusal {
     /// then what nobody knows, then a period that ended.
     pub(super) fn of(attempts: &[Attempt]) -> Self {
         let told = attempts.iter().filter_map(|(part, reserved, traffic)| {
-            told(&part.scope, &reserved.admission, traffic.is_unreached)
+            told(&part.scope.whole(), &reserved.admission, traffic.is_unreached)
         });
         let first = told.min_by_key(|(rank, _)| *rank);
         let (rank, error) = first.unwrap_or_else(|| (RANK_UNKNOWN, unknown("no scope refused")));
@@ -70,7 +70,7 @@ impl Refusal {
             let mut waiting = attempts.iter().filter(|(_, reserved, _)| {
                 matches!(&reserved.admission, Admission::Refused(why) if why.is_contention())
             });
-            contended = waiting.next().map(|(part, ..)| part.scope.clone());
+            contended = waiting.next().map(|(part, ..)| part.scope.whole());
         }
         tracing::debug!(%error, "not reserved");
         let restart = rank == RANK_RESTART;

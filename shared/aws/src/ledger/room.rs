@@ -1,7 +1,7 @@
 //! Looking on until a budget has room.
 
 use farebox_core::{Money, Scope};
-use farebox_ledger::{Wait, Waiting};
+use farebox_ledger::{Budget, Wait, Waiting};
 
 use super::{Ledger, pause};
 use crate::expression::{Store, item};
@@ -20,10 +20,18 @@ impl Ledger {
         loop {
             match wait.step(&owner, self.aws.now(), self.aws.chance()) {
                 Waiting::Pause { ms } => pause(ms).await,
+                // What a divided budget has left is in its shares as well.
+                Waiting::Look(_) if self.is_divided(scope) => {
+                    if let Ok(Some(divided)) = self.divided(scope).await {
+                        wait.observe(Some(&divided.merged()), amount, self.aws.now());
+                    }
+                }
                 Waiting::Look(key) => {
                     if let Ok((found, used)) = store.read(&key, false).await {
                         *capacity_tenths = capacity_tenths.saturating_add(used);
-                        wait.observe(found.map(item).as_ref(), amount, self.aws.now());
+                        let budget = found.map(item);
+                        let budget = budget.and_then(|found| Budget::parse(&found).ok());
+                        wait.observe(budget.as_ref(), amount, self.aws.now());
                     }
                 }
                 Waiting::Reserve => return true,

@@ -51,7 +51,8 @@ fn changed(now: &Stored, change: BudgetChange) -> Result<PutBudget, Failure> {
         || change.mode.is_some()
         || change.time_zone.is_some()
         || change.alert_thresholds.is_some()
-        || change.until.is_some();
+        || change.until.is_some()
+        || change.shares.is_some();
     if !names_something {
         return Err(Failure::new(
             "nothing to change",
@@ -80,7 +81,17 @@ fn changed(now: &Stored, change: BudgetChange) -> Result<PutBudget, Failure> {
         ),
         // A change beside a temporary one does not make that one permanent.
         until: limit(change.until, &now.until),
+        shares: shares(change.shares.as_deref())?,
     })
+}
+
+fn shares(given: Option<&str>) -> Result<Option<u8>, Failure> {
+    let wrong = |_| Failure::new("--shares takes a number or `none`", "farebox budget set --help");
+    match given {
+        None => Ok(None),
+        Some("none") => Ok(Some(0)),
+        Some(count) => count.parse().map(Some).map_err(wrong),
+    }
 }
 
 fn budget_text(budget: &Stored) -> String {
@@ -93,6 +104,10 @@ fn budget_text(budget: &Stored) -> String {
         format!("{}\ntime zone {}, alerts at: {thresholds}", table.with_head(), budget.time_zone);
     if let Some(until) = &budget.until {
         text.push_str(&format!("\nuntil {until}; then what was before comes back"));
+    }
+    if let Some(shares) = &budget.shares {
+        let pending = if shares.pending { ", a change is pending" } else { "" };
+        text.push_str(&format!("\nshares {}{pending}", shares.count));
     }
     for warning in &budget.warnings {
         text.push_str(&format!("\nwarning: {warning}"));
@@ -137,6 +152,7 @@ mod tests {
         Stored {
             until: None,
             then: None,
+            shares: None,
             warnings: Vec::new(),
             kind: "user".into(),
             id: "u1".into(),

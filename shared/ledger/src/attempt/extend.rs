@@ -131,7 +131,7 @@ impl Extend {
             return Ok((found.amount >= self.amount).then_some(Extension::Granted));
         }
         let terms = Terms::parse(&item)?;
-        if terms.epoch == self.terms.epoch {
+        if terms.epoch == self.terms.epoch && terms.allowances == self.terms.allowances {
             return Ok(Some(Extension::Refused));
         }
         self.terms = terms;

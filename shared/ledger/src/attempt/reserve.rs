@@ -110,15 +110,15 @@ impl Why {
 }
 
 /// What refuses `amount` on a day by the counters of a budget; `None` where nothing does.
-pub(super) fn refusing(budget: &Budget, day: Day, amount: Money) -> Option<Why> {
+pub(crate) fn refusing(budget: &Budget, day: Day, amount: Money) -> Option<Why> {
     let settings = &budget.terms.settings;
-    if settings.mode == Mode::Observe || settings.limits.is_unlimited() {
+    if settings.mode == Mode::Observe || budget.terms.is_unlimited() {
         return None;
     }
     let short = |counted: fn(&Counter) -> Money| {
         let mut periods = Period::of(day).into_iter();
         periods.find_map(|period| {
-            let (counter, limit) = (budget.counter(period), settings.limits.of(period)?);
+            let (counter, limit) = (budget.counter(period), budget.terms.limit(period)?);
             let is_short = counted(&counter).pico() > settings.mode.room(limit, amount);
             is_short.then_some(Shortfall { period, limit, counter })
         })
@@ -236,7 +236,8 @@ impl Reserve {
             return Ok(Some(self.refused(Why::Fenced, None)));
         }
         let terms = Terms::parse(&item)?;
-        if terms.epoch != self.terms.epoch {
+        // An allowance grows without a new epoch: a smaller one is safe to act on.
+        if terms.epoch != self.terms.epoch || terms.allowances != self.terms.allowances {
             self.follow(terms, now);
             return Ok(None);
         }
@@ -244,21 +245,24 @@ impl Reserve {
         self.weigh(budget).map(Some)
     }
 
-    /// Takes over the item's terms. No earlier attempt can land any more: the epoch never comes
-    /// back. So the day may follow a new zone.
+    /// Takes over the item's terms. Where the epoch is new, no earlier attempt can land any more:
+    /// it never comes back. So the day may follow a new zone.
     fn follow(&mut self, terms: Terms, now: Timestamp) {
-        self.hold.day = terms.settings.zone.day(now);
+        if terms.epoch != self.terms.epoch {
+            self.hold.day = terms.settings.zone.day(now);
+        }
         self.terms = terms;
         self.is_fresh = true;
         self.stale = self.stale.saturating_add(1);
     }
 
     fn weigh(&self, budget: Budget) -> Result<Admission, Cause> {
-        let (settings, day) = (&budget.terms.settings, self.hold.day);
+        let day = self.hold.day;
         if let Some(why) = refusing(&budget, day, self.hold.amount) {
             return Ok(self.refused(why, Some(budget)));
         }
-        let is_counted_only = settings.mode == Mode::Observe || settings.limits.is_unlimited();
+        let is_observed = budget.terms.settings.mode == Mode::Observe;
+        let is_counted_only = is_observed || budget.terms.is_unlimited();
         if is_counted_only && budget.open >= HOLDS_MAX {
             return Ok(Admission::Unheld { day });
         }

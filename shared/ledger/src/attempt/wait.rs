@@ -3,9 +3,8 @@
 use farebox_core::{Money, Timestamp};
 
 use super::reserve::refusing;
-use crate::Error;
 use crate::budget::Budget;
-use crate::item::{Item, Key};
+use crate::item::Key;
 use crate::scope::Owner;
 
 /// The shortest pause between two looks.
@@ -86,10 +85,10 @@ impl Wait {
         }
     }
 
-    /// Takes the item of the last [`Waiting::Look`]: whatever is not the wait of `needed` for
-    /// open holds is for the reserve to say, whose answer is not a stale copy.
-    pub fn observe(&mut self, item: Option<&Item>, needed: Money, now: Timestamp) {
-        if !item.is_some_and(|item| is_contended(item, needed, now).unwrap_or(false)) {
+    /// Takes the budget of the last [`Waiting::Look`], where it could be read: whatever is not the
+    /// wait of `needed` for open holds is for the reserve to say, whose answer is not a stale copy.
+    pub fn observe(&mut self, budget: Option<&Budget>, needed: Money, now: Timestamp) {
+        if !budget.is_some_and(|budget| is_contended(budget, needed, now)) {
             self.phase = Phase::Reserve;
         }
     }
@@ -102,8 +101,7 @@ impl Wait {
     }
 }
 
-fn is_contended(item: &Item, needed: Money, now: Timestamp) -> Result<bool, Error> {
-    let budget = Budget::parse(item)?;
+fn is_contended(budget: &Budget, needed: Money, now: Timestamp) -> bool {
     let day = budget.terms.settings.zone.day(now);
-    Ok(refusing(&budget, day, needed).is_some_and(|why| why.is_contention()))
+    refusing(budget, day, needed).is_some_and(|why| why.is_contention())
 }

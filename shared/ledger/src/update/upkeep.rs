@@ -46,12 +46,14 @@ pub fn limit_change(owner: &Owner, settings: &Settings, epoch: u64) -> Update {
 }
 
 /// Archive and prune a closed month (3.7). `settled` is what its counters say, both of them;
-/// `None` is a month in which every call was voided.
+/// `None` is a month in which every call was voided. `granted` is what shares have drawn of it:
+/// each of them closes its own.
 #[must_use]
 pub fn archive_month(
     owner: &Owner,
     month: Month,
     settled: Option<Money>,
+    granted: Option<Money>,
     terms: &Terms,
     now: Timestamp,
 ) -> Transaction {
@@ -66,16 +68,25 @@ pub fn archive_month(
     item.insert("ttl".to_owned(), number(now.seconds().saturating_add(ARCHIVE_S)));
     let put = Update::put(key, item, "attribute_not_exists(pk)");
     let is_passed = terms.archived_month.is_some_and(|closed| month <= closed);
-    let prune = prune(owner, ["am", "mc", "ms"], month.number(), settled, is_passed);
+    let names = ["am", "mc", "ms", "mg", "ma"];
+    let found = Found { settled, granted, is_passed };
+    let prune = prune(owner, names, month.number(), found);
     Transaction { actions: vec![put, prune] }
 }
 
-/// Prune a past day (3.7): days have no archive. `settled` as in [`archive_month`]; `pruned` is
-/// the day up to which the budget is pruned already.
+/// Prune a past day (3.7): days have no archive. The amounts are as in [`archive_month`];
+/// `pruned` is the day up to which the budget is pruned already.
 #[must_use]
-pub fn prune_day(owner: &Owner, day: Day, settled: Option<Money>, pruned: Option<Day>) -> Update {
+pub fn prune_day(
+    owner: &Owner,
+    day: Day,
+    settled: Option<Money>,
+    granted: Option<Money>,
+    pruned: Option<Day>,
+) -> Update {
     let is_passed = pruned.is_some_and(|pruned| day <= pruned);
-    prune(owner, ["ad", "dc", "ds"], day.number(), settled, is_passed)
+    let names = ["ad", "dc", "ds", "dg", "da"];
+    prune(owner, names, day.number(), Found { settled, granted, is_passed })
 }
 
 /// How far a restore raises the epoch: further than any life between backup and restore.
@@ -97,37 +108,70 @@ pub fn prune_fence(owner: &Owner, rid: Rid, seen: i64) -> Update {
         .value(":seen", number(seen))
 }
 
-/// Both counters equal proves that no hold is open in the period; the epoch rises, so that a
-/// delayed reserve cannot revive it. What stands below the watermark, because an entry came
-/// between, goes without it: no terms from before it match any more.
-fn prune(
-    owner: &Owner,
-    names: [&str; 3],
-    period: u32,
+/// What stands of a period that is closed.
+#[derive(Clone, Copy)]
+struct Found {
+    /// What both counters say.
     settled: Option<Money>,
+    /// What shares have drawn of it.
+    granted: Option<Money>,
+    /// It stands below the watermark.
     is_passed: bool,
-) -> Update {
-    let [mark, committed, charged] = names;
-    let (c, s) = (format!("#{committed}"), format!("#{charged}"));
-    let unspent = match settled {
-        Some(_) => format!("{c} = :{charged} AND {s} = :{charged}"),
-        None => format!("{c} = :zero AND attribute_not_exists({s})"),
+}
+
+/// Both counters equal, but for what shares have drawn, proves that no hold is open in the
+/// period; the epoch rises, so that a delayed reserve or draw cannot revive it. What stands below
+/// the watermark, because an entry came between, goes without it: no terms from before it match
+/// any more.
+fn prune(owner: &Owner, names: [&str; 5], period: u32, found: Found) -> Update {
+    let [mark, committed, charged, drawn, allowed] = names;
+    let Found { settled, granted, is_passed } = found;
+    let (c, s, g) = (format!("#{committed}"), format!("#{charged}"), format!("#{drawn}"));
+    let all = match (settled, granted) {
+        (_, Some(_)) => format!(":{committed}"),
+        (Some(_), None) => format!(":{charged}"),
+        (None, None) => ":zero".to_owned(),
     };
-    let (condition, expression) = if is_passed {
-        (format!("{unspent} AND {mark} >= :p"), format!("REMOVE {c}, {s}"))
-    } else {
-        (
-            format!("{unspent} AND (attribute_not_exists({mark}) OR {mark} < :p)"),
-            format!("SET {mark} = :p, ep = ep + :one REMOVE {c}, {s}"),
-        )
+    let mut condition = match settled {
+        Some(_) => format!("{c} = {all} AND {s} = :{charged}"),
+        None => format!("{c} = {all} AND attribute_not_exists({s})"),
     };
-    let update = Update::change(owner.budget(), expression, &condition)
+    let mut expression = match is_passed {
+        true => format!("REMOVE {c}, {s}"),
+        false => format!("SET {mark} = :p, ep = ep + :one REMOVE {c}, {s}"),
+    };
+    if granted.is_some() {
+        condition.push_str(&format!(" AND {g} = :{drawn}"));
+        expression.push_str(&format!(", {g}"));
+    }
+    if owner.scope.share.is_some() {
+        expression.push_str(&format!(", #{allowed}"));
+    }
+    condition.push_str(&match is_passed {
+        true => format!(" AND {mark} >= :p"),
+        false => format!(" AND (attribute_not_exists({mark}) OR {mark} < :p)"),
+    });
+    let mut update = Update::change(owner.budget(), expression, &condition)
         .name(&c, format!("{committed}_{period}"))
         .name(&s, format!("{charged}_{period}"))
         .value(":p", number(period));
-    let update = if is_passed { update } else { update.value(":one", number(1)) };
-    match settled {
-        Some(settled) => update.value(&format!(":{charged}"), money(settled)),
-        None => update.value(":zero", number(0)),
+    if !is_passed {
+        update = update.value(":one", number(1));
     }
+    if let Some(settled) = settled {
+        update = update.value(&format!(":{charged}"), money(settled));
+    }
+    if let Some(granted) = granted {
+        let sum = settled.unwrap_or_default().pico().saturating_add(granted.pico());
+        update = update
+            .name(&g, format!("{drawn}_{period}"))
+            .value(&format!(":{drawn}"), money(granted))
+            .value(&all, number(sum));
+    } else if settled.is_none() {
+        update = update.value(&all, number(0));
+    }
+    if owner.scope.share.is_some() {
+        update = update.name(&format!("#{allowed}"), format!("{allowed}_{period}"));
+    }
+    update
 }

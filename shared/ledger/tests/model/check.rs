@@ -18,9 +18,19 @@ pub struct Explored {
 /// Explores a world breadth first: whole, or with a mutant until something breaks.
 pub fn explore(world: World) -> Explored {
     let is_mutant = world.mutant.is_some();
+    search(world, is_mutant)
+}
+
+/// Searches any model: whole, or until something breaks.
+pub fn search<M>(model: M, is_mutant: bool) -> Explored
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Clone + std::fmt::Debug + std::hash::Hash + PartialEq + Send + Sync,
+    M::Action: Clone + std::fmt::Debug + PartialEq + Send + Sync,
+{
     let until = if is_mutant { HasDiscoveries::Any } else { HasDiscoveries::All };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let checker = world.checker().threads(threads).finish_when(until).spawn_bfs().join();
+    let checker = model.checker().threads(threads).finish_when(until).spawn_bfs().join();
     let mut broken: Vec<_> = checker.discoveries().into_keys().collect();
     broken.sort_unstable();
     Explored {

@@ -6,8 +6,9 @@
 //! the sweep, the end of a period and a change of the limit at any moment. Time is abstract: a
 //! machine's clock stands still, and no reserve outlives the windows of fence and sweep.
 
-mod check;
+pub mod check;
 mod mutants;
+pub mod shares;
 mod table;
 mod turns;
 
@@ -58,8 +59,8 @@ impl<T> Hash for Cached<T> {
 
 #[derive(Clone, Debug)]
 enum Machine {
-    Reserve(Reserve),
-    Ending(Ending),
+    Reserve(Box<Reserve>),
+    Ending(Box<Ending>),
 }
 
 #[derive(Clone, Debug)]

@@ -64,7 +64,7 @@ impl World {
             let terms: Terms = state.budget(scope).terms;
             let rid = rid(call, period);
             let machine = Reserve::new(owner(scope), rid, pico(HOLD), terms, at, 60);
-            self.pump(state, call, lane, Machine::Reserve(machine), 0);
+            self.pump(state, call, lane, Machine::Reserve(Box::new(machine)), 0);
         }
         self.conclude(state, call);
     }
@@ -200,7 +200,7 @@ impl World {
                 continue;
             }
             let ending = self.ending(at, period, place.scope, decision, place.is_ambiguous);
-            self.pump(state, at, lane, Machine::Ending(ending), 0);
+            self.pump(state, at, lane, Machine::Ending(Box::new(ending)), 0);
         }
     }
 

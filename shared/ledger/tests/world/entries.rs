@@ -5,6 +5,7 @@ use std::cell::Cell;
 use farebox_core::{Day, Rid};
 use farebox_ledger::{Answer, Budget, Period, Reach, update};
 
+use super::shares::{PLACES, Place};
 use super::{World, pico};
 use crate::support::Request;
 
@@ -13,6 +14,7 @@ const ENTRIES_MAX: usize = 4;
 
 /// What an admin entered, or tried to.
 pub(super) struct Entered {
+    place: Place,
     id: Rid,
     day: Day,
     amount: i128,
@@ -33,11 +35,13 @@ impl World {
             let id = Rid::new(self.now, u128::try_from(1_000 + count).unwrap());
             let is_of_month = whom.is_multiple_of(3);
             let met_open_day = Cell::default();
-            self.entries.push(Entered { id, day, amount, is_of_month, met_open_day });
+            // A third of them in each item; a share's are those of its calls.
+            let place = PLACES[usize::from(how / 3) % PLACES.len()];
+            self.entries.push(Entered { place, id, day, amount, is_of_month, met_open_day });
         }
         let Some(place) = usize::from(whom).checked_rem(self.entries.len()) else { return };
-        let Entered { id, day, amount, is_of_month, .. } = self.entries[place];
-        let terms = self.budget().terms;
+        let Entered { place, id, day, amount, is_of_month, .. } = self.entries[place];
+        let terms = self.budget_of(place).terms;
         let reach = if terms.archived_month.is_some_and(|closed| day.month() <= closed) {
             Reach::Archived
         } else if is_of_month || terms.pruned_day.is_some_and(|closed| day <= closed) {
@@ -46,9 +50,10 @@ impl World {
             Reach::Open
         };
         if amount != 0 {
-            let write = update::entry(&self.owner, id, day, pico(amount), reach, self.now);
+            let owner = self.owner_of(place);
+            let write = update::entry(&owner, id, day, pico(amount), reach, self.now);
             let is_applied = self.send(Request::Many(write), how) == Answer::Applied;
-            let settled = self.budget().total.settled().pico();
+            let settled = self.budget_of(place).total.settled().pico();
             assert!(amount > 0 || !is_applied || settled >= 0, "a refund of {amount}: {settled}");
         }
     }
@@ -59,8 +64,22 @@ impl World {
     }
 
     /// What stands in a period by entries: those whose receipt is there.
-    pub(super) fn entered(&self, budget: &Budget, period: Period) -> i128 {
-        let has_receipt = |one: &&Entered| self.store.get(&self.owner.tombstone(one.id)).is_some();
+    pub(super) fn entered(&self, place: Place, budget: &Budget, period: Period) -> i128 {
+        self.entered_in(place, budget, period, |_| true)
+    }
+
+    /// As [`Self::entered`], of some amounts only.
+    pub(super) fn entered_in(
+        &self,
+        place: Place,
+        budget: &Budget,
+        period: Period,
+        is_asked: fn(i128) -> bool,
+    ) -> i128 {
+        let owner = self.owner_of(place);
+        let has_receipt = |one: &&Entered| {
+            one.place == place && self.store.get(&owner.tombstone(one.id)).is_some()
+        };
         let in_period = |one: &&Entered| match period {
             // A day that was closed when the entry came is not touched by it.
             Period::Day(day) => {
@@ -76,6 +95,6 @@ impl World {
             }
         }
         let standing = self.entries.iter().filter(has_receipt).filter(in_period);
-        standing.map(|one| one.amount).sum()
+        standing.map(|one| one.amount).filter(|amount| is_asked(*amount)).sum()
     }
 }

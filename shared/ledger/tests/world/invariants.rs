@@ -4,11 +4,12 @@ use farebox_core::{Day, Decision, Month};
 use farebox_ledger::{Attr, Budget, Hold, Item, Mode, Period, Update};
 
 use super::World;
+use super::shares::{PLACES, Place};
 
 impl World {
     /// I1, first half: an admission leaves committed at or below every limit in force.
     pub(super) fn check_admission(&self, reserve: &Update) {
-        let budget = self.budget();
+        let budget = Budget::parse(&self.store.get(&reserve.key).unwrap()).unwrap();
         let settings = &budget.terms.settings;
         assert_ne!(settings.mode, Mode::Closed, "admitted by a closed budget");
         let placed = |(_, value): &(String, Attr)| match value {
@@ -18,8 +19,7 @@ impl World {
         let hold = reserve.values.iter().find_map(placed).unwrap();
         assert!(!budget.terms.is_closed(hold.day), "I14: admitted into a closed period");
         for period in Period::of(hold.day) {
-            let limit = settings.limits.of(period);
-            let Some(limit) = limit else { continue };
+            let Some(limit) = budget.terms.limit(period) else { continue };
             let committed = budget.counter(period).committed;
             let before = committed.pico() - hold.amount.pico();
             match settings.mode {
@@ -34,13 +34,13 @@ impl World {
 
     /// I1 for an extension: it leaves committed at or below every limit in force too.
     pub(super) fn check_extension(&self, extend: &Update) {
-        let budget = self.budget();
+        let budget = Budget::parse(&self.store.get(&extend.key).unwrap()).unwrap();
         let settings = &budget.terms.settings;
         assert_ne!(settings.mode, Mode::Closed, "extended in a closed budget");
         let (_, day) = extend.names.iter().find(|(name, _)| name == "#dc").unwrap();
         let day = Day::from_number(day.trim_start_matches("dc_").parse().unwrap()).unwrap();
         for period in Period::of(day) {
-            if let (true, Some(limit)) = (settings.mode.is_strict(), settings.limits.of(period)) {
+            if let (true, Some(limit)) = (settings.mode.is_strict(), budget.terms.limit(period)) {
                 let committed = budget.counter(period).committed;
                 assert!(committed <= limit, "I1: {period} extended to {committed} > {limit}");
             }
@@ -48,7 +48,15 @@ impl World {
     }
 
     pub(super) fn check(&self) {
-        let budget = self.budget();
+        let divided = self.divided();
+        self.check_place(None, &divided.budget);
+        for (share, budget) in (0..).zip(&divided.shares) {
+            self.check_place(Some(share), budget);
+        }
+        self.check_shares(&divided);
+    }
+
+    fn check_place(&self, place: Place, budget: &Budget) {
         // I4: the books balance.
         let held = |within: &dyn Fn(Day) -> bool| {
             let holds = budget.holds.values().filter(|hold| within(hold.day));
@@ -62,10 +70,11 @@ impl World {
         for period in months.chain(days).chain(kept).chain([Period::Total]) {
             let counter = budget.counter(period);
             let open = held(&|day| Period::of(day).contains(&period));
-            let sum = counter.settled().pico() + open;
+            let granted = budget.granted.get(&period).map_or(0, |granted| granted.pico());
+            let sum = counter.settled().pico() + open + granted;
             assert_eq!(counter.committed.pico(), sum, "I4: {period} committed");
             // A refund may take a provisional charge that the truth then takes away, too.
-            let entered = self.entered(&budget, period).min(0);
+            let entered = self.entered(place, budget, period).min(0);
             let settled = counter.settled().pico();
             assert!(settled >= entered, "I4: {period} settled below zero");
         }
@@ -80,40 +89,48 @@ impl World {
             |month: &Month| is_open(month) || self.has_entry(|one| one.month() == *month);
         assert!(budget.months.keys().all(is_right), "I14: an archived month is revived");
         // I1, second half: what the provider bills within the holds is committed.
+        let here = || self.calls.iter().filter(|call| call.place == place);
         let billed = |within: &dyn Fn(Day) -> bool| {
-            let calls = self.calls.iter().filter(|call| call.hold.is_some_and(|h| within(h.day)));
+            let calls = here().filter(|call| call.hold.is_some_and(|h| within(h.day)));
             calls.map(|call| call.bill.min(call.hold.unwrap().amount.pico())).sum::<i128>()
         };
-        for day in self.calls.iter().filter_map(|call| call.hold).map(|hold| hold.day) {
+        for day in here().filter_map(|call| call.hold).map(|hold| hold.day) {
             for period in Period::of(day) {
                 let is_pruned = budget.terms.pruned_day.is_some_and(|closed| day <= closed);
                 if matches!(period, Period::Day(_)) && is_pruned {
                     continue;
                 }
                 let bill = billed(&|day| Period::of(day).contains(&period));
-                let committed = self.known(&budget, period) - self.entered(&budget, period);
+                let known = self.known(place, budget, period);
+                let committed = known - self.entered(place, budget, period);
                 assert!(bill <= committed, "I1: {period} bill {bill} > committed {committed}");
             }
         }
     }
 
     /// What is committed in a period, or was when it was archived.
-    fn known(&self, budget: &Budget, period: Period) -> i128 {
+    fn known(&self, place: Place, budget: &Budget, period: Period) -> i128 {
         if let Period::Month(month) = period
             && budget.terms.archived_month.is_some_and(|closed| month <= closed)
         {
-            let archive = self.store.get(&self.owner.archive(month));
+            let archive = self.store.get(&self.owner_of(place).archive(month));
             return archive.map_or(0, |archive| number(&archive, "s"));
         }
         budget.counter(period).committed.pico()
     }
 
     pub(super) fn check_charges(&self) {
-        let budget = self.budget();
+        for place in PLACES {
+            self.check_charges_of(place);
+        }
+    }
+
+    fn check_charges_of(&self, place: Place) {
+        let budget = self.budget_of(place);
         assert!(budget.holds.is_empty(), "I5: a hold is left");
         let mut charges = Vec::new();
-        for call in &self.calls {
-            let tombstone = self.store.get(&self.owner.tombstone(call.rid));
+        for call in self.calls.iter().filter(|call| call.place == place) {
+            let tombstone = self.store.get(&self.owner_of(place).tombstone(call.rid));
             let is_provisional =
                 tombstone.as_ref().is_some_and(|item| item["st"] == Attr::S("P".to_owned()));
             let (day, charge) = match (call.decision, call.hold) {
@@ -143,14 +160,17 @@ impl World {
         let due = |within: &dyn Fn(Day) -> bool| {
             charges.iter().filter(|(day, _)| within(*day)).map(|(_, charge)| charge).sum::<i128>()
         };
-        let entered = |period| self.entered(&budget, period);
+        let entered = |period| self.entered(place, &budget, period);
+        let granted = |period| budget.granted.get(&period).map_or(0, |granted| granted.pico());
         let total = due(&|_| true) + entered(Period::Total);
         assert_eq!(budget.total.settled().pico(), total, "I2: total");
-        assert_eq!(budget.total.committed, budget.total.settled(), "I3: total");
+        let held = budget.total.held().pico();
+        assert_eq!(held, granted(Period::Total), "I3: total");
         for (day, _) in &charges {
             let month = Period::Month(day.month());
             let in_month = due(&|other| other.month() == day.month());
-            assert_eq!(self.known(&budget, month), in_month + entered(month), "I2: {month}");
+            let settled = self.known(place, &budget, month) - granted(month);
+            assert_eq!(settled, in_month + entered(month), "I2: {month}");
         }
     }
 }

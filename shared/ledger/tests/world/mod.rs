@@ -3,6 +3,7 @@
 
 mod entries;
 mod invariants;
+mod shares;
 
 use farebox_core::{Decision, Money, Rid, Timestamp, Zone};
 use farebox_ledger::{
@@ -11,6 +12,8 @@ use farebox_ledger::{
 };
 
 use crate::support::{self, Request, Store};
+
+use shares::{PLACES, Place, SHARES, slot};
 
 const CALLS_MAX: usize = 6;
 const DEADLINE_S: u32 = 60;
@@ -27,6 +30,8 @@ pub enum Stage {
 }
 
 pub struct Call {
+    /// Where it is held: in the budget itself, or in a share.
+    place: Place,
     rid: Rid,
     stage: Stage,
     hold: Option<Hold>,
@@ -40,6 +45,7 @@ pub struct Call {
 /// What the queue carries.
 #[derive(Clone)]
 struct Event {
+    place: Place,
     rid: Rid,
     hold: Option<Hold>,
     decision: Decision,
@@ -49,13 +55,14 @@ struct Event {
 pub struct World {
     /// For a test to keep its journal.
     pub store: Store,
+    /// The budget itself.
     owner: Owner,
     now: Timestamp,
     calls: Vec<Call>,
     wire: Vec<(Request, Option<Timestamp>)>,
     events: Vec<Event>,
     loggers: Vec<Ending>,
-    cached: Terms,
+    cached: [Terms; 1 + SHARES as usize],
     entries: Vec<entries::Entered>,
     /// The scheduler's clock may be weeks ahead; else the owner may move.
     is_ahead: bool,
@@ -79,15 +86,15 @@ impl World {
         let mut store = Store::default();
         let create = Budget::create(&owner, &settings(Mode::Hard, limits), now);
         assert_eq!(store.apply(&create), Answer::Applied);
-        let cached = Terms::parse(&store.get(&owner.budget()).unwrap()).unwrap();
+        let cached = shares::make(&mut store, &owner, now);
         let (calls, wire, events, loggers, entries) = Default::default();
         Self { store, owner, now, calls, wire, events, loggers, cached, entries, is_ahead }
     }
 
     /// One step: `what` happens to `whom`, and `how` it goes.
     pub fn step(&mut self, what: u8, whom: u8, how: u8) {
-        match what % 16 {
-            0 | 1 => self.arrive(how),
+        match what % 20 {
+            0 | 1 => self.arrive(whom, how),
             2..=7 => self.advance(usize::from(whom), how),
             8 => self.deliver(usize::from(whom)),
             9 => self.hear(usize::from(whom)),
@@ -96,6 +103,9 @@ impl World {
             12 => self.crash(usize::from(whom), how),
             13 => self.sweep(how),
             14 => self.close(how),
+            16 | 17 => self.need(whom, how),
+            18 => self.tend(how),
+            19 => self.divide(whom, how),
             _ if how.is_multiple_of(3) => self.enter(whom, how),
             _ => self.administer(whom, how),
         }
@@ -103,20 +113,22 @@ impl World {
     }
 
     fn budget(&self) -> Budget {
-        Budget::parse(&self.store.get(&self.owner.budget()).unwrap()).unwrap()
+        self.budget_of(None)
     }
 
-    fn arrive(&mut self, how: u8) {
+    fn arrive(&mut self, whom: u8, how: u8) {
         if self.calls.len() >= CALLS_MAX {
             return;
         }
         // A rid is older than its reserve, and much older in a process that was frozen.
         let age = [0, 0, 0, 20_000, 600_000][usize::from(how) % 5];
         let rid = Rid::new(self.now.plus_ms(-age), u128::try_from(self.calls.len()).unwrap());
-        let (owner, terms) = (self.owner.clone(), self.cached.clone());
+        let place = [None, Some(0), Some(1), None][usize::from(whom) % 4];
+        let (owner, terms) = (self.owner_of(place), self.cached[slot(place)].clone());
         let amount = pico(i128::from(how % 64) + 1);
         let reserve = Reserve::new(owner, rid, amount, terms, self.now, DEADLINE_S);
         self.calls.push(Call {
+            place,
             rid,
             stage: Stage::Reserving(Box::new(reserve)),
             hold: None,
@@ -178,10 +190,10 @@ impl World {
     }
 
     fn admit(&mut self, place: usize, reserved: Reserved) -> Stage {
-        if let Some(terms) = reserved.fresh {
-            self.cached = terms;
-        }
         let call = &mut self.calls[place];
+        if let Some(terms) = reserved.fresh {
+            self.cached[slot(call.place)] = terms;
+        }
         call.hold = Some(reserved.hold);
         call.ambiguous = reserved.ambiguous;
         match reserved.admission {
@@ -201,11 +213,11 @@ impl World {
 
     /// A metered stream nears its hold.
     fn extend(&mut self, place: usize, how: u8) -> Stage {
-        let Call { rid, hold, .. } = self.calls[place];
+        let Call { rid, hold, place: held, .. } = self.calls[place];
         let hold = hold.unwrap();
         self.calls[place].is_metered = true;
         let amount = pico(hold.amount.pico() + i128::from(how % 32));
-        let (owner, terms) = (self.owner.clone(), self.cached.clone());
+        let (owner, terms) = (self.owner_of(held), self.cached[slot(held)].clone());
         Stage::Extending(Box::new(Extend::new(owner, rid, hold, amount, terms, self.now)))
     }
 
@@ -234,15 +246,15 @@ impl World {
     fn decide(&mut self, place: usize, decision: Decision) -> Stage {
         let call = &mut self.calls[place];
         call.decision = Some(decision);
-        let Call { rid, hold, ambiguous, .. } = *call;
-        let event = Event { rid, hold, decision, ambiguous };
+        let Call { place, rid, hold, ambiguous, .. } = *call;
+        let event = Event { place, rid, hold, decision, ambiguous };
         self.events.extend([event.clone(), event.clone()]);
         Stage::Ending(Box::new(self.ending(&event)))
     }
 
     fn ending(&self, event: &Event) -> Ending {
-        let Event { rid, hold, decision, ambiguous } = *event;
-        Ending::new(self.owner.clone(), rid, hold, decision, ambiguous, self.now)
+        let Event { place, rid, hold, decision, ambiguous } = *event;
+        Ending::new(self.owner_of(place), rid, hold, decision, ambiguous, self.now)
     }
 
     fn end(&mut self, ending: &mut Ending, how: u8) -> Option<Ended> {
@@ -295,7 +307,15 @@ impl World {
             Request::One(update) => self.store.apply(update),
             Request::Many(transaction) => self.store.transact(transaction),
         };
-        let Request::One(update) = request else { return answer };
+        let update = match request {
+            Request::One(update) => update,
+            Request::Many(transaction) => {
+                if answer == Answer::Applied {
+                    self.check_draw(transaction);
+                }
+                return answer;
+            }
+        };
         if is_reserve(update) && answer == Answer::Applied {
             self.check_admission(update);
         }
@@ -344,10 +364,12 @@ impl World {
     }
 
     fn sweep(&mut self, how: u8) {
-        for (rid, hold) in self.budget().holds {
-            if Sweep::is_due(rid, &hold, self.now) {
-                let sweep = update::sweep(&self.owner, rid, &hold, self.now);
-                self.send(Request::Many(sweep), how);
+        for place in PLACES {
+            for (rid, hold) in self.budget_of(place).holds {
+                if Sweep::is_due(rid, &hold, self.now) {
+                    let sweep = update::sweep(&self.owner_of(place), rid, &hold, self.now);
+                    self.send(Request::Many(sweep), how);
+                }
             }
         }
     }
@@ -355,21 +377,24 @@ impl World {
     /// The scheduler closes what is due, in some worlds by a clock that is weeks ahead: the
     /// conditions must hold even then. Only a fence relies on the time.
     fn close(&mut self, how: u8) {
-        let budget = self.budget();
         let ahead = if self.is_ahead { 35 * 86_400_000 } else { 0 };
-        for closing in archive::due(&budget, self.now.plus_ms(ahead)) {
-            if matches!(closing, Closing::Fence { seen, .. } if seen >= self.now.seconds()) {
-                continue;
+        for place in PLACES {
+            let (owner, budget) = (self.owner_of(place), self.budget_of(place));
+            for closing in archive::due(&budget, self.now.plus_ms(ahead)) {
+                if matches!(closing, Closing::Fence { seen, .. } if seen >= self.now.seconds()) {
+                    continue;
+                }
+                let write = closing.write(&owner, &budget, self.now);
+                self.send(Request::Many(write), how);
             }
-            let write = closing.write(&self.owner, &budget, self.now);
-            self.send(Request::Many(write), how);
         }
     }
 
     fn administer(&mut self, whom: u8, how: u8) {
         let budget = self.budget();
         if whom.is_multiple_of(2) {
-            self.cached = budget.terms;
+            let place = PLACES[usize::from(how) % PLACES.len()];
+            self.cached[slot(place)] = self.budget_of(place).terms;
             return;
         }
         let limit = Some(i128::from(how));

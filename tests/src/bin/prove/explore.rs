@@ -7,37 +7,69 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use crate::model::check::Explored;
+use crate::model::shares::{self, Hot};
 use crate::model::{CONFIGS, MUTANTS, World, explore};
 
+/// A world by name, whole or with a mutant: what is broken in it, and its search.
+type Row = (&'static str, String, &'static str, Box<dyn Fn() -> Explored>);
+
 pub fn run(words: &[String]) -> ExitCode {
-    let is_asked = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
+    let is_asked = |row: &Row| words.is_empty() || words.iter().any(|word| word == row.0);
     let mut is_sound = true;
     println!(
         "| configuration | states | transitions | depth | s | broken |\n|---|---|---|---|---|---|"
     );
-    for config in CONFIGS.iter().filter(|config| is_asked(config.name)) {
+    for (name, .., search) in wholes().into_iter().filter(is_asked) {
         let began = Instant::now();
-        let found = explore(World { config: *config, mutant: None });
-        let (name, seconds) = (config.name, began.elapsed().as_secs());
+        let found = search();
+        let seconds = began.elapsed().as_secs();
         let (states, transitions, depth) = (found.states, found.transitions, found.depth);
         let broken =
             if found.broken.is_empty() { "none".to_owned() } else { found.broken.join("; ") };
         println!("| `{name}` | {states} | {transitions} | {depth} | {seconds} | {broken} |");
         is_sound &= found.broken.is_empty();
     }
-    let mutants = MUTANTS.iter().filter(|(.., name)| is_asked(name));
     println!(
         "\n| mutant | what is broken | configuration | states | caught by |\n|---|---|---|---|---|"
     );
     let (mut killed, mut all) = (0, 0);
-    for (mutant, what, name) in mutants {
-        let config = *CONFIGS.iter().find(|config| config.name == *name).expect("a known name");
-        let found = explore(World { config, mutant: Some(*mutant) });
+    for (name, mutant, what, search) in mutants().into_iter().filter(is_asked) {
+        let found = search();
         let broken =
             if found.broken.is_empty() { "LIVES".to_owned() } else { found.broken.join("; ") };
-        println!("| `{mutant:?}` | {what} | `{name}` | {} | {broken} |", found.states);
+        println!("| `{mutant}` | {what} | `{name}` | {} | {broken} |", found.states);
         (killed, all) = (killed + usize::from(!found.broken.is_empty()), all + 1);
     }
     println!("\nmodel: {killed} of {all} mutants killed");
     if is_sound && killed == all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn wholes() -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for config in CONFIGS {
+        let search = move || explore(World { config: *config, mutant: None });
+        rows.push((config.name, String::new(), "", Box::new(search)));
+    }
+    for config in shares::CONFIGS {
+        let search = move || shares::explore(Hot { config: *config, mutant: None });
+        rows.push((config.name, String::new(), "", Box::new(search)));
+    }
+    rows
+}
+
+fn mutants() -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for (mutant, what, name) in MUTANTS {
+        let config = *CONFIGS.iter().find(|config| config.name == *name).expect("a known name");
+        let search = move || explore(World { config, mutant: Some(*mutant) });
+        rows.push((name, format!("{mutant:?}"), what, Box::new(search)));
+    }
+    for (mutant, what, name) in shares::MUTANTS {
+        let config = shares::CONFIGS.iter().find(|config| config.name == *name);
+        let config = *config.expect("a known name");
+        let search = move || shares::explore(Hot { config, mutant: Some(*mutant) });
+        rows.push((name, format!("{mutant:?}"), what, Box::new(search)));
+    }
+    rows
 }

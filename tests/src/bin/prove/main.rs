@@ -18,6 +18,7 @@ mod contrast;
 mod counts;
 mod drop;
 mod explore;
+mod hot;
 mod kill;
 // The model, the interpreter of the ledger's expressions and the world around it are the ledger's
 // own tests.
@@ -53,6 +54,11 @@ const COMMANDS: &[Command] = &[
         "drop",
         "one call of chat, dropped at each of its awaits: [words of a kind] [--faulty-seeds N]",
         drop::run,
+    ),
+    (
+        "hot",
+        "calls a second on one budget, whole and divided into shares: [--hold SECONDS]",
+        hot::run,
     ),
     (
         "kill",
