@@ -41,6 +41,7 @@ mod repair;
 mod responses;
 mod road;
 mod routing;
+mod scan;
 mod scopes;
 mod shares;
 mod sign_on;

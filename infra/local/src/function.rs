@@ -49,7 +49,8 @@ impl Function {
         match self {
             Self::Chat => chat,
             Self::Admin => Duration::from_secs(30),
-            Self::Logger | Self::Scheduler => Duration::from_secs(60),
+            Self::Scheduler => Duration::from_secs(55),
+            Self::Logger => Duration::from_secs(60),
         }
     }
 

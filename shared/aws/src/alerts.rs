@@ -5,19 +5,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use farebox_core::Scope;
 use farebox_ledger::Owner;
-use farebox_ledger::alert::{Alert, AlertName, Notice};
+use farebox_ledger::alert::{Alert, Notice, alert_id};
 
 use crate::clients::Aws;
 use crate::error::Error;
 use crate::store::Store;
 
-/// Alerts known to be recorded. Forgotten together when full: a repeated put fails harmlessly.
-const KNOWN_MAX: usize = 10_000;
+/// Alerts known to be recorded, 16 bytes each. Forgotten together when full: a repeated put fails
+/// harmlessly, but the scan makes one for each level that a budget has passed.
+const KNOWN_MAX: usize = 200_000;
 
 /// Puts alerts, and remembers which there are.
 pub struct Alerts {
     aws: Aws,
-    known: Mutex<HashSet<(Scope, AlertName)>>,
+    known: Mutex<HashSet<u128>>,
 }
 
 impl Alerts {
@@ -33,17 +34,18 @@ impl Alerts {
     /// Where the table cannot be reached; put them again.
     pub async fn put(&self, scope: &Scope, alerts: Vec<Alert>) -> Result<(), Error> {
         for alert in alerts {
-            let known = (scope.clone(), alert.name);
-            if self.known().contains(&known) {
+            let owner = Owner::new(&self.aws.config().tenant, scope.clone());
+            // Two alerts of one digest would be one alert less, once in 2^100 deployments.
+            let known = u128::from_str_radix(&alert_id(&alert.name.key(&owner)), 16).ok();
+            if known.is_some_and(|known| self.known().contains(&known)) {
                 continue;
             }
-            let owner = Owner::new(&self.aws.config().tenant, scope.clone());
             Store::patient(&self.aws).record(&alert.put(&owner, self.aws.now())).await?;
             let mut all = self.known();
             if all.len() >= KNOWN_MAX {
                 all.clear();
             }
-            all.insert(known);
+            all.extend(known);
         }
         Ok(())
     }
@@ -58,7 +60,7 @@ impl Alerts {
         Ok(())
     }
 
-    fn known(&self) -> MutexGuard<'_, HashSet<(Scope, AlertName)>> {
+    fn known(&self) -> MutexGuard<'_, HashSet<u128>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

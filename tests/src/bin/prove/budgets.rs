@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use aws_sdk_dynamodb::types::{PutRequest, ReturnConsumedCapacity, WriteRequest};
-use farebox_aws::expression::attributes;
+use farebox_aws::expression::{Store, attributes, item};
 use farebox_aws::{Aws, Config};
 use farebox_core::{Money, Timestamp, Zone};
-use farebox_ledger::{Attr, Budget, Limits, Mode, Owner, Settings as Terms, Write};
+use farebox_ledger::{Attr, Budget, Limits, Mode, Owner, Pass, Settings as Terms, Write};
 use farebox_tests::{Settings, Stack};
 
 use crate::contrast::local;
@@ -17,6 +17,8 @@ use crate::contrast::local;
 const SIZES: [u64; 3] = [1_000, 10_000, 100_000];
 /// A minute in which every job is due, in the day of the budgets' counters.
 const TICK: &str = "2026-11-23T12:05:00Z";
+/// Runs that one pass may take: those of its five minutes, and some.
+const RUNS_MAX: i64 = 10;
 /// Items that one `BatchWriteItem` takes.
 const BATCH: usize = 25;
 
@@ -32,22 +34,24 @@ async fn table(sizes: &[u64]) -> ExitCode {
         environment.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone())
     };
     let aws = Aws::new(Config::from_lookup(known).expect("the stack's environment"));
-    println!("| budgets | bytes of an item | seconds | scans | read units | other calls |");
-    println!("|---|---|---|---|---|---|");
+    println!("| budgets | bytes of an item | runs | seconds | scans | read units | other calls |");
+    println!("|---|---|---|---|---|---|---|");
     let mut others = Vec::new();
     let mut made = 0;
     for size in sizes {
         let bytes = make(&aws, made..*size).await;
         made = *size;
         // The first run of an environment is its start.
-        stack.schedule(TICK).await;
+        pass(&stack, &aws).await;
         stack.reset_aws_calls().await;
         let began = Instant::now();
-        stack.schedule(TICK).await;
+        let runs = pass(&stack, &aws).await;
         let seconds = began.elapsed().as_secs_f32();
-        let (scans, other) = calls(&stack).await;
+        let (scans, mut other) = calls(&stack).await;
+        // What each run does, whatever there is.
+        other.values_mut().for_each(|calls| *calls /= runs);
         let units = read_units(&aws).await;
-        println!("| {size} | {bytes} | {seconds:.2} | {scans} | {units:.0} | {other:?} |");
+        println!("| {size} | {bytes} | {runs} | {seconds:.2} | {scans} | {units:.0} | {other:?} |");
         others.push(other);
     }
     if others.windows(2).all(|pair| pair[0] == pair[1]) {
@@ -56,6 +60,20 @@ async fn table(sizes: &[u64]) -> ExitCode {
     }
     println!("VIOLATION: other calls grow with the number of budgets");
     ExitCode::FAILURE
+}
+
+/// Runs the scheduler, a minute apart, until it has looked at every budget; the number of runs.
+async fn pass(stack: &Stack, aws: &Aws) -> u64 {
+    let begins = Timestamp::parse(TICK).expect("a time");
+    for run in 0..RUNS_MAX {
+        stack.schedule(&begins.plus_ms(run * 60_000).to_string()).await;
+        let key = Pass::key(&aws.config().tenant);
+        let found = Store::patient(aws).fetch(&key).await.expect("read").expect("a pass");
+        if Pass::parse(&item(found)).expect("a pass").open.is_empty() {
+            return run.unsigned_abs() + 1;
+        }
+    }
+    panic!("no end after {RUNS_MAX} runs");
 }
 
 /// Puts budgets as months of use leave them; the bytes of one, by DynamoDB's rule.

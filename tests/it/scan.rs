@@ -1,0 +1,77 @@
+//! The scheduler's look at every budget: one that is too long for a run goes on in the next.
+
+use std::time::Duration;
+
+use farebox_aws::{Aws, Config};
+use farebox_scheduler::{Pace, Scheduler, Tick};
+use farebox_tests::{Settings, Stack, run};
+use serde_json::json;
+
+use crate::stacks::{Scratch, executable};
+
+const BUDGETS: usize = 24;
+/// Parts of the table, and budgets of each that a run at the test's pace looks at.
+const A_RUN: usize = 4 * 2;
+
+/// The services alone: nothing but the test runs the scheduler.
+async fn services(state: &Scratch) -> (Stack, Aws) {
+    let state = Some(state.path().to_owned());
+    let settings = Settings { services: true, state, ..Settings::default() };
+    let stack = Stack::start(executable(), &settings).await;
+    let environment = stack.chat_environment();
+    let known = |wanted: &str| {
+        environment.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone())
+    };
+    let aws = Aws::new(Config::from_lookup(known).unwrap());
+    (stack, aws)
+}
+
+/// A budget that has spent nine tenths of its month.
+async fn put_budget(stack: &Stack, scope: &str) {
+    let number = |number: i64| json!({"N": number.to_string()});
+    let item = json!({
+        "pk": {"S": format!("B#main#{scope}")}, "sk": {"S": "0"},
+        "md": {"S": "h"}, "th": {"S": "80"}, "lm": number(1_000),
+        "ep": number(1), "lv": number(1), "n": number(0), "tc": number(900), "ts": number(900),
+        "mc_202705": number(900), "ms_202705": number(900),
+        "dc_20270512": number(900), "ds_20270512": number(900),
+    });
+    stack.dynamodb("PutItem", &json!({"TableName": "farebox-ledger", "Item": item})).await;
+}
+
+async fn tick(scheduler: &Scheduler, minute: u32) {
+    let time = format!("2027-05-12T12:{minute:02}:00Z");
+    farebox_scheduler::handle(scheduler, &Tick { time }).await.unwrap();
+}
+
+async fn alerts(stack: &Stack) -> usize {
+    let items = stack.scan("main").await;
+    items.iter().filter(|item| item.text("pk").starts_with("AL#main#user:")).count()
+}
+
+#[test]
+fn a_look_at_all_budgets_that_one_run_cannot_end_goes_on_in_the_next() {
+    run(async {
+        let state = Scratch::new();
+        let (stack, aws) = services(&state).await;
+        for number in 0..BUDGETS {
+            put_budget(&stack, &format!("user:u{number}")).await;
+        }
+        // No time at all: a page of each part, and the run ends.
+        let pace = Pace { time: Duration::ZERO, page: 2 };
+        let paced = || Scheduler::paced(&aws, pace);
+
+        tick(&paced(), 4).await;
+        assert_eq!(alerts(&stack).await, 0, "no look begins in this minute");
+        tick(&paced(), 5).await;
+        let first = alerts(&stack).await;
+        assert!((1..=A_RUN).contains(&first), "{first}");
+        // Environments come and go: each run is by a new one, and one dies within its run.
+        let died = tokio::time::timeout(Duration::ZERO, tick(&paced(), 6)).await;
+        assert!(died.is_err(), "it was cut off");
+        for minute in 6..6 + u32::try_from(BUDGETS).unwrap() {
+            tick(&paced(), minute).await;
+        }
+        assert_eq!(alerts(&stack).await, BUDGETS);
+    });
+}
