@@ -23,6 +23,7 @@ CHANNELS = {
     "AlertTopic": "arn:aws:sns:us-east-1:111122223333:alerts",
     "AlertSender": "farebox@example.com",
     "AlertRecipients": "ops@example.com",
+    "StatementRecipients": "money@example.com",
 }
 # And those of `TheSignOn`.
 SIGN_ON = {
@@ -311,6 +312,18 @@ class TheAlertChannels(unittest.TestCase):
             with self.subTest(tool):
                 row = ("SchedulerRole", "MailAlerts", "ses:SendEmail", identities, sender)
                 self.assertEqual(self.rows(stack, "ses:SendEmail"), [row])
+
+    def test_the_sums_of_a_statement_are_read_and_no_row_and_only_where_it_is_chosen(self):
+        def reads(stack):
+            rows = self.rows(stack, "dynamodb:Query")
+            return [row for row in rows if row[0] == "SchedulerRole" and "Logs" in row[3]]
+
+        self.assertEqual(reads(TheTemplate.stack), [])
+        for tool, stack in self.chosen.items():
+            with self.subTest(tool):
+                (row,) = reads(stack)
+                self.assertEqual(row[1:4], ("ReadSums", "dynamodb:Query", "<LogsTable.Arn>"))
+                self.assertIn('"dynamodb:LeadingKeys": ["R#*"]', row[4])
 
     def test_who_sends_and_who_shows_them_know_the_channels(self):
         for tool, stack in self.chosen.items():

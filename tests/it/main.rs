@@ -47,6 +47,7 @@ mod shares;
 mod sign_on;
 mod stacks;
 mod state;
+mod statements;
 mod storm;
 mod streaming;
 mod tending;

@@ -21,7 +21,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("shared/cli", &["api", "core"]),
     ("functions/chat", &["core", "ledger", "providers", "aws", "api"]),
     ("functions/logger", &["core", "ledger", "aws"]),
-    ("functions/scheduler", &["core", "ledger", "aws"]),
+    ("functions/scheduler", &["core", "ledger", "aws", "api"]),
     ("functions/admin", &["core", "ledger", "aws", "api", "providers"]),
     ("infra/local", &["core", "aws", "chat", "logger", "scheduler", "admin", "providers", "tests"]),
     ("tests", &["aws", "chat", "core", "ledger", "logger", "scheduler"]),

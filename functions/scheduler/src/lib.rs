@@ -12,6 +12,7 @@ mod due;
 mod limits;
 mod mail;
 mod outbox;
+mod statement;
 mod sweep;
 mod topic;
 mod webhook;
@@ -19,7 +20,7 @@ mod webhook;
 use std::time::Duration;
 
 use farebox_aws::{Alerts, Aws, Config};
-use farebox_core::Timestamp;
+use farebox_core::{Month, Timestamp};
 use futures_util::future::BoxFuture;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Deserialize;
@@ -49,7 +50,7 @@ pub struct Pace {
 }
 
 /// The jobs. A further one is one more row.
-const JOBS: [Job; 4] = [
+const JOBS: [Job; 5] = [
     Job {
         name: "outbox",
         every_minutes: 1,
@@ -68,6 +69,11 @@ const JOBS: [Job; 4] = [
         every_minutes: 1,
         run: |all, now| Box::pin(alerts::deliver(&all.aws, now)),
     },
+    Job {
+        name: "statement",
+        every_minutes: 15,
+        run: |all, now| Box::pin(statement::mail(&all.aws, now)),
+    },
 ];
 
 /// The event that the schedule sends.
@@ -84,6 +90,8 @@ pub(crate) enum Failure {
     Aws(#[from] farebox_aws::Error),
     #[error("{0} alerts were not delivered")]
     Undelivered(usize),
+    #[error("the statement of {0} was not mailed")]
+    Unmailed(Month),
 }
 
 /// Runs the Lambda until its environment ends.
@@ -156,6 +164,8 @@ mod tests {
             JOBS.iter().filter(|job| job.is_due(now)).map(|job| job.name).collect::<Vec<_>>()
         };
 
-        assert_eq!(due("2026-12-03T00:06:00Z"), ["outbox", "limits", "budgets", "alerts"]);
+        let each = ["outbox", "limits", "budgets", "alerts"];
+        assert_eq!(due("2026-12-03T00:05:59Z"), each);
+        assert_eq!(due("2026-12-03T00:15:59Z"), [&each[..], &["statement"]].concat());
     }
 }

@@ -34,6 +34,8 @@ export class FareboxStack extends Stack {
       FAREBOX_ALERT_TOPIC: settings.alertTopic,
       FAREBOX_ALERT_SENDER: settings.alertSender,
       FAREBOX_ALERT_RECIPIENTS: settings.alertRecipients,
+      FAREBOX_STATEMENT_RECIPIENTS: settings.statementRecipients,
+      FAREBOX_STATEMENT_BY: settings.statementBy,
     };
     const signOn = {
       FAREBOX_PUBLIC_URL: settings.publicUrl,

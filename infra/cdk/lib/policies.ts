@@ -59,6 +59,8 @@ export function schedulerStatements(state: State, settings: Settings): PolicySta
   // SES judges by the identity that is verified, an address or its domain: so the sender binds here.
   const mail = allow("MailAlerts", ["ses:SendEmail"], [identities]);
   mail.addCondition("StringEquals", { "ses:FromAddress": settings.alertSender });
+  // The sums of usage, and no call's row.
+  const sums = within("R#*", allow("ReadSums", ["dynamodb:Query"], [state.logs.tableArn]));
 
   return [
     allow("Ledger", ["dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"], [state.ledger.tableArn]),
@@ -75,6 +77,7 @@ export function schedulerStatements(state: State, settings: Settings): PolicySta
     allow("WebhookSecret", ["secretsmanager:GetSecretValue"], [webhookOf(state)]),
     ...(settings.alertTopic ? [publish] : []),
     ...(settings.alertSender ? [mail] : []),
+    ...(settings.statementRecipients ? [sums] : []),
   ];
 }
 

@@ -33,6 +33,10 @@ export interface Settings {
   readonly oidcScopes: string;
   /** The claim that lists a person's groups. */
   readonly oidcGroupsClaim: string;
+  /** Addresses that each month's statement is mailed to, from `alertSender`, or empty. */
+  readonly statementRecipients: string;
+  /** Whose lines it has: org, team, user, key or label:NAME, then model or provider. */
+  readonly statementBy: string;
   /** Folder with one folder a binary, each with its `bootstrap`. */
   readonly assetOf: (binary: string) => string;
 }
@@ -67,6 +71,8 @@ export function settingsFrom(node: Node): Settings {
     ),
     oidcScopes: matching("oidcScopes", text("oidcScopes", "openid email"), /^openid( [!-~]+)*$/),
     oidcGroupsClaim: matching("oidcGroupsClaim", text("oidcGroupsClaim", "groups"), /^[!-~]+$/),
+    statementRecipients: text("statementRecipients", ""),
+    statementBy: matching("statementBy", text("statementBy", "team,model"), /^[^ ]+$/),
     assetOf: assetsIn(process.env.FAREBOX_ASSETS ?? resolve(__dirname, "../../../../target/lambda")),
   };
 }

@@ -194,6 +194,8 @@ impl Environments {
     /// Ends every environment.
     pub fn end(&self) {
         for environment in lock(&self.by_id).values() {
+            // It may become idle before its process has ended; nobody is to find it then.
+            environment.is_alive.store(false, Ordering::Release);
             environment.kill.notify_one();
         }
     }

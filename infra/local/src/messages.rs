@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 
 use crate::server::{self, Body};
 
-/// SNS's limit of a message; SES's is far above what alerts send.
-const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// SNS's limit of a message.
+const PUBLICATION_BYTES_MAX: usize = 256 * 1024;
+/// SES's limit of a message with its attachments.
+const MAIL_BYTES_MAX: usize = 40 * 1024 * 1024;
 const SES_PATH: &str = "/v2/email/outbound-emails";
 
 /// What was sent, in order.
@@ -42,7 +44,8 @@ impl Messages {
         if !is_signed {
             return refuse(StatusCode::FORBIDDEN, "MissingAuthenticationToken");
         }
-        let Ok(body) = server::read(request.into_body(), MESSAGE_BYTES_MAX).await else {
+        let bytes_max = if is_mail { MAIL_BYTES_MAX } else { PUBLICATION_BYTES_MAX };
+        let Ok(body) = server::read(request.into_body(), bytes_max).await else {
             return refuse(StatusCode::BAD_REQUEST, "InvalidParameter");
         };
         let message = if is_mail { mail(&body) } else { publication(&body) };
@@ -83,7 +86,11 @@ fn mail(body: &[u8]) -> Option<Value> {
     let is_whole = letter.get("FromEmailAddress")?.is_string()
         && (1..=50).contains(&to.len())
         && simple.pointer("/Subject/Data")?.is_string()
-        && simple.pointer("/Body/Text/Data")?.is_string();
+        && simple.pointer("/Body/Text/Data")?.is_string()
+        && simple.get("Attachments").and_then(Value::as_array).is_none_or(|files| {
+            let is_text = |file: &Value, name: &str| file.get(name).is_some_and(Value::is_string);
+            files.iter().all(|file| is_text(file, "FileName") && is_text(file, "RawContent"))
+        });
     is_whole.then_some(letter)
 }
 

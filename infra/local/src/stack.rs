@@ -30,10 +30,12 @@ const PEPPER: &str = "farebox/local/pepper";
 const ADMIN_KEY: &str = "farebox/local/admin-key";
 const PREFIX: &str = "farebox/local";
 /// What a deployment may choose, taken from this process's environment.
-const PASSED_ON: [&str; 8] = [
+const PASSED_ON: [&str; 10] = [
     "FAREBOX_ALERT_TOPIC",
     "FAREBOX_ALERT_SENDER",
     "FAREBOX_ALERT_RECIPIENTS",
+    "FAREBOX_STATEMENT_RECIPIENTS",
+    "FAREBOX_STATEMENT_BY",
     "FAREBOX_OIDC_ISSUER",
     "FAREBOX_OIDC_CLIENT_ID",
     "FAREBOX_OIDC_CLIENT_SECRET",

@@ -21,7 +21,8 @@
 //! | [`prices`] | the owner's own prices |
 //! | [`routes`] | names that stand for several models |
 //! | [`requests`] | what each call did and cost |
-//! | [`usage`] | what calls add up to |
+//! | [`usage`] | what calls add up to, and the month's statement of it |
+//! | [`csv`] | lines that a spreadsheet opens |
 //! | [`webhook`] | where alerts are delivered |
 //! | [`error`] | refusals |
 
@@ -31,6 +32,7 @@ pub mod books;
 pub mod budgets;
 pub mod content;
 pub mod credentials;
+pub mod csv;
 pub mod error;
 pub mod keys;
 pub mod limits;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::csv::csv;
+
 /// Sums over calls, exact. Amounts are decimal texts of USD.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -66,4 +68,72 @@ pub struct UsageReport {
     pub rest: Option<UsageSums>,
     /// What all rows add up to.
     pub total: UsageSums,
+}
+
+/// One value of a statement's line.
+type Value = fn(&UsageRow) -> String;
+
+/// What a statement says of each line.
+const COLUMNS: [(&str, Value); 12] = [
+    ("charged_usd", |row| row.sums.charged_usd.clone()),
+    ("unknown_usd", |row| row.sums.unknown_usd.clone()),
+    ("corrections_usd", |row| row.sums.entered_usd.clone()),
+    ("input_usd", |row| row.sums.input_usd.clone()),
+    ("output_usd", |row| row.sums.output_usd.clone()),
+    ("fees_usd", |row| row.sums.fees_usd.clone()),
+    ("calls", |row| row.sums.calls.to_string()),
+    ("refused", |row| row.sums.refused.to_string()),
+    ("prompt_tokens", |row| row.sums.prompt_tokens.to_string()),
+    ("cached_tokens", |row| row.sums.cached_tokens.to_string()),
+    ("completion_tokens", |row| row.sums.completion_tokens.to_string()),
+    ("reasoning_tokens", |row| row.sums.reasoning_tokens.to_string()),
+];
+
+impl UsageReport {
+    /// The month's statement, as CSV: the same whether the command prints it or the scheduler
+    /// mails it. It is whole only where nothing is in `rest`.
+    #[must_use]
+    pub fn statement(&self, month: &str) -> String {
+        let mut head = vec!["month".to_owned()];
+        head.extend(self.by.iter().cloned());
+        head.extend(COLUMNS.map(|(name, _)| name.to_owned()));
+        let mut lines = vec![head];
+        for row in &self.rows {
+            let mut line = vec![month.to_owned()];
+            line.extend(self.by.iter().map(|by| row.by.get(by).cloned().unwrap_or_default()));
+            line.extend(COLUMNS.map(|(_, value)| value(row)));
+            lines.push(line);
+        }
+        csv(&lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_is_csv_and_no_name_in_it_is_a_formula() {
+        let row = |team: &str, charged: &str| UsageRow {
+            by: BTreeMap::from([("team".to_owned(), team.to_owned())]),
+            sums: UsageSums {
+                charged_usd: charged.to_owned(),
+                unknown_usd: "0".to_owned(),
+                entered_usd: "-0.5".to_owned(),
+                ..UsageSums::default()
+            },
+        };
+        let report = UsageReport {
+            by: vec!["team".to_owned()],
+            rows: vec![row("search", "2"), row("=cmd()", "0.5")],
+            ..UsageReport::default()
+        };
+
+        let text = report.statement("2026-11");
+
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].starts_with("month,team,charged_usd,unknown_usd,corrections_usd,"));
+        assert!(lines[1].starts_with("2026-11,search,2,0,-0.5,"), "{text}");
+        assert!(lines[2].starts_with("2026-11,'=cmd(),0.5,"), "{text}");
+    }
 }

@@ -1,7 +1,8 @@
-//! Where alerts go beside the webhook. It is said when Farebox is deployed, because the role that
-//! sends them names them too.
+//! Where alerts go beside the webhook, and statements. It is said when Farebox is deployed, because
+//! the role that sends them names them too.
 
 use crate::config::ConfigError;
+use crate::usage::By;
 
 /// The topic and the addresses that alerts go to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,7 +11,21 @@ pub struct Channels {
     pub topic: Option<Topic>,
     /// `FAREBOX_ALERT_SENDER` and `FAREBOX_ALERT_RECIPIENTS`.
     pub mail: Option<Mail>,
+    /// `FAREBOX_STATEMENT_RECIPIENTS` and `FAREBOX_STATEMENT_BY`, from the same sender.
+    pub statements: Option<Statements>,
 }
+
+/// Who is mailed each month's statement, and whose lines it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statements {
+    /// Who writes to whom.
+    pub mail: Mail,
+    /// As [`crate::usage::By`] reads it.
+    pub by: String,
+}
+
+/// Whose lines a statement has where nothing is said.
+const STATEMENT_BY: &str = "team,model";
 
 /// A topic of Amazon SNS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +50,7 @@ pub struct Mail {
 const RECIPIENTS_MAX: usize = 50;
 
 impl Channels {
-    /// Reads the three variables.
+    /// Reads the variables.
     ///
     /// # Errors
     /// [`ConfigError`] names the one that breaks its rule.
@@ -45,7 +60,8 @@ impl Channels {
             let wrong = ConfigError::Malformed { variable: "FAREBOX_ALERT_TOPIC", rule };
             Topic::parse(&arn).ok_or(wrong)
         });
-        Ok(Self { topic: topic.transpose()?, mail: mail(&set)? })
+        let (mail, statements) = mailings(&set)?;
+        Ok(Self { topic: topic.transpose()?, mail, statements })
     }
 }
 
@@ -70,23 +86,46 @@ impl Topic {
     }
 }
 
-fn mail(set: &impl Fn(&str) -> Option<String>) -> Result<Option<Mail>, ConfigError> {
-    let (sender, recipients) = ("FAREBOX_ALERT_SENDER", "FAREBOX_ALERT_RECIPIENTS");
-    let wrong = |variable, rule| ConfigError::Malformed { variable, rule };
-    let (from, to) = match (set(sender), set(recipients)) {
-        (None, None) => return Ok(None),
-        (Some(from), Some(to)) => (from, to),
-        (None, Some(_)) => return Err(ConfigError::Missing { variable: sender }),
-        (Some(_), None) => return Err(ConfigError::Missing { variable: recipients }),
+const SENDER: &str = "FAREBOX_ALERT_SENDER";
+const RECIPIENTS: &str = "FAREBOX_ALERT_RECIPIENTS";
+const STATEMENTS: &str = "FAREBOX_STATEMENT_RECIPIENTS";
+const BY: &str = "FAREBOX_STATEMENT_BY";
+
+fn wrong(variable: &'static str, rule: &'static str) -> ConfigError {
+    ConfigError::Malformed { variable, rule }
+}
+
+/// The two mailings, each from the one sender to its own recipients.
+fn mailings(
+    set: &impl Fn(&str) -> Option<String>,
+) -> Result<(Option<Mail>, Option<Statements>), ConfigError> {
+    let (alerts, statements) = (set(RECIPIENTS), set(STATEMENTS));
+    let sender = match set(SENDER) {
+        None if alerts.is_none() && statements.is_none() => return Ok((None, None)),
+        None => return Err(ConfigError::Missing { variable: SENDER }),
+        Some(_) if alerts.is_none() && statements.is_none() => {
+            return Err(ConfigError::Missing { variable: RECIPIENTS });
+        }
+        Some(sender) => sender,
     };
-    if !is_address(&from) {
-        return Err(wrong(sender, "write one e-mail address, such as farebox@example.com"));
+    if !is_address(&sender) {
+        return Err(wrong(SENDER, "write one e-mail address, such as farebox@example.com"));
     }
-    let to: Vec<_> = to.split(',').map(|address| address.trim().to_owned()).collect();
-    if to.len() > RECIPIENTS_MAX || !to.iter().all(|address| is_address(address)) {
-        return Err(wrong(recipients, "list 1 to 50 e-mail addresses, with commas between"));
-    }
-    Ok(Some(Mail { sender: from, recipients: to }))
+    let mail = |variable, to: String| {
+        let recipients: Vec<_> = to.split(',').map(|address| address.trim().to_owned()).collect();
+        let is_list = recipients.len() <= RECIPIENTS_MAX;
+        if !is_list || !recipients.iter().all(|address| is_address(address)) {
+            return Err(wrong(variable, "list 1 to 50 e-mail addresses, with commas between"));
+        }
+        Ok(Mail { sender: sender.clone(), recipients })
+    };
+    let statements = statements.map(|to| {
+        let by = set(BY).unwrap_or_else(|| STATEMENT_BY.to_owned());
+        let rule = "name org, team, user, key or label:NAME; model or provider may follow";
+        By::parse(&by).map_err(|_| wrong(BY, rule))?;
+        Ok(Statements { mail: mail(STATEMENTS, to)?, by })
+    });
+    Ok((alerts.map(|to| mail(RECIPIENTS, to)).transpose()?, statements.transpose()?))
 }
 
 /// Coarse: SES knows which addresses it takes; this keeps out what is no address at all.
@@ -156,5 +195,23 @@ mod tests {
         ]);
 
         assert_eq!(mail.unwrap().mail.unwrap().recipients, ["a@example.com", "b@example.com"]);
+    }
+
+    #[test]
+    fn a_statement_goes_to_its_own_recipients_and_names_its_lines() {
+        let sender = ("FAREBOX_ALERT_SENDER", "farebox@example.com");
+        let to = ("FAREBOX_STATEMENT_RECIPIENTS", "money@example.com");
+
+        let channels = read(&[sender, to]).unwrap();
+        let statements = channels.statements.unwrap();
+
+        assert_eq!((channels.mail, statements.by.as_str()), (None, "team,model"));
+        assert_eq!(statements.mail.recipients, ["money@example.com"]);
+        let by = ("FAREBOX_STATEMENT_BY", "label:project,provider");
+        assert_eq!(read(&[sender, to, by]).unwrap().statements.unwrap().by, by.1);
+        let wrong = read(&[sender, to, ("FAREBOX_STATEMENT_BY", "teams")]).unwrap_err();
+        assert!(wrong.to_string().contains("FAREBOX_STATEMENT_BY"), "{wrong}");
+        let nobody = read(&[to]).unwrap_err();
+        assert!(nobody.to_string().contains("FAREBOX_ALERT_SENDER"), "{nobody}");
     }
 }

@@ -181,7 +181,8 @@ impl Endpoints {
     fn are_loopback(&self, channels: &Channels) -> bool {
         let needed = [&self.dynamodb, &self.sqs, &self.secrets_manager].into_iter();
         let sns = channels.topic.as_ref().map(|_| &self.sns);
-        let ses = channels.mail.as_ref().map(|_| &self.ses);
+        let is_mailing = channels.mail.is_some() || channels.statements.is_some();
+        let ses = is_mailing.then_some(&self.ses);
         let mut used = needed.chain(sns).chain(ses);
         used.all(|endpoint| endpoint.as_deref().is_some_and(is_loopback))
     }

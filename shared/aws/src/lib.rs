@@ -24,6 +24,7 @@
 //! | [`logs`] | [`Logs`]: one row a call |
 //! | [`log_writer`] | [`LogWriter`]: such a row, and the sums that move with it |
 //! | [`rollups`] | [`Rollups`]: these sums, read |
+//! | [`usage`] | the same as the rows of a report |
 //! | [`contents`] | [`Contents`]: what was said, where the owner wants it kept |
 //! | [`rates`] | [`Rates`]: how much may be called at once and in a minute |
 //! | [`replies`] | [`Replies`]: idempotency claims, and the answers kept with them |
@@ -52,6 +53,7 @@ pub mod seal;
 pub mod sign_on;
 pub mod signed;
 mod store;
+pub mod usage;
 pub mod web;
 
 pub use alerts::Alerts;

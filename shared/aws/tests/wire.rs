@@ -105,7 +105,12 @@ fn aws(url: &str, clock_file: Option<&str>) -> Aws {
         "FAREBOX_CLOCK_FILE" => clock_file.map(str::to_owned),
         "FAREBOX_TENANT" | "FAREBOX_STAGE" | "FAREBOX_ALLOWED_ORIGINS" => None,
         "FAREBOX_TRACE_AWS" => None,
-        alerts if alerts.starts_with("FAREBOX_ALERT") => None,
+        name if ["FAREBOX_ALERT", "FAREBOX_STATEMENT", "FAREBOX_LAKE"]
+            .iter()
+            .any(|mailed| name.starts_with(mailed)) =>
+        {
+            None
+        }
         "AWS_REGION" => Some("eu-central-1".to_owned()),
         endpoint if endpoint.starts_with("AWS_ENDPOINT") => Some(url.to_owned()),
         _ => Some("local".to_owned()),

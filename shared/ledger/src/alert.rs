@@ -3,6 +3,7 @@
 
 mod delivery;
 mod notice;
+mod statement;
 
 use core::fmt;
 use core::str::FromStr;
@@ -13,6 +14,7 @@ pub use delivery::{
     Channel, Delivery, LEASE_S, TRIES_MAX, Told, alert_id, backoff_s, close, lease, undeliverable,
 };
 pub use notice::{Fault, Notice, notices_key, provisional_count, provisional_key};
+pub use statement::{statement_key, statement_put};
 
 use crate::Error;
 use crate::budget::{Budget, Period};

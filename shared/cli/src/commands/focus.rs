@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use farebox_api::csv::csv;
 use farebox_api::{Key, KeyList, UsageReport, UsageRow};
 use farebox_core::{Money, Month, Timestamp, Zone};
 use serde_json::json;
 
-use super::usage::{ROWS_MAX, csv_text, whole};
+use super::usage::{ROWS_MAX, whole};
 use super::{path, plus, usd};
 use crate::args;
 use crate::client::Client;
@@ -92,7 +93,7 @@ pub async fn export(client: &Client, given: &args::Focus) -> Result<Output, Fail
     let bytes = if is_parquet {
         parquet::file(&columns(&lines))
     } else {
-        (csv_text(&lines)? + "\n").into_bytes()
+        (csv(&lines) + "\n").into_bytes()
     };
     let json =
         json!({"month": given.month, "rows": count, "billed_usd": total, "file": given.output});

@@ -1,6 +1,6 @@
 //! What calls add up to: as a table with bars, and as a statement.
 
-use farebox_api::{UsageReport, UsageRow, UsageSums};
+use farebox_api::{UsageReport, UsageSums};
 use farebox_core::{Money, Timestamp};
 
 use super::{path, usd};
@@ -91,8 +91,7 @@ pub async fn statement(client: &Client, given: &args::Statement) -> Result<Outpu
     let answer = client.get(&path(&query)).await?;
     let report: UsageReport = answer.parse()?;
     whole(&report)?;
-    let text = statement_csv(&given.month, &report)?;
-    Ok(Output::new(answer.body, text))
+    Ok(Output::new(answer.body, report.statement(&given.month)))
 }
 
 /// That no row is left out: sums of sums must be all of them.
@@ -106,63 +105,10 @@ pub fn whole(report: &UsageReport) -> Result<(), Failure> {
     }
 }
 
-fn statement_csv(month: &str, report: &UsageReport) -> Result<String, Failure> {
-    let mut head = vec!["month".to_owned()];
-    head.extend(report.by.iter().cloned());
-    head.extend(COLUMNS.map(|(name, _)| name.to_owned()));
-    let mut lines = vec![head];
-    for row in &report.rows {
-        let mut line = vec![month.to_owned()];
-        line.extend(report.by.iter().map(|by| row.by.get(by).cloned().unwrap_or_default()));
-        line.extend(COLUMNS.map(|(_, value)| value(row)));
-        lines.push(line);
-    }
-    csv_text(&lines)
-}
-
-/// One value of a line.
-type Value = fn(&UsageRow) -> String;
-
-/// What a statement says of each line.
-const COLUMNS: [(&str, Value); 12] = [
-    ("charged_usd", |row| row.sums.charged_usd.clone()),
-    ("unknown_usd", |row| row.sums.unknown_usd.clone()),
-    ("corrections_usd", |row| row.sums.entered_usd.clone()),
-    ("input_usd", |row| row.sums.input_usd.clone()),
-    ("output_usd", |row| row.sums.output_usd.clone()),
-    ("fees_usd", |row| row.sums.fees_usd.clone()),
-    ("calls", |row| row.sums.calls.to_string()),
-    ("refused", |row| row.sums.refused.to_string()),
-    ("prompt_tokens", |row| row.sums.prompt_tokens.to_string()),
-    ("cached_tokens", |row| row.sums.cached_tokens.to_string()),
-    ("completion_tokens", |row| row.sums.completion_tokens.to_string()),
-    ("reasoning_tokens", |row| row.sums.reasoning_tokens.to_string()),
-];
-
-/// Lines as CSV. A text that a spreadsheet would take for a formula is kept one: its names come
-/// from callers.
-pub fn csv_text(lines: &[Vec<String>]) -> Result<String, Failure> {
-    let broken = |error: String| Failure::new(error, "type it again");
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for line in lines {
-        let cells = line.iter().map(|cell| plain(cell));
-        writer.write_record(cells).map_err(|error| broken(error.to_string()))?;
-    }
-    let bytes = writer.into_inner().map_err(|error| broken(error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|error| broken(error.to_string()))?;
-    Ok(text.trim_end_matches('\n').to_owned())
-}
-
-/// A cell that no spreadsheet runs; numbers stay numbers.
-fn plain(cell: &str) -> String {
-    let is_formula = cell.starts_with(['=', '+', '@', '\t', '\r'])
-        || (cell.starts_with('-') && cell.len() > 1 && Money::parse_usd(cell).is_err());
-    if is_formula { format!("'{cell}") } else { cell.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use farebox_api::UsageRow;
     use std::collections::BTreeMap;
 
     fn sums(charged: &str) -> UsageSums {
@@ -201,16 +147,6 @@ mod tests {
         assert!(lines[4].starts_with("=cmd()          0.5  ██████ "), "{text}");
         assert!(lines[5].starts_with("total           2.5"), "{text}");
         assert_eq!(lines[6], "-0.5 USD of it are corrections.");
-    }
-
-    #[test]
-    fn a_statement_is_csv_and_no_name_in_it_is_a_formula() {
-        let text = statement_csv("2026-11", &report()).unwrap();
-
-        let lines: Vec<_> = text.lines().collect();
-        assert!(lines[0].starts_with("month,team,charged_usd,unknown_usd,corrections_usd,"));
-        assert!(lines[1].starts_with("2026-11,search,2,0,-0.5,"), "{text}");
-        assert!(lines[2].starts_with("2026-11,'=cmd(),0.5,"), "{text}");
     }
 
     #[test]

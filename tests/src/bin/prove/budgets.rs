@@ -140,6 +140,7 @@ async fn read_units(aws: &Aws) -> f64 {
     let (mut units, mut start) = (0.0, None);
     loop {
         let scan = aws.dynamodb().scan().table_name(&aws.config().ledger_table);
+        let scan = scan.limit(farebox_scheduler::Pace::default().page.into());
         let scan = scan.return_consumed_capacity(ReturnConsumedCapacity::Total);
         let page = scan.set_exclusive_start_key(start).send().await.expect("a page");
         units += page.consumed_capacity.and_then(|used| used.capacity_units).unwrap_or_default();
