@@ -318,6 +318,7 @@ async function editBudget(listed) {
     get(`budgets/${encodeURI(name)}`), ifAllowed(`requests?limit=100`, { requests: [] }),
   ]);
   const rows = recent.requests.filter((row) => row.scopes?.includes(name));
+  const divided = String(budget.shares?.count || "");
   const said = h("p", { class: "note", role: "status" }, "");
   const oninput = (values) => { said.textContent = preview(budget, rows, values); };
   const limit = (period) => ({
@@ -330,12 +331,17 @@ async function editBudget(listed) {
     { name: "time_zone", label: "Time zone", value: budget.time_zone },
     { name: "alert_thresholds", label: "Alert at percent", value: budget.alert_thresholds.join(", ") },
     { name: "until", label: "Until (RFC 3339; then as before)", value: budget.until, hint: "for good" },
+    {
+      name: "shares", label: `Shares of a hot budget${budget.shares?.pending ? ", a change is pending" : ""}`,
+      value: divided, hint: "none; 2 to 64",
+    },
   ];
   const send = async (values) => {
     const body = { mode: values.mode, time_zone: values.time_zone };
     for (const period of ["day", "month", "total"]) body[`${period}_limit_usd`] = values[`${period}_limit_usd`] || null;
     body.alert_thresholds = values.alert_thresholds.split(",").map((part) => part.trim()).filter(Boolean).map(Number);
     if (values.until) body.until = values.until;
+    if (values.shares !== divided) body.shares = Number(values.shares || 0);
     try {
       const changed = await api("PUT", `budgets/${encodeURI(name)}`, body, budget.version);
       dialog.close();

@@ -142,8 +142,8 @@ pub enum Action {
     Void(usize),
     Deliver(usize),
     Lose(usize),
-    /// A share asks for room for a call.
-    Need(u8),
+    /// A call in the whole or in a share needs room.
+    Need(Place),
     /// One write of what a tending would send.
     Tend(usize),
     Limit,
@@ -226,7 +226,7 @@ impl Model for Hot {
         actions
             .extend((0..state.wire.len()).flat_map(|at| [Action::Deliver(at), Action::Lose(at)]));
         if state.moves > 0 && has_wire {
-            actions.extend((0..SHARES).map(Action::Need));
+            actions.extend(places().map(Action::Need));
             let tended = divided.tend(clock(state.period)).len();
             actions.extend((0..tended).map(Action::Tend));
         }
@@ -253,8 +253,8 @@ impl Model for Hot {
             Action::Void(call) => next.end(call, Decision::Void),
             Action::Deliver(at) => self.deliver(&mut next, at),
             Action::Lose(at) => drop(next.wire.remove(at)),
-            Action::Need(share) => {
-                let found = next.divided()?.next(Some(share), pico(HOLD), clock(next.period));
+            Action::Need(place) => {
+                let found = next.divided()?.next(place, pico(HOLD), clock(next.period));
                 let Next::Move(moved) = found else { return None };
                 self.send(&mut next, None, moved);
             }
