@@ -160,6 +160,12 @@ fn data(value: &Value, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\n\n");
 }
 
+/// JSON without line breaks, which would end a line of the stream: a provider may write its events
+/// over several. They stand between tokens only; inside a text JSON has them escaped.
+fn one_line(json: &str) -> Cow<'_, str> {
+    if json.contains(['\n', '\r']) { json.replace(['\n', '\r'], " ").into() } else { json.into() }
+}
+
 /// One event with its name.
 fn named(name: &str, value: &Value, out: &mut Vec<u8>) {
     out.extend_from_slice(b"event: ");
@@ -175,7 +181,7 @@ fn frame(frame: &Frame, out: &mut Vec<u8>) {
         out.extend_from_slice(frame.name.as_bytes());
         out.push(b'\n');
     }
-    for line in frame.data.split('\n') {
+    for line in frame.data.split(['\n', '\r']) {
         out.extend_from_slice(b"data: ");
         out.extend_from_slice(line.as_bytes());
         out.push(b'\n');

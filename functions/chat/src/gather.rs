@@ -5,6 +5,29 @@ use std::collections::BTreeMap;
 use farebox_core::ChatEvent;
 use serde_json::{Map, Value, json};
 
+/// The most that the content of one streamed answer may weigh: dialects and the content log keep
+/// it until its end. An answer of 128,000 tokens weighs below 8 MB.
+pub const WEIGHT_MAX: usize = 16 * 1024 * 1024;
+/// What an object in a delta weighs beside its text: kept, it is a map.
+const OBJECT_WEIGHT: usize = 64;
+/// The objects in the delta of one call, whose pieces are put together.
+const OBJECTS_USUAL: usize = 3;
+
+/// What the content of an event weighs where it is kept.
+#[must_use]
+pub fn weight(event: &ChatEvent) -> usize {
+    let ChatEvent::Delta { delta, logprobs, .. } = event else { return 0 };
+    let objects = |text: &str| text.bytes().filter(|byte| *byte == b'{').count();
+    let texts = [Some(delta), logprobs.as_ref()].into_iter().flatten();
+    let weights = texts.map(|text| {
+        let is_kept_apart = text.get().contains("\"reasoning_details\"");
+        let usual = if is_kept_apart { 0 } else { OBJECTS_USUAL };
+        let more = objects(text.get()).saturating_sub(usual);
+        text.get().len().saturating_add(more.saturating_mul(OBJECT_WEIGHT))
+    });
+    weights.fold(0, usize::saturating_add)
+}
+
 /// What went by of a stream.
 #[derive(Default)]
 pub struct Gathered(BTreeMap<u32, Choice>);

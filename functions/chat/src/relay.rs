@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::gate::Gate;
-use crate::gather::Gathered;
+use crate::gather::{self, Gathered, WEIGHT_MAX};
 use crate::handle::Admitted;
 use crate::incoming::Incoming;
 use crate::meter::{CUT_REASON, Meter};
@@ -49,6 +49,8 @@ pub struct Exchange {
     pub finish_reason: Option<String>,
     /// What went wrong.
     pub error: Option<Error>,
+    /// What its content has weighed so far, where it streams.
+    pub weight: usize,
     /// When the first content came.
     pub first_token_at: Option<Timestamp>,
     /// The provider's headers that survive.
@@ -268,11 +270,7 @@ async fn collect(
                 body.extend_from_slice(&chunk);
             }
             Ok(Some(Ok(_))) => {
-                return Err(Error::ProviderUnavailable {
-                    provider: provider.to_owned(),
-                    advice: CHARGED,
-                    cause: format!("an answer longer than {bytes_max} bytes"),
-                });
+                return Err(too_long(provider, bytes_max));
             }
             Ok(Some(Err(fault))) => return Err(upstream::unavailable(provider, CHARGED, &fault)),
             Ok(None) => return Ok(body.freeze()),
@@ -371,6 +369,14 @@ async fn stream(
     }
 }
 
+fn too_long(provider: &str, bytes_max: usize) -> Error {
+    Error::ProviderUnavailable {
+        provider: provider.to_owned(),
+        advice: CHARGED,
+        cause: format!("an answer longer than {bytes_max} bytes"),
+    }
+}
+
 /// A stream that ended before any choice did.
 fn cut(provider: &str) -> Error {
     Error::ProviderUnavailable {
@@ -382,6 +388,10 @@ fn cut(provider: &str) -> Error {
 
 /// Keeps of an event what the books and the log need.
 fn note(gate: &Gate, provider: &str, event: &ChatEvent, exchange: &mut Exchange) {
+    exchange.weight = exchange.weight.saturating_add(gather::weight(event));
+    if exchange.weight > WEIGHT_MAX {
+        exchange.error = Some(too_long(provider, WEIGHT_MAX));
+    }
     match event {
         ChatEvent::Start { id, model } => {
             exchange.completion.id.clone_from(id);

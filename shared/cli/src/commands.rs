@@ -18,6 +18,8 @@ mod correct;
 mod doctor;
 mod explain;
 mod focus;
+#[cfg(test)]
+mod hostile;
 mod import;
 mod limits;
 mod money;

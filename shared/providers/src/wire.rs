@@ -169,12 +169,14 @@ pub trait Decoder {
     fn end(&mut self, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError>;
 }
 
-/// The most tool calls of a stream whose arguments are open at once: twice as many as any model
-/// takes tools. Each event looks for its own among them.
-pub(crate) const OPEN_CALLS_MAX: usize = 256;
+/// The most tool calls of one streamed choice: twice as many as any model takes tools. Some are
+/// kept until the end, and each event looks for its own among those that are open.
+const CALLS_MAX: u64 = 256;
 
-pub(crate) const fn too_many_calls() -> DecodeError {
-    DecodeError::lacking("a stream with at most 256 open calls")
+/// Refuses a call that is one too many; `before` calls were there.
+pub(crate) fn check_calls(before: u64) -> Result<(), DecodeError> {
+    let too_many = DecodeError::lacking("a stream of at most 256 calls");
+    if before >= CALLS_MAX { Err(too_many) } else { Ok(()) }
 }
 
 /// Why an answer cannot be read. It never quotes the answer, but for a reported message.

@@ -12,8 +12,12 @@
     reason = "a test may stop at the first surprise"
 )]
 
+#[path = "../../../tests/fuzz/events.rs"]
+mod events;
 #[path = "support/eventstream.rs"]
 mod eventstream;
+#[path = "../../../tests/fuzz/json.rs"]
+mod json;
 #[path = "fuzz/money.rs"]
 mod money;
 #[path = "../../../tests/fuzz/mutator.rs"]
@@ -26,16 +30,33 @@ mod shown;
 use farebox_core::{ChatEvent, Reported};
 use farebox_providers::{Billing, DecodeError};
 
+use events::{mutate_events, sse};
+use json::mutate_json;
 use money::assert_sane;
-use mutator::{Dice, cases, mutate_bytes, mutate_events, mutate_json, run, sse};
+use mutator::{Dice, cases, mutate_bytes, run};
 use seeds::{Kind, Seeds, Target, targets};
 use shown::shown;
+
+/// Our own exchanges.
+pub const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
 
 /// Cases of each target in `cargo test`.
 const CASES: u64 = 3_000;
 
 /// What a delta may grow by beside its event: names, indices, escapes of escapes.
 const GROWTH: usize = 16;
+
+/// Ascending places at which so many bytes are cut.
+fn cuts(dice: &mut Dice, bytes: usize) -> Vec<usize> {
+    let mut cuts: Vec<usize> =
+        (0..=dice.below(12)).map(|_| dice.below(bytes.saturating_add(1))).collect();
+    cuts.sort_unstable();
+    cuts
+}
+
+fn name(target: &Target) -> String {
+    format!("{} {:?}", target.provider.name, target.kind)
+}
 
 /// Decodes a stream cut at these places: what came out until its end or its fault.
 fn decode(target: &Target, frames: bool, body: &[u8], cuts: &[usize]) -> (Vec<ChatEvent>, String) {
@@ -114,9 +135,9 @@ fn no_stream_breaks_its_decoder_and_every_cut_of_it_gives_the_same() {
         assert_stream(target, &whole.0, &body);
         let expected = text_of(whole);
         let every = (1..body.len()).take(if dice.one_in(4) { 20_000 } else { 0 }).collect();
-        for cuts in [dice.cuts(body.len()), dice.cuts(body.len()), every] {
+        for cuts in [cuts(dice, body.len()), cuts(dice, body.len()), every] {
             let got = text_of(decode(target, frames, &body, &cuts));
-            assert!(got == expected, "{}: {got}\ninstead of\n{expected}", target.name());
+            assert!(got == expected, "{}: {got}\ninstead of\n{expected}", name(target));
         }
     });
 }
@@ -167,7 +188,7 @@ fn no_refusal_breaks_its_reader_and_none_is_free_that_no_row_names() {
         assert!(!failure.message.contains("0123456789abcdefghij"), "{}", failure.message);
         assert!(failure.code.is_none_or(|code| code.chars().count() <= 500));
         if unnamed.contains(&status) {
-            assert_eq!(failure.billing, Billing::Unknown, "{} {status}", target.name());
+            assert_eq!(failure.billing, Billing::Unknown, "{} {status}", name(target));
         }
     });
 }
@@ -212,6 +233,6 @@ fn our_own_streams_end_with_their_counts() {
             last(&decode(&target, false, &body, &[]).0).is_some()
         });
         let has_streams = !matches!(target.kind, Kind::Embeddings | Kind::CohereEmbed);
-        assert!(counted.count() > 0 || !has_streams, "{}: no seed decodes", target.name());
+        assert!(counted.count() > 0 || !has_streams, "{}: no seed decodes", name(&target));
     }
 }

@@ -83,13 +83,13 @@ type Endless = fn(usize) -> (&'static str, String);
 const STREAMS: &[(&str, Endless, bool)] = &[
     ("openai: tiny chunks", |_| ("", r#"{"choices":[{"delta":{"content":"a"}}]}"#.into()), false),
     ("openai: pieces of arguments", chat_arguments, false),
-    ("openai: ever new calls", chat_calls, false),
+    ("openai: ever new calls", chat_calls, true),
     ("openai: counts in every chunk", chat_counts, false),
     ("openai: ever new counts", |i| ("", format!(r#"{{"usage":{{"a{i}":1,"x":{{}}}}}}"#)), false),
     ("responses: pieces of text", response_text, false),
     ("responses: pieces of arguments", response_arguments, false),
     ("responses: calls that stay open", response_calls, true),
-    ("responses: calls that end", response_items, false),
+    ("responses: calls that end", response_items, true),
     ("anthropic: tiny chunks", message_text, false),
     ("anthropic: pieces of arguments", message_arguments, false),
     ("anthropic: calls that stay open", message_calls, true),
@@ -97,14 +97,14 @@ const STREAMS: &[(&str, Endless, bool)] = &[
     ("anthropic: an endless signature", message_signature, true),
     ("anthropic: ever new counts", message_counts, true),
     ("gemini: tiny chunks", gemini_text, false),
-    ("gemini: ever new calls", gemini_calls, false),
+    ("gemini: ever new calls", gemini_calls, true),
     ("gemini: ever new searches", gemini_searches, true),
     ("gemini: ever new counts", gemini_counts, true),
     ("cohere: tiny chunks", cohere_text, false),
     ("cohere: pieces of arguments", cohere_arguments, false),
     ("bedrock: tiny chunks", converse_text, false),
     ("bedrock: endless thinking", converse_thinking, true),
-    ("bedrock: ever new calls", converse_calls, false),
+    ("bedrock: ever new calls", converse_calls, true),
 ];
 
 fn chat_arguments(i: usize) -> (&'static str, String) {

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::openai::{error_object, paid_usage, verbatim, with_cost};
-use super::{Answer, Dialect, Opening, StreamWriter, data};
+use super::{Answer, Dialect, Opening, StreamWriter, data, one_line};
 use crate::incoming::Incoming;
 
 /// The dialect of `POST /v1/completions`.
@@ -121,6 +121,7 @@ impl StreamWriter for Chunks {
                 let said = serde_json::from_str::<Said<'_>>(delta.get()).ok();
                 let text = said.and_then(|said| said.content).map(RawValue::get);
                 let logprobs = logprobs.as_ref().map_or("null", |logprobs| logprobs.get());
+                let logprobs = &one_line(logprobs);
                 if let Some(text) = text.filter(|text| text.len() > 2 && text.starts_with('"')) {
                     self.piece(*choice, text, logprobs, "null", out);
                 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use farebox_core::{ChatCall, ChatEvent, Error, Rid};
 use serde_json::{Value, json};
 
-use super::{Answer, Dialect, Opening, StreamWriter, cost_object, data, usage_object};
+use super::{Answer, Dialect, Opening, StreamWriter, cost_object, data, one_line, usage_object};
 use crate::gather::Gathered;
 use crate::incoming::Incoming;
 
@@ -93,7 +93,7 @@ impl StreamWriter for Deltas {
             let text = format!(
                 "data: {{\"request_id\":\"{}\",\"index\":{choice},\"delta\":{}}}\n\n",
                 self.opening.request_id,
-                delta.get()
+                one_line(delta.get())
             );
             out.extend_from_slice(text.as_bytes());
         }

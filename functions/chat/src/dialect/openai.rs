@@ -10,7 +10,7 @@ use farebox_core::{ChatCall, ChatEvent, Error, Rid};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Dialect, Opening, StreamWriter, cost_object, data, usage_object};
+use super::{Answer, Dialect, Opening, StreamWriter, cost_object, data, one_line, usage_object};
 use crate::incoming::Incoming;
 
 pub(super) mod verbatim;
@@ -149,6 +149,7 @@ impl Chunks {
             (first, _) => with_role(text, first),
         };
         let logprobs = logprobs.map_or("null", RawValue::get);
+        let (delta, logprobs) = (one_line(&delta), one_line(logprobs));
         let choices = format!(
             "{{\"index\":{choice},\"delta\":{delta},\"logprobs\":{logprobs},\
              \"finish_reason\":null}}"

@@ -11,8 +11,8 @@ use crate::failure::Failure;
 use crate::print::Output;
 use crate::progress::Progress;
 
-mod litellm;
-mod sheet;
+pub(super) mod litellm;
+pub(super) mod sheet;
 
 /// The most lines that one file has.
 const STEPS_MAX: usize = 10_000;

@@ -10,7 +10,7 @@ use crate::json::{Text, raw};
 use crate::reasoning::Thought;
 use crate::sse::{EVENT_BYTES_MAX, Handle};
 use crate::usage::{object, overlay};
-use crate::wire::{OPEN_CALLS_MAX, too_many_calls};
+use crate::wire::check_calls;
 use crate::{DecodeError, failure};
 
 /// `OpenAI`'s word for why the model stopped.
@@ -239,8 +239,8 @@ impl Events {
                 let data = unquoted(block.data)?;
                 self.tell(&Thought::Redacted(&data).detail(self.thoughts), out)
             }
-            "tool_use" if self.open.len() >= OPEN_CALLS_MAX => Err(too_many_calls()),
             "tool_use" => {
+                check_calls(self.calls.into())?;
                 let call = OpenCall { block: index, index: self.calls, spoke: false };
                 self.calls = self.calls.saturating_add(1);
                 let given = block.input.map(RawValue::get).filter(|input| *input != "{}");

@@ -8,6 +8,7 @@ use crate::eventstream::{EventStream, Message};
 use crate::json::{self, raw};
 use crate::reasoning::Thought;
 use crate::sse::EVENT_BYTES_MAX;
+use crate::wire::check_calls;
 use crate::{DecodeError, Decoder, failure};
 
 /// `OpenAI`'s word for why the model stopped.
@@ -180,6 +181,7 @@ impl State {
             self.call = None;
             return Ok(());
         };
+        check_calls(self.calls)?;
         self.call = Some(false);
         let function = json!({"name": text(call, "/name"), "arguments": ""});
         let (id, index) = (text(call, "/toolUseId"), self.calls);

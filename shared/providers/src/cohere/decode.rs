@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::json::raw;
 use crate::sse::Handle;
 use crate::usage::Counts;
+use crate::wire::check_calls;
 use crate::{DecodeError, failure};
 
 /// The most vectors of one answer: Cohere takes 96 texts (docs.cohere.com/reference/embed, read
@@ -123,6 +124,9 @@ pub(super) struct Events {
 impl Events {
     fn call(&mut self, event: &Value, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
         let is_first = text(event, "/type") == "tool-call-start";
+        if is_first {
+            check_calls(self.calls)?;
+        }
         self.calls = self.calls.saturating_add(u64::from(is_first));
         let call = event.pointer("/delta/message/tool_calls").unwrap_or(&Value::Null);
         let (index, arguments) = (self.calls.saturating_sub(1), text(call, "/function/arguments"));

@@ -13,6 +13,7 @@ use super::{REASONING_FORMAT, usage};
 use crate::json::{Text, raw};
 use crate::sse::Handle;
 use crate::usage::{object, overlay};
+use crate::wire::check_calls;
 use crate::{DecodeError, failure};
 
 /// `OpenAI`'s word for why the model stopped; `None` where it has not.
@@ -332,6 +333,7 @@ impl Chunks {
             let signature = Text::or_empty(part.thought_signature.as_ref());
             let id = match &part.function_call {
                 Some(part) => {
+                    check_calls(self.calls.into())?;
                     self.called |= bit;
                     let (id, mut told) = call(part, &self.id, self.calls, signature);
                     if let Some(told) = told.as_object_mut() {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::usage::{self, UsageRules};
 use crate::json::{Text, raw};
 use crate::sse::Handle;
+use crate::wire::check_calls;
 use crate::{DecodeError, failure};
 
 /// What whole answers and chunks have in common.
@@ -153,6 +154,7 @@ impl Chunks {
         if let Some(delta) = choice.delta
             && let Some(delta) = once(delta, first)?
         {
+            check_indices(&delta)?;
             let logprobs = choice.logprobs.map(ToOwned::to_owned);
             out.push(ChatEvent::Delta { choice: choice.index, delta, logprobs });
         }
@@ -215,6 +217,27 @@ struct Opening {
 #[derive(Serialize)]
 struct Said<'a> {
     content: &'a RawValue,
+}
+
+/// Refuses a call whose place is beyond every number of calls.
+fn check_indices(delta: &RawValue) -> Result<(), DecodeError> {
+    #[derive(Deserialize)]
+    struct Calling {
+        #[serde(default)]
+        tool_calls: Option<Vec<Call>>,
+    }
+    #[derive(Deserialize)]
+    struct Call {
+        #[serde(default)]
+        index: Option<u64>,
+    }
+    if memchr::memmem::find(delta.get().as_bytes(), br#""tool_calls""#).is_none() {
+        return Ok(());
+    }
+    // What is no such list is passed on as it is, and read as none.
+    let calling = serde_json::from_str::<Calling>(delta.get()).ok();
+    let calls = calling.and_then(|calling| calling.tool_calls).into_iter().flatten();
+    calls.filter_map(|call| call.index).try_for_each(check_calls)
 }
 
 fn may_have_role(delta: &RawValue) -> bool {

@@ -9,7 +9,7 @@ use super::usage;
 use crate::json::{Text, raw};
 use crate::openai::Cost;
 use crate::sse::Handle;
-use crate::wire::{OPEN_CALLS_MAX, too_many_calls};
+use crate::wire::check_calls;
 use crate::{DecodeError, failure};
 
 /// What marks reasoning that only the Responses API takes back (`OpenRouter`'s word for it).
@@ -297,9 +297,7 @@ impl Events {
         let Some(Called { id, name, kind }) = Called::of(text(item, "/type"), item) else {
             return Ok(());
         };
-        if self.open.len() >= OPEN_CALLS_MAX {
-            return Err(too_many_calls());
-        }
+        check_calls(self.calls.into())?;
         let index = self.calls;
         self.calls = self.calls.saturating_add(1);
         self.open.push(OpenCall { output, index, kind, spoke: false });

@@ -115,7 +115,7 @@ fn a_count_that_is_negative_absurd_or_no_number_never_makes_a_call_cheaper() {
                     Some(after) => assert!(
                         after >= before && after.pico() <= before.pico() + 10_i128.pow(12),
                         "{} {place} = {bad}: {after:?} instead of {before:?}",
-                        target.name()
+                        crate::name(&target)
                     ),
                 }
             }

@@ -6,8 +6,9 @@ use farebox_core::Format;
 use farebox_providers::{PROVIDERS, Provider, Wire};
 use serde_json::Value;
 
+use crate::events::events;
 use crate::eventstream::{event, message};
-use crate::mutator::{Dice, events, mutate_bytes};
+use crate::mutator::{Dice, mutate_bytes};
 
 /// Which wire format a body is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,12 +72,6 @@ pub struct Target {
     pub kind: Kind,
 }
 
-impl Target {
-    pub fn name(&self) -> String {
-        format!("{} {}", self.provider.name, self.kind.name())
-    }
-}
-
 /// Every provider with each of its formats.
 pub fn targets() -> Vec<Target> {
     let mut targets = Vec::new();
@@ -137,7 +132,7 @@ impl Seeds {
         };
         let wholes = Kind::ALL.into_iter().map(|kind| (kind, texts(kind.name()))).collect();
         let mut seeds = Self { streams: BTreeMap::new(), wholes, failures: texts("failures") };
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+        let folder = std::path::Path::new(crate::FIXTURES);
         let mut files: Vec<_> =
             std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();

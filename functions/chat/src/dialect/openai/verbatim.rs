@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::error_object;
+use super::{error_object, one_line};
 use crate::dialect::{Answer, Opening, StreamWriter, cost_object, data, frame};
 use crate::reply::Paid;
 
@@ -127,7 +127,7 @@ impl StreamWriter for Frames {
             data(&chunk, out);
         }
         if let Some(usage) = self.usage.take().filter(|_| self.opening.include_usage) {
-            let bytes = Bytes::copy_from_slice(usage.data.as_bytes());
+            let bytes = Bytes::copy_from_slice(one_line(&usage.data).as_bytes());
             out.extend_from_slice(b"data: ");
             out.extend_from_slice(&with_cost(&bytes, answer.paid));
             out.extend_from_slice(b"\n\n");

@@ -8,6 +8,10 @@ use super::write::part;
 use super::{Shape, failure, usage_object};
 use crate::dialect::{Answer, Opening, StreamWriter, cost_comment, frame, named};
 
+/// The most of a stream that is kept for its end, should Farebox end it: an answer of 128,000
+/// tokens has half of it.
+const KEPT_BYTES_MAX: usize = 2 * 1024 * 1024;
+
 /// Passes events on, and remembers what a stream that is ended here must still be told.
 pub(super) struct Frames {
     opening: Opening,
@@ -19,6 +23,8 @@ pub(super) struct Frames {
     output: Vec<Value>,
     /// The item that is not, and its text so far.
     open: Option<(Value, String)>,
+    /// The bytes that both were made of.
+    kept: usize,
     done: bool,
     failed: bool,
     last: Option<Frame>,
@@ -42,6 +48,7 @@ impl Frames {
             begun: None,
             output: Vec::new(),
             open: None,
+            kept: 0,
             done: false,
             failed: false,
             last: None,
@@ -49,7 +56,10 @@ impl Frames {
     }
 
     fn pass(&mut self, passed: &Frame, out: &mut Vec<u8>) {
+        let is_kept = self.kept.saturating_add(passed.data.len()) <= KEPT_BYTES_MAX;
         match &*passed.name {
+            "response.output_item.done" if !is_kept => self.open = None,
+            _ if !is_kept => {}
             "response.created" => self.begun = Some(passed.data.clone()),
             "response.output_item.added" => {
                 let event = serde_json::from_str::<ItemEvent>(&passed.data);
@@ -57,6 +67,7 @@ impl Frames {
             }
             "response.output_item.done" => {
                 self.open = None;
+                self.kept = self.kept.saturating_add(passed.data.len());
                 let event = serde_json::from_str::<ItemEvent>(&passed.data);
                 self.output.extend(event.map(|event| event.item));
             }
@@ -65,6 +76,7 @@ impl Frames {
                     (&mut self.open, serde_json::from_str::<TextEvent>(&passed.data))
                 {
                     text.push_str(&event.delta);
+                    self.kept = self.kept.saturating_add(event.delta.len());
                 }
             }
             _ => {}

@@ -225,10 +225,13 @@ impl Events {
         if let Some(known) = details.last_mut().filter(|known| same(known)) {
             for field in ["text", "summary", "data", "signature"] {
                 let Some(more) = detail.get(field).and_then(Value::as_str) else { continue };
-                let told = known.get(field).and_then(Value::as_str).unwrap_or_default();
-                let whole = Value::from(format!("{told}{more}"));
-                if let Some(known) = known.as_object_mut() {
-                    known.insert(field.to_owned(), whole);
+                match known.get_mut(field) {
+                    Some(Value::String(told)) => told.push_str(more),
+                    _ => drop(
+                        known
+                            .as_object_mut()
+                            .map(|known| known.insert(field.to_owned(), Value::from(more))),
+                    ),
                 }
             }
             return;

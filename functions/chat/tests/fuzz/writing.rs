@@ -1,0 +1,63 @@
+//! What each dialect makes of an answer, as `relay` and `reply` drive it.
+
+use std::sync::Arc;
+
+use farebox_chat::dialect::{
+    Answer, COMPLETIONS, Dialect, GENERATE_CONTENT, GENERATE_CONTENT_ARRAY, MESSAGES, NATIVE,
+    OPENAI, Opening, RESPONSES, StreamWriter,
+};
+use farebox_chat::reply::Paid;
+use farebox_core::{Completion, Money, Rid, Timestamp, Usage};
+
+/// Every dialect that tells a chat, with its name.
+pub static DIALECTS: [(&str, &dyn Dialect); 7] = [
+    ("chat", &OPENAI),
+    ("native", &NATIVE),
+    ("texts", &COMPLETIONS),
+    ("responses", &RESPONSES),
+    ("messages", &MESSAGES),
+    ("gemini", &GENERATE_CONTENT),
+    ("array", &GENERATE_CONTENT_ARRAY),
+];
+
+fn request_id() -> Rid {
+    Rid::new(Timestamp::from_ms(1), 1)
+}
+
+/// What begins a stream of a dialect.
+pub fn begun(dialect: &dyn Dialect, verbatim: bool) -> Box<dyn StreamWriter + Send> {
+    let request_id = request_id();
+    let repeated = Arc::default();
+    dialect.stream(Opening { request_id, created: 7, include_usage: true, verbatim, repeated })
+}
+
+/// Hands on an answer with what is known when its books are closed.
+pub fn with_answer<T>(
+    completion: &Completion,
+    usage: Option<&Usage>,
+    write: impl FnOnce(&Answer<'_>) -> T,
+) -> T {
+    let paid = Paid {
+        request_id: request_id(),
+        provider: "demo",
+        cost: None,
+        charged: Money::ONE_PICO,
+        response_time_ms: 1,
+    };
+    let repeated = Arc::default();
+    write(&Answer {
+        completion,
+        verbatim: None,
+        usage,
+        paid: &paid,
+        repeated: &repeated,
+        created: 7,
+    })
+}
+
+/// The good end of a stream.
+pub fn ended(writer: &mut dyn StreamWriter, completion: &Completion) -> Vec<u8> {
+    let mut out = Vec::new();
+    with_answer(completion, Some(&Usage::default()), |answer| writer.last(answer, &mut out));
+    out
+}
