@@ -157,6 +157,38 @@ def terminals(farebox, ready):
     assert "typed" in farebox.run("profile list")
 
 
+def signs(farebox, ready, folder):
+    """By AWS access keys instead of an admin key: of the environment, and of a profile's file."""
+    users = farebox.json("user list")
+    by_key = dict(farebox.environment)
+    keys = {"AWS_ACCESS_KEY_ID": "AKIALOCALOPS", "AWS_SECRET_ACCESS_KEY": ready["iam_secret"]}
+    del farebox.environment["FAREBOX_ADMIN_KEY"]
+    farebox.environment |= keys | {"HOME": folder}
+    refused = farebox.run("login --auth iam", ok=False)
+    assert "not allowed" in refused, refused
+    role = urllib.request.Request(
+        ready["admin_url"] + "/iam/arn:aws:iam::000000000000:user/ops", method="PUT", data=b'{"role":"admin"}',
+        headers={"authorization": "Bearer " + ready["admin_key"], "content-type": "application/json", "if-match": "*"},
+    )
+    urllib.request.urlopen(role).close()
+    farebox.run("login --auth iam --profile signed")
+    assert farebox.json("user list --profile signed") == users
+    farebox.run("user add signed --name by_a/b&c --profile signed")
+    assert "iam:arn:aws:iam::000000000000:user/ops" in farebox.run("audit")
+    farebox.environment["AWS_SECRET_ACCESS_KEY"] += "x"
+    assert "does not match" in farebox.run("user list", ok=False)
+    for name in keys:
+        del farebox.environment[name]
+    folder = Path(folder) / ".aws"
+    folder.mkdir()
+    text = f"[ops]\naws_access_key_id = AKIALOCALOPS\naws_secret_access_key = {ready['iam_secret']}\n"
+    (folder / "credentials").write_text(text)
+    assert "no AWS access keys" in farebox.run("user list", ok=False)
+    farebox.environment["AWS_PROFILE"] = "ops"
+    assert len(farebox.json("user list")["users"]) == len(users["users"]) + 1
+    farebox.environment = by_key
+
+
 def main(executable, local):
     libraries(executable)
     with tempfile.TemporaryDirectory() as folder:
@@ -171,6 +203,7 @@ def main(executable, local):
             looks(farebox)
             imports(farebox, folder)
             terminals(farebox, ready)
+            signs(farebox, ready, folder)
         finally:
             stack.send_signal(signal.SIGINT)
             stack.wait(timeout=30)

@@ -23,6 +23,7 @@ mod contrast;
 mod corrections;
 mod fallback;
 mod gemini;
+mod iam;
 mod idempotency;
 mod labels;
 mod messages;

@@ -12,6 +12,7 @@
 //! | [`operator`] | the admin API |
 //! | [`contrast`] | the contrast table: rows, and the gateways that they are measured on |
 //! | [`relay`] | [`Relays`]: between the functions and AWS; it injects faults |
+//! | [`signed`] | requests of IAM principals, signed by AWS' own signer |
 //! | [`tap`] | [`Tap`]: between Farebox and the demo provider; it sees every POST on the wire |
 //! | [`tables`] | [`Item`]: what stands in the tables; [`Books`]: a budget as the ledger wrote it |
 //! | [`wire`] | one HTTP request on one connection, whole or piece by piece |
@@ -34,6 +35,7 @@ pub mod moved;
 pub mod oidc;
 pub mod operator;
 pub mod relay;
+pub mod signed;
 pub mod stack;
 pub mod storm;
 pub mod tables;

@@ -19,10 +19,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// A request that is being written.
 #[derive(Clone, Debug)]
 pub struct Call {
-    url: String,
-    method: Method,
-    headers: Vec<(String, Vec<u8>)>,
-    body: Bytes,
+    pub(crate) url: String,
+    pub(crate) method: Method,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    pub(crate) body: Bytes,
 }
 
 /// A whole answer.
@@ -72,6 +72,19 @@ impl Call {
         self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         self.headers.push((name.to_owned(), value.as_ref().to_vec()));
         self
+    }
+
+    /// A header, where it is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.and_then(|(_, value)| std::str::from_utf8(value).ok())
+    }
+
+    /// The same at another place.
+    #[must_use]
+    pub fn at(self, url: String) -> Self {
+        Self { url, ..self }
     }
 
     /// The same without a header.

@@ -22,6 +22,7 @@ use crate::clock::{Clock, request_id};
 use crate::environments::{Environments, Failure};
 use crate::function::Function;
 use crate::server::{self, Body};
+use crate::signature::{self, ACCOUNT, Signer};
 
 const PAYLOAD_BYTES_MAX: usize = 10 * 1024 * 1024;
 const EVENT_BYTES_MAX: usize = 6 * 1024 * 1024;
@@ -36,12 +37,15 @@ pub struct Gateway {
     pub environments: Arc<Environments>,
     /// Dates the events.
     pub clock: Clock,
+    /// The secret half of every access key here.
+    pub iam_secret: String,
 }
 
 /// Answers one request from outside.
 pub async fn serve(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<Body> {
     let path = request.uri().path().to_owned();
-    let is_admin = path == "/admin" || path.starts_with("/admin/");
+    let is_signed = path.starts_with("/iam/admin/");
+    let is_admin = is_signed || path == "/admin" || path.starts_with("/admin/");
     let function = if is_admin { Function::Admin } else { Function::Chat };
     let (parts, body) = request.into_parts();
     let values: usize = parts.headers.values().map(HeaderValue::len).sum();
@@ -51,7 +55,13 @@ pub async fn serve(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respons
     let Ok(body) = server::read(body, PAYLOAD_BYTES_MAX).await else {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Too Long");
     };
-    let event = event(&parts, &body, gateway.clock.now_ms());
+    let now_ms = gateway.clock.now_ms();
+    let check = || signature::check(&parts, &body, now_ms, &gateway.iam_secret);
+    let signer = match is_signed.then(check).transpose() {
+        Ok(signer) => signer,
+        Err(why) => return message(StatusCode::FORBIDDEN, &why),
+    };
+    let event = event(&parts, &body, now_ms, signer.as_ref());
     let event = Bytes::from(event.to_string());
     if event.len() > EVENT_BYTES_MAX {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Too Long");
@@ -71,7 +81,12 @@ pub async fn serve(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respons
 
 /// The proxy event of a request, as API Gateway's REST APIs send it.
 #[must_use]
-pub fn event(parts: &http::request::Parts, body: &Bytes, now_ms: i64) -> Value {
+pub fn event(
+    parts: &http::request::Parts,
+    body: &Bytes,
+    now_ms: i64,
+    signer: Option<&Signer>,
+) -> Value {
     let path = parts.uri.path();
     let mut single = BTreeMap::new();
     let mut multi: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -87,7 +102,11 @@ pub fn event(parts: &http::request::Parts, body: &Bytes, now_ms: i64) -> Value {
         Some(text) => Value::from(text),
         None => Value::from(STANDARD.encode(body)),
     };
-    let user_agent = single.get("user-agent");
+    let mut identity = signer.map_or_else(|| json!({}), Signer::identity);
+    if let Some(fields) = identity.as_object_mut() {
+        fields.insert("sourceIp".to_owned(), "127.0.0.1".into());
+        fields.insert("userAgent".to_owned(), json!(single.get("user-agent")));
+    }
     json!({
         "resource": "/{proxy+}",
         "path": path,
@@ -99,11 +118,11 @@ pub fn event(parts: &http::request::Parts, body: &Bytes, now_ms: i64) -> Value {
         "pathParameters": {"proxy": path.trim_start_matches('/')},
         "stageVariables": null,
         "requestContext": {
-            "accountId": "000000000000",
+            "accountId": ACCOUNT,
             "apiId": "local",
             "domainName": "127.0.0.1",
             "httpMethod": parts.method.as_str(),
-            "identity": {"sourceIp": "127.0.0.1", "userAgent": user_agent},
+            "identity": identity,
             "path": format!("/{STAGE}{path}"),
             "protocol": "HTTP/1.1",
             "requestId": request_id(),
@@ -271,7 +290,7 @@ mod tests {
     fn a_body_that_is_no_text_travels_as_base64() {
         let (parts, ()) = Request::post("/v1/chat?a=1&a=%20x").body(()).unwrap().into_parts();
 
-        let event = event(&parts, &Bytes::from_static(b"\xff"), 0);
+        let event = event(&parts, &Bytes::from_static(b"\xff"), 0, None);
 
         assert_eq!(event["isBase64Encoded"], true);
         assert_eq!(event["body"], "/w==");

@@ -30,6 +30,7 @@ pub mod secrets;
 pub mod seed;
 pub mod server;
 pub mod services;
+pub mod signature;
 pub mod sqs;
 pub mod stack;
 pub mod state;

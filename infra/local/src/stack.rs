@@ -28,6 +28,7 @@ use crate::{dynamodb, provider, runtime_api, samples, server, welcome};
 
 const PEPPER: &str = "farebox/local/pepper";
 const ADMIN_KEY: &str = "farebox/local/admin-key";
+const IAM_SECRET: &str = "farebox/local/iam-secret";
 const PREFIX: &str = "farebox/local";
 /// What a deployment may choose, taken from this process's environment.
 const PASSED_ON: [&str; 10] = [
@@ -62,6 +63,8 @@ pub struct Ready {
     pub console_url: String,
     /// The admin key.
     pub admin_key: String,
+    /// The secret half of every access key of `/iam/admin`.
+    pub iam_secret: String,
     /// The demo key.
     pub key: String,
     /// The demo user.
@@ -136,10 +139,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         functions_log: output.path().cloned(),
         ..stores.ready
     };
-    let gateway = Arc::new(Gateway { environments: Arc::clone(&environments), clock });
-    let front = tokio::spawn(server::serve(front.listener, move |request, _| {
-        gateway::serve(Arc::clone(&gateway), request)
-    }));
+    let front = tokio::spawn(open(front.listener, &environments, clock, &ready));
     if !options.services {
         schedule.start();
     }
@@ -156,6 +156,18 @@ pub async fn run(options: Options) -> Result<(), Error> {
     tokio::time::timeout(STOP_PATIENCE, schedule.drain()).await.unwrap_or(false);
     forget(&options, &output);
     Ok(())
+}
+
+/// Serves callers.
+fn open(
+    listener: TcpListener,
+    environments: &Arc<Environments>,
+    clock: Clock,
+    ready: &Ready,
+) -> impl Future<Output = ()> + Send + use<> {
+    let (environments, iam_secret) = (Arc::clone(environments), ready.iam_secret.clone());
+    let gateway = Arc::new(Gateway { environments, clock, iam_secret });
+    server::serve(listener, move |request, _| gateway::serve(Arc::clone(&gateway), request))
 }
 
 /// The product was there for the demo's key only: `cargo lambda watch` runs the functions.
@@ -203,6 +215,7 @@ async fn start_stores(
     let secrets = Secrets::open(state.file("secrets.json"))?;
     secrets.ensure(PEPPER, || new_secret(""))?;
     let admin_key = secrets.ensure(ADMIN_KEY, || new_secret("sk-fba-"))?;
+    let iam_secret = secrets.ensure(IAM_SECRET, || new_secret(""))?;
     let sqs = Sqs::open(aws.url.clone(), state.file("queue.jsonl").as_deref())?;
     create_queues(&sqs).await?;
     let mut variables = variables(options, &sqs, &database.url, &aws.url, &demo.url, real);
@@ -214,6 +227,7 @@ async fn start_stores(
     tokio::spawn(serve_provider(demo.listener));
     let ready = Ready {
         admin_key,
+        iam_secret,
         demo_provider_url: demo.url,
         services_url: aws.url,
         dynamodb_url: database.url,

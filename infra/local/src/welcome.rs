@@ -34,7 +34,7 @@ fn services(options: &Options, ready: &Ready) -> String {
 }
 
 fn people(ready: &Ready, real: &[RealProvider]) -> String {
-    let Ready { base_url, key, admin_key, console_url, .. } = ready;
+    let Ready { base_url, key, admin_key, console_url, iam_secret, .. } = ready;
     let mut text = format!(
         r#"
 Farebox runs at {base_url}
@@ -63,6 +63,14 @@ The demo user may spend 1 USD a day. The admin's command:
 
   export FAREBOX_URL={base_url} FAREBOX_ADMIN_KEY={admin_key}
   cargo farebox budget show user:demo
+
+The same as an IAM user, whose name is what you like, without an account of AWS:
+
+  curl -s -X PUT {base_url}/admin/v1/iam/arn:aws:iam::000000000000:user/ops \
+    -H "Authorization: Bearer {admin_key}" -H "Content-Type: application/json" \
+    -H "If-Match: *" -d '{{"role":"admin"}}'
+  AWS_ACCESS_KEY_ID=AKIALOCALOPS AWS_SECRET_ACCESS_KEY={iam_secret} FAREBOX_AUTH=iam \
+    cargo farebox budget show user:demo
 "#
     );
     for provider in real {

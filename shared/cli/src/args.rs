@@ -2,6 +2,8 @@
 
 use clap::{Args as Options, Parser, Subcommand};
 
+use crate::profile::Auth;
+
 mod books;
 mod owners;
 mod prices;
@@ -24,6 +26,15 @@ pub struct Args {
     /// One of several gateways [default: the one that `farebox profile use` named]
     #[arg(long, env = "FAREBOX_PROFILE", global = true, value_name = "NAME")]
     pub profile: Option<String>,
+    /// key: an admin key; iam: signatures by AWS access keys [default: the profile's]
+    #[arg(
+        long,
+        env = "FAREBOX_AUTH",
+        global = true,
+        value_name = "AUTH",
+        hide_possible_values = true
+    )]
+    pub auth: Option<Auth>,
     /// Print the answer's JSON instead of a table
     #[arg(long, global = true)]
     pub json: bool,
@@ -35,7 +46,7 @@ pub struct Args {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Ask for the admin key and keep it with the URL in a profile file
+    /// Keep the URL in a profile file with the admin key, which is asked for, or with --auth iam
     Login,
     /// People and services that call models
     #[command(subcommand)]

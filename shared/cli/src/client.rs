@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farebox_api::ErrorAnswer;
-use farebox_core::Timestamp;
+use farebox_core::{Timestamp, sigv4};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HeaderValue, IF_MATCH};
 use reqwest::{Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::aws::Signer;
 use crate::failure::Failure;
 
 /// An admin answer takes at most 29 s (API Gateway's limit).
@@ -19,11 +20,22 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A list that has more pages is not for a terminal.
 const PAGES_MAX: usize = 200;
 
-/// A connection to one Farebox with an admin key.
+/// What stands before the paths of signed requests.
+const SIGNED: &str = "/iam";
+
+/// A connection to one Farebox.
 pub struct Client {
     http: reqwest::Client,
     base_url: String,
-    key: HeaderValue,
+    credential: Credential,
+}
+
+/// What admits this command.
+enum Credential {
+    /// An admin key, as a header.
+    Key(HeaderValue),
+    /// Access keys of AWS, which sign each request.
+    Iam(Signer),
 }
 
 /// Any answer.
@@ -60,16 +72,29 @@ impl Answer {
 }
 
 impl Client {
-    /// A client for a base URL such as `http://127.0.0.1:8787`; nothing is sent yet.
+    /// A client for a base URL such as `http://127.0.0.1:8787`, with an admin key; nothing is sent
+    /// yet.
     ///
     /// # Errors
     /// A failure that says what is wrong with the URL or the key.
     pub fn new(url: &str, key: &str) -> Result<Self, Failure> {
-        let base_url = base_url(url)?;
         let mut bearer = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| {
             Failure::new("the admin key has characters that no key has", "farebox login")
         })?;
         bearer.set_sensitive(true);
+        Self::with(url, Credential::Key(bearer))
+    }
+
+    /// A client whose requests the AWS access keys of this machine sign.
+    ///
+    /// # Errors
+    /// A failure that says what is wrong with the URL, or where access keys were looked for.
+    pub fn signed(url: &str) -> Result<Self, Failure> {
+        Self::with(url, Credential::Iam(Signer::find(&base_url(url)?)?))
+    }
+
+    fn with(url: &str, credential: Credential) -> Result<Self, Failure> {
+        let base_url = base_url(url)?;
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls()?)
             .redirect(reqwest::redirect::Policy::none())
@@ -80,7 +105,7 @@ impl Client {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| Failure::new(error.to_string(), "try again"))?;
-        Ok(Self { http, base_url, key: bearer })
+        Ok(Self { http, base_url, credential })
     }
 
     /// Reads.
@@ -185,12 +210,46 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = format!("{}{path}", self.base_url);
-        self.http.request(method, url).header(AUTHORIZATION, self.key.clone())
+        match &self.credential {
+            Credential::Key(key) => {
+                let url = format!("{}{path}", self.base_url);
+                self.http.request(method, url).header(AUTHORIZATION, key.clone())
+            }
+            Credential::Iam(_) => {
+                self.http.request(method, format!("{}{SIGNED}{path}", self.base_url))
+            }
+        }
+    }
+
+    /// The request as it is sent: signed, where access keys do it.
+    fn finished(&self, request: RequestBuilder) -> Result<reqwest::Request, Failure> {
+        let broken = |why: String| Failure::new(why, "try again");
+        let mut request = request.build().map_err(|error| broken(error.to_string()))?;
+        let Credential::Iam(signer) = &self.credential else { return Ok(request) };
+        let url = request.url();
+        let name = url.host_str().unwrap_or_default();
+        let host = url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
+        let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
+        let unsigned = sigv4::Request {
+            method: request.method().as_str(),
+            path: url.path(),
+            query: url.query().unwrap_or_default(),
+            headers: &[("host", &host)],
+            body,
+        };
+        for (name, value) in signer.sign(&unsigned, crate::clock::now()) {
+            let value = HeaderValue::from_str(&value);
+            let mut value = value.map_err(|_| broken("the access keys are no text".into()))?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(name, value);
+        }
+        Ok(request)
     }
 
     async fn perform(&self, path: &str, request: RequestBuilder) -> Result<Answer, Failure> {
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let request = self.finished(request)?;
+        let response = self.http.execute(request).await;
+        let response = response.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
         let etag = etag.map(str::to_owned);
@@ -201,9 +260,10 @@ impl Client {
         let body: Result<Value, _> = serde_json::from_slice(&bytes);
         match body {
             Ok(body) if status.is_success() => Ok(Answer { body, etag }),
-            Ok(body) => match ErrorAnswer::deserialize(&body) {
-                Ok(answer) => Err(Failure::refused(path, &answer.error)),
-                Err(_) => Err(self.not_farebox(status)),
+            Ok(body) => match (ErrorAnswer::deserialize(&body), &self.credential) {
+                (Ok(answer), _) => Err(Failure::refused(path, &answer.error)),
+                (Err(_), Credential::Iam(_)) if status == 403 => Err(unsigned(&body)),
+                (Err(_), _) => Err(self.not_farebox(status)),
             },
             Err(_) => Err(self.not_farebox(status)),
         }
@@ -225,6 +285,13 @@ impl Client {
         };
         Failure::new(format!("{}: {why}", self.base_url), next)
     }
+}
+
+/// What API Gateway says of a signature that it does not take.
+fn unsigned(body: &Value) -> Failure {
+    let said = body.get("message").or_else(|| body.get("Message")).and_then(Value::as_str);
+    let said = said.unwrap_or("API Gateway refused the signature");
+    Failure::new(said, "aws sts get-caller-identity; it needs execute-api:Invoke, and a role here")
 }
 
 fn base_url(url: &str) -> Result<String, Failure> {

@@ -9,7 +9,7 @@ use crate::args::{Args, Command, Export, Shell};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
 use crate::print::{Output, Table};
-use crate::profile::{self, Profile, Profiles};
+use crate::profile::{self, Auth, Profile, Profiles};
 
 mod access;
 mod audit;
@@ -65,12 +65,16 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
             "export FAREBOX_URL=… (`cargo local` prints it; the stack's output BaseUrl in AWS)",
         )
     })?;
+    let auth = args.auth.or(profile.auth).unwrap_or(Auth::Key);
     if is_login {
-        return login(profiles, args.profile, url).await;
+        return login(profiles, args.profile, url, auth).await;
     }
-    let client = Client::new(&url, &profile::admin_key(&profile)?)?;
+    let client = match auth {
+        Auth::Key => Client::new(&url, &profile::admin_key(&profile)?)?,
+        Auth::Iam => Client::signed(&url)?,
+    };
     match args.command {
-        Command::Login => login(profiles, args.profile, url).await,
+        Command::Login => login(profiles, args.profile, url, auth).await,
         Command::Profile(command) => profile_command(profiles, command),
         Command::Completion { shell } => Ok(completion(shell)),
         Command::User(command) => access::user(&client, command).await,
@@ -106,21 +110,30 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
     }
 }
 
-/// Tries the key before it is kept.
+/// Tries the key, or the access keys of this machine, before anything is kept.
 async fn login(
     mut profiles: Profiles,
     name: Option<String>,
     url: String,
+    auth: Auth,
 ) -> Result<Output, Failure> {
-    let key = crate::secret::read("admin key")?;
-    Client::new(&url, &key)?.get(&path("users?limit=1")).await?;
+    let (admin_key, client) = match auth {
+        Auth::Key => {
+            let key = crate::secret::read("admin key")?;
+            let client = Client::new(&url, &key)?;
+            (Some(key), client)
+        }
+        Auth::Iam => (None, Client::signed(&url)?),
+    };
+    client.get(&path("users?limit=1")).await?;
     let name = name.unwrap_or_else(|| profiles.current.clone());
-    let kept = Profile { url: Some(url.clone()), admin_key: Some(key) };
+    let is_kept = if admin_key.is_some() { "The key" } else { "That AWS access keys sign" };
+    let kept = Profile { url: Some(url.clone()), admin_key, auth: Some(auth) };
     profiles.profiles.insert(name.clone(), kept);
     profiles.current.clone_from(&name);
     let kept = profiles.store()?;
     let text =
-        format!("Logged in to {url} as profile {name}. The key is kept in {}.", kept.display());
+        format!("Logged in to {url} as profile {name}. {is_kept} is kept in {}.", kept.display());
     Ok(Output::new(serde_json::json!({"url": url, "name": name, "profile": kept}), text))
 }
 

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args;
+mod aws;
 mod chart;
 mod client;
 mod clock;

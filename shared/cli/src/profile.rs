@@ -19,6 +19,19 @@ pub struct Profile {
     pub url: Option<String>,
     /// Admin key.
     pub admin_key: Option<String>,
+    /// What requests are admitted by; an admin key where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+}
+
+/// What requests are admitted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    /// An admin key.
+    Key,
+    /// A signature by AWS access keys of the standard chain (SigV4).
+    Iam,
 }
 
 /// What `farebox login` keeps, readable by its owner alone: gateways by name.
@@ -179,7 +192,11 @@ mod tests {
     #[test]
     fn profiles_round_trip_and_only_their_owner_reads_them() {
         let path = folder("profile").join("deep").join("profile.json");
-        let one = |url: &str| Profile { url: Some(url.into()), admin_key: Some("sk-fba-1".into()) };
+        let one = |url: &str| Profile {
+            url: Some(url.into()),
+            admin_key: Some("sk-fba-1".into()),
+            auth: Some(Auth::Iam),
+        };
         let known = [("default", one("http://x")), ("prod", one("https://y"))];
         let profiles = Profiles {
             current: "prod".into(),

@@ -12,6 +12,7 @@
 //! | [`money`] | [`Money`]: checked pico-USD |
 //! | [`ids`] | [`Rid`], [`EntityId`], [`Scope`], [`GatewayKey`] |
 //! | [`secret`] | [`Secret`]: a text that nothing prints |
+//! | [`sigv4`] | signed requests to AWS, and to what API Gateway guards |
 //! | [`time`] | [`Timestamp`], [`Zone`], [`Day`], [`Month`] |
 //! | [`usage`] | [`Usage`]: tokens by billed class, disjoint |
 //! | [`labels`] | [`Labels`]: what a call is told apart by |
@@ -39,6 +40,7 @@ pub mod record;
 pub mod rollup;
 pub mod route;
 pub mod secret;
+pub mod sigv4;
 pub mod time;
 pub mod usage;
 

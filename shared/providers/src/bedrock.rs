@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use farebox_core::sigv4::encoded;
 use farebox_core::{ChatCall, Completion, Error, Format, Secret};
 use serde_json::{Map, Value};
 
@@ -58,7 +59,7 @@ impl Wire for Converse {
             ..InputBound::default()
         };
         let action = if stream { "converse-stream" } else { "converse" };
-        let path = Cow::Owned(format!("/model/{}/{action}", encoded(facts.model, b"")));
+        let path = Cow::Owned(format!("/model/{}/{action}", encoded(facts.model.as_bytes(), b"")));
         Ok(Outbound { path, headers: Vec::new(), body, bound, cap, choices: 1 })
     }
 
@@ -91,18 +92,4 @@ fn added(body: &Map<String, Value>) -> Result<u64, Error> {
         }
     }
     Ok(added)
-}
-
-/// Percent-encoded but for unreserved characters and `kept` ones, as AWS signs it (a model's id has
-/// colons, and an ARN slashes).
-fn encoded(text: &str, kept: &[u8]) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) || kept.contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }

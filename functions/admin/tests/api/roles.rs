@@ -121,6 +121,13 @@ oad- GET /admin/v1/audit
 
 const ROLES: [char; 4] = ['o', 'a', 'd', 'm'];
 
+/// An IAM user of each role that one can have.
+const PRINCIPALS: [(char, &str); 3] = [
+    ('o', "arn:aws:iam::111122223333:user/owner"),
+    ('a', "arn:aws:iam::111122223333:user/admin"),
+    ('d', "arn:aws:iam::111122223333:user/auditor"),
+];
+
 /// A deployment with one of each role.
 pub struct Cast {
     pub world: World,
@@ -138,6 +145,10 @@ impl Cast {
             let made = world.ask("POST", "/admin/v1/admin-keys", body).await;
             assert_eq!(made.status, 201, "{}", made.body);
             keys.insert(letter, made.body["secret"].as_str().unwrap().to_owned());
+        }
+        for (_, arn) in PRINCIPALS {
+            let role = arn.rsplit('/').next().unwrap();
+            world.ask("PUT", &format!("/admin/v1/iam/{arn}"), json!({"role": role})).await;
         }
         let mut members = Vec::new();
         for user in ["u1", "u2"] {
@@ -220,6 +231,14 @@ async fn each_role_may_what_its_row_says_and_a_refusal_tells_nothing_else() {
                     assert_ne!(code, Some("forbidden"), "{what}");
                 } else {
                     assert_eq!((reply.status, &reply.body), (403, &stranger.body), "{what}");
+                }
+                // The same by an IAM principal with the role; nobody signs as a member.
+                if let Some((_, arn)) = PRINCIPALS.iter().find(|(known, _)| *known == role) {
+                    let (method, path) = (route.method, format!("/iam{path}"));
+                    let signed = cast.world.ask_signed(arn, method, &path, body.clone()).await;
+                    let is_allowed = signed.body["error"]["code"] != "forbidden";
+                    assert_eq!(is_allowed, may.contains(role), "{arn}: {what}");
+                    assert!(is_allowed || signed.body == stranger.body, "{arn}: {what}");
                 }
             }
         }
@@ -307,7 +326,8 @@ async fn a_changed_character_of_an_admin_key_is_a_stranger() {
 async fn an_iam_principal_has_the_role_that_it_was_given() {
     let world = World::new().await;
     let session = "arn:aws:sts::111122223333:assumed-role/Ops/ann";
-    let ask = async |method: &str, path: &str| world.ask_signed(session, method, path).await;
+    let ask =
+        async |method: &str, path: &str| world.ask_signed(session, method, path, Value::Null).await;
     assert_eq!(ask("GET", "/iam/admin/v1/session").await.status, 403);
 
     let path = "/admin/v1/iam/arn:aws:iam::111122223333:role/eu/Ops";

@@ -120,15 +120,17 @@ impl World {
     }
 
     /// By an IAM principal whose signature API Gateway has checked.
-    pub async fn ask_signed(&self, arn: &str, method: &str, path: &str) -> Reply {
+    pub async fn ask_signed(&self, arn: &str, method: &str, path: &str, body: Value) -> Reply {
         let mut context = ApiGatewayProxyRequestContext::default();
         context.identity.user_arn = Some(arn.to_owned());
         let request = Request::builder()
             .method(method)
             .uri(format!("http://x{path}"))
             .header("authorization", "AWS4-HMAC-SHA256 …")
+            .header("content-type", "application/json")
             .header("if-match", "*");
-        let request = request.body(Body::Empty).unwrap().with_raw_http_path(path);
+        let body = if body.is_null() { Body::Empty } else { Body::from(body.to_string()) };
+        let request = request.body(body).unwrap().with_raw_http_path(path);
         let context = RequestContext::ApiGatewayV1(context);
         self.send(request.with_request_context(context)).await
     }

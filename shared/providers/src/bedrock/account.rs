@@ -1,13 +1,12 @@
 //! An account of AWS: a bearer key of Bedrock's, or access keys that sign each request (SigV4).
 //!
-//! Source: docs.aws.amazon.com/IAM, "Create a signed AWS API request", and
-//! docs.aws.amazon.com/bedrock, API keys (read 2026-11).
+//! Source: docs.aws.amazon.com/bedrock, API keys (read 2026-11); signatures are
+//! [`farebox_core::sigv4`].
 
-use farebox_core::{Error, Secret, Timestamp};
-use ring::{digest, hmac};
+use farebox_core::sigv4::{AccessKeys, Request, Scope};
+use farebox_core::{Error, Secret};
 use serde_json::{Map, Value};
 
-use super::encoded;
 use crate::credential::{Scheme, Unsigned, fields, text};
 
 /// `region`, and `bearer` or `access_key_id`, `secret_access_key` and perhaps `session_token`.
@@ -23,7 +22,7 @@ impl Scheme for AwsAccount {
         if fields.contains_key("bearer") {
             text(&fields, "bearer")?;
         } else {
-            Keys::of(&fields)?;
+            keys(&fields)?;
         }
         Ok(Vec::new())
     }
@@ -45,8 +44,16 @@ impl Scheme for AwsAccount {
             let bearer = text(&fields, "bearer")?;
             return Ok(vec![("authorization", format!("Bearer {bearer}"))]);
         }
-        let keys = Keys::of(&fields)?;
-        keys.sign(region(&fields)?, SERVICE, request)
+        let (_, rest) = request.url.split_once("://").ok_or_else(unsignable)?;
+        let (host, path) = match rest.find('/') {
+            Some(slash) => rest.split_at(slash),
+            None => (rest, "/"),
+        };
+        let scope = Scope { region: region(&fields)?, service: SERVICE, at: request.now };
+        let headers = [("host", host)];
+        let post =
+            Request { method: "POST", path, query: "", headers: &headers, body: request.body };
+        Ok(keys(&fields)?.sign(&post, &scope))
     }
 }
 
@@ -60,114 +67,27 @@ fn region(fields: &Map<String, Value>) -> Result<&str, Error> {
     Err(Error::malformed("secret.region", "must be a region's name, such as us-east-1"))
 }
 
-/// Access keys.
-struct Keys<'k> {
-    id: &'k str,
-    secret: &'k str,
-    session: Option<&'k str>,
-}
-
-impl<'k> Keys<'k> {
-    fn of(fields: &'k Map<String, Value>) -> Result<Self, Error> {
-        let session = fields.get("session_token").filter(|token| !token.is_null());
-        Ok(Self {
-            id: text(fields, "access_key_id")?,
-            secret: text(fields, "secret_access_key")?,
-            session: session.map(|_| text(fields, "session_token")).transpose()?,
-        })
-    }
-
-    /// The headers that sign a POST: host, date and token are signed, and the body by its hash.
-    fn sign(
-        &self,
-        region: &str,
-        service: &str,
-        request: &Unsigned<'_>,
-    ) -> Result<Vec<(&'static str, String)>, Error> {
-        let (_, rest) = request.url.split_once("://").ok_or_else(unsignable)?;
-        let (host, path) = match rest.find('/') {
-            Some(slash) => rest.split_at(slash),
-            None => (rest, "/"),
-        };
-        let date = compact(request.now);
-        let day = date.get(..8).ok_or_else(unsignable)?;
-        let mut headers = vec![("host", host), ("x-amz-date", &date)];
-        headers.extend(self.session.map(|token| ("x-amz-security-token", token)));
-        let lines: String =
-            headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-        let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
-        let names = names.join(";");
-        // The path is encoded already, and is encoded once more in what is signed.
-        let path = encoded(path, b"/");
-        let canonical = format!("POST\n{path}\n\n{lines}\n{names}\n{}", hash(request.body));
-        let scope = format!("{day}/{region}/{service}/aws4_request");
-        let told = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hash(canonical.as_bytes()));
-        let mut key = format!("AWS4{}", self.secret).into_bytes();
-        for part in [day, region, service, "aws4_request"] {
-            key = mac(&key, part).as_ref().to_vec();
-        }
-        let signature = hex(mac(&key, &told).as_ref());
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
-            self.id
-        );
-        let mut signed = vec![("authorization", authorization), ("x-amz-date", date.clone())];
-        signed.extend(self.session.map(|token| ("x-amz-security-token", token.to_owned())));
-        Ok(signed)
-    }
+/// Access keys, and perhaps the token of a session.
+fn keys(fields: &Map<String, Value>) -> Result<AccessKeys<'_>, Error> {
+    let session = fields.get("session_token").filter(|token| !token.is_null());
+    Ok(AccessKeys {
+        id: text(fields, "access_key_id")?,
+        secret: text(fields, "secret_access_key")?,
+        session: session.map(|_| text(fields, "session_token")).transpose()?,
+    })
 }
 
 fn unsignable() -> Error {
     Error::internal("a request that cannot be signed")
 }
 
-/// `20260131T235959Z`.
-fn compact(at: Timestamp) -> String {
-    let text = at.to_string();
-    let whole = text.split('.').next().unwrap_or_default().trim_end_matches('Z');
-    let digits = whole.chars().filter(|letter| !"-:".contains(*letter));
-    digits.chain(['Z']).collect()
-}
-
-fn mac(key: &[u8], text: &str) -> hmac::Tag {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes())
-}
-
-fn hash(bytes: &[u8]) -> String {
-    hex(digest::digest(&digest::SHA256, bytes).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use farebox_core::Timestamp;
 
     fn secret(json: &str) -> Secret {
         Secret::new(json.to_owned())
-    }
-
-    /// `post-vanilla` of AWS' published suite of test vectors (aws-sig-v4-test-suite).
-    #[test]
-    fn a_request_is_signed_as_aws_signs_it() {
-        let keys = Keys {
-            id: "AKIDEXAMPLE",
-            secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
-            session: None,
-        };
-        let now = Timestamp::parse("2015-08-30T12:36:00Z").unwrap();
-        let request = Unsigned { url: "https://example.amazonaws.com/", body: b"", now };
-
-        let signed = keys.sign("us-east-1", "service", &request).unwrap();
-
-        let expected = "AWS4-HMAC-SHA256 \
-            Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
-            SignedHeaders=host;x-amz-date, \
-            Signature=5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b";
-        assert_eq!(signed[0], ("authorization", expected.to_owned()));
-        assert_eq!(signed[1], ("x-amz-date", "20150830T123600Z".to_owned()));
     }
 
     #[test]
