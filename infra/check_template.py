@@ -24,6 +24,7 @@ CHANNELS = {
     "AlertSender": "farebox@example.com",
     "AlertRecipients": "ops@example.com",
     "StatementRecipients": "money@example.com",
+    "Lake": "true",
 }
 # And those of `TheSignOn`.
 SIGN_ON = {
@@ -316,7 +317,7 @@ class TheAlertChannels(unittest.TestCase):
     def test_the_sums_of_a_statement_are_read_and_no_row_and_only_where_it_is_chosen(self):
         def reads(stack):
             rows = self.rows(stack, "dynamodb:Query")
-            return [row for row in rows if row[0] == "SchedulerRole" and "Logs" in row[3]]
+            return [row for row in rows if row[0] == "SchedulerRole" and row[3] == "<LogsTable.Arn>"]
 
         self.assertEqual(reads(TheTemplate.stack), [])
         for tool, stack in self.chosen.items():
@@ -324,6 +325,39 @@ class TheAlertChannels(unittest.TestCase):
                 (row,) = reads(stack)
                 self.assertEqual(row[1:4], ("ReadSums", "dynamodb:Query", "<LogsTable.Arn>"))
                 self.assertIn('"dynamodb:LeadingKeys": ["R#*"]', row[4])
+
+    def test_there_is_no_lake_unless_it_is_chosen(self):
+        self.assertEqual(TheTemplate.stack.lake, {})
+        for action in ("s3:PutObject", "dynamodb:BatchGetItem"):
+            rows = self.rows(TheTemplate.stack, action)
+            self.assertEqual([row for row in rows if row[0] == "SchedulerRole"], [])
+
+    def test_both_stacks_make_the_same_lake(self):
+        self.maxDiff = None
+        sam = self.chosen["SAM"].lake
+        self.assertEqual(set(sam), {"LakeBucket", "LakeBucketPolicy", "LakeDatabase", "LakeTable"})
+        for stack in self.chosen.values():
+            self.assertEqual(stack.lake, sam)
+
+    def test_the_table_has_the_columns_that_the_scheduler_writes(self):
+        types = {"Text": "string", "Usd": "decimal(38,12)", "Count": "bigint", "Ms": "bigint", "Time": "timestamp"}
+        code = (ROOT / "functions/scheduler/src/lake/columns.rs").read_text()
+        written = re.findall(r'\("([a-z_]+)",\s*Value::(\w+)', code)
+        table = self.chosen["SAM"].lake["LakeTable"]["TableInput"]
+
+        columns = [(one["Name"], one["Type"]) for one in table["StorageDescriptor"]["Columns"]]
+        self.assertEqual(columns, [(name, types[kind]) for name, kind in written])
+
+    def test_the_lake_is_written_by_the_scheduler_alone_and_from_calls_rows_alone(self):
+        for tool, stack in self.chosen.items():
+            with self.subTest(tool):
+                (write,) = self.rows(stack, "s3:PutObject")
+                self.assertEqual(write[:4], ("SchedulerRole", "WriteLake", "s3:PutObject", "<LakeBucket.Arn>/rows/*"))
+                reads = [row for row in self.rows(stack, "dynamodb:BatchGetItem") if row[0] == "SchedulerRole"]
+                self.assertEqual([row[3] for row in reads], ["<LogsTable.Arn>"])
+                self.assertIn('"dynamodb:LeadingKeys": ["U#*"]', reads[0][4])
+                variables = stack.functions["SchedulerFunction"]["Environment"]["Variables"]
+                self.assertEqual(variables["FAREBOX_LAKE_BUCKET"], "<LakeBucket>")
 
     def test_who_sends_and_who_shows_them_know_the_channels(self):
         for tool, stack in self.chosen.items():

@@ -61,6 +61,8 @@ class Stack:
 
         def value(match):
             name = match.group(1)
+            if name.startswith("!"):
+                return f"${{{name[1:]}}}"
             if name in values:
                 return self.resolve(values[name])
             return self.getatt(name) if "." in name else self.ref(name)
@@ -73,12 +75,15 @@ class Stack:
     def not_(self, argument):
         return not self.resolve(argument[0])
 
+    def or_(self, argument):
+        return any(self.resolve(one) for one in argument)
+
     def if_(self, argument):
         condition = self.resolve({"Condition": argument[0]})
         return self.resolve(argument[1] if condition else argument[2])
 
     def __getattr__(self, name):
-        if name in ("not", "if"):
+        if name in ("not", "or", "if"):
             return getattr(self, f"{name}_")
         raise AttributeError(f"no meaning for {name}")
 
@@ -87,8 +92,11 @@ class Stack:
         return {
             self.rename(name): (self.resolve(one.get("Properties", {})), one)
             for name, one in self.template["Resources"].items()
-            if one["Type"] == kind
+            if one["Type"] == kind and self.is_made(one)
         }
+
+    def is_made(self, one):
+        return "Condition" not in one or self.resolve({"Condition": one["Condition"]})
 
     @cached_property
     def tables(self):
@@ -208,6 +216,16 @@ class Stack:
             (one["Namespace"], one["MetricName"])
             for one, _ in self.resources("AWS::CloudWatch::Alarm").values()
             if "MetricName" in one and one["Threshold"] == 0
+        }
+
+    @cached_property
+    def lake(self):
+        """The bucket, who may not use it, and the table of Athena."""
+        kinds = ("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::Glue::Database", "AWS::Glue::Table")
+        return {
+            name: one | {"keeps": kept(resource)}
+            for kind in kinds
+            for name, (one, resource) in self.resources(kind).items()
         }
 
     @cached_property

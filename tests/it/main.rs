@@ -26,6 +26,7 @@ mod gemini;
 mod iam;
 mod idempotency;
 mod labels;
+mod lake;
 mod messages;
 mod modes;
 mod money;

@@ -58,7 +58,7 @@ fn a_look_at_all_budgets_that_one_run_cannot_end_goes_on_in_the_next() {
             put_budget(&stack, &format!("user:u{number}")).await;
         }
         // No time at all: a page of each part, and the run ends.
-        let pace = Pace { time: Duration::ZERO, page: 2 };
+        let pace = Pace { time: Duration::ZERO, page: 2, ..Pace::default() };
         let paced = || Scheduler::paced(&aws, pace);
 
         tick(&paced(), 4).await;

@@ -16,7 +16,7 @@ use crate::wire::Call;
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Variables that would put real money or another stack's settings into the stack under test.
-const FOREIGN_VARIABLES: [&str; 20] = [
+const FOREIGN_VARIABLES: [&str; 21] = [
     "FAREBOX_OIDC_ISSUER",
     "FAREBOX_OIDC_CLIENT_ID",
     "FAREBOX_OIDC_CLIENT_SECRET",
@@ -27,6 +27,7 @@ const FOREIGN_VARIABLES: [&str; 20] = [
     "FAREBOX_ALERT_RECIPIENTS",
     "FAREBOX_STATEMENT_RECIPIENTS",
     "FAREBOX_STATEMENT_BY",
+    "FAREBOX_LAKE_BUCKET",
     "OPENAI_API_KEY",
     "OPENAI_BASE_URL",
     "ANTHROPIC_API_KEY",

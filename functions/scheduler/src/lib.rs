@@ -9,6 +9,7 @@ mod alerts;
 mod budgets;
 mod channels;
 mod due;
+mod lake;
 mod limits;
 mod mail;
 mod outbox;
@@ -19,6 +20,7 @@ mod webhook;
 
 use std::time::Duration;
 
+use farebox_aws::signed::PostError;
 use farebox_aws::{Alerts, Aws, Config};
 use farebox_core::{Month, Timestamp};
 use futures_util::future::BoxFuture;
@@ -47,10 +49,14 @@ pub struct Pace {
     pub time: Duration,
     /// Budgets in a page, at most.
     pub page: u16,
+    /// No further part of the lake is begun after this time.
+    pub lake: Duration,
+    /// Rows in a part of the lake, at most: some megabytes.
+    pub part: u16,
 }
 
 /// The jobs. A further one is one more row.
-const JOBS: [Job; 5] = [
+const JOBS: [Job; 6] = [
     Job {
         name: "outbox",
         every_minutes: 1,
@@ -74,6 +80,8 @@ const JOBS: [Job; 5] = [
         every_minutes: 15,
         run: |all, now| Box::pin(statement::mail(&all.aws, now)),
     },
+    // The last: nobody waits for it.
+    Job { name: "lake", every_minutes: 1, run: |all, now| Box::pin(lake::write(all, now)) },
 ];
 
 /// The event that the schedule sends.
@@ -92,6 +100,8 @@ pub(crate) enum Failure {
     Undelivered(usize),
     #[error("the statement of {0} was not mailed")]
     Unmailed(Month),
+    #[error("the lake: {0}")]
+    Lake(PostError),
 }
 
 /// Runs the Lambda until its environment ends.
@@ -143,7 +153,12 @@ impl Default for Pace {
     /// For a function that ends after 55 s, of which the alerts need some, and whose memory and
     /// share of a processor are small.
     fn default() -> Self {
-        Self { time: Duration::from_secs(30), page: 1_000 }
+        Self {
+            time: Duration::from_secs(30),
+            page: 1_000,
+            lake: Duration::from_secs(10),
+            part: 5_000,
+        }
     }
 }
 
@@ -165,7 +180,7 @@ mod tests {
         };
 
         let each = ["outbox", "limits", "budgets", "alerts"];
-        assert_eq!(due("2026-12-03T00:05:59Z"), each);
-        assert_eq!(due("2026-12-03T00:15:59Z"), [&each[..], &["statement"]].concat());
+        assert_eq!(due("2026-12-03T00:05:59Z"), [&each[..], &["lake"]].concat());
+        assert_eq!(due("2026-12-03T00:15:59Z"), [&each[..], &["statement", "lake"]].concat());
     }
 }

@@ -6,6 +6,7 @@ import { EventSourceMapping } from "aws-cdk-lib/aws-lambda";
 import { Construct } from "constructs";
 import { alarms } from "./alarms";
 import { GatewayFunction, signed, stream } from "./functions";
+import { Lake } from "./lake";
 import { adminStatements, chatStatements, loggerStatements, schedulerStatements } from "./policies";
 import { Settings } from "./settings";
 import { State } from "./state";
@@ -19,6 +20,7 @@ export class FareboxStack extends Stack {
   constructor(scope: Construct, id: string, settings: Settings) {
     super(scope, id, { description: "Farebox, an LLM gateway that holds the cost of a call before it is made." });
     const state = new State(this, settings);
+    const lake = settings.lake ? new Lake(this, settings) : undefined;
 
     const shared = {
       FAREBOX_LEDGER_TABLE: state.ledger.tableName,
@@ -69,8 +71,8 @@ export class FareboxStack extends Stack {
       description: "Closes past periods, delivers alerts and drains the outbox, each minute.",
       memorySize: 256,
       timeout: Duration.seconds(55),
-      environment: { ...shared, ...alerts },
-      statements: schedulerStatements(state, settings),
+      environment: { ...shared, ...alerts, FAREBOX_LAKE_BUCKET: lake?.bucket.ref ?? "" },
+      statements: schedulerStatements(state, settings, lake),
       // The next minute is the retry.
       asynchronous: { retryAttempts: 0, maxEventAge: Duration.seconds(60) },
     });

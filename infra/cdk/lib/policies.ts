@@ -1,6 +1,7 @@
 import { ArnFormat, Stack } from "aws-cdk-lib";
 import { Table } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { Lake } from "./lake";
 import { Settings } from "./settings";
 import { State } from "./state";
 
@@ -53,7 +54,7 @@ export function loggerStatements(state: State): PolicyStatement[] {
   ];
 }
 
-export function schedulerStatements(state: State, settings: Settings): PolicyStatement[] {
+export function schedulerStatements(state: State, settings: Settings, lake?: Lake): PolicyStatement[] {
   const publish = allow("PublishAlerts", ["sns:Publish"], [settings.alertTopic]);
   const identities = Stack.of(state).formatArn({ service: "ses", resource: "identity", resourceName: "*" });
   // SES judges by the identity that is verified, an address or its domain: so the sender binds here.
@@ -77,7 +78,17 @@ export function schedulerStatements(state: State, settings: Settings): PolicySta
     allow("WebhookSecret", ["secretsmanager:GetSecretValue"], [webhookOf(state)]),
     ...(settings.alertTopic ? [publish] : []),
     ...(settings.alertSender ? [mail] : []),
-    ...(settings.statementRecipients ? [sums] : []),
+    ...(settings.statementRecipients || lake ? [sums] : []),
+    ...(lake ? lakeStatements(state, lake) : []),
+  ];
+}
+
+/** Calls' rows, and nothing of what was said. */
+function lakeStatements(state: State, lake: Lake): PolicyStatement[] {
+  return [
+    allow("ListRows", ["dynamodb:Query"], [indexOf(state.logs, "byday")]),
+    within("U#*", allow("ReadRows", ["dynamodb:BatchGetItem"], [state.logs.tableArn])),
+    allow("WriteLake", ["s3:PutObject"], [`${lake.bucket.attrArn}/rows/*`]),
   ];
 }
 

@@ -33,6 +33,8 @@ export interface Settings {
   readonly oidcScopes: string;
   /** The claim that lists a person's groups. */
   readonly oidcGroupsClaim: string;
+  /** Whether rows of past days are written to a bucket as Parquet files, with a table for Athena. */
+  readonly lake: boolean;
   /** Addresses that each month's statement is mailed to, from `alertSender`, or empty. */
   readonly statementRecipients: string;
   /** Whose lines it has: org, team, user, key or label:NAME, then model or provider. */
@@ -71,6 +73,7 @@ export function settingsFrom(node: Node): Settings {
     ),
     oidcScopes: matching("oidcScopes", text("oidcScopes", "openid email"), /^openid( [!-~]+)*$/),
     oidcGroupsClaim: matching("oidcGroupsClaim", text("oidcGroupsClaim", "groups"), /^[!-~]+$/),
+    lake: matching("lake", text("lake", "false"), /^(true|false)$/) === "true",
     statementRecipients: text("statementRecipients", ""),
     statementBy: matching("statementBy", text("statementBy", "team,model"), /^[^ ]+$/),
     assetOf: assetsIn(process.env.FAREBOX_ASSETS ?? resolve(__dirname, "../../../../target/lambda")),

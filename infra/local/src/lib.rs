@@ -20,6 +20,7 @@ pub mod error;
 pub mod function;
 pub mod gateway;
 pub mod messages;
+mod objects;
 pub mod options;
 pub mod output;
 pub mod provider;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `POST /` with `X-Amz-Target` | an operation of SQS or Secrets Manager |
 //! | `POST /` with a form, `POST /v2/email/outbound-emails` | SNS `Publish`, SES `SendEmail` |
+//! | `PUT`, `GET /<bucket>/<key>`, signed for S3 | an object of S3 |
 //! | `GET /_local/messages` | what SNS and SES were given |
 //! | `POST /_local/drain` | answers when the queue is empty and the logger idle |
 //! | `POST /_local/schedule?time=` | runs the scheduler once, as if it were that time |
@@ -18,6 +19,7 @@ use serde_json::{Map, Value, json};
 
 use crate::aws_json::{Answer, ServiceError};
 use crate::messages::{self, Messages};
+use crate::objects::Objects;
 use crate::output::Output;
 use crate::schedule::Schedule;
 use crate::secrets::Secrets;
@@ -34,6 +36,8 @@ pub struct Services {
     pub secrets: Secrets,
     /// SNS and SES.
     pub messages: Messages,
+    /// S3.
+    pub objects: Objects,
     /// The functions' lines.
     pub output: Arc<Output>,
     /// The pump and the schedule, where the functions run.
@@ -65,6 +69,9 @@ pub async fn serve(services: Arc<Services>, request: Request<Incoming>) -> Respo
 async fn control(services: &Services, request: Request<Incoming>) -> Response<Body> {
     if request.method() == Method::POST && messages::is_for(request.uri().path()) {
         return services.messages.take(request).await;
+    }
+    if Objects::is_for(&request) {
+        return services.objects.take(request).await;
     }
     let schedule = services.schedule.as_ref();
     match (request.method(), request.uri().path(), schedule) {

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::function::FUNCTIONS;
 use crate::gateway::{self, Gateway};
 use crate::messages::Messages;
+use crate::objects::Objects;
 use crate::options::{Options, RealProvider, from_environment, real_providers};
 use crate::output::Output;
 use crate::schedule::{DEAD_LETTERS, QUEUE, Schedule};
@@ -31,12 +32,13 @@ const ADMIN_KEY: &str = "farebox/local/admin-key";
 const IAM_SECRET: &str = "farebox/local/iam-secret";
 const PREFIX: &str = "farebox/local";
 /// What a deployment may choose, taken from this process's environment.
-const PASSED_ON: [&str; 10] = [
+const PASSED_ON: [&str; 11] = [
     "FAREBOX_ALERT_TOPIC",
     "FAREBOX_ALERT_SENDER",
     "FAREBOX_ALERT_RECIPIENTS",
     "FAREBOX_STATEMENT_RECIPIENTS",
     "FAREBOX_STATEMENT_BY",
+    "FAREBOX_LAKE_BUCKET",
     "FAREBOX_OIDC_ISSUER",
     "FAREBOX_OIDC_CLIENT_ID",
     "FAREBOX_OIDC_CLIENT_SECRET",
@@ -120,6 +122,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         sqs: stores.sqs,
         secrets: stores.secrets,
         messages: Messages::default(),
+        objects: Objects::new(state.file("s3")),
         output: Arc::clone(&output),
         schedule: (!options.services).then(|| Arc::clone(&schedule)),
     });
@@ -337,6 +340,7 @@ fn variables(
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", aws),
         ("AWS_ENDPOINT_URL_SNS", aws),
         ("AWS_ENDPOINT_URL_SESV2", aws),
+        ("AWS_ENDPOINT_URL_S3", aws),
         ("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true"),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),

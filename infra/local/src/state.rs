@@ -8,6 +8,7 @@
 //! | `secrets.json`, `queue.jsonl` | Secrets Manager and SQS |
 //! | `local.json` | the demo key and the admin key, to be printed again |
 //! | `functions.log` | what the functions printed |
+//! | `s3` | objects of S3: a directory a bucket |
 //! | `env` | written by `--services` |
 //!
 //! Files with secrets can be read by their owner only.

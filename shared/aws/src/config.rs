@@ -35,6 +35,8 @@ pub struct Config {
     pub admin_key_secret: String,
     /// The topic and the addresses that alerts go to.
     pub channels: Channels,
+    /// The bucket that the scheduler writes rows of past days to, where there is one.
+    pub lake_bucket: Option<String>,
     /// Single sign-on of the console, where it is set up.
     pub sign_on: Option<SignOn>,
     /// Where browsers find the gateway, where that is not what API Gateway says.
@@ -59,6 +61,7 @@ pub(crate) struct Endpoints {
     pub(crate) secrets_manager: Option<String>,
     pub(crate) sns: Option<String>,
     pub(crate) ses: Option<String>,
+    pub(crate) s3: Option<String>,
 }
 
 /// Why the environment is not usable.
@@ -125,9 +128,11 @@ impl Config {
             secrets_manager: endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER")?,
             sns: endpoint("AWS_ENDPOINT_URL_SNS")?,
             ses: endpoint("AWS_ENDPOINT_URL_SESV2")?,
+            s3: endpoint("AWS_ENDPOINT_URL_S3")?,
         };
         let channels = Channels::read(set)?;
-        let is_local = endpoints.are_loopback(&channels);
+        let lake_bucket = lake_bucket(set("FAREBOX_LAKE_BUCKET"))?;
+        let is_local = endpoints.are_loopback(&channels, lake_bucket.is_some());
         let credentials = Credentials::new(
             needed("AWS_ACCESS_KEY_ID")?,
             needed("AWS_SECRET_ACCESS_KEY")?,
@@ -148,8 +153,9 @@ impl Config {
             sign_on: SignOn::read(set, is_local)?,
             public_url: sign_on::public_url(set("FAREBOX_PUBLIC_URL"), is_local)?,
             allowed_origins: allowed_origins(&or_empty("FAREBOX_ALLOWED_ORIGINS"))?,
-            clock: clock(set("FAREBOX_CLOCK_FILE"), &endpoints, &channels)?,
+            clock: clock(set("FAREBOX_CLOCK_FILE"), is_local)?,
             channels,
+            lake_bucket,
             chance: None,
             region: needed("AWS_REGION")?,
             credentials,
@@ -178,12 +184,13 @@ impl Endpoints {
     }
 
     /// Whether each service that is used is on this machine.
-    fn are_loopback(&self, channels: &Channels) -> bool {
+    fn are_loopback(&self, channels: &Channels, has_lake: bool) -> bool {
         let needed = [&self.dynamodb, &self.sqs, &self.secrets_manager].into_iter();
         let sns = channels.topic.as_ref().map(|_| &self.sns);
         let is_mailing = channels.mail.is_some() || channels.statements.is_some();
         let ses = is_mailing.then_some(&self.ses);
-        let mut used = needed.chain(sns).chain(ses);
+        let s3 = has_lake.then_some(&self.s3);
+        let mut used = needed.chain(sns).chain(ses).chain(s3);
         used.all(|endpoint| endpoint.as_deref().is_some_and(is_loopback))
     }
 }
@@ -294,15 +301,29 @@ fn allowed_origins(list: &str) -> Result<Vec<String>, ConfigError> {
     origins.collect()
 }
 
-fn clock(
-    file: Option<String>,
-    endpoints: &Endpoints,
-    channels: &Channels,
-) -> Result<Clock, ConfigError> {
+/// A name that is one label of a host, as S3 addresses a bucket.
+fn lake_bucket(name: Option<String>) -> Result<Option<String>, ConfigError> {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_bucket = |name: &String| {
+        (3..=63).contains(&name.len())
+            && name.bytes().all(is_inner)
+            && !name.starts_with('-')
+            && !name.ends_with('-')
+    };
+    let rule = "write the name of an S3 bucket without dots";
+    match name {
+        Some(name) if !is_bucket(&name) => {
+            Err(ConfigError::Malformed { variable: "FAREBOX_LAKE_BUCKET", rule })
+        }
+        name => Ok(name),
+    }
+}
+
+fn clock(file: Option<String>, is_local: bool) -> Result<Clock, ConfigError> {
     match file {
         None => Ok(Clock::default()),
         // A moved clock would move money between periods: only where no real service listens.
-        Some(_) if !endpoints.are_loopback(channels) => Err(ConfigError::Malformed {
+        Some(_) if !is_local => Err(ConfigError::Malformed {
             variable: "FAREBOX_CLOCK_FILE",
             rule: "a test clock is taken only where every AWS endpoint is on this machine",
         }),
@@ -379,6 +400,17 @@ pub(crate) mod tests {
         assert!(read(&with_topic).is_err());
         let local_topic = [&with_topic[..], &[("AWS_ENDPOINT_URL_SNS", "http://[::1]:1")]].concat();
         assert!(read(&local_topic).is_ok());
+        let with_lake = [&local[..], &[("FAREBOX_LAKE_BUCKET", "rows")]].concat();
+        assert!(read(&with_lake).is_err());
+        let local_lake = [&with_lake[..], &[("AWS_ENDPOINT_URL_S3", "http://[::1]:1")]].concat();
+        assert_eq!(read(&local_lake).unwrap().lake_bucket.as_deref(), Some("rows"));
+    }
+
+    #[test]
+    fn a_bucket_is_a_label_of_a_host() {
+        for name in ["Rows", "a", "a.b", "a/b", "-ab", "rows-", "x".repeat(64).as_str()] {
+            assert!(read(&[("FAREBOX_LAKE_BUCKET", name)]).is_err(), "{name}");
+        }
     }
 
     #[test]

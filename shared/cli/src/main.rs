@@ -15,7 +15,6 @@ mod client;
 mod clock;
 mod commands;
 mod failure;
-mod parquet;
 mod print;
 mod profile;
 mod progress;

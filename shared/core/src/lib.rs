@@ -20,6 +20,7 @@
 //! | [`record`] | [`CallRecord`]: what is written down about a call |
 //! | [`route`] | [`Route`]: a name that stands for several models |
 //! | [`rollup`] | what such records add up to, and where |
+//! | [`parquet`] | a table as a file |
 
 // Money has no floats, no `as` and no unchecked sum.
 #![cfg_attr(
@@ -35,6 +36,7 @@ pub mod ids;
 pub mod labels;
 pub mod limits;
 pub mod money;
+pub mod parquet;
 pub mod pricing;
 pub mod record;
 pub mod rollup;

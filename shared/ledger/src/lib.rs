@@ -56,6 +56,7 @@ pub mod claim;
 pub mod decision;
 mod error;
 pub mod item;
+pub mod lake;
 pub mod pass;
 pub mod rate;
 pub mod scope;

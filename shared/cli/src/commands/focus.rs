@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use farebox_api::csv::csv;
 use farebox_api::{Key, KeyList, UsageReport, UsageRow};
+use farebox_core::parquet::{self, Column};
 use farebox_core::{Money, Month, Timestamp, Zone};
 use serde_json::json;
 
@@ -17,7 +18,6 @@ use crate::args;
 use crate::client::Client;
 use crate::clock::{dashed, now};
 use crate::failure::Failure;
-use crate::parquet::{self, Column};
 use crate::print::Output;
 use crate::progress::Progress;
 
@@ -91,7 +91,7 @@ pub async fn export(client: &Client, given: &args::Focus) -> Result<Output, Fail
     let count = lines.len().saturating_sub(1);
     let is_parquet = given.output.as_ref().is_some_and(|file| file.ends_with(".parquet"));
     let bytes = if is_parquet {
-        parquet::file(&columns(&lines))
+        parquet::file("charges", &columns(&lines))
     } else {
         (csv(&lines) + "\n").into_bytes()
     };

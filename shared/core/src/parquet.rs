@@ -1,7 +1,7 @@
 //! A table as a Parquet file: one row group, one uncompressed page a column, every value in plain.
 //!
 //! The crate `parquet` reads and writes all that the format can do and would be a large part of
-//! this command's build; a table of a few thousand charges needs little of it. Source of the
+//! each build; a table of a few thousand rows needs little of it. Source of the
 //! format: apache/parquet-format, `README.md`, `Encodings.md` and `parquet.thrift`, with Thrift's
 //! compact protocol (apache/thrift, `doc/specs/thrift-compact-protocol.md`); read 2026-11.
 
@@ -65,7 +65,7 @@ impl Struct {
             Ok(count) if count < 15 => self.bytes.push((count << 4) | kind),
             _ => {
                 self.bytes.push(0xF0 | kind);
-                varint(&mut self.bytes, items.len() as u64);
+                varint(&mut self.bytes, length(items.len()));
             }
         }
         items.iter().for_each(|item| self.bytes.extend(item));
@@ -84,12 +84,13 @@ impl Struct {
     }
 }
 
-/// A file of these columns, which are of one length.
-pub fn file(columns: &[(&str, Column)]) -> Vec<u8> {
+/// A file of these columns, which are of one length. `name` is the schema's.
+#[must_use]
+pub fn file(name: &str, columns: &[(&str, Column)]) -> Vec<u8> {
     let rows = columns.first().map_or(0, |(_, column)| column.count());
     let rows = i64::try_from(rows).unwrap_or_default();
     let mut bytes = MAGIC.to_vec();
-    let root = Struct::default().text(4, "charges").int(5, I32, count(columns.len())).end();
+    let root = Struct::default().text(4, name).int(5, I32, count(columns.len())).end();
     let (mut schema, mut chunks) = (vec![root], Vec::new());
     for (name, column) in columns {
         let offset = count(bytes.len());
@@ -208,10 +209,14 @@ impl Column {
 fn levels(there: &[bool]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for run in there.chunk_by(|a, b| a == b) {
-        varint(&mut bytes, (run.len() as u64) << 1);
+        varint(&mut bytes, length(run.len()) << 1);
         bytes.push(u8::from(run.first().is_some_and(|is_there| *is_there)));
     }
     bytes
+}
+
+fn length(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or_default()
 }
 
 fn count(length: usize) -> i64 {
@@ -219,7 +224,7 @@ fn count(length: usize) -> i64 {
 }
 
 fn binary(bytes: &mut Vec<u8>, value: &[u8]) {
-    varint(bytes, value.len() as u64);
+    varint(bytes, length(value.len()));
     bytes.extend(value);
 }
 
@@ -264,10 +269,13 @@ mod tests {
 
     #[test]
     fn a_file_begins_and_ends_with_its_mark_and_tells_its_footers_length() {
-        let bytes = file(&[
-            ("Cost", Column::Decimal(vec![Some(-5), None])),
-            ("Name", Column::Text(vec!["a".to_owned(), String::new()])),
-        ]);
+        let bytes = file(
+            "charges",
+            &[
+                ("Cost", Column::Decimal(vec![Some(-5), None])),
+                ("Name", Column::Text(vec!["a".to_owned(), String::new()])),
+            ],
+        );
 
         assert!(bytes.starts_with(MAGIC) && bytes.ends_with(MAGIC));
         let at = bytes.len() - 8;
