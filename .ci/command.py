@@ -157,6 +157,19 @@ def terminals(farebox, ready):
     assert "typed" in farebox.run("profile list")
 
 
+def lets_in(farebox):
+    """Who may sign in to the console."""
+    farebox.run("sso set email:Ann@Example.com --role auditor")
+    farebox.run("sso set group:r&d/all --role member --user nobody", ok=False)
+    farebox.run("user add lin")
+    farebox.run("sso set group:r&d/all --role member --user lin")
+    listed = [(one["subject"], one["role"]) for one in farebox.json("sso list")["bindings"]]
+    assert listed == [("email:ann@example.com", "auditor"), ("group:r&d/all", "member")], listed
+    farebox.run("sso remove group:r&d/all")
+    assert "group:" not in farebox.run("sso list") and farebox.json("sso sessions")["sessions"] == []
+    farebox.run("sso end nobody", ok=False)
+
+
 def signs(farebox, ready, folder):
     """By AWS access keys instead of an admin key: of the environment, and of a profile's file."""
     users = farebox.json("user list")
@@ -203,6 +216,7 @@ def main(executable, local):
             looks(farebox)
             imports(farebox, folder)
             terminals(farebox, ready)
+            lets_in(farebox)
             signs(farebox, ready, folder)
         finally:
             stack.send_signal(signal.SIGINT)

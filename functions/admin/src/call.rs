@@ -342,6 +342,7 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
 
     #[test]
     fn only_plain_json_of_bounded_size_is_read() {
@@ -356,6 +357,33 @@ mod tests {
         let long = "x".repeat(10);
         assert_eq!(status(Call::of("PUT", "/", &long)), Err(413));
         assert_eq!(status(Call::of("GET", "/", "").with_header("content-type", "x/y")), Ok(()));
+    }
+
+    #[test]
+    fn the_gateways_address_is_what_api_gateway_says_and_no_header() {
+        let base = |domain: Option<&str>, path: &str, raw: &str| {
+            let mut context = ApiGatewayProxyRequestContext::default();
+            (context.domain_name, context.path) = (domain.map(str::to_owned), Some(path.into()));
+            let request = lambda_http::http::Request::builder()
+                .header("host", "evil.example")
+                .header("x-forwarded-host", "evil.example")
+                .body(Body::Empty)
+                .unwrap();
+            let context = RequestContext::ApiGatewayV1(context);
+            let request = request.with_raw_http_path(raw).with_request_context(context);
+            Call::read(&request).base
+        };
+        let (own, api) = ("llm.example.com", "abc.execute-api.eu-central-1.amazonaws.com");
+        let console = "/admin/console/sign-in";
+
+        let staged = base(Some(api), "/prod/admin/console/sign-in", console);
+        assert_eq!(staged, Some(format!("https://{api}/prod")));
+        assert_eq!(base(Some(own), console, console), Some(format!("https://{own}")));
+        assert_eq!(base(None, console, console), None);
+        assert_eq!(base(Some(own), "/elsewhere", console), None);
+        assert_eq!(base(Some(own), &format!("//x{console}"), console), None);
+        let bare = lambda_http::http::Request::new(Body::Empty).with_raw_http_path(console);
+        assert_eq!(Call::read(&bare).base, None);
     }
 
     #[test]
