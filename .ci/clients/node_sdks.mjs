@@ -55,6 +55,35 @@ async function openaiSdk(model) {
   await assert.rejects(wrong, (error) => error instanceof OpenAI.NotFoundError);
 }
 
+async function openaiResponses(model) {
+  const client = new OpenAI({ baseURL: `${origin}/v1`, apiKey, maxRetries: 0 });
+  const response = await client.responses.create({ model, input: "Say hello.", max_output_tokens: 64 });
+  assert.equal(response.status, "completed");
+  assert.ok(response.output_text && response.usage.total_tokens > 0);
+
+  const stream = await client.responses.create({ model, input: "Say hello.", max_output_tokens: 64, stream: true });
+  let [text, last] = ["", undefined];
+  for await (const event of stream) {
+    if (event.type === "response.output_text.delta") text += event.delta;
+    last = event;
+  }
+  assert.equal(last.type, "response.completed");
+  assert.equal(text, last.response.output[0].content[0].text);
+
+  const tools = [{ type: "function", name: "weather", parameters, strict: false }];
+  const runner = client.responses.stream({ model, input: "Berlin?", max_output_tokens: 200, tools, tool_choice: "required" });
+  const whole = await runner.finalResponse();
+  const call = whole.output.find((item) => item.type === "function_call");
+  assert.ok("city" in JSON.parse(call.arguments));
+
+  const input = [...whole.output, { type: "function_call_output", call_id: call.call_id, output: "sunny" }];
+  const second = await client.responses.create({ model, input, max_output_tokens: 64, tools });
+  assert.ok(second.output_text, JSON.stringify(second));
+
+  const wrong = client.responses.create({ model: "demo/no-such-model", input: "x" });
+  await assert.rejects(wrong, (error) => error instanceof OpenAI.NotFoundError);
+}
+
 async function vercel(model) {
   const answer = await generateText({ model, prompt: "Say hello.", maxRetries: 0 });
   assert.ok(answer.text && answer.usage.totalTokens > 0);
@@ -79,7 +108,7 @@ const vercelAnthropic = (model) => vercel(createAnthropic({ baseURL: `${origin}/
 const vercelOpenai = (model) => vercel(createOpenAI({ baseURL: `${origin}/v1`, apiKey }).chat(model));
 
 let failed = 0;
-for (const claim of [anthropicSdk, openaiSdk, vercelAnthropic, vercelOpenai]) {
+for (const claim of [anthropicSdk, openaiSdk, openaiResponses, vercelAnthropic, vercelOpenai]) {
   for (const model of models) {
     try {
       await claim(model);

@@ -83,7 +83,7 @@ fn bytes_of(events: &[ChatEvent]) -> usize {
 
 /// The whole answer of a dialect.
 fn whole(dialect: &dyn Dialect, completion: &Completion, usage: Option<&Usage>) -> Vec<u8> {
-    with_answer(completion, usage, |answer| dialect.answer(answer).to_vec())
+    with_answer(dialect, completion, usage, |answer| dialect.answer(answer).to_vec())
 }
 
 /// The stream of a dialect: good where the provider's was, else ended as a bad one is.
@@ -98,10 +98,10 @@ fn stream(
     events.iter().for_each(|event| writer.event(event, &mut out));
     let completion = Completion::default();
     match fault {
-        Some(error) => with_answer(&completion, None, |answer| {
+        Some(error) => with_answer(dialect, &completion, None, |answer| {
             writer.failed(error, answer, &mut out);
         }),
-        None => out.extend(ended(&mut *writer, &completion)),
+        None => out.extend(ended(dialect, &mut *writer, &completion, None)),
     }
     out
 }

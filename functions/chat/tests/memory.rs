@@ -73,7 +73,7 @@ fn the_longest_stream_is_held_in_bounded_memory_in_every_dialect() {
                 longest = longest.max(out.len());
             }
             let kept = HEAP.current_usage().saturating_sub(before);
-            let end = ended(&mut *writer, &Completion::default());
+            let end = ended(dialect, &mut *writer, &Completion::default(), None);
             let held = HEAP.peak_usage().saturating_sub(before);
             println!(
                 "{what}, {name}: {kept} kept, {held} held at most, {told} told in pieces of \
@@ -127,7 +127,7 @@ fn frames_that_are_passed_on_are_not_kept() {
             let frame = Frame { name: name.into(), data: data.into() };
             writer.event(&ChatEvent::Frame(frame), &mut out);
         }
-        let end = ended(&mut *writer, &Completion::default()).len();
+        let end = ended(dialect, &mut *writer, &Completion::default(), None).len();
         let held = HEAP.peak_usage().saturating_sub(before);
         println!("{name}: {held} held of 20 MB, {end} at the end");
         assert!(held <= 12_000_000, "{name}: {held} bytes held");

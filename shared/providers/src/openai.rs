@@ -15,6 +15,7 @@ use crate::{DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider
 mod bound;
 mod decode;
 mod extensions;
+mod parts;
 mod texts;
 mod usage;
 

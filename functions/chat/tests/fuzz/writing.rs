@@ -7,7 +7,7 @@ use farebox_chat::dialect::{
     OPENAI, Opening, RESPONSES, StreamWriter,
 };
 use farebox_chat::reply::Paid;
-use farebox_core::{Completion, Money, Rid, Timestamp, Usage};
+use farebox_core::{ChatCall, Completion, Money, Rid, Timestamp, Usage};
 
 /// Every dialect that tells a chat, with its name.
 pub static DIALECTS: [(&str, &dyn Dialect); 7] = [
@@ -27,12 +27,13 @@ fn request_id() -> Rid {
 /// What begins a stream of a dialect.
 pub fn begun(dialect: &dyn Dialect, verbatim: bool) -> Box<dyn StreamWriter + Send> {
     let request_id = request_id();
-    let repeated = Arc::default();
+    let repeated = Arc::new(dialect.repeats(&ChatCall::default()));
     dialect.stream(Opening { request_id, created: 7, include_usage: true, verbatim, repeated })
 }
 
 /// Hands on an answer with what is known when its books are closed.
 pub fn with_answer<T>(
+    dialect: &dyn Dialect,
     completion: &Completion,
     usage: Option<&Usage>,
     write: impl FnOnce(&Answer<'_>) -> T,
@@ -44,7 +45,7 @@ pub fn with_answer<T>(
         charged: Money::ONE_PICO,
         response_time_ms: 1,
     };
-    let repeated = Arc::default();
+    let repeated = Arc::new(dialect.repeats(&ChatCall::default()));
     write(&Answer {
         completion,
         verbatim: None,
@@ -56,8 +57,13 @@ pub fn with_answer<T>(
 }
 
 /// The good end of a stream.
-pub fn ended(writer: &mut dyn StreamWriter, completion: &Completion) -> Vec<u8> {
+pub fn ended(
+    dialect: &dyn Dialect,
+    writer: &mut dyn StreamWriter,
+    completion: &Completion,
+    usage: Option<&Usage>,
+) -> Vec<u8> {
     let mut out = Vec::new();
-    with_answer(completion, Some(&Usage::default()), |answer| writer.last(answer, &mut out));
+    with_answer(dialect, completion, usage, |answer| writer.last(answer, &mut out));
     out
 }

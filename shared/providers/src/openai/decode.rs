@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::parts;
 use super::usage::{self, UsageRules};
 use crate::json::{Text, raw};
 use crate::sse::Handle;
-use crate::wire::check_calls;
 use crate::{DecodeError, failure};
 
 /// What whole answers and chunks have in common.
@@ -75,7 +75,11 @@ pub(super) fn whole(rules: &UsageRules, body: &[u8]) -> Result<Completion, Decod
     let id = Text::or_empty(answer.id.as_ref()).to_owned();
     let model = Text::or_empty(answer.model.as_ref()).to_owned();
     let mut choices = answer.choices.ok_or(DecodeError::lacking(EXPECTED))?;
-    choices.iter_mut().for_each(as_of_a_chat);
+    for choice in &mut choices {
+        as_of_a_chat(choice);
+        let message = choice.get_mut("message").and_then(Value::as_object_mut);
+        message.into_iter().for_each(parts::of_whole);
+    }
     Ok(Completion { id, model, choices, reported })
 }
 
@@ -151,10 +155,10 @@ impl Chunks {
             let delta = raw(&Opening { role: "assistant", content: "" })?;
             out.push(ChatEvent::Delta { choice: choice.index, delta, logprobs: None });
         }
-        if let Some(delta) = choice.delta
-            && let Some(delta) = once(delta, first)?
+        if let Some(delta) = choice.delta.map(parts::of_delta).transpose()?
+            && let Some(delta) = once(&delta, first)?
         {
-            check_indices(&delta)?;
+            let delta = parts::with_indices(delta)?;
             let logprobs = choice.logprobs.map(ToOwned::to_owned);
             out.push(ChatEvent::Delta { choice: choice.index, delta, logprobs });
         }
@@ -217,27 +221,6 @@ struct Opening {
 #[derive(Serialize)]
 struct Said<'a> {
     content: &'a RawValue,
-}
-
-/// Refuses a call whose place is beyond every number of calls.
-fn check_indices(delta: &RawValue) -> Result<(), DecodeError> {
-    #[derive(Deserialize)]
-    struct Calling {
-        #[serde(default)]
-        tool_calls: Option<Vec<Call>>,
-    }
-    #[derive(Deserialize)]
-    struct Call {
-        #[serde(default)]
-        index: Option<u64>,
-    }
-    if memchr::memmem::find(delta.get().as_bytes(), br#""tool_calls""#).is_none() {
-        return Ok(());
-    }
-    // What is no such list is passed on as it is, and read as none.
-    let calling = serde_json::from_str::<Calling>(delta.get()).ok();
-    let calls = calling.and_then(|calling| calling.tool_calls).into_iter().flatten();
-    calls.filter_map(|call| call.index).try_for_each(check_calls)
 }
 
 fn may_have_role(delta: &RawValue) -> bool {

@@ -1,0 +1,221 @@
+"""Recorded answers that Farebox told again in every dialect, read by the types of the official SDKs.
+
+    python judge.py RETOLD
+
+Strict: a required field must be there, a type is never turned into another, an event has a type
+that its union knows, and a field that no type knows must stand in EXTRA. What an answer says must
+be what the recorded one said. RETOLD is written by functions/chat/tests/retold.rs.
+"""
+
+import collections
+import json
+import sys
+import typing
+
+from anthropic.types import Message, RawMessageStreamEvent
+from google.genai.types import GenerateContentResponse
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response, ResponseStreamEvent
+from pydantic import BaseModel
+
+# Fields that the schemas do not have, and why they are told.
+EXTRA = {
+    "usage.cost": "what the call cost",
+    "reasoning_content": "the word of DeepSeek and others for reasoning, which OpenAI does not tell",
+    "reasoning_details": "OpenRouter's word for what a second turn needs of it",
+    "ChatCompletion.choices.content_filter_results": "Azure's own, which survives",
+    "ChatCompletion.choices.native_finish_reason": "OpenRouter's own, which survives",
+    "ChatCompletion.choices.delta": "Perplexity's own, which survives",
+    "message.citations": "Cohere's citations",
+    "delta.citations": "Cohere's citations",
+    "message.reasoning": "the word of Groq and OpenRouter for reasoning",
+    "delta.reasoning": "the word of Groq and OpenRouter for reasoning",
+    "tool_calls.extra_content": "where Google's own endpoint in OpenAI's format puts a signature",
+    "message.tool_calls.index": "Mistral's own, which survives",
+    "choices.delta.index": "xAI's own, which survives",
+    "response.store": "told by OpenAI's API, which its SDK's type leaves out",
+    "Response.store": "the same",
+    "ResponseFunctionCallArgumentsDoneEvent.name": "in OpenAI's description of the event, not in its SDK's type",
+    "RawMessageDeltaEvent.usage.cache_creation": "in the usage that begins a message",
+    "RawMessageDeltaEvent.usage.service_tier": "the same",
+}
+
+
+def by_type(union):
+    """The members of a union of events by their `type`."""
+    members = {}
+    for member in typing.get_args(typing.get_args(union)[0]):
+        for name in typing.get_args(member.model_fields["type"].annotation):
+            members[name] = member
+    return members
+
+
+EVENTS = {"responses": by_type(ResponseStreamEvent), "messages": by_type(RawMessageStreamEvent)}
+WHOLE = {"chat": ChatCompletion, "responses": Response, "messages": Message, "gemini": GenerateContentResponse}
+
+
+def extras(value, path, found):
+    """The fields that a model took without knowing them."""
+    if isinstance(value, BaseModel):
+        for name in value.model_extra or {}:
+            found.add(f"{path}.{name}".strip("."))
+        for name in type(value).model_fields:
+            extras(getattr(value, name), f"{path}.{name}", found)
+    elif isinstance(value, dict):
+        for inner in value.values():
+            extras(inner, path, found)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            extras(inner, path, found)
+
+
+def read(model, text, found):
+    value = model.model_validate_json(text, strict=True)
+    extras(value, model.__name__, found)
+    return value
+
+
+def data(body):
+    """The data of each event of a stream."""
+    for block in body.split("\n\n"):
+        lines = [line[6:] for line in block.split("\n") if line.startswith("data: ")]
+        if lines:
+            yield "\n".join(lines)
+
+
+def whole_chat(value):
+    for choice in value.choices:
+        calls = [(call.function.name, call.function.arguments) for call in choice.message.tool_calls or []]
+        yield choice.message.content or "", calls
+
+
+def whole_responses(value):
+    text = "".join(
+        part.text
+        for item in value.output
+        if item.type == "message"
+        for part in item.content
+        if part.type == "output_text"
+    )
+    calls = [(item.name, item.arguments) for item in value.output if item.type == "function_call"]
+    yield text, calls
+
+
+def whole_messages(value):
+    text = "".join(block.text for block in value.content if block.type == "text")
+    yield text, [(block.name, block.input) for block in value.content if block.type == "tool_use"]
+
+
+def whole_gemini(value):
+    parts = [part for part in (value.candidates[0].content.parts or [])] if value.candidates else []
+    text = "".join(part.text or "" for part in parts if not part.thought)
+    yield text, [(part.function_call.name, part.function_call.args) for part in parts if part.function_call]
+
+
+SAID = {"chat": whole_chat, "responses": whole_responses, "messages": whole_messages, "gemini": whole_gemini}
+
+
+def stream_chat(body, found):
+    chunks = [read(ChatCompletionChunk, text, found) for text in data(body) if text != "[DONE]"]
+    assert body.endswith("data: [DONE]\n\n"), "no end"
+    assert len({chunk.id for chunk in chunks}) == 1, "more than one id"
+    assert chunks[-1].choices == [] and chunks[-1].usage is not None or not body.count('"usage":{'), "usage is not last"
+    said = collections.defaultdict(lambda: ["", {}, 0, 0])
+    for choice in (choice for chunk in chunks for choice in chunk.choices):
+        one = said[choice.index]
+        one[0] += choice.delta.content or ""
+        one[2] += choice.delta.role is not None
+        one[3] += choice.finish_reason is not None
+        for call in choice.delta.tool_calls or []:
+            name, arguments = one[1].get(call.index, ("", ""))
+            function = call.function
+            one[1][call.index] = (name + ((function and function.name) or ""), arguments + ((function and function.arguments) or ""))
+    for index in sorted(said):
+        text, calls, roles, finishes = said[index]
+        assert roles == 1, f"{roles} roles"
+        assert finishes == 1, f"{finishes} finish reasons"
+        yield text, list(calls.values())
+
+
+def stream_responses(body, found):
+    events = [(json.loads(text)["type"], text) for text in data(body)]
+    events = [read(EVENTS["responses"][kind], text, found) for kind, text in events]
+    assert [event.sequence_number for event in events] == list(range(len(events))), "sequence numbers"
+    assert events[0].type == "response.created" and events[-1].type in ("response.completed", "response.incomplete")
+    text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    (whole, calls), = whole_responses(events[-1].response)
+    assert text == whole, "the deltas are not the text"
+    yield whole, calls
+
+
+def stream_messages(body, found):
+    events = [(json.loads(text)["type"], text) for text in data(body)]
+    events = [read(EVENTS["messages"][kind], text, found) for kind, text in events]
+    assert events[0].type == "message_start" and events[-1].type == "message_stop"
+    blocks, opened = {}, []
+    for event in events:
+        if event.type == "content_block_start":
+            assert event.index == len(opened), "blocks are not in their order"
+            opened.append(event.content_block)
+            blocks[event.index] = ""
+        elif event.type == "content_block_delta":
+            blocks[event.index] += getattr(event.delta, "text", "") or getattr(event.delta, "partial_json", "")
+    text = "".join(blocks[at] for at, block in enumerate(opened) if block.type == "text")
+    calls = [(block.name, blocks[at] or "{}") for at, block in enumerate(opened) if block.type == "tool_use"]
+    yield text, calls
+
+
+def stream_gemini(body, found):
+    text, calls = "", []
+    for chunk in (read(GenerateContentResponse, text, found) for text in data(body)):
+        for one, more in whole_gemini(chunk):
+            text += one
+            calls += more
+    yield text, calls
+
+
+STREAM = {"chat": stream_chat, "responses": stream_responses, "messages": stream_messages, "gemini": stream_gemini}
+
+
+def plain(arguments):
+    """Arguments as their value. Dialects whose calls take only objects put another value into one."""
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments)
+        except ValueError:
+            return arguments.strip()
+    if isinstance(arguments, dict) and list(arguments) == ["arguments"]:
+        return plain(arguments["arguments"])
+    return arguments or ""
+
+
+def judge(line, found):
+    body, dialect = line["body"], line["dialect"]
+    if line["kind"] == "whole":
+        said = list(SAID[dialect](read(WHOLE[dialect], body, found)))
+    else:
+        said = list(STREAM[dialect](body, found))
+    said = [[text, [[name, plain(given)] for name, given in calls]] for text, calls in said]
+    expected = [[text, [[name, plain(given)] for name, given in calls]] for text, calls in line["said"]]
+    assert said == expected, f"said {said!r:.300} instead of {expected!r:.300}"
+
+
+def main():
+    told, wrong, found = collections.Counter(), [], set()
+    with open(sys.argv[1], encoding="utf-8") as file:
+        for line in map(json.loads, file):
+            place = f"{line['dialect']} {line['kind']}"
+            told[place] += 1
+            try:
+                judge(line, found)
+            except Exception as why:
+                wrong.append(f"{place} {line['id']}: {type(why).__name__}: {str(why)[:400]}")
+    unknown = sorted(name for name in found if not any(name.endswith(known) for known in EXTRA))
+    for line in wrong + [f"a field that no schema has: {name}" for name in unknown]:
+        print(line)
+    print("judged:", dict(told), f"{len(wrong)} wrong, {len(unknown)} unknown fields")
+    return 1 if wrong or unknown else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+//! What some servers of `OpenAI`'s format write otherwise, put into its own words.
+//!
+//! Mistral's reasoning models answer with content in parts, thoughts among them, and its calls have
+//! no `type` (docs.mistral.ai/capabilities/reasoning, and recorded exchanges, 2026-11).
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::DecodeError;
+use crate::json::raw;
+use crate::wire::check_calls;
+
+/// A message or a delta with its content as one text, and its thoughts apart.
+pub(super) fn flatten(message: &mut Map<String, Value>) {
+    let Some(Value::Array(parts)) = message.get("content") else { return };
+    let (mut text, mut thought) = (String::new(), String::new());
+    for part in parts {
+        let said = part.get("text").and_then(Value::as_str).unwrap_or_default();
+        text.push_str(said);
+        match part.get("thinking") {
+            Some(Value::String(told)) => thought.push_str(told),
+            Some(Value::Array(told)) => {
+                let told = told.iter().filter_map(|part| part.get("text")?.as_str());
+                told.for_each(|told| thought.push_str(told));
+            }
+            _ => {}
+        }
+    }
+    if text.is_empty() && !thought.is_empty() {
+        message.shift_remove("content");
+    } else {
+        message.insert("content".to_owned(), Value::from(text));
+    }
+    if !thought.is_empty() {
+        message.insert("reasoning_content".to_owned(), Value::from(thought));
+    }
+}
+
+/// The message of a whole answer.
+pub(super) fn of_whole(message: &mut Map<String, Value>) {
+    flatten(message);
+    message.entry("content").or_insert(Value::Null);
+    let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
+    for call in calls.into_iter().flatten().filter_map(Value::as_object_mut) {
+        call.entry("type").or_insert_with(|| Value::from("function"));
+    }
+}
+
+/// A delta, read only where its content may be in parts.
+pub(super) fn of_delta(delta: &RawValue) -> Result<Cow<'_, RawValue>, DecodeError> {
+    let bytes = delta.get().as_bytes();
+    let after = memchr::memmem::find(bytes, br#""content""#).and_then(|at| bytes.get(at + 9..));
+    let mut after = after.into_iter().flatten().skip_while(|byte| b" \t\r\n:".contains(byte));
+    if after.next() != Some(&b'[') {
+        return Ok(Cow::Borrowed(delta));
+    }
+    let mut fields: Map<String, Value> = serde_json::from_str(delta.get())
+        .map_err(|fault| DecodeError::from_json("a delta object", &fault))?;
+    flatten(&mut fields);
+    raw(&fields).map(Cow::Owned)
+}
+
+/// A delta whose calls tell their places: Mistral leaves them out, and tells each call in one
+/// piece. A place beyond every number of calls is refused.
+pub(super) fn with_indices(delta: Box<RawValue>) -> Result<Box<RawValue>, DecodeError> {
+    #[derive(Deserialize)]
+    struct Calling {
+        #[serde(default)]
+        tool_calls: Option<Vec<Call>>,
+    }
+    #[derive(Deserialize)]
+    struct Call {
+        #[serde(default)]
+        index: Option<u64>,
+    }
+    if memchr::memmem::find(delta.get().as_bytes(), br#""tool_calls""#).is_none() {
+        return Ok(delta);
+    }
+    // What is no such list is passed on as it is, and read as none.
+    let calling = serde_json::from_str::<Calling>(delta.get()).ok();
+    let calls = calling.and_then(|calling| calling.tool_calls).unwrap_or_default();
+    calls.iter().filter_map(|call| call.index).try_for_each(check_calls)?;
+    if calls.iter().all(|call| call.index.is_some()) {
+        return Ok(delta);
+    }
+    let mut fields: Map<String, Value> = serde_json::from_str(delta.get())
+        .map_err(|fault| DecodeError::from_json("a delta object", &fault))?;
+    let calls = fields.get_mut("tool_calls").and_then(Value::as_array_mut);
+    let calls = calls.into_iter().flatten().filter_map(Value::as_object_mut);
+    for (place, call) in calls.enumerate() {
+        call.entry("index").or_insert_with(|| Value::from(place));
+    }
+    raw(&fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_in_parts_becomes_a_text_and_a_thought() {
+        for (delta, expected) in [
+            (
+                r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]}]}"#,
+                r#"{"reasoning_content":"hm"}"#,
+            ),
+            (
+                r#"{"role":"a","content" : [{"type":"text","text":"x"},{"text":"y"}]}"#,
+                r#"{"role":"a","content":"xy"}"#,
+            ),
+            (r#"{"content":"\"content\":["}"#, r#"{"content":"\"content\":["}"#),
+            (r#"{"content":null}"#, r#"{"content":null}"#),
+        ] {
+            let delta = RawValue::from_string(delta.to_owned()).unwrap();
+            assert_eq!(of_delta(&delta).unwrap().get(), expected);
+        }
+    }
+
+    #[test]
+    fn a_call_without_a_place_has_that_of_its_list() {
+        for (delta, expected) in [
+            (
+                r#"{"tool_calls":[{"id":"a"},{"id":"b"}]}"#,
+                r#"{"tool_calls":[{"id":"a","index":0},{"id":"b","index":1}]}"#,
+            ),
+            (r#"{"tool_calls" : [{"index":3}]}"#, r#"{"tool_calls" : [{"index":3}]}"#),
+            (r#"{"tool_calls":null}"#, r#"{"tool_calls":null}"#),
+        ] {
+            let delta = RawValue::from_string(delta.to_owned()).unwrap();
+            assert_eq!(with_indices(delta).unwrap().get(), expected);
+        }
+        let far = RawValue::from_string(r#"{"tool_calls":[{"index":256}]}"#.to_owned()).unwrap();
+        assert!(with_indices(far).is_err());
+    }
+
+    #[test]
+    fn a_call_of_a_whole_answer_has_its_type() {
+        let mut message = serde_json::from_str(r#"{"tool_calls":[{"id":"c"}]}"#).unwrap();
+        of_whole(&mut message);
+        let expected = r#"{"tool_calls":[{"id":"c","type":"function"}],"content":null}"#;
+        assert_eq!(Value::Object(message).to_string(), expected);
+    }
+}
