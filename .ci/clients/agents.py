@@ -35,8 +35,6 @@ def claude_code(stack, script, model, home):
 
 CODEX_CONFIG = """
 model_provider = "farebox"
-# It runs at the provider, without a limit.
-web_search = "disabled"
 
 [model_providers.farebox]
 name = "Farebox"
@@ -45,7 +43,10 @@ env_key = "FAREBOX_KEY"
 wire_api = "responses"
 request_max_retries = 0
 stream_max_retries = 0
+{more}
 """
+# Codex offers a search that only a provider of responses can run.
+DROPPED = 'http_headers = { "x-farebox-drop-params" = "true" }'
 
 
 def codex(stack, script, model, home):
@@ -56,7 +57,7 @@ def codex(stack, script, model, home):
         folder = os.path.join(home, ".codex")
         os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, "config.toml"), "w", encoding="utf-8") as config:
-            config.write(CODEX_CONFIG.format(origin=stack.origin))
+            config.write(CODEX_CONFIG.format(origin=stack.origin, more="" if model.startswith("openai/") else DROPPED))
         env = {"PATH": os.environ["PATH"], "HOME": home, "CODEX_HOME": folder, "FAREBOX_KEY": stack.key}
         # The folder is all that there is to lose, and not every CI has what a sandbox needs.
         command = [os.path.join(os.environ["FAREBOX_NODE_MODULES"], ".bin", "codex"), "exec", "--model", model,

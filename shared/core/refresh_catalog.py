@@ -305,6 +305,11 @@ def build(row, built_for, windows_of_provider):
     if times:
         out["periods"] = times
     out.update(fees(row))
+    # Since GPT-5 a search has one fee, whatever the model: 10 USD for 1,000.
+    searches = row["provider"] == "openai" and row.get("mode") in ("chat", "responses")
+    if searches and gpt_version(row["model"]) >= (5, 0) and "web_search" not in out:
+        out["web_search"] = "0.01"
+        derived.append("web_search")
     return {**out, "derived": derived} if derived else out
 
 

@@ -14,6 +14,7 @@ mod alerts;
 mod bad_input;
 mod balanced;
 mod bedrock;
+mod bills;
 mod books;
 mod budgets;
 mod canary;
@@ -21,6 +22,8 @@ mod chat;
 mod content;
 mod contrast;
 mod corrections;
+#[path = "../../shared/providers/tests/support/eventstream.rs"]
+mod eventstream;
 mod fallback;
 mod gemini;
 mod iam;

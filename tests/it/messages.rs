@@ -173,7 +173,7 @@ fn a_refusal_is_told_in_the_dialect_and_nothing_is_sent() {
                 json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
                 422,
                 "invalid_request_error",
-                "tools[0].type",
+                "tools[0].max_uses",
             ),
         ] {
             let answer = ask(&caller, "demo/claude", &more).send().await.expect(status);

@@ -3,7 +3,8 @@
 //! A test's user has the base URL `<origin>/u/<user>`. The tap takes that prefix away, marks the
 //! request with the user's name (so the provider's bill can be read by user), and passes bytes on
 //! unchanged, the other way too: a connection that the provider cuts is cut for Farebox.
-//! `<origin>/hook/<name>` records a webhook's deliveries.
+//! `<origin>/hook/<name>` records a webhook's deliveries. A user may be given written answers instead
+//! ([`Tap::script`]): those of a provider that the demo provider is not.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +33,47 @@ pub struct Seen {
     pub connection: usize,
 }
 
+/// What a provider answers to every request of a user.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// The status.
+    pub status: u16,
+    /// `content-type`.
+    pub kind: &'static str,
+    /// Further headers.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// The body, in the pieces in which it is written.
+    pub body: Vec<Vec<u8>>,
+}
+
+impl Script {
+    /// A whole JSON body.
+    #[must_use]
+    pub fn json(status: u16, body: &serde_json::Value) -> Self {
+        let body = vec![body.to_string().into_bytes()];
+        Self { status, kind: "application/json", headers: &[], body }
+    }
+
+    /// Plays it, and ends the connection.
+    async fn play(&self, to: &mut (impl AsyncWriteExt + Unpin)) -> std::io::Result<()> {
+        to.write_all(self.head().as_bytes()).await?;
+        for piece in &self.body {
+            to.write_all(piece).await?;
+        }
+        to.shutdown().await
+    }
+
+    fn head(&self) -> String {
+        let length: usize = self.body.iter().map(Vec::len).sum();
+        let (status, kind) = (self.status, self.kind);
+        let mut head = format!("HTTP/1.1 {status} Scripted\r\ncontent-type: {kind}\r\n");
+        for (name, value) in self.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head + &format!("content-length: {length}\r\nconnection: close\r\n\r\n")
+    }
+}
+
 /// The relay. Cloning shares.
 #[derive(Clone, Debug, Default)]
 pub struct Tap {
@@ -45,6 +87,7 @@ struct Shared {
     connections: usize,
     seen: HashMap<String, Vec<Seen>>,
     refusals: HashMap<String, usize>,
+    scripts: HashMap<String, Script>,
     killer: Option<Killer>,
 }
 
@@ -97,6 +140,21 @@ impl Tap {
         self.lock(|shared| shared.killer = killer);
     }
 
+    /// From now on every request of a user has this answer, and the demo provider gets none.
+    pub fn script(&self, user: &str, script: Script) {
+        self.lock(|shared| shared.scripts.insert(user.to_owned(), script));
+    }
+
+    /// The answer that was written for whom a request is of, which is then seen.
+    fn scripted(&self, request: &Seen) -> Option<Script> {
+        let user = name_of(&request.line, "/u/")?;
+        self.lock(|shared| {
+            let script = shared.scripts.get(&user).cloned()?;
+            shared.seen.entry(user).or_default().push(request.clone());
+            Some(script)
+        })
+    }
+
     /// Makes the next deliveries of a webhook fail.
     pub fn refuse(&self, name: &str, times: usize) {
         self.lock(|shared| shared.refusals.insert(name.to_owned(), times));
@@ -119,6 +177,10 @@ impl Tap {
         if let Some(name) = name_of(&first.line, "/hook/") {
             return self.deliver(&name, first, &mut to_caller).await;
         }
+        if let Some(script) = self.scripted(&first) {
+            return script.play(&mut to_caller).await;
+        }
+        let to_caller = tokio::sync::Mutex::new(to_caller);
         let provider = self.lock(|shared| shared.provider.clone());
         let upstream = TcpStream::connect(provider).await?;
         upstream.set_nodelay(true)?;
@@ -128,6 +190,10 @@ impl Tap {
             let mut next = Some(first);
             while let Some(mut request) = next {
                 request.connection = connection;
+                // A connection that was kept may carry the call of another user.
+                if let Some(script) = self.scripted(&request) {
+                    return script.play(&mut *to_caller.lock().await).await;
+                }
                 let meeting = self.lock(|shared| shared.killer.as_ref().map(Killer::meet));
                 let ends = |point| meeting.as_ref().is_some_and(|meeting| meeting.ends_at(point));
                 if ends(Point::BeforeSend) {
@@ -150,7 +216,7 @@ impl Tap {
                 if read == 0 {
                     return std::io::Result::Ok(());
                 }
-                to_caller.write_all(&bytes[..read]).await?;
+                to_caller.lock().await.write_all(&bytes[..read]).await?;
                 let meeting = met.lock().unwrap_or_else(PoisonError::into_inner).take();
                 if meeting.is_some_and(|meeting| meeting.ends_at(Point::AfterReply)) {
                     return Ok(());

@@ -71,6 +71,7 @@ pub(crate) fn prices(price: &Price) -> ModelPrices {
         cached_input: rates.cached.map(usd),
         cache_write_5m: rates.cache_write_5m.map(usd),
         cache_write_1h: rates.cache_write_1h.map(usd),
+        web_search: price.web_search.map(|fee| fee.to_string()),
     }
 }
 

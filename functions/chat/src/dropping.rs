@@ -9,7 +9,8 @@ const DROP_HEADER: &str = "x-farebox-drop-params";
 
 /// What may be left out: wishes about how tokens are chosen and told, and marks. Not what bounds
 /// an answer or what it costs (the caps, `n`, `stop`, `reasoning_effort`, `verbosity`), and not
-/// what it is about (`messages`, tools, `response_format`).
+/// what it is about (`messages`, tools, `response_format`): of the tools only a search that the
+/// provider would have to run.
 const DROPPABLE: [&str; 17] = [
     "temperature",
     "top_p",
@@ -47,6 +48,9 @@ pub fn is_wanted(incoming: &Incoming) -> Result<bool, Error> {
 /// is not one that may be left out.
 #[must_use]
 pub fn without(call: &ChatCall, refusal: &Error) -> Option<(ChatCall, &'static str)> {
+    if call.droppable && call.beyond.as_deref() == Some(refusal) {
+        return Some((ChatCall { beyond: None, droppable: false, ..call.clone() }, "tools"));
+    }
     let Error::Malformed { field, .. } = refusal else { return None };
     let top = field.split(['.', '[']).next().unwrap_or(field);
     let name = DROPPABLE.into_iter().find(|name| *name == top)?;
@@ -71,6 +75,18 @@ mod tests {
         assert_eq!(name, "seed");
         assert!(!less.body.contains_key("seed") && less.body.contains_key("reasoning_effort"));
         assert!(without(&less, &Error::malformed("seed", "no")).is_none(), "no second time");
+    }
+
+    #[test]
+    fn a_search_that_a_model_cannot_run_is_left_out_and_nothing_else_of_its_kind() {
+        let refusal = Error::malformed("tools[3].type", "no");
+        let mut asked = ChatCall { beyond: Some(Box::new(refusal.clone())), ..call() };
+        assert!(without(&asked, &refusal).is_none(), "another tool");
+
+        asked.droppable = true;
+        let (less, name) = without(&asked, &refusal).unwrap();
+
+        assert_eq!((name, less.beyond, less.droppable), ("tools", None, false));
     }
 
     #[test]

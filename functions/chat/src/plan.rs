@@ -189,11 +189,14 @@ fn plan_at(candidate: Candidate<'_>, cap: u64, clamped: bool) -> Result<Plan, Er
         context_window: resolved.model.context_window,
         completion_max: resolved.model.completion_max,
     };
+    resolved.provider.tier(call)?;
     let wire = resolved.wire;
     if !wire.takes(call.format) {
         call.translatable()?;
     }
-    let is_metered = candidate.metered && cap.saturating_mul(call.choices) > FIRST_TOKENS;
+    // A stream's bytes bound the tokens of text, not of audio.
+    let may_meter = candidate.metered && !call.audio_answer;
+    let is_metered = may_meter && cap.saturating_mul(call.choices) > FIRST_TOKENS;
     let is_streamed = call.stream || is_metered;
     let outbound = wire.request(resolved.provider, call, &facts, cap, is_streamed)?;
     let bound = Bound { fee: wire.refusal_fee(), ..bound_of(&outbound, candidate.counted)? };
@@ -212,6 +215,9 @@ fn bound_of(outbound: &Outbound, counted: Option<u64>) -> Result<Bound, Error> {
             .ok_or_else(|| Error::malformed("n", "times the cap is beyond every number"))?,
         cache_write: outbound.bound.cache_write,
         audio_prompt: outbound.bound.audio,
+        audio_completion: outbound.bound.audio_answer,
+        web_searches: outbound.bound.web_searches,
+        service_tier: outbound.bound.service_tier.map(str::to_owned),
         multiplier_us: outbound.bound.us_geography,
         ..Bound::default()
     })

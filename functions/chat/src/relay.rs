@@ -413,13 +413,15 @@ fn note(gate: &Gate, provider: &str, event: &ChatEvent, exchange: &mut Exchange)
     }
 }
 
-/// Notes a surcharge of the place that was called, where no answer says it.
+/// Notes what no answer says: a surcharge of the place that was called, and a dearer tier.
 fn place(call: &Admitted, exchange: &mut Exchange) {
     let base =
         call.chosen.credential.base_url.as_deref().unwrap_or(call.resolved.provider.base_url);
     let dearer = (call.resolved.provider.dearer_at)(&call.resolved.model.name, base);
-    if let Some(reported) = exchange.reported.as_mut().filter(|_| dearer) {
-        reported.us_geography = true;
+    if let Some(reported) = exchange.reported.as_mut() {
+        reported.us_geography |= dearer;
+        let asked = call.plan.outbound.bound.unsaid_tier().map(str::to_owned);
+        reported.service_tier = reported.service_tier.take().or(asked);
     }
 }
 

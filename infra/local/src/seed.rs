@@ -54,6 +54,7 @@ impl Admin {
                 "cached_input": price.cache_read,
                 "cache_write_5m": price.cache_write_5m,
                 "cache_write_1h": price.cache_write_1h,
+                "web_search": price.search,
                 "context_window": price.context_window,
                 "max_output_tokens": price.max_output_tokens,
             });

@@ -38,6 +38,9 @@ pub struct ModelPrices {
     pub cache_write_5m: Option<String>,
     /// Prompt tokens written to the cache for an hour.
     pub cache_write_1h: Option<String>,
+    /// One search that the provider runs, in USD.
+    #[serde(default)]
+    pub web_search: Option<String>,
 }
 
 /// `GET /admin/v1/models?provider=`.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use self::table::Table;
+use crate::Money;
 use crate::pricing::{Card, FemtoPerToken, Price, PricingError, Rates, Schedule, decimal};
 
 mod encode;
@@ -188,8 +189,8 @@ impl Catalog {
 /// An owner's own prices for a model, as decimal texts of USD per million tokens.
 ///
 /// They replace a catalogue row's prices whole: its service tiers, long-context prices and fees
-/// are not mixed in, so a call that needs one is refused. Limits that are left out, and whether
-/// the provider writes its cache unasked, are the catalogue row's.
+/// are not mixed in, so a call that needs one is refused where it is not stated here. Limits that
+/// are left out, and whether the provider writes its cache unasked, are the catalogue row's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -209,6 +210,9 @@ pub struct PriceSpec {
     /// Prompt tokens written to the cache for an hour.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_write_1h: Option<String>,
+    /// One search that the provider runs, in USD.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web_search: Option<String>,
     /// The most tokens of prompt and completion together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context_window: Option<u64>,
@@ -248,7 +252,7 @@ impl PriceSpec {
             },
             periods: Vec::new(),
             per_request: None,
-            web_search: None,
+            web_search: self.search_fee()?,
             rounded_up,
             auto_cache_write: auto_cache_write && !self.free,
         };
@@ -274,6 +278,18 @@ impl PriceSpec {
             ("cache_write_5m", self.cache_write_5m.as_deref()),
             ("cache_write_1h", self.cache_write_1h.as_deref()),
         ]
+    }
+
+    fn search_fee(&self) -> Result<Option<Money>, PricingError> {
+        let field = "web_search";
+        let Some(text) = &self.web_search else { return Ok(None) };
+        let fee = Money::parse_usd(text).map_err(|_| PricingError::NotAFee { field })?;
+        match (fee > Money::ZERO, self.free) {
+            (true, false) => Ok(Some(fee)),
+            (false, true) => Ok(None),
+            (true, true) => Err(PricingError::NotFree { field }),
+            (false, false) => Err(PricingError::ZeroPrice { field }),
+        }
     }
 
     /// No prices, and none stated beside `free`.

@@ -19,6 +19,9 @@ pub const BODY_BYTES_MAX: usize = 4_000_000;
 /// The largest output cap that is taken; above every model's maximum.
 const CAP_MAX: u64 = 10_000_000;
 
+/// The service tiers beside the usual one that a caller may ask for, in `OpenAI`'s words.
+const TIERS: [&str; 3] = ["flex", "priority", "fast"];
+
 /// The format in which a caller wrote its request, and wants its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Format {
@@ -50,6 +53,8 @@ pub struct ChatCall {
     /// The first thing in it that `body` cannot carry. Such a call goes only to a provider that
     /// speaks its format.
     pub beyond: Option<Box<Error>>,
+    /// Without it the call asks for the same, but for a search: it may be dropped on request.
+    pub droppable: bool,
     /// The caller's headers that a provider of its format gets, such as `anthropic-beta`.
     pub headers: Vec<(&'static str, String)>,
     /// The provider, where the caller named it apart from the model.
@@ -67,6 +72,10 @@ pub struct ChatCall {
     pub stream: bool,
     /// `stream_options.include_usage`.
     pub include_usage: bool,
+    /// The service tier that the caller asks for, where that is not the usual one.
+    pub service_tier: Option<&'static str>,
+    /// The answer may carry audio.
+    pub audio_answer: bool,
     /// What the messages carry beside text.
     pub media: Media,
 }
@@ -182,6 +191,18 @@ impl ChatCall {
         self.beyond.as_deref().map_or(Ok(()), |error| Err(error.clone()))
     }
 
+    /// For a provider whose answers are text alone.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] where audio is asked for.
+    pub fn text_answer(&self) -> Result<(), Error> {
+        if self.audio_answer {
+            let rule = "this model's provider is asked for text alone: leave audio out";
+            return Err(Error::malformed("modalities", rule));
+        }
+        Ok(())
+    }
+
     /// Reads Farebox's own `{provider, model, messages, options}`.
     ///
     /// # Errors
@@ -224,7 +245,7 @@ impl ChatCall {
         let cap = take_cap(&mut body, at)?;
         let stream = take_bool(&mut body, "stream", at)?;
         let include_usage = take_stream_options(&mut body, stream, at)?;
-        check_service_tier(body.shift_remove("service_tier").as_ref(), at)?;
+        let service_tier = take_service_tier(&mut body, at)?;
         let mut choices = 1;
         for (field, value) in &body {
             if field == "messages" {
@@ -242,6 +263,9 @@ impl ChatCall {
             }
         }
         body.retain(|_, value| !value.is_null());
+        let modalities = body.get("modalities").and_then(Value::as_array);
+        let audio_answer = body.contains_key("audio")
+            || modalities.is_some_and(|all| all.iter().any(|one| one == "audio"));
         Ok(Self {
             provider,
             model,
@@ -250,6 +274,8 @@ impl ChatCall {
             choices,
             stream,
             include_usage,
+            service_tier,
+            audio_answer,
             media,
             ..Self::default()
         })
@@ -361,15 +387,20 @@ fn take_stream_options(
     }
 }
 
-/// Dearer tiers are not held yet, and `auto` may mean one by the project's settings: Farebox
-/// always sends `default` where the provider has tiers.
-fn check_service_tier(value: Option<&Value>, at: &str) -> Result<(), Error> {
-    match value {
-        None | Some(Value::Null) => Ok(()),
-        Some(Value::String(tier)) if tier == "auto" || tier == "default" => Ok(()),
-        Some(_) => {
-            let rule = "only auto and default are served; both are sent as default";
-            Err(Error::malformed(format!("{at}service_tier"), rule))
+/// `auto` may mean a dearer tier by the project's settings: Farebox always sends `default` where
+/// the provider has tiers and the caller names none of them.
+fn take_service_tier(
+    body: &mut Map<String, Value>,
+    at: &str,
+) -> Result<Option<&'static str>, Error> {
+    let tier = body.shift_remove("service_tier").unwrap_or_default();
+    match tier.as_str() {
+        _ if tier.is_null() => Ok(None),
+        Some("auto" | "default") => Ok(None),
+        named => {
+            let known = named.and_then(|named| TIERS.into_iter().find(|tier| *tier == named));
+            let rule = "must be auto, default (both are sent as default), flex, priority or fast";
+            known.map(Some).ok_or_else(|| Error::malformed(format!("{at}service_tier"), rule))
         }
     }
 }
@@ -411,7 +442,7 @@ mod tests {
             (r#","stream_options":{}"#, "stream_options"),
             (r#","prediction":{}"#, "prediction"),
             (r#","tools":[{"type":"web_search"}]"#, "tools[0].type"),
-            (r#","service_tier":"priority""#, "service_tier"),
+            (r#","service_tier":"ultrafast""#, "service_tier"),
         ] {
             assert_eq!(field_of(&with(rest)), field);
         }

@@ -130,6 +130,12 @@ pub enum PricingError {
         /// The field of the price row.
         field: &'static str,
     },
+    /// A text is not a fee.
+    #[error("{field} must be USD for one as digits with at most one point")]
+    NotAFee {
+        /// The field of the price row.
+        field: &'static str,
+    },
     /// A price of zero without `free: true`.
     #[error("{field} is zero: a zero price is a price only with free: true")]
     ZeroPrice {

@@ -61,6 +61,7 @@ impl Wire for Anthropic {
         if let Some(asked) = call.original(Format::Messages) {
             return original::request(provider, call, asked, facts, cap, stream);
         }
+        call.text_answer()?;
         let object = request::body(call, facts.model, cap, stream)?;
         let body = Bytes::from(serde_json::to_vec(&object).map_err(Error::internal)?);
         let cap = object.get("max_tokens").and_then(Value::as_u64).unwrap_or(cap);
@@ -73,6 +74,7 @@ impl Wire for Anthropic {
             cache_write: asked_cache_write(&call.body)?,
             audio: false,
             us_geography: provider.us_geography,
+            ..InputBound::default()
         };
         let path = MESSAGES.into();
         Ok(Outbound { path, headers: Vec::new(), body, bound, cap, choices: 1 })

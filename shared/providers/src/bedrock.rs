@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use farebox_core::sigv4::encoded;
 use farebox_core::{ChatCall, Completion, Error, Format, Secret};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::json;
 use crate::openai::{asked_cache_write, count, json_bytes, with_media};
@@ -47,7 +47,12 @@ impl Wire for Converse {
         stream: bool,
     ) -> Result<Outbound, Error> {
         let cap = facts.completion_max.map_or(cap, |most| cap.min(most));
-        let object = request::body(call, facts.model, cap)?;
+        call.text_answer()?;
+        let mut object = request::body(call, facts.model, cap)?;
+        let service_tier = provider.tier(call)?;
+        if let Some(tier) = service_tier {
+            object.insert("serviceTier".to_owned(), json!({"type": tier}));
+        }
         let body = Bytes::from(serde_json::to_vec(&object).map_err(Error::internal)?);
         let bytes = count(body.len()).saturating_add(added(&object)?);
         let media = call.media.images || call.media.audio;
@@ -56,6 +61,7 @@ impl Wire for Converse {
             prompt_tokens: with_media(provider, facts, bytes, call.messages(), each, call.media)?,
             media,
             cache_write: asked_cache_write(&call.body)?,
+            service_tier,
             ..InputBound::default()
         };
         let action = if stream { "converse-stream" } else { "converse" };

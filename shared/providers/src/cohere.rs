@@ -60,6 +60,7 @@ impl Wire for Cohere {
             return embed(provider, call, facts);
         }
         let cap = facts.completion_max.map_or(cap, |most| cap.min(most));
+        call.text_answer()?;
         let object = request::body(call, facts.model, cap, stream)?;
         let body = Bytes::from(serde_json::to_vec(&object).map_err(Error::internal)?);
         let mut bytes = count(body.len());

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use farebox_core::{CacheWrite, ChatCall, Completion, Error, Format, Secret};
+use farebox_core::{ChatCall, Completion, Error, Format, Secret};
 use serde_json::{Map, Value};
 
 use crate::json;
@@ -61,23 +61,32 @@ impl Wire for Gemini {
         cap: u64,
         stream: bool,
     ) -> Result<Outbound, Error> {
+        call.text_answer()?;
         let path = path(facts.model, stream)?;
         let cap = facts.completion_max.map_or(cap, |most| cap.min(most));
-        let (object, media) = match call.original(Format::GenerateContent) {
-            Some(asked) => original::body(asked, cap)?,
+        let (mut object, media) = match call.original(Format::GenerateContent) {
+            Some(asked) => original::body(facts.model, asked, cap)?,
             None => {
                 let dialect = contents::Dialect { vertex: self.vertex, model: facts.model };
                 (options::body(call, dialect, cap)?, media_of(call))
             }
         };
+        let service_tier = provider.tier(call)?;
+        if let Some(tier) = service_tier {
+            object.insert("serviceTier".to_owned(), Value::from(tier));
+        }
         let body = Bytes::from(serde_json::to_vec(&object).map_err(Error::internal)?);
         let bytes = count(body.len()).saturating_add(added(&object)?);
         let bound = InputBound {
-            prompt_tokens: within_window(provider, facts, bytes, media.any)?,
+            // What the tools of the provider give is counted beside the prompt, and is no more.
+            prompt_tokens: within_window(provider, facts, bytes, media.any)?
+                .saturating_mul(if media.searches > 0 { 2 } else { 1 }),
             media: media.any,
-            cache_write: CacheWrite::None,
             audio: media.audio,
             us_geography: provider.us_geography && account::is_recent(facts.model),
+            service_tier,
+            web_searches: media.searches,
+            ..InputBound::default()
         };
         Ok(Outbound {
             path,
@@ -125,10 +134,13 @@ struct Media {
     /// Anything whose tokens its bytes do not bound.
     any: bool,
     audio: bool,
+    /// Grounded prompts, where the provider bills them and not each query.
+    searches: u64,
 }
 
 fn media_of(call: &ChatCall) -> Media {
-    Media { any: call.media.images || call.media.audio, audio: call.media.audio }
+    let any = call.media.images || call.media.audio;
+    Media { any, audio: call.media.audio, searches: 0 }
 }
 
 /// Where a model is called. Its name becomes one segment of a path, so it must be one.

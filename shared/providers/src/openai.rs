@@ -9,6 +9,7 @@ use farebox_core::{ChatCall, Completion, Error, Format, Secret};
 use serde_json::{Map, Value, json};
 
 use crate::json::{self, Body};
+use crate::provider::Reach;
 use crate::sse::Stream;
 use crate::{DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider, Wire, failure};
 
@@ -88,6 +89,9 @@ impl Wire for OpenAi {
         }
         match self.endpoint {
             Endpoint::Chat => {}
+            _ if call.service_tier.is_some() => {
+                return Err(Error::malformed("service_tier", "is for chats: leave it out"));
+            }
             Endpoint::Completions => return texts::completions(provider, call, facts, cap, stream),
             Endpoint::Embeddings => return texts::embeddings(provider, call, facts),
         }
@@ -101,9 +105,9 @@ impl Wire for OpenAi {
                 ours.insert("stream_options".to_owned(), json!({"include_usage": true}));
             }
         }
-        if provider.service_tiers {
-            ours.insert("service_tier".to_owned(), Value::from("default"));
-        }
+        let service_tier = provider.tier(call)?;
+        let sent_tier = service_tier.or(provider.service_tiers.then_some("default"));
+        ours.extend(sent_tier.map(|tier| ("service_tier".to_owned(), Value::from(tier))));
         let mut caller = extensions::within(&call.body, provider.extensions);
         let is_wish = call.original.is_some() && caller.contains_key("reasoning_effort");
         if is_wish && !(provider.effort)(facts.model) {
@@ -112,8 +116,15 @@ impl Wire for OpenAi {
         let body = Body { caller: &caller, ours: &OURS, farebox: &ours };
         let body = Bytes::from(serde_json::to_vec(&body).map_err(Error::internal)?);
         let sent = ours.get(provider.cap_field).and_then(Value::as_u64).unwrap_or(cap);
-        let cap = bound::completion((provider.reach)(facts.model), facts, sent)?;
-        let bound: InputBound = bound::prompt(provider, &caller, call.media, facts, body.len())?;
+        let reach = match (provider.reach)(facts.model) {
+            // Whether the cap counts the tokens of audio, no page says.
+            Reach::Cap if call.audio_answer => Reach::ModelMaximum,
+            reach => reach,
+        };
+        let cap = bound::completion(reach, facts, sent)?;
+        let bound = bound::prompt(provider, &caller, call.media, facts, body.len())?;
+        let audio_answer = call.audio_answer;
+        let bound = InputBound { service_tier, audio_answer, ..bound };
         Ok(Outbound {
             path: "/chat/completions".into(),
             headers: Vec::new(),

@@ -28,22 +28,29 @@ pub struct Responses {
     api_key_header: bool,
     /// It serves `POST /responses/input_tokens`.
     counts: bool,
+    /// `max_tool_calls` caps its searches. At xAI the model decides: only turns can be capped, and a
+    /// turn may hold many.
+    searches: bool,
     /// What a request costs that is refused as a violation of its rules, in pico-USD.
     violation_fee_pico: i128,
 }
 
 /// As `OpenAI` serves it.
 pub static RESPONSES: Responses =
-    Responses { api_key_header: false, counts: true, violation_fee_pico: 0 };
+    Responses { api_key_header: false, counts: true, searches: true, violation_fee_pico: 0 };
 
 /// As Azure serves it. Whether it counts the same way, no page says.
 pub static RESPONSES_WITH_API_KEY: Responses =
-    Responses { api_key_header: true, counts: false, violation_fee_pico: 0 };
+    Responses { api_key_header: true, counts: false, searches: true, violation_fee_pico: 0 };
 
 /// As xAI serves it: "For violations caught before generation in the Responses API we will charge
 /// a $0.05 usage guideline violation fee per request" (docs.x.ai/docs/pricing, read 2026-09-29).
-pub static RESPONSES_OF_XAI: Responses =
-    Responses { api_key_header: false, counts: false, violation_fee_pico: 50_000_000_000 };
+pub static RESPONSES_OF_XAI: Responses = Responses {
+    api_key_header: false,
+    counts: false,
+    searches: false,
+    violation_fee_pico: 50_000_000_000,
+};
 
 /// Before reasoning of another format, which Farebox gives a caller of this one as sealed
 /// reasoning so that it comes back in the next turn. The format's own providers cannot open it.
@@ -73,6 +80,7 @@ impl Wire for Responses {
         cap: u64,
         stream: bool,
     ) -> Result<Outbound, Error> {
+        call.text_answer()?;
         // The cap holds reasoning too, at xAI as well, whose chat's cap does not (xai-org/
         // xai-proto, RequestSettings.max_tokens).
         let cap = facts.completion_max.map_or(cap, |most| cap.min(most));
@@ -83,7 +91,10 @@ impl Wire for Responses {
             translated = request::body(call)?;
             &translated
         };
-        let carries = original::check(asked)?;
+        let carries = original::check(asked, |field| match self.searches {
+            true => original::may_search(field, facts.model),
+            false => Err(original::unbounded(field, "Nothing caps what it searches.")),
+        })?;
         let mut ours = Map::new();
         ours.insert("model".to_owned(), Value::from(facts.model));
         ours.insert("max_output_tokens".to_owned(), Value::from(cap));
@@ -91,32 +102,37 @@ impl Wire for Responses {
         if stream {
             ours.insert("stream".to_owned(), Value::from(true));
         }
-        if provider.service_tiers {
-            // `auto` means the project's setting, which may be twice as dear.
-            ours.insert("service_tier".to_owned(), Value::from("default"));
-        }
+        let service_tier = provider.tier(call)?;
+        // `auto` means the project's setting, which may be twice as dear.
+        let sent_tier = service_tier.or(provider.service_tiers.then_some("default"));
+        ours.extend(sent_tier.map(|tier| ("service_tier".to_owned(), Value::from(tier))));
         let mut fields = OURS.to_vec();
         if let Some(input) = original::without_carried(asked) {
             fields.push("input");
             ours.insert("input".to_owned(), Value::from(input));
         }
+        if let Some(calls) = carries.searches {
+            fields.push("max_tool_calls");
+            ours.insert("max_tool_calls".to_owned(), Value::from(calls));
+        }
         let body = Body { caller: asked, ours: &fields, farebox: &ours };
         let body = Bytes::from(serde_json::to_vec(&body).map_err(Error::internal)?);
         // Tools and schemas are rendered anew inside the prompt, perhaps more widely than sent.
-        let mut bytes = count(body.len());
+        let mut bytes = count(body.len()).saturating_add(provider.preamble);
         for field in ["tools", "text"] {
             bytes = bytes.saturating_add(asked.get(field).map_or(Ok(0), json_bytes)?);
         }
         let typed = carries.typed_tools.saturating_mul(TYPED_TOOL_TOKENS);
+        let bytes = bytes.saturating_add(typed);
+        let calls = carries.searches.unwrap_or_default();
         let bound = InputBound {
-            prompt_tokens: within_window(
-                provider,
-                facts,
-                bytes.saturating_add(typed),
-                carries.media,
-            )?,
+            // Every turn reads the prompt anew, and what the turns before it found.
+            prompt_tokens: within_window(provider, facts, bytes, carries.media)?
+                .saturating_mul(calls.saturating_add(1)),
             media: carries.media,
+            web_searches: calls,
             audio: carries.audio,
+            service_tier,
             ..InputBound::default()
         };
         let path = PATH.into();

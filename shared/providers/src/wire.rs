@@ -91,14 +91,30 @@ impl Counted {
 pub struct InputBound {
     /// All prompt tokens.
     pub prompt_tokens: u64,
-    /// It carries images, documents or audio, whose tokens no count of text tells.
+    /// It carries images, documents or audio, or lets the provider's tools add to it: no count of
+    /// the text tells its tokens.
     pub media: bool,
+    /// Searches that the provider may run.
+    pub web_searches: u64,
     /// Which cache writes the body asks for.
     pub cache_write: CacheWrite,
     /// The prompt carries audio.
     pub audio: bool,
+    /// The answer may carry audio.
+    pub audio_answer: bool,
     /// Anthropic's `us` geography, dearer by a tenth, cannot be excluded.
     pub us_geography: bool,
+    /// The service tier that is sent, where that is not the usual one.
+    pub service_tier: Option<&'static str>,
+}
+
+impl InputBound {
+    /// The tier that an answer was served at which does not say: the dearer of the one sent and the
+    /// usual one.
+    #[must_use]
+    pub fn unsaid_tier(&self) -> Option<&'static str> {
+        self.service_tier.filter(|tier| *tier != "flex")
+    }
 }
 
 /// A wire format. The provider's row says how it departs from the format.

@@ -286,7 +286,7 @@ fn what_costs_money_in_a_callers_own_body_is_bounded_or_refused_by_name() {
         ("tools", json!([{"codeExecution": {}}]), "tools[0].codeExecution"),
         ("tools", json!([{"googleMaps": {}}]), "tools[0].googleMaps"),
         ("tools", json!([{"telepathy": {}}]), "tools[0].telepathy"),
-        ("serviceTier", json!("priority"), "serviceTier"),
+        ("serviceTier", json!("ultrafast"), "serviceTier"),
         ("odd_field", json!(1), "odd_field"),
         (
             "generationConfig",
@@ -318,6 +318,24 @@ fn what_costs_money_in_a_callers_own_body_is_bounded_or_refused_by_name() {
         let bound = native(&asked).unwrap().bound;
         assert_eq!((bound.prompt_tokens, bound.audio), (1_000_000, audio), "{asked}");
     }
+}
+
+#[test]
+fn a_grounded_prompt_of_an_older_model_is_held_with_its_one_fee() {
+    let asked = json!({"contents": [{"parts": [{"text": "x"}]}], "tools": [{"google_search": {}}]});
+    let call = |model| {
+        let body = said(&json!({})).as_object().unwrap().clone();
+        let asked = asked.as_object().unwrap().clone();
+        let call = ChatCall::translated(Format::GenerateContent, "m".to_owned(), body, asked);
+        let provider = find("vertexai").unwrap();
+        let wire = provider.wire_for(model, Format::GenerateContent).unwrap();
+        wire.request(provider, &call.unwrap(), &facts(model), 100, false)
+    };
+
+    let bound = call("gemini-2.5-pro").unwrap().bound;
+
+    assert_eq!((bound.prompt_tokens, bound.web_searches, bound.media), (2_000_000, 1, true));
+    assert_eq!(call("gemini-3-pro").unwrap_err().field(), Some("tools[0].google_search"));
 }
 
 #[test]

@@ -74,6 +74,10 @@ const FEATURES: &[Feature] = &[
         let audio = json!({"data": "AAAA", "format": "wav"});
         says(row, model, &json!({"type": "input_audio", "input_audio": audio}))
     }),
+    ("audio answer", |row, model| {
+        let audio = json!({"voice": "alloy", "format": "wav"});
+        takes(row, model, &json!({"modalities": ["text", "audio"], "audio": audio}))
+    }),
     ("effort", |row, model| takes(row, model, &json!({"reasoning_effort": "high"}))),
     ("n", |row, model| takes(row, model, &json!({"n": 2}))),
     ("logprobs", |row, model| takes(row, model, &json!({"logprobs": true}))),
@@ -113,8 +117,8 @@ fn table() -> String {
     for (feature, _) in FEATURES {
         write!(text, " {feature} |").unwrap();
     }
-    text.push_str(" image held at | stated cost | called as |\n|---|---|");
-    text.push_str(&"---|".repeat(FEATURES.len() + 3));
+    text.push_str(" tiers | image held at | stated cost | called as |\n|---|---|");
+    text.push_str(&"---|".repeat(FEATURES.len() + 4));
     for row in PROVIDERS.iter().filter(|row| row.name != "demo") {
         let model = model_of(row);
         let recorded = RECORDED.iter().find(|(name, _)| *name == row.name);
@@ -131,7 +135,8 @@ fn table() -> String {
         let wire = row.wire_for(model, Format::Chat).unwrap();
         let path = wire.request(row, &call.unwrap(), &facts, 100, false).unwrap().path;
         let path = path.replace(&model.replace(':', "%3A"), "…").replace(model, "…");
-        write!(text, " {image} | {cost} | `{path}` |").unwrap();
+        let tiers = if row.tiers.is_empty() { "–".to_owned() } else { row.tiers.join(", ") };
+        write!(text, " {tiers} | {image} | {cost} | `{path}` |").unwrap();
     }
     text
 }

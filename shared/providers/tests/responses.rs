@@ -134,8 +134,12 @@ fn what_may_cost_more_than_is_held_is_refused_by_name() {
         (json!({"reasoning": {"mode": "pro"}}), "reasoning.mode", false),
         (json!({"prompt_cache_retention": "24h"}), "prompt_cache_retention", false),
         (json!({"prompt_cache_options": {"ttl": "12h"}}), "prompt_cache_options.ttl", false),
-        (json!({"tools": [{"type": "web_search"}]}), "tools[0].type", true),
+        (json!({"tools": [{"type": "web_search_preview"}]}), "tools[0].type", true),
+        (json!({"tools": [{"type": "code_interpreter"}]}), "tools[0].type", true),
+        (json!({"tools": [{"type": "file_search"}]}), "tools[0].type", true),
+        (json!({"tools": [{"type": "image_generation"}]}), "tools[0].type", true),
         (json!({"tools": [{"type": "mcp"}]}), "tools[0].type", true),
+        (json!({"max_tool_calls": -1}), "max_tool_calls", false),
         (
             json!({"tools": [{"type": "namespace", "tools": [{"type": "mcp"}]}]}),
             "tools[0].tools[0].type",
@@ -160,6 +164,46 @@ fn what_may_cost_more_than_is_held_is_refused_by_name() {
     ] {
         assert!(send("openai", &rest).is_ok(), "{rest}");
     }
+}
+
+#[test]
+fn searches_are_held_by_their_fees_and_turns() {
+    let search = json!([{"type": "web_search", "external_web_access": false}]);
+    let held = |rest: &Value| {
+        let outbound = send("openai", rest).unwrap();
+        let body: Value = serde_json::from_slice(&outbound.body).unwrap();
+        assert_eq!(body["max_tool_calls"], outbound.bound.web_searches, "it is sent as it is held");
+        assert!(outbound.bound.media, "no count foresees the turns");
+        (outbound.bound.prompt_tokens, outbound.bound.web_searches)
+    };
+    assert_eq!(held(&json!({"tools": search, "max_tool_calls": 1})), (400_000, 1));
+    assert_eq!(held(&json!({"tools": search})), (800_000, 3));
+    let nested = json!([{"type": "namespace", "tools": search}]);
+    assert_eq!(held(&json!({"tools": nested})), (800_000, 3));
+
+    // What was found before fills the window, as a screen does that a caller shows.
+    for rest in [
+        json!({"input": [{"type": "web_search_call", "id": "ws_1", "status": "completed"}]}),
+        json!({"tools": [{"type": "computer_use_preview", "display_width": 1}]}),
+        json!({"input": [{"type": "computer_call_output", "call_id": "c",
+            "output": {"type": "computer_screenshot", "image_url": "data:x"}}]}),
+    ] {
+        let bound = send("openai", &rest).unwrap().bound;
+        assert_eq!((bound.prompt_tokens, bound.web_searches), (200_000, 0), "{rest}");
+    }
+    let error = send("xai", &json!({"tools": search})).unwrap_err();
+    assert_eq!(error.field(), Some("tools[0].type"));
+    let mini = Facts { model: "gpt-4o-mini-2024-07-18", ..FACTS };
+    let call = ChatCall::translated(
+        Format::Responses,
+        "m".to_owned(),
+        json!({"messages": [{"role": "user", "content": "x"}]}).as_object().unwrap().clone(),
+        asked(&json!({"tools": search})),
+    );
+    let openai = find("openai").unwrap();
+    let wire = openai.wire_for(mini.model, Format::Responses).unwrap();
+    let error = wire.request(openai, &call.unwrap(), &mini, 100, true).unwrap_err();
+    assert_eq!(error.field(), Some("tools[0].type"), "billed by a block that nobody counts");
 }
 
 #[test]

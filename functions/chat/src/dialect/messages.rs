@@ -24,7 +24,7 @@ pub static MESSAGES: Messages = Messages;
 
 /// The features in beta that a caller may switch on by `anthropic-beta`: none of them changes what
 /// is billed but by fields that are looked into. A part of the name; others are not passed on.
-const BETAS: [&str; 14] = [
+const BETAS: [&str; 17] = [
     "claude-code-",
     "oauth-",
     "interleaved-thinking-",
@@ -39,6 +39,9 @@ const BETAS: [&str; 14] = [
     "pdfs-",
     "computer-use-",
     "token-counting-",
+    "fast-mode-",
+    "web-search-",
+    "web-fetch-",
 ];
 
 impl Dialect for Messages {

@@ -82,6 +82,7 @@ fn read(body: &Map<String, Value>, body_bytes: usize) -> Result<Ask, Fault> {
         blocks,
         body_bytes: length(body_bytes),
         vectors: None,
+        searches: 0,
     })
 }
 

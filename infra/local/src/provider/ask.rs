@@ -10,6 +10,9 @@ use super::texts::Vectors;
 /// The word in the last user message that makes the model call the first tool.
 const TOOL_WORD: &str = "WEATHER";
 
+/// The word in the last user message that makes a model search which may: once each time.
+pub(super) const SEARCH_WORD: &str = "SEARCH";
+
 /// Bytes of text that make one token.
 const TOKEN_BYTES: usize = 4;
 
@@ -48,6 +51,8 @@ pub(super) struct Ask {
     pub(super) body_bytes: u64,
     /// What an embedding call wants.
     pub(super) vectors: Option<Vectors>,
+    /// How often it searches before it answers.
+    pub(super) searches: u64,
 }
 
 /// A tool as either wire describes it.
@@ -264,6 +269,7 @@ mod tests {
             blocks: Vec::new(),
             body_bytes: 1_000,
             vectors: None,
+            searches: 0,
         }
     }
 

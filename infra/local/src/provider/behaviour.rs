@@ -80,6 +80,8 @@ pub struct DemoPrice {
     pub cache_write_5m: Option<&'static str>,
     /// Price of input written to the prompt cache for one hour.
     pub cache_write_1h: Option<&'static str>,
+    /// The fee of one search, in USD, where the model searches.
+    pub search: Option<&'static str>,
     /// Most prompt tokens; a longer prompt is refused unbilled.
     pub context_window: u64,
     /// Highest cap accepted, and the cap of a call that sends none.
@@ -174,6 +176,7 @@ const fn chat(model: &'static str, behaviour: Behaviour) -> DemoPrice {
         cache_read: None,
         cache_write_5m: None,
         cache_write_1h: None,
+        search: None,
         context_window: 128_000,
         max_output_tokens: 4_096,
         answer_tokens: None,
@@ -187,6 +190,7 @@ const fn codex(model: &'static str, behaviour: Behaviour) -> DemoPrice {
     DemoPrice {
         wire: Wire::Responses,
         cache_read: Some("0.05"),
+        search: Some("0.01"),
         context_window: 400_000,
         max_output_tokens: 128_000,
         reasoning_tokens: 5,
@@ -229,6 +233,7 @@ const fn claude(model: &'static str, behaviour: Behaviour) -> DemoPrice {
         cache_read: Some("0.1"),
         cache_write_5m: Some("1.25"),
         cache_write_1h: Some("2"),
+        search: None,
         context_window: 200_000,
         max_output_tokens: 8_192,
         answer_tokens: None,

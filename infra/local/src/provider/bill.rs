@@ -29,12 +29,20 @@ pub(super) struct Tokens {
     pub(super) cache_write_5m: u64,
     pub(super) cache_write_1h: u64,
     pub(super) completion: u64,
+    /// Searches that were run; they are no tokens and have a fee each.
+    pub(super) searches: u64,
 }
 
 impl Tokens {
     /// All input, cached or not.
     pub(super) fn input(&self) -> u64 {
         self.prompt + self.cache_read + self.cache_write_5m + self.cache_write_1h
+    }
+
+    fn fees_pico(&self, price: &DemoPrice) -> u128 {
+        // A price for a million tokens is a million times that of one piece.
+        let each = price.search.map_or(0, |fee| pico_per_token(fee) * 1_000_000);
+        u128::from(self.searches) * each
     }
 
     /// What these tokens cost at `price`, in pico-USD. Exact: no price is finer than the unit.
@@ -49,6 +57,7 @@ impl Tokens {
         ]
         .into_iter()
         .map(|(tokens, pico)| u128::from(tokens) * pico)
+        .chain([self.fees_pico(price)])
         .sum()
     }
 }
@@ -240,10 +249,14 @@ mod tests {
             cache_write_5m: 100,
             cache_write_1h: 1_000,
             completion: 10_000,
+            searches: 0,
         };
 
         // 1×1 + 10×0.1 + 100×1.25 + 1000×2 + 10000×5 USD per 1M.
         assert_eq!(usd(tokens.cost_pico(claude)), "0.052127");
+        let codex = model(Wire::Responses, "codex").expect("a model");
+        let searched = Tokens { searches: 2, prompt: 2, ..Tokens::default() };
+        assert_eq!(usd(searched.cost_pico(codex)), "0.020001");
     }
 
     #[test]

@@ -57,6 +57,7 @@ pub(super) fn parse(model: &str, stream: bool, bytes: &[u8]) -> Result<Ask, Faul
         blocks,
         body_bytes: length(bytes.len()),
         vectors: None,
+        searches: 0,
     })
 }
 

@@ -203,7 +203,8 @@ impl Provider {
                 _ => books.cache.count(model.model, &ask.blocks, ask.body_bytes),
             };
             fault::limits(model, &ask, counted.input())?;
-            let tokens = Tokens { completion: generation.tokens * ask.choices, ..counted };
+            let completion = generation.tokens * ask.choices;
+            let tokens = Tokens { completion, searches: ask.searches, ..counted };
             let ticket = books.bill.enter(match model.behaviour {
                 Behaviour::Long if ask.stream => {
                     let begun = Tokens { completion: 0, ..tokens };

@@ -59,6 +59,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Ask, Fault> {
         blocks,
         body_bytes: super::ask::length(bytes.len()),
         vectors: None,
+        searches: 0,
     })
 }
 

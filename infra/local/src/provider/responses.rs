@@ -5,14 +5,15 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::Answer;
-use super::ask::{Ask, Tally, Tool, ToolChoice, length, subject};
+use super::ask::{Ask, SEARCH_WORD, Tally, Tool, ToolChoice, length, subject};
 use super::behaviour::{self, Behaviour, Wire};
 use super::cache::{Block, Lifetime};
 use super::fault::{self, Fault};
 use super::script::{Frames, named_event};
 
 /// The fields that are taken; what needs state is not.
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 21] = [
+    "max_tool_calls",
     "model",
     "input",
     "instructions",
@@ -47,6 +48,9 @@ const COUNTED: [&str; 9] = [
     "reasoning",
     "truncation",
 ];
+
+/// The tool that a model searches with.
+const SEARCH: &str = "web_search";
 
 /// What a model that thinks thinks.
 const THOUGHT: &str = "Let me see.";
@@ -131,7 +135,13 @@ fn read(body: &Map<String, Value>, body_bytes: usize, known: &[&str]) -> Result<
         let length = bytes.len();
         blocks.push(block(bytes, length));
     }
+    let may_search = behaviour::model(Wire::Responses, &model).is_some_and(|m| m.search.is_some());
+    let list = body.get("tools").and_then(Value::as_array).into_iter().flatten();
+    let is_offered = list.filter_map(|tool| tool.get("type")?.as_str()).any(|t| t == SEARCH);
+    let wanted = if may_search && is_offered { said.matches(SEARCH_WORD).count() } else { 0 };
+    let most = fault::count(body, "max_tool_calls")?.unwrap_or(u64::MAX);
     Ok(Ask {
+        searches: length(wanted).min(most),
         model,
         stream: fault::flag(body, "stream")?,
         include_usage: true,
@@ -187,6 +197,7 @@ fn tool_choice(body: &Map<String, Value>) -> ToolChoice {
 /// A buffered answer.
 pub(super) fn whole(answer: &Answer<'_>) -> Value {
     let mut output: Vec<Value> = thought(answer).into_iter().collect();
+    output.extend(searches(answer));
     output.push(item(answer));
     ended(answer, output)
 }
@@ -278,6 +289,19 @@ fn thought(answer: &Answer<'_>) -> Option<Value> {
     })
 }
 
+/// Each search, and the page that was opened after it for no fee.
+fn searches(answer: &Answer<'_>) -> impl Iterator<Item = Value> {
+    let actions = [
+        json!({"type": "search", "query": "demo", "queries": ["demo"]}),
+        json!({"type": "open_page", "url": "https://demo.invalid/"}),
+    ];
+    let actions = (0..answer.ask.searches).flat_map(move |_| actions.clone()).enumerate();
+    actions.map(|(place, action)| {
+        let id = format!("ws_{}_{place}", answer.serial);
+        json!({"id": id, "type": "web_search_call", "status": "completed", "action": action})
+    })
+}
+
 /// The message or the call, complete.
 fn item(answer: &Answer<'_>) -> Value {
     let text = answer.generation.text();
@@ -310,11 +334,7 @@ pub(super) fn frames(answer: &Answer<'_>) -> Frames {
         let response = envelope(answer, "in_progress", Vec::new());
         events.push(kind, json!({"response": response}));
     }
-    let mut output = Vec::new();
-    if let Some(item) = thought(answer) {
-        think(&mut events, &item);
-        output.push(item);
-    }
+    let mut output = before(answer, &mut events);
     let (item, place) = (item(answer), output.len());
     let id = item.get("id").cloned().unwrap_or_default();
     let at = |more: Value| {
@@ -375,6 +395,23 @@ pub(super) fn frames(answer: &Answer<'_>) -> Frames {
     output.push(item);
     events.push(status(answer), json!({"response": ended(answer, output)}));
     Frames { head, tokens, tail: events.bytes }
+}
+
+/// What stands before the answer: what was thought, and what was looked for.
+fn before(answer: &Answer<'_>, events: &mut Events) -> Vec<Value> {
+    let mut output = Vec::new();
+    if let Some(item) = thought(answer) {
+        think(events, &item);
+        output.push(item);
+    }
+    for item in searches(answer) {
+        let place = output.len();
+        for kind in ["output_item.added", "output_item.done"] {
+            events.push(kind, json!({"output_index": place, "item": item}));
+        }
+        output.push(item);
+    }
+    output
 }
 
 fn think(events: &mut Events, item: &Value) {

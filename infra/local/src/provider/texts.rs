@@ -90,6 +90,7 @@ fn ask(body: &Map<String, Value>, prompts: &[Prompt], bytes: &[u8]) -> Result<As
         blocks: blocks.collect(),
         body_bytes: length(bytes.len()),
         vectors: None,
+        searches: 0,
     })
 }
 

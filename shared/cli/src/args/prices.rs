@@ -84,6 +84,9 @@ pub struct PriceChange {
     /// Prompt tokens written to the cache for an hour
     #[arg(long, value_name = "USD")]
     pub cache_write_1h: Option<String>,
+    /// One search that the provider runs
+    #[arg(long, value_name = "USD")]
+    pub web_search: Option<String>,
     /// The most tokens of prompt and completion together
     #[arg(long, value_name = "TOKENS")]
     pub context_window: Option<u64>,

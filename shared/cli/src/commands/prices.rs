@@ -218,6 +218,7 @@ fn spec(change: PriceChange) -> Value {
         ("cached_input", change.cached_input),
         ("cache_write_5m", change.cache_write_5m),
         ("cache_write_1h", change.cache_write_1h),
+        ("web_search", change.web_search),
     ];
     for (name, price) in texts {
         if let Some(price) = price {

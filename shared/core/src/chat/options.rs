@@ -30,8 +30,8 @@ pub(super) enum Rule {
     OneOf(&'static [&'static str]),
     /// Only the value that costs nothing: anything else is refused.
     Unbounded(&'static str),
-    /// `["text"]` only.
-    TextOnly,
+    /// Text, or text and audio.
+    Modalities,
 }
 
 /// Every option that may be sent on. A field that is not here may cost money that nobody has
@@ -64,10 +64,15 @@ pub(super) const OPTIONS: &[(&str, Rule)] = &[
         Rule::OneOf(&["none", "minimal", "low", "medium", "high", "xhigh", "max"]),
     ),
     ("verbosity", Rule::OneOf(&["low", "medium", "high"])),
-    ("modalities", Rule::TextOnly),
-    ("audio", Rule::Unbounded("Audio output is not served yet.")),
+    ("modalities", Rule::Modalities),
+    ("audio", Rule::Object),
     ("prediction", Rule::Unbounded("A predicted output cannot be capped: leave it out.")),
-    ("web_search_options", Rule::Unbounded("Searches of the provider are not served yet.")),
+    (
+        "web_search_options",
+        Rule::Unbounded(
+            "Nothing caps what is searched in a chat completion: use a search in /v1/responses.",
+        ),
+    ),
     ("functions", Rule::Unbounded("Send `tools` instead.")),
     ("function_call", Rule::Unbounded("Send `tool_choice` instead.")),
 ];
@@ -106,9 +111,9 @@ impl Rule {
             Self::Unbounded(hint) => {
                 Err(Error::UnboundedCall { field: field.to_owned(), hint: (*hint).to_owned() })
             }
-            Self::TextOnly => match value.as_array().map(Vec::as_slice) {
-                Some([Value::String(only)]) if only == "text" => Ok(()),
-                _ => wrong("only [\"text\"] is served".to_owned()),
+            Self::Modalities => match value.as_array() {
+                Some(all) if all.iter().all(|one| one == "text" || one == "audio") => Ok(()),
+                _ => wrong("may hold text and audio".to_owned()),
             },
             Self::Tools => check_tools(field, value),
             Self::Label => check_user(field, value),

@@ -31,7 +31,7 @@ const FIELDS: &[(&str, Rule)] = &[
     ("service_tier", Rule::Ours),
     ("messages", Rule::Look(blocks)),
     ("system", Rule::Look(blocks)),
-    ("tools", Rule::Look(tools)),
+    ("tools", Rule::Look(|tools| server_tools(tools).map(drop))),
     ("tool_choice", Rule::Pass),
     ("metadata", Rule::Pass),
     ("stop_sequences", Rule::Pass),
@@ -59,6 +59,18 @@ const OURS: [&str; 4] = ["model", "max_tokens", "stream", "service_tier"];
 const CLIENT_TOOLS: [&str; 4] = ["bash_2", "text_editor_2", "computer_2", "memory_2"];
 /// So many tokens for each of them.
 const CLIENT_TOOL_TOKENS: u64 = 8_192;
+
+/// Anthropic's tools that it runs itself and whose cost is bounded: a search has a fee, and
+/// `max_uses` caps them; a fetch is free but for what it brings into the prompt.
+const SEARCH: &str = "web_search_2";
+const FETCH: &str = "web_fetch_2";
+/// With them the model is sampled up to so many times, each of which reads the prompt anew
+/// (build-with-claude/handling-stop-reasons, `pause_turn`).
+const SAMPLINGS_MAX: u64 = 10;
+
+/// Marks for a sentence of two bytes, and what citations put before the first document.
+const CITED_TOKENS_A_BYTE: u64 = 7;
+const CITED_RULES: u64 = 1_024;
 
 /// The least that a thinking budget may be.
 const THINKING_MIN: u64 = 1_024;
@@ -95,14 +107,22 @@ pub(super) fn request(
         found.look(asked.get(field).unwrap_or(&Value::Null));
     }
     found.control(asked.get("cache_control"));
+    let server = server_tools(asked.get("tools").unwrap_or(&Value::Null))?;
     let typed = client_tools(asked.get("tools")).saturating_mul(CLIENT_TOOL_TOKENS);
     let bytes = count(body.len()).saturating_add(added(asked)?).saturating_add(typed);
+    let bytes = bytes.saturating_add(found.cited);
+    found.documents |= server.any;
+    let samplings = if server.any { SAMPLINGS_MAX } else { 1 };
     let bound = InputBound {
-        prompt_tokens: found.prompt_tokens(provider, facts, bytes)?,
+        prompt_tokens: found.prompt_tokens(provider, facts, bytes)?.saturating_mul(samplings),
         media: found.images > 0 || found.documents,
+        web_searches: server.searches,
         cache_write: found.cache_write,
-        audio: false,
-        us_geography: provider.us_geography,
+        // A workspace's default adds to nothing that the request says itself.
+        us_geography: provider.us_geography && !is(asked, "inference_geo", "global"),
+        // A dearer price for the same tokens (build-with-claude/fast-mode).
+        service_tier: is(asked, "speed", "fast").then_some("fast"),
+        ..InputBound::default()
     };
     let headers = call.headers.clone();
     Ok(Outbound { path: MESSAGES.into(), headers, body, bound, cap, choices: 1 })
@@ -122,6 +142,10 @@ fn check(field: &str, value: &Value) -> Result<(), Error> {
             Err(Error::malformed(field.chars().take(80).collect::<String>(), rule))
         }
     }
+}
+
+fn is(asked: &Map<String, Value>, field: &str, word: &str) -> bool {
+    asked.get(field).and_then(Value::as_str) == Some(word)
 }
 
 fn unbounded(field: impl Into<String>, hint: String) -> Error {
@@ -146,16 +170,45 @@ fn within_cap(asked: &Map<String, Value>, cap: u64) -> Result<Option<Value>, Err
     Ok(Some(lowered))
 }
 
-fn tools(tools: &Value) -> Result<(), Error> {
+/// What Anthropic may run for a request.
+#[derive(Default)]
+struct ServerTools {
+    any: bool,
+    /// The most searches.
+    searches: u64,
+}
+
+fn server_tools(tools: &Value) -> Result<ServerTools, Error> {
+    let mut server = ServerTools::default();
     for (place, tool) in tools.as_array().into_iter().flatten().enumerate() {
         let kind = tool.get("type").and_then(Value::as_str).unwrap_or("custom");
-        if kind != "custom" && !is_client_tool(kind) {
-            let hint = "Only tools that the caller runs are served: the provider's own tools run \
-                        without a limit.";
-            return Err(unbounded(format!("tools[{place}].type"), hint.to_owned()));
+        if kind.starts_with(SEARCH) {
+            let uses = tool.get("max_uses").and_then(Value::as_u64);
+            let Some(uses) = uses.filter(|uses| *uses > 0) else {
+                let hint = "Each search has a fee: cap them with max_uses.";
+                return Err(unbounded(format!("tools[{place}].max_uses"), hint.to_owned()));
+            };
+            server.searches = server.searches.saturating_add(uses);
+        } else if !kind.starts_with(FETCH) {
+            if kind != "custom" && !is_client_tool(kind) {
+                return Err(unbounded(format!("tools[{place}].type"), hosted(kind).to_owned()));
+            }
+            continue;
         }
+        server.any = true;
     }
-    Ok(())
+    Ok(server)
+}
+
+/// Why a tool of Anthropic's is not served.
+fn hosted(kind: &str) -> &'static str {
+    const WHY: [(&str, &str); 3] = [
+        ("code_execution", "Its containers are billed by the hour, which no usage tells."),
+        ("advisor", "It samples another model, without a limit."),
+        ("mcp", "The tools of an MCP server are not in the request."),
+    ];
+    let why = WHY.iter().find(|(name, _)| kind.starts_with(name)).map(|(_, why)| *why);
+    why.unwrap_or("Only tools that the caller runs, web_search and web_fetch are served.")
 }
 
 fn is_client_tool(kind: &str) -> bool {
@@ -192,8 +245,8 @@ fn inference_geo(value: &Value) -> Result<(), Error> {
 
 fn speed(value: &Value) -> Result<(), Error> {
     match value.as_str() {
-        Some("standard") => Ok(()),
-        _ => Err(Error::malformed("speed", "only standard is served")),
+        Some("standard" | "fast") => Ok(()),
+        _ => Err(Error::malformed("speed", "must be standard or fast")),
     }
 }
 
@@ -220,6 +273,8 @@ struct Found {
     inline: u64,
     /// A document, whose tokens its bytes do not bound.
     documents: bool,
+    /// Tokens for the marks that citations put into the text of a document.
+    cited: u64,
     cache_write: CacheWrite,
 }
 
@@ -245,6 +300,8 @@ impl Found {
         match value {
             Value::Array(parts) => parts.iter().for_each(|part| self.look(part)),
             Value::Object(block) => {
+                // What a search found, sealed: its bytes do not bound what it says.
+                self.documents |= block.contains_key("encrypted_content");
                 self.control(block.get("cache_control"));
                 let text = |at: &str| value.pointer(at).and_then(Value::as_str);
                 match text("/type") {
@@ -253,7 +310,11 @@ impl Found {
                         self.images = self.images.saturating_add(1);
                         self.inline = self.inline.saturating_add(count(data));
                     }
-                    Some("document") => self.documents |= text("/source/type") != Some("text"),
+                    Some("document") => {
+                        self.documents |= text("/source/type") != Some("text");
+                        self.cite(value);
+                    }
+                    Some("search_result") => self.cite(value),
                     _ => {}
                 }
                 for field in ["content", "source"] {
@@ -261,6 +322,15 @@ impl Found {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Each sentence is marked, however short it is, and rules stand before them all: 674 tokens are
+    /// recorded of a document of 256 bytes (2026-08).
+    fn cite(&mut self, document: &Value) {
+        if document.pointer("/citations/enabled") == Some(&Value::Bool(true)) {
+            let marks = count(document.to_string().len()).saturating_mul(CITED_TOKENS_A_BYTE);
+            self.cited = self.cited.saturating_add(marks).saturating_add(CITED_RULES);
         }
     }
 

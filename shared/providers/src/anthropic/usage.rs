@@ -16,8 +16,9 @@ const UNDERSTOOD: &[&str] = &[
     "cache_creation.ephemeral_1h_input_tokens",
     "output_tokens_details.thinking_tokens",
     "server_tool_use.web_search_requests",
-    // Free beside its tokens.
+    // Free beside their tokens: the one kind of code execution that is served comes with a search.
     "server_tool_use.web_fetch_requests",
+    "server_tool_use.code_execution_requests",
     "iterations.*",
 ];
 
@@ -42,9 +43,16 @@ pub(super) fn read(usage: &Map<String, Value>, context: Context<'_>) -> Option<R
         None | Some("" | "us" | "global" | "not_available") => {}
         Some(_) => counts.name("inference_geo"),
     }
-    if text("speed").is_some_and(|speed| speed != "standard") {
-        counts.name("speed");
-    }
+    // A speed is a tier of prices. Where none is said, it is the one that was asked for.
+    let service_tier = match (text("speed"), text("service_tier")) {
+        (Some(speed), None | Some("standard")) => Some(speed),
+        (None, tier) => tier.filter(|tier| *tier != "standard"),
+        (Some("standard"), tier) => tier,
+        (Some(_), Some(_)) => {
+            counts.name("speed");
+            None
+        }
+    };
     let iterations = usage.get("iterations").and_then(Value::as_array);
     let mut fell_back = false;
     for iteration in iterations.into_iter().flatten().filter_map(Value::as_object) {
@@ -69,7 +77,7 @@ pub(super) fn read(usage: &Map<String, Value>, context: Context<'_>) -> Option<R
     Some(Reported {
         usage: total,
         cost: None,
-        service_tier: text("service_tier").map(str::to_owned),
+        service_tier: service_tier.map(str::to_owned),
         unbilled: context.refused_at_once && !fell_back,
         us_geography: text("inference_geo") == Some("us"),
         unknown_fields: counts.unknown,
@@ -162,15 +170,20 @@ mod tests {
     fn what_the_standard_price_does_not_cover_is_said() {
         let with = |rest: &str| format!(r#"{{"input_tokens":1,"output_tokens":9,{rest}}}"#);
         let searched = reported(
-            &with(r#""server_tool_use":{"web_search_requests":2,"code_execution_requests":1}"#),
+            &with(r#""server_tool_use":{"web_search_requests":2,"image_search_requests":1}"#),
             None,
         );
 
         assert_eq!(searched.usage.web_searches, 2);
-        assert_eq!(searched.unknown_fields, ["server_tool_use.code_execution_requests"]);
+        assert_eq!(searched.unknown_fields, ["server_tool_use.image_search_requests"]);
         assert!(reported(&with(r#""inference_geo":"us""#), None).us_geography);
         assert!(!reported(&with(r#""inference_geo":"global""#), None).us_geography);
-        assert_eq!(reported(&with(r#""speed":"fast""#), None).unknown_fields, ["speed"]);
+        let tier = |rest: &str| reported(&with(rest), None).service_tier;
+        assert_eq!(tier(r#""speed":"fast","service_tier":"standard""#).as_deref(), Some("fast"));
+        assert_eq!(tier(r#""speed":"standard""#).as_deref(), Some("standard"));
+        assert_eq!(tier(r#""service_tier":"standard""#), None, "nothing says that it was not fast");
+        let both = reported(&with(r#""speed":"fast","service_tier":"priority""#), None);
+        assert_eq!(both.unknown_fields, ["speed"]);
         let thought =
             reported(&with(r#""output_tokens_details":{"thinking_tokens":6}"#), None).usage;
         assert_eq!((thought.reasoning, thought.completion), (6, 3));

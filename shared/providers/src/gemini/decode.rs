@@ -214,15 +214,11 @@ pub(super) fn whole(body: &[u8]) -> Result<Completion, DecodeError> {
     if choices.is_empty() && answer.usage_metadata.is_none() {
         return Err(DecodeError::lacking(EXPECTED));
     }
-    let searches = u64::try_from(searches.len()).unwrap_or(u64::MAX);
+    let model = Text::or_empty(answer.model_version.as_ref()).to_owned();
+    let searches = fees(&model, &searches);
     let counts = answer.usage_metadata.map(object).transpose()?;
     let reported = counts.and_then(|counts| usage::read(&counts, searches));
-    Ok(Completion {
-        id: id.to_owned(),
-        model: Text::or_empty(answer.model_version.as_ref()).to_owned(),
-        choices,
-        reported,
-    })
+    Ok(Completion { id: id.to_owned(), model, choices, reported })
 }
 
 fn choice(
@@ -290,6 +286,8 @@ pub(super) struct Chunks {
     /// Calls so far.
     calls: u32,
     searches: BTreeSet<u64>,
+    /// As the provider names it.
+    model: String,
     /// The counts so far; a later chunk overlays an earlier one.
     usage: Map<String, Value>,
     failed: bool,
@@ -303,8 +301,8 @@ impl Chunks {
         }
         self.started = true;
         Text::or_empty(chunk.response_id.as_ref()).clone_into(&mut self.id);
-        let model = Text::or_empty(chunk.model_version.as_ref()).to_owned();
-        out.push(ChatEvent::Start { id: self.id.clone(), model });
+        Text::or_empty(chunk.model_version.as_ref()).clone_into(&mut self.model);
+        out.push(ChatEvent::Start { id: self.id.clone(), model: self.model.clone() });
     }
 
     fn candidate(
@@ -393,10 +391,16 @@ impl Handle for Chunks {
         if self.failed || self.begun == 0 || self.begun != self.finished {
             return;
         }
-        let searches = u64::try_from(self.searches.len()).unwrap_or(u64::MAX);
+        let searches = fees(&self.model, &self.searches);
         out.extend(usage::read(&self.usage, searches).map(ChatEvent::Usage));
         out.push(ChatEvent::Done);
     }
+}
+
+/// How many searches are billed: each different query, or the prompt that had any.
+fn fees(model: &str, searches: &BTreeSet<u64>) -> u64 {
+    let queries = u64::try_from(searches.len()).unwrap_or(u64::MAX);
+    if super::original::is_grounded_by_prompt(model) { queries.min(1) } else { queries }
 }
 
 /// A text that is not empty, still in its quotes.

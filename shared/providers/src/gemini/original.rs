@@ -27,7 +27,8 @@ const FIELDS: &[(&str, Rule)] = &[
     ("model", Rule::Ours),
     ("contents", Rule::Pass),
     ("systemInstruction", Rule::Pass),
-    ("tools", Rule::Look(tools)),
+    // Looked into apart: it is the model that tells how a search is billed.
+    ("tools", Rule::Pass),
     ("toolConfig", Rule::Pass),
     ("safetySettings", Rule::Pass),
     ("generationConfig", Rule::Look(generation_config)),
@@ -35,7 +36,7 @@ const FIELDS: &[(&str, Rule)] = &[
     // agreed to when it was made.
     ("cachedContent", Rule::Pass),
     ("labels", Rule::Pass),
-    ("serviceTier", Rule::Look(standard)),
+    ("serviceTier", Rule::Look(service_tier)),
 ];
 
 const CONFIG: &[(&str, Rule)] = &[
@@ -68,7 +69,7 @@ const CONFIG: &[(&str, Rule)] = &[
 /// Tools that run at the provider, and how they cost: searches are billed by the query and nothing
 /// caps their number; the others put what they find into the prompt.
 const SERVER_TOOLS: &[(&str, &str)] = &[
-    ("googleSearch", "Searches are billed by the query, and no field caps their number."),
+    (GOOGLE_SEARCH, "Searches are billed by the query, and no field caps their number."),
     ("googleSearchRetrieval", "Searches are billed apart, and no field caps their number."),
     ("enterpriseWebSearch", "Searches are billed apart, and no field caps their number."),
     ("googleMaps", "Grounding with maps has a fee of its own that no field caps."),
@@ -80,17 +81,32 @@ const SERVER_TOOLS: &[(&str, &str)] = &[
     ("computerUse", "What it adds to the prompt is not in the request."),
 ];
 
+/// The tool that searches the web.
+const GOOGLE_SEARCH: &str = "googleSearch";
+
+/// Whether a model's searches are billed by the prompt, however many queries there were, and not
+/// by the query: "2.5 and older" (ai.google.dev/gemini-api/docs/pricing, read 2026-10).
+pub(super) fn is_grounded_by_prompt(model: &str) -> bool {
+    ["gemini-2.0-", "gemini-2.5-"].iter().any(|family| model.starts_with(family))
+}
+
 /// The body with Farebox's cap, and what its prompt carries.
 pub(super) fn body(
+    model: &str,
     asked: &Map<String, Value>,
     cap: u64,
 ) -> Result<(Map<String, Value>, Media), Error> {
     check(FIELDS, "", asked)?;
+    let mut searches = 0;
+    for (field, value) in asked.iter().filter(|(field, _)| *field == "tools") {
+        searches += tools(field, value, is_grounded_by_prompt(model))?;
+    }
     let mut body = Map::new();
     let mut config = Map::new();
     for (field, value) in asked {
         match (&*camel(field), value) {
-            ("model", _) | (_, Value::Null) => {}
+            // The call carries the tier beside this body, and is held for that.
+            ("model" | "serviceTier", _) | (_, Value::Null) => {}
             ("generationConfig", Value::Object(given)) => {
                 let others = given.iter().filter(|(name, _)| camel(name) != "maxOutputTokens");
                 config.extend(others.map(|(name, value)| (name.clone(), value.clone())));
@@ -101,7 +117,8 @@ pub(super) fn body(
     config.insert("maxOutputTokens".to_owned(), Value::from(cap));
     let mut media = Media::default();
     body.values().for_each(|value| look(value, &mut media));
-    media.any |= body.keys().any(|field| camel(field) == "cachedContent");
+    media.any |= searches > 0 || body.keys().any(|field| camel(field) == "cachedContent");
+    media.searches = searches;
     body.insert("generationConfig".to_owned(), Value::from(config));
     Ok((body, media))
 }
@@ -160,11 +177,17 @@ fn generation_config(field: &str, value: &Value) -> Result<(), Error> {
     }
 }
 
-fn tools(field: &str, tools: &Value) -> Result<(), Error> {
+/// Checks the tools; how many fees for searching there may be.
+fn tools(field: &str, tools: &Value, by_prompt: bool) -> Result<u64, Error> {
+    let mut searches = 0;
     for (place, tool) in tools.as_array().into_iter().flatten().enumerate() {
         for name in tool.as_object().into_iter().flat_map(Map::keys) {
             let spelled = camel(name);
             if spelled == "functionDeclarations" {
+                continue;
+            }
+            if spelled == GOOGLE_SEARCH && by_prompt {
+                searches = 1;
                 continue;
             }
             let field: String = format!("{field}[{place}].{name}").chars().take(120).collect();
@@ -174,15 +197,16 @@ fn tools(field: &str, tools: &Value) -> Result<(), Error> {
             return Err(unbounded(field, hint));
         }
     }
-    Ok(())
+    Ok(searches)
 }
 
-fn standard(field: &str, tier: &Value) -> Result<(), Error> {
+fn service_tier(field: &str, tier: &Value) -> Result<(), Error> {
     let tier = tier.as_str().unwrap_or_default().to_ascii_lowercase();
-    if ["", "standard", "unspecified", "service_tier_unspecified"].contains(&tier.as_str()) {
-        return Ok(());
+    match tier.as_str() {
+        "" | "standard" | "unspecified" | "service_tier_unspecified" => Ok(()),
+        "flex" | "priority" => Ok(()),
+        _ => Err(Error::malformed(field, "must be standard, flex or priority")),
     }
-    Err(Error::malformed(field, "only standard is served"))
 }
 
 fn text_only(field: &str, modalities: &Value) -> Result<(), Error> {

@@ -16,7 +16,7 @@ pub(super) fn prompt(
     facts: &Facts<'_>,
     body_bytes: usize,
 ) -> Result<InputBound, Error> {
-    let mut bytes = count(body_bytes);
+    let mut bytes = count(body_bytes).saturating_add(provider.preamble);
     for field in ["tools", "response_format"] {
         if let Some(value) = asked.get(field) {
             bytes = bytes.saturating_add(json_bytes(value)?);
@@ -34,7 +34,7 @@ pub(super) fn prompt(
         media: images || audio,
         cache_write: asked_cache_write(asked)?,
         audio,
-        us_geography: false,
+        ..InputBound::default()
     })
 }
 

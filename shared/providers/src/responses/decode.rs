@@ -15,9 +15,9 @@ use crate::{DecodeError, failure};
 /// What marks reasoning that only the Responses API takes back (`OpenRouter`'s word for it).
 pub(super) const REASONING_FORMAT: &str = "openai-responses-v1";
 
-/// The items that cost nothing beside their tokens. Others are made by the provider's own tools,
-/// which are not asked for: what such a tool costs is in no count.
-const PLAIN: [&str; 7] = [
+/// The items that cost nothing beside their tokens, and [`SEARCH`], which has a fee. Others are made
+/// by the provider's own tools, which are not asked for: what such a tool costs is in no count.
+const PLAIN: [&str; 9] = [
     "message",
     "reasoning",
     "function_call",
@@ -25,7 +25,13 @@ const PLAIN: [&str; 7] = [
     "local_shell_call",
     "shell_call",
     "apply_patch_call",
+    "computer_call",
+    SEARCH,
 ];
+
+/// A call of the search, which opens a page or looks for something in it for no fee.
+const SEARCH: &str = "web_search_call";
+const FREE_ACTIONS: [&str; 2] = ["open_page", "find_in_page"];
 
 /// A response, whole or inside an event.
 #[derive(Deserialize)]
@@ -61,6 +67,10 @@ impl Response<'_> {
         Ok(reported.map(|mut reported| {
             let kinds = self.output.iter().flatten().map(|item| text(item, "/type"));
             let odd = kinds.filter(|kind| !PLAIN.contains(kind));
+            let searches = self.output.iter().flatten().filter(|item| {
+                text(item, "/type") == SEARCH && !FREE_ACTIONS.contains(&text(item, "/action/type"))
+            });
+            reported.usage.web_searches = u64::try_from(searches.count()).unwrap_or(u64::MAX);
             if reported.cost.is_none() {
                 let names = odd.map(|kind| format!("output.{kind}").chars().take(80).collect());
                 reported.unknown_fields.extend(names.take(16));

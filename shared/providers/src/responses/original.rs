@@ -30,8 +30,7 @@ const FIELDS: &[(&str, Rule)] = &[
     ("tools", Rule::Pass),
     ("tool_choice", Rule::Pass),
     ("parallel_tool_calls", Rule::Pass),
-    // Only tools of the provider's own count to it, and there are none.
-    ("max_tool_calls", Rule::Pass),
+    ("max_tool_calls", Rule::Look(tool_calls)),
     ("temperature", Rule::Pass),
     ("top_p", Rule::Pass),
     ("top_logprobs", Rule::Pass),
@@ -55,13 +54,20 @@ const FIELDS: &[(&str, Rule)] = &[
 
 /// Tools that the caller runs and describes.
 const DESCRIBED: [&str; 2] = ["function", "custom"];
+/// Whose searches are bounded by `max_tool_calls`: a call has a fee, and each turn reads the prompt
+/// anew (developers.openai.com/api/docs, tools-web-search, read 2026-06…11).
+const SEARCHES: [&str; 2] = ["web_search", "web_search_2025_08_26"];
+/// The most calls, where the caller does not say.
+const TOOL_CALLS: u64 = 3;
+/// Families that are billed a fixed block of the prompt for each search, whatever it found.
+const BY_THE_BLOCK: [&str; 2] = ["gpt-4o-mini", "gpt-4.1-mini"];
 /// Tools that the caller runs, named by their type alone.
 const TYPED: [&str; 3] = ["local_shell", "shell", "apply_patch"];
 
 /// Items that say all they stand for. A sealed one has more bytes than the tokens that it stands
 /// for: at least 4.6 characters a token of reasoning in 129 recorded answers of `OpenAI`, Azure
 /// and xAI (2026-08).
-const ITEMS: [&str; 12] = [
+const ITEMS: [&str; 15] = [
     "message",
     "reasoning",
     "function_call",
@@ -74,6 +80,10 @@ const ITEMS: [&str; 12] = [
     "shell_call_output",
     "apply_patch_call",
     "apply_patch_call_output",
+    // What a search found stays with the provider; what was seen of a screen is an image.
+    "web_search_call",
+    "computer_call",
+    "computer_call_output",
 ];
 
 /// The input without reasoning that only another provider can open; `None` where it has none.
@@ -96,10 +106,15 @@ pub(super) struct Carries {
     pub(super) audio: bool,
     /// Tools that are only named by their type.
     pub(super) typed_tools: u64,
+    /// Calls of tools that the provider runs, where there are any.
+    pub(super) searches: Option<u64>,
 }
 
 /// Checks a body.
-pub(super) fn check(asked: &Map<String, Value>) -> Result<Carries, Error> {
+pub(super) fn check(
+    asked: &Map<String, Value>,
+    may_search: impl Fn(&str) -> Result<(), Error>,
+) -> Result<Carries, Error> {
     for (field, value) in asked.iter().filter(|(_, value)| !value.is_null()) {
         match FIELDS.iter().find(|(name, _)| name == field).map(|(_, rule)| rule) {
             Some(Rule::Pass) => {}
@@ -119,19 +134,45 @@ pub(super) fn check(asked: &Map<String, Value>) -> Result<Carries, Error> {
             let why = "What it stands for is not in the request.";
             return Err(unbounded(&format!("input[{place}].type"), why));
         }
+        carries.media |= kind.starts_with("computer_") || kind == "web_search_call";
         for field in ["content", "output"] {
             items(item.get(field)).for_each(|part| carries.part(part));
         }
     }
-    tools("tools", asked.get("tools"), &mut carries)?;
+    let mut searches = false;
+    tools("tools", asked.get("tools"), &mut carries, &mut |field| {
+        searches = true;
+        may_search(field)
+    })?;
+    if searches {
+        let asked = asked.get("max_tool_calls").and_then(Value::as_u64);
+        carries.searches = Some(asked.unwrap_or(TOOL_CALLS));
+        carries.media = true;
+    }
     Ok(carries)
+}
+
+/// Whether a model may search, and be billed for what is counted.
+pub(super) fn may_search(field: &str, model: &str) -> Result<(), Error> {
+    if BY_THE_BLOCK.iter().any(|family| model.starts_with(family)) {
+        let why = "A search with this model is billed by a block of tokens that is not counted.";
+        return Err(unbounded(field, why));
+    }
+    Ok(())
+}
+
+fn tool_calls(field: &str, value: &Value) -> Result<(), Error> {
+    match value.as_u64() {
+        Some(_) => Ok(()),
+        None => Err(Error::malformed(field, "must be a number")),
+    }
 }
 
 fn items(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     value.and_then(Value::as_array).into_iter().flatten()
 }
 
-fn unbounded(field: &str, why: &str) -> Error {
+pub(super) fn unbounded(field: &str, why: &str) -> Error {
     Error::UnboundedCall { field: field.to_owned(), hint: format!("{why} Leave it out.") }
 }
 
@@ -147,25 +188,47 @@ impl Carries {
     }
 }
 
-fn tools(field: &str, tools_given: Option<&Value>, carries: &mut Carries) -> Result<(), Error> {
+fn tools(
+    field: &str,
+    tools_given: Option<&Value>,
+    carries: &mut Carries,
+    search: &mut dyn FnMut(&str) -> Result<(), Error>,
+) -> Result<(), Error> {
     for (place, tool) in items(tools_given).enumerate() {
         let field = format!("{field}[{place}]");
         let text = |at: &str| tool.pointer(at).and_then(Value::as_str);
         let kind = text("/type").unwrap_or_default();
-        let hosted = "It runs at the provider, without a limit.";
         match kind {
             _ if DESCRIBED.contains(&kind) => {}
-            "namespace" => tools(&format!("{field}.tools"), tool.get("tools"), carries)?,
+            _ if SEARCHES.contains(&kind) => search(&format!("{field}.type"))?,
+            "namespace" => tools(&format!("{field}.tools"), tool.get("tools"), carries, search)?,
             "shell" if text("/environment/type").is_some_and(|place| place != "local") => {
-                return Err(unbounded(&format!("{field}.environment"), hosted));
+                let why = "A container is billed by the session, which no usage tells.";
+                return Err(unbounded(&format!("{field}.environment"), why));
             }
+            // The caller runs it. What it adds to the prompt is not stated.
+            "computer" | "computer_use_preview" => carries.media = true,
             _ if TYPED.contains(&kind) => {
                 carries.typed_tools = carries.typed_tools.saturating_add(1);
             }
-            _ => return Err(unbounded(&format!("{field}.type"), hosted)),
+            _ => return Err(unbounded(&format!("{field}.type"), hosted(kind))),
         }
     }
     Ok(())
+}
+
+/// Why a tool of the provider's is not served.
+fn hosted(kind: &str) -> &'static str {
+    const WHY: [(&str, &str); 6] = [
+        ("web_search_preview", "Its fee hangs on the model: send web_search."),
+        ("code_interpreter", "Its containers are billed by the session, which no usage tells."),
+        ("file_search", "Its stores are the provider's, and cannot be made through Farebox."),
+        ("image_generation", "Another model makes the image, at a price that is not listed."),
+        ("mcp", "The tools of an MCP server are not in the request."),
+        ("tool_search", "The tools that it finds are not in the request."),
+    ];
+    let why = WHY.iter().find(|(name, _)| kind.starts_with(name)).map(|(_, why)| *why);
+    why.unwrap_or("It runs at the provider, without a limit.")
 }
 
 fn only(field: &str, value: &Value, words: &[&str]) -> Result<(), Error> {

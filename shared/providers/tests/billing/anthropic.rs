@@ -27,8 +27,8 @@ pub fn what_anthropic_hides_is_refused() {
         (json!({"mcp_servers": [{}]}), "mcp_servers"),
         (json!({"container": "c"}), "container"),
         (json!({"fallbacks": [{}]}), "fallbacks"),
-        (json!({"speed": "fast"}), "speed"),
-        (json!({"tools": [{"type": "web_search_20260209", "name": "w"}]}), "tools[0].type"),
+        (json!({"tools": [{"type": "web_search_20260209", "name": "w"}]}), "tools[0].max_uses"),
+        (json!({"tools": [{"type": "advisor_20260301", "name": "a"}]}), "tools[0].type"),
         (json!({"tools": [{"type": "code_execution_20250825", "name": "c"}]}), "tools[0].type"),
     ] {
         let error = asked_of_anthropic(&rest).unwrap_err();
@@ -36,8 +36,36 @@ pub fn what_anthropic_hides_is_refused() {
     }
 }
 
+pub fn server_tools_are_held_for_every_sampling() {
+    let tools = json!([{"type": "web_search_20250305", "name": "web_search", "max_uses": 5},
+        {"type": "web_fetch_20250910", "name": "web_fetch"}]);
+    let bound = asked_of_anthropic(&json!({"tools": tools})).unwrap().bound;
+    assert_eq!((bound.prompt_tokens, bound.web_searches), (2_000_000, 5));
+    assert!(bound.media, "a count tells the first sampling alone");
+    // What was found comes back sealed, so its bytes tell nothing.
+    let found = json!([{"type": "web_search_result", "encrypted_content": "c2VhbGVk"}]);
+    let block = json!([{"type": "web_search_tool_result", "tool_use_id": "s", "content": found}]);
+    let messages = json!([{"role": "user", "content": "hi"},
+        {"role": "assistant", "content": block}, {"role": "user", "content": "and?"}]);
+    let bound = asked_of_anthropic(&json!({"messages": messages})).unwrap().bound;
+    assert_eq!((bound.prompt_tokens, bound.web_searches), (200_000, 0));
+}
+
+pub fn fast_is_held_and_charged_as_a_tier() {
+    let asked = asked_of_anthropic(&json!({"speed": "fast"})).unwrap();
+    assert_eq!(asked.bound.service_tier, Some("fast"));
+    assert_eq!(asked.bound.unsaid_tier(), Some("fast"));
+    let usage = json!({"input_tokens": 5, "output_tokens": 1, "speed": "fast",
+        "service_tier": "standard"});
+    let body = json!({"content": [{"type": "text", "text": "I"}], "usage": usage});
+    assert_eq!(reported("anthropic", &body).service_tier.as_deref(), Some("fast"));
+}
+
 pub fn the_us_geography_is_held() {
     assert!(sent("anthropic", &json!({})).0.bound.us_geography);
+    let global = asked_of_anthropic(&json!({"inference_geo": "global"})).unwrap();
+    assert!(!global.bound.us_geography);
+    assert!(asked_of_anthropic(&json!({})).unwrap().bound.us_geography);
 }
 
 pub fn anthropics_tier_is_sent() {

@@ -1,7 +1,7 @@
 //! What OpenAI and Azure bill.
 
 use farebox_core::Error;
-use farebox_providers::Billing;
+use farebox_providers::{Billing, Facts};
 use serde_json::{Value, json};
 
 use crate::{FACTS, OTHER, billing, refused, reported, send, sent};
@@ -19,7 +19,6 @@ pub fn what_has_no_bound_at_openai_is_refused() {
         json!({"prediction": {"type": "content", "content": "x"}}),
         json!({"web_search_options": {}}),
         json!({"tools": [{"type": "web_search"}]}),
-        json!({"audio": {"voice": "a"}}),
     ] {
         assert!(matches!(refused("openai", &rest), Error::UnboundedCall { .. }));
     }
@@ -29,9 +28,54 @@ pub fn openais_tier_is_sent() {
     assert_eq!(sent("openai", &json!({"service_tier": "auto"})).1["service_tier"], "default");
     assert_eq!(sent("azure", &json!({})).1["service_tier"], "default");
     assert_eq!(
-        refused("openai", &json!({"service_tier": "priority"})).field(),
+        refused("openai", &json!({"service_tier": "ultrafast"})).field(),
         Some("service_tier")
     );
+}
+
+pub fn other_tiers_are_sent_by_name() {
+    for (provider, tier, sent_as) in [
+        ("openai", "flex", "/service_tier"),
+        ("openai", "priority", "/service_tier"),
+        ("openai", "fast", "/service_tier"),
+        ("azure", "priority", "/service_tier"),
+        ("fireworks", "priority", "/service_tier"),
+        ("gemini", "flex", "/serviceTier"),
+        ("bedrock", "priority", "/serviceTier/type"),
+    ] {
+        let (outbound, body) = sent(provider, &json!({"service_tier": tier}));
+        assert_eq!(body.pointer(sent_as), Some(&json!(tier)), "{provider}");
+        assert_eq!(outbound.bound.service_tier, Some(tier), "{provider}");
+        // An answer that does not say its tier is charged at the dearer of the two.
+        let unsaid = (tier != "flex").then_some(tier);
+        assert_eq!(outbound.bound.unsaid_tier(), unsaid, "{provider} {tier}");
+    }
+    for (provider, tier) in [("mistral", "flex"), ("fireworks", "flex"), ("vertexai", "priority")] {
+        let model = Facts { model: "gemini-3-pro", ..FACTS };
+        let error = send(provider, &model, &json!({"service_tier": tier}), false).unwrap_err();
+        assert_eq!(error.field(), Some("service_tier"), "{provider}");
+    }
+}
+
+pub fn audio_is_held_at_the_models_maximum_and_its_own_price() {
+    let audio = json!({"modalities": ["text", "audio"], "audio": {"voice": "a", "format": "wav"}});
+    let (outbound, body) = sent("openai", &audio);
+    assert_eq!((outbound.cap, outbound.bound.audio_answer), (64_000, true));
+    assert_eq!(
+        (&body["audio"]["voice"], &body["max_completion_tokens"]),
+        (&json!("a"), &json!(100))
+    );
+    for provider in ["anthropic", "gemini", "bedrock", "cohere"] {
+        let model = Facts { model: "gemini-2.5-flash", ..FACTS };
+        let error = send(provider, &model, &json!({"modalities": ["audio"]}), false).unwrap_err();
+        assert_eq!(error.field(), Some("modalities"), "{provider}");
+    }
+    let usage = json!({"prompt_tokens": 9, "completion_tokens": 50, "total_tokens": 59,
+        "completion_tokens_details": {"audio_tokens": 40, "text_tokens": 10}});
+    let message = json!({"role": "assistant", "content": null, "audio": {"id": "a", "data": ""}});
+    let choice = json!({"index": 0, "message": message, "finish_reason": "stop"});
+    let used = reported("openai", &json!({"choices": [choice], "usage": usage})).usage;
+    assert_eq!((used.completion, used.audio_completion), (10, 40));
 }
 
 pub fn openais_refusals() {

@@ -43,9 +43,9 @@ pub const ROWS: &[Row] = &[
     ),
     (
         "anthropic",
-        "server tools sample many times",
+        "server tools sample many times, and a search has a fee",
         PC,
-        Here(anthropic::what_anthropic_hides_is_refused),
+        Here(anthropic::server_tools_are_held_for_every_sampling),
     ),
     (
         "anthropic",
@@ -75,7 +75,7 @@ pub const ROWS: &[Row] = &[
         "anthropic",
         "speed fast is twice as dear",
         PC,
-        Here(anthropic::what_anthropic_hides_is_refused),
+        Here(anthropic::fast_is_held_and_charged_as_a_tier),
     ),
     (
         "anthropic",
@@ -144,6 +144,19 @@ pub const ROWS: &[Row] = &[
         ),
     ),
     ("openai", "hosted tools", OA, Here(openai::what_has_no_bound_at_openai_is_refused)),
+    (
+        "openai",
+        "a search has a fee, and each turn reads the prompt anew",
+        OA,
+        By("shared/providers/tests/responses.rs", "searches_are_held_by_their_fees_and_turns"),
+    ),
+    (
+        "openai",
+        "audio in an answer has a price of its own",
+        OA,
+        Here(openai::audio_is_held_at_the_models_maximum_and_its_own_price),
+    ),
+    ("openai", "other tiers are held and sent", OA, Here(openai::other_tiers_are_sent_by_name)),
     ("openai", "service_tier auto is the project's", OA, Here(openai::openais_tier_is_sent)),
     (
         "openai",
@@ -282,9 +295,21 @@ pub const ROWS: &[Row] = &[
     ),
     (
         "gemini",
-        "searches have no cap",
+        "searches by the query have no cap",
         "ai.google.dev/gemini-api/docs/pricing",
         By(GEMINI, "what_costs_money_in_a_callers_own_body_is_bounded_or_refused_by_name"),
+    ),
+    (
+        "gemini",
+        "one fee for a grounded prompt of 2.5 and older",
+        "ai.google.dev/gemini-api/docs/pricing",
+        By(GEMINI, "a_grounded_prompt_of_an_older_model_is_held_with_its_one_fee"),
+    ),
+    (
+        "gemini",
+        "priority and flex are tiers of their own",
+        "ai.google.dev/gemini-api/docs/priority-inference",
+        Here(openai::other_tiers_are_sent_by_name),
     ),
     (
         "vertexai",

@@ -75,7 +75,10 @@ pub(super) fn call(bytes: &[u8], model: String, verb: Verb) -> Result<ChatCall, 
             "toolConfig" => tool_config(&mut body, value, &mut beyond),
             "generationConfig" => config(&mut body, value, &mut beyond)?,
             "labels" => drop(body.insert("metadata".to_owned(), value.clone())),
-            "serviceTier" if parts::text(value).eq_ignore_ascii_case("standard") => {}
+            "serviceTier" => match parts::text(value).to_ascii_lowercase().as_str() {
+                "" | "standard" | "unspecified" | "service_tier_unspecified" => {}
+                tier => drop(body.insert("service_tier".to_owned(), Value::from(tier))),
+            },
             _ => beyond.note(field.chars().take(80).collect::<String>()),
         }
     }

@@ -103,7 +103,8 @@ fn option(
         // that thinks does so by itself, caching is the provider's own affair, and what an edit
         // would have cleared is sent and held for.
         "messages" | "system" | "model" | "thinking" | "cache_control" | "context_management"
-        | "inference_geo" | "speed" => {}
+        | "inference_geo" => {}
+        "speed" if value == "standard" => {}
         "max_tokens" | "temperature" | "top_p" | "top_k" | "stream" => {
             body.insert(field.to_owned(), value.clone());
         }

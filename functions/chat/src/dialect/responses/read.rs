@@ -12,15 +12,30 @@ use super::{own_field, tools};
 
 /// What could not be said in the common shape: the first of it.
 #[derive(Default)]
-pub(super) struct Beyond(Option<Box<Error>>);
+pub(super) struct Beyond {
+    first: Option<Box<Error>>,
+    /// It is a search, and nothing else was found: the call says the same without it.
+    only_search: bool,
+}
 
 impl Beyond {
     /// Remembers a field that only a provider of the same format understands.
     pub(super) fn note(&mut self, field: impl Into<String>) {
-        if self.0.is_none() {
+        if self.first.is_none() || self.only_search {
             let rule = "only models that OpenAI's Responses API serves take this: leave it out \
                         for this model";
-            self.0 = Some(Box::new(Error::malformed(field, rule)));
+            self.first = Some(Box::new(Error::malformed(field, rule)));
+            self.only_search = false;
+        }
+    }
+
+    /// Remembers a search that the provider would run.
+    pub(super) fn note_search(&mut self, field: String) {
+        if self.first.is_none() {
+            let rule = "only models that OpenAI's Responses API serves search by themselves: leave \
+                        it out for this model, or let it be dropped by x-farebox-drop-params: true";
+            self.first = Some(Box::new(Error::malformed(field, rule)));
+            self.only_search = true;
         }
     }
 }
@@ -43,7 +58,7 @@ pub(super) fn call(bytes: &[u8]) -> Result<ChatCall, Error> {
         }
         other => other,
     })?;
-    Ok(ChatCall { beyond: beyond.0, ..call })
+    Ok(ChatCall { beyond: beyond.first, droppable: beyond.only_search, ..call })
 }
 
 fn messages(asked: &Map<String, Value>, beyond: &mut Beyond) -> Result<Vec<Value>, Error> {
@@ -70,7 +85,7 @@ fn messages(asked: &Map<String, Value>, beyond: &mut Beyond) -> Result<Vec<Value
     let mut messages = turns.finish();
     if messages.is_empty() {
         // All of it is in the caller's own words, which some providers understand.
-        if beyond.0.is_none() {
+        if beyond.first.is_none() {
             return Err(Error::malformed("input", "says nothing: send a message"));
         }
         messages.push(json!({"role": "user", "content": ""}));
@@ -283,6 +298,12 @@ mod tests {
 
     #[test]
     fn what_only_this_format_has_is_remembered_by_name() {
+        let search = json!({"model": "m", "input": "x", "tools": [{"type": "web_search"}]});
+        assert_eq!(read(&search).beyond.unwrap().field(), Some("tools[0].type"));
+        assert!(read(&search).droppable);
+        let both = json!({"model": "m", "input": "x", "context_management": [],
+            "tools": [{"type": "web_search"}, {"type": "local_shell"}]});
+        assert!(!read(&both).droppable, "a call without it is not the same");
         let shell = json!([{"type": "local_shell"}]);
         assert_eq!(beyond("tools", shell).unwrap(), "tools[0].type");
         assert_eq!(beyond("context_management", json!([])).unwrap(), "context_management");
@@ -301,7 +322,6 @@ mod tests {
             ("conversation", json!("c"), "conversation"),
             ("prompt", json!({"id": "p"}), "prompt"),
             ("background", json!(true), "background"),
-            ("tools", json!([{"type": "web_search"}]), "tools[0].type"),
             ("tools", json!([{"type": "code_interpreter"}]), "tools[0].type"),
             ("input", json!([{"type": "item_reference", "id": "i"}]), "input[0].type"),
             ("input", json!([]), "input"),
@@ -310,7 +330,7 @@ mod tests {
             ("input", json!([{"type": "function_call", "name": "f"}]), "input[0].arguments"),
             ("max_output_tokens", json!(0), "max_output_tokens"),
             ("reasoning", json!({"effort": "odd"}), "reasoning.effort"),
-            ("service_tier", json!("flex"), "service_tier"),
+            ("service_tier", json!("odd"), "service_tier"),
         ] {
             let mut body = json!({"model": "m", "input": "x"});
             body[field] = value;

@@ -7,12 +7,13 @@ use serde_json::{Map, Value, json};
 
 use super::read::Beyond;
 
-/// Tools that run at the provider.
-const HOSTED: [&str; 10] = [
-    "web_search",
+/// The tool by which a provider searches, in all its versions.
+const SEARCH: &str = "web_search";
+
+/// Other tools that run at the provider.
+const HOSTED: [&str; 8] = [
     "file_search",
     "code_interpreter",
-    "computer",
     "mcp",
     "image_generation",
     "x_search",
@@ -118,10 +119,12 @@ fn push(
             function.insert("parameters".to_owned(), schema);
         }
         _ if HOSTED.iter().any(|hosted| kind.starts_with(hosted)) => {
-            let hint = "It runs at the provider, without a limit. Leave it out (in Codex: \
-                        web_search = \"disabled\").";
-            let field = format!("{field}.type");
-            return Err(Error::UnboundedCall { field, hint: hint.to_owned() });
+            let hint = "It runs at the provider, without a limit. Leave it out.".to_owned();
+            return Err(Error::UnboundedCall { field: format!("{field}.type"), hint });
+        }
+        _ if kind.starts_with(SEARCH) => {
+            beyond.note_search(format!("{field}.type"));
+            return Ok(());
         }
         _ => {
             beyond.note(format!("{field}.type"));

@@ -1,0 +1,238 @@
+//! What a call is held for is no less than what it used: for recorded exchanges with real providers
+//! (`FAREBOX_CORPUS` names the corpus, which is not a part of this repository), and for the usage
+//! that some of them state, which is written down here.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may stop at the first surprise"
+)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use farebox_core::pricing::Bound;
+use farebox_core::{ChatCall, Error, Format, Reported, catalog};
+use farebox_providers::{Facts, Outbound, Wire, find};
+use serde_json::{Map, Value, json};
+
+/// The call of a body in its caller's own words; its translation is of no matter here.
+fn call(format: Format, body: &Value) -> Result<ChatCall, Error> {
+    if format == Format::Chat {
+        return ChatCall::from_openai(body.to_string().as_bytes());
+    }
+    let hub = json!({"messages": [{"role": "user", "content": "x"}],
+        "n": body["generationConfig"]["candidateCount"].as_u64().unwrap_or(1)});
+    let [hub, original] = [&hub, body].map(|value| value.as_object().unwrap().clone());
+    ChatCall::translated(format, "m".to_owned(), hub, original)
+}
+
+/// A request and the wire that made it, with the model's limits from the catalogue.
+fn sent(
+    provider: &str,
+    model: &str,
+    format: Format,
+    body: &Value,
+    stream: bool,
+) -> Result<(Outbound, &'static dyn Wire), Error> {
+    let row = catalog::find(provider, model);
+    let facts = Facts {
+        model,
+        context_window: row.as_ref().and_then(|row| row.context_window).or(Some(1_000_000)),
+        completion_max: row.as_ref().and_then(|row| row.completion_max),
+    };
+    let provider = find(provider).unwrap();
+    let wire = provider.wire_for(model, format)?;
+    let call = call(format, body)?;
+    let cap = call.cap.or(facts.completion_max).unwrap_or(64_000);
+    Ok((wire.request(provider, &call, &facts, cap, stream)?, wire))
+}
+
+/// Whether what was used is within what was held for, class by class.
+fn is_within(outbound: &Outbound, reported: &Reported) -> bool {
+    let (bound, used) = (&outbound.bound, reported.usage);
+    used.prompt_tokens() <= bound.prompt_tokens
+        && used.completion_tokens() <= outbound.cap * outbound.choices
+        && used.web_searches <= bound.web_searches
+        && (used.audio_prompt == 0 || bound.audio)
+}
+
+/// The request of an exchange in the format that its provider speaks; `None` where none was
+/// recorded, or Farebox calls that provider otherwise.
+fn asked(exchange: &Value) -> Option<(&str, Format, Value)> {
+    let body = exchange["request"].as_object()?.clone();
+    let format = match exchange["api"].as_str()? {
+        "openai-chat" => Format::Chat,
+        "openai-responses" => Format::Responses,
+        "anthropic-messages" => Format::Messages,
+        "gemini-generate" => Format::GenerateContent,
+        _ => return None,
+    };
+    let provider = exchange["provider"].as_str().filter(|name| find(name).is_some())?;
+    let wire = find(provider).unwrap().wire_for(exchange["model"].as_str()?, format).ok()?;
+    wire.takes(format).then_some((provider, format, Value::Object(body)))
+}
+
+#[test]
+fn recorded_exchanges_use_no_more_than_is_held_for_them() {
+    let Some(corpus) = std::env::var_os("FAREBOX_CORPUS") else {
+        println!("skipped: FAREBOX_CORPUS names no corpus");
+        return;
+    };
+    let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut checked, mut with_media, mut beyond) = (0, 0, Vec::new());
+    for file in std::fs::read_dir(Path::new(&corpus).join("exchanges")).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let exchange: Value = serde_json::from_str(&text).unwrap();
+        let Some((provider, format, body)) = asked(&exchange) else { continue };
+        if exchange["status"] != 200 || exchange["stream"] == true || exchange["usage"].is_null() {
+            continue;
+        }
+        // A sealed thought that was left out of the recording, and is in the usage.
+        if format == Format::Responses && text.contains("\"ELIDED") {
+            continue;
+        }
+        let (id, model) = (exchange["id"].as_str().unwrap(), exchange["model"].as_str().unwrap());
+        let (outbound, wire) = match sent(provider, model, format, &body, false) {
+            Ok(sent) => sent,
+            Err(error) => {
+                *refusals.entry(error.field().unwrap_or("?").to_owned()).or_default() += 1;
+                continue;
+            }
+        };
+        let answer = exchange["response"]["body"].as_str().unwrap().as_bytes();
+        let decoded = wire.decode(find(provider).unwrap(), answer);
+        let reported = decoded.unwrap_or_else(|error| panic!("{id}: {error}")).reported.unwrap();
+        if !is_within(&outbound, &reported) {
+            let used = reported.usage;
+            beyond.push(format!("{id}: {used:?} beyond {:?} of {}", outbound.bound, outbound.cap));
+        }
+        checked += 1;
+        with_media += usize::from(outbound.bound.media);
+    }
+    println!("{checked} exchanges, {with_media} with media or tools; refused: {refusals:?}");
+    assert!(beyond.is_empty(), "{}", beyond.join("\n"));
+    assert!(checked > 300, "{checked}");
+}
+
+/// Recorded: the model, what was asked for, and the usage of the answer.
+type Row = (&'static str, &'static str, Format, Value, Value);
+
+fn recorded() -> Vec<Row> {
+    let input = json!("What is new?");
+    let messages = json!([{"role": "user", "content": "What is new?"}]);
+    let contents = json!([{"role": "user", "parts": [{"text": "What is new?"}]}]);
+    let searched = |count: u64| {
+        vec![
+            json!({"type": "web_search_call",
+        "action": {"type": "search", "query": "news"}});
+            usize::try_from(count).unwrap()
+        ]
+    };
+    let response = |calls: u64, input: u64, output: u64| {
+        let mut items = searched(calls);
+        items.push(json!({"type": "web_search_call", "action": {"type": "open_page"}}));
+        json!({"status": "completed", "output": items, "usage":
+            {"input_tokens": input, "output_tokens": output, "total_tokens": input + output}})
+    };
+    let message = |searches: u64, input: u64, output: u64| {
+        json!({"content": [{"type": "text", "text": "x"}], "usage": {"input_tokens": input,
+            "output_tokens": output, "server_tool_use": {"web_search_requests": searches}}})
+    };
+    let search = json!([{"type": "web_search_20250305", "name": "web_search", "max_uses": 5}]);
+    let fetch = json!([{"type": "web_fetch_20250910", "name": "web_fetch"}]);
+    let grounded = json!({"candidates": [{"content": {"parts": [{"text": "x"}]},
+        "finishReason": "STOP", "groundingMetadata": {"webSearchQueries": ["a", "b", "c"]}}],
+        "modelVersion": "gemini-2.5-flash",
+        "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 30,
+            "toolUsePromptTokenCount": 73, "thoughtsTokenCount": 109, "totalTokenCount": 222}});
+    let openai = json!({"input": input, "tools": [{"type": "web_search"}]});
+    vec![
+        ("openai", "gpt-5.2", Format::Responses, openai.clone(), response(1, 8_614, 95)),
+        ("openai", "gpt-5-mini", Format::Responses, openai, response(3, 31_073, 4_416)),
+        (
+            "anthropic",
+            "claude-haiku-4-5",
+            Format::Messages,
+            json!({"messages": messages, "max_tokens": 1_000, "tools": search}),
+            message(2, 27_118, 600),
+        ),
+        (
+            "anthropic",
+            "claude-haiku-4-5",
+            Format::Messages,
+            json!({"messages": messages, "max_tokens": 1_000, "tools": fetch}),
+            message(0, 28_638, 365),
+        ),
+        (
+            "gemini",
+            "gemini-2.5-flash",
+            Format::GenerateContent,
+            json!({"contents": contents, "tools": [{"googleSearch": {}}]}),
+            grounded,
+        ),
+    ]
+}
+
+#[test]
+fn tools_of_the_provider_cost_no_more_than_is_held_and_settle_by_what_was_used() {
+    for (provider, model, format, asked, answer) in recorded() {
+        let (outbound, wire) = sent(provider, model, format, &asked, false).unwrap();
+        let answer = wire.decode(find(provider).unwrap(), answer.to_string().as_bytes()).unwrap();
+        let reported = answer.reported.unwrap();
+        assert!(is_within(&outbound, &reported), "{model}: {reported:?} {:?}", outbound.bound);
+        assert!(reported.unknown_fields.is_empty(), "{model}: {reported:?}");
+        let price = catalog::find(provider, model).unwrap().price.unwrap();
+        let bound = Bound {
+            prompt_tokens: outbound.bound.prompt_tokens,
+            completion_tokens: outbound.cap,
+            web_searches: outbound.bound.web_searches,
+            multiplier_us: outbound.bound.us_geography,
+            ..Bound::default()
+        };
+
+        let (held, cost) = (price.hold(&bound).unwrap(), price.cost(&reported).unwrap());
+
+        assert!(cost.total <= held, "{model}: {cost:?} beyond {held}");
+        let each = price.web_search.unwrap().pico();
+        assert_eq!(cost.fees.pico(), each * i128::from(reported.usage.web_searches), "{model}");
+    }
+}
+
+#[test]
+fn a_search_is_counted_and_a_look_into_what_it_found_is_not() {
+    let counts: Vec<u64> = recorded()
+        .iter()
+        .map(|(provider, model, format, _, answer)| {
+            let provider = find(provider).unwrap();
+            let wire = provider.wire_for(model, *format).unwrap();
+            let answer = wire.decode(provider, answer.to_string().as_bytes()).unwrap();
+            answer.reported.unwrap().usage.web_searches
+        })
+        .collect();
+    assert_eq!(counts, [1, 3, 2, 0, 1]);
+}
+
+/// A body with one field more.
+fn with(body: &Value, field: &str, value: Value) -> Value {
+    let mut body: Map<String, Value> = body.as_object().unwrap().clone();
+    body.insert(field.to_owned(), value);
+    Value::Object(body)
+}
+
+#[test]
+fn more_calls_of_a_tool_hold_more_and_only_what_is_capped_is_sent() {
+    let body = json!({"input": "x", "tools": [{"type": "web_search"}]});
+    let mut last = 0;
+    for calls in [0, 1, 3, 8] {
+        let body = with(&body, "max_tool_calls", json!(calls));
+        let (outbound, _) = sent("openai", "gpt-5.2", Format::Responses, &body, false).unwrap();
+        assert_eq!(outbound.bound.web_searches, calls);
+        assert!(outbound.bound.prompt_tokens > last, "{calls}");
+        last = outbound.bound.prompt_tokens;
+    }
+    let (outbound, _) = sent("openai", "gpt-5.2", Format::Responses, &body, false).unwrap();
+    let wire: Value = serde_json::from_slice(&outbound.body).unwrap();
+    assert_eq!(wire["max_tool_calls"], outbound.bound.web_searches);
+}
