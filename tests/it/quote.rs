@@ -42,6 +42,50 @@ fn a_quote_is_what_the_call_holds_and_brackets_what_it_costs() {
 }
 
 #[test]
+fn a_call_of_every_dialect_is_quoted_behind_its_own_path() {
+    run(async {
+        let caller = Caller::new(shared().await).await;
+        let said = json!([{"role": "user", "content": "hello"}]);
+        let contents = json!([{"parts": [{"text": "hello"}]}]);
+        for (path, body) in [
+            (
+                "/v1/chat/completions",
+                json!({"model": "demo/chat", "messages": said, "max_tokens": 50}),
+            ),
+            ("/v1/messages", json!({"model": "demo/claude", "messages": said, "max_tokens": 50})),
+            (
+                "/v1/responses",
+                json!({"model": "demo/codex", "input": "hello", "max_output_tokens": 50}),
+            ),
+            (
+                "/v1beta/models/demo/gemini:generateContent",
+                json!({"contents": contents, "generationConfig": {"maxOutputTokens": 50}}),
+            ),
+            ("/v1/embeddings", json!({"model": "demo/embed", "input": "hello"})),
+        ] {
+            let quoted = caller.post(&format!("/v1/quote{path}"), &body).send().await;
+            let quoted = quoted.expect(200).json();
+            let sent = caller.posts().len();
+
+            let answer = caller.post(path, &body).send().await.expect(200);
+
+            caller.stack().drain().await;
+            let id = answer.header("x-request-id").unwrap();
+            let row = caller.stack().read(&format!("/requests/{id}")).await;
+            assert_eq!(quoted["hold_usd"], row["hold_usd"], "{path}");
+            assert_eq!(caller.posts().len(), sent + 1, "a quote sends nothing");
+        }
+        for path in ["/v1/quote/v1/models", "/v1/quote/v1/messages/count_tokens"] {
+            let refused = caller.post(path, &json!({})).send().await;
+            assert!(matches!(refused.code(), 404 | 405 | 501), "{}", refused.text());
+        }
+        let bad = json!({"model": "demo/claude", "messages": [], "max_tokens": 5});
+        let bad = caller.post("/v1/quote/v1/messages", &bad).send().await.expect(400).json();
+        assert_eq!(bad["error"]["param"], "messages", "{bad}");
+    });
+}
+
+#[test]
 fn a_quote_sends_holds_and_logs_nothing() {
     run(async {
         let caller = Caller::new(shared().await).await;

@@ -64,6 +64,9 @@ fn requests_are_counted_by_the_minute_and_told_in_openais_headers() {
         }
         let refused = ask(&caller, "demo/chat").await;
         assert_limited(&refused, "the key may make 2 requests a minute");
+        let told = |what: &str| refused.header(&format!("x-ratelimit-{what}-requests"));
+        assert_eq!((told("limit"), told("remaining")), (Some("2"), Some("0")));
+        assert!(told("reset").is_some_and(|text| text.ends_with('s')));
         let said = json!([{"role": "user", "content": "hello"}]);
         let body = json!({"model": "demo/chat", "max_tokens": 9, "messages": said});
         let refused = caller.post("/v1/messages", &body).send().await.expect(429);

@@ -3,8 +3,8 @@
 //! A test's user has the base URL `<origin>/u/<user>`. The tap takes that prefix away, marks the
 //! request with the user's name (so the provider's bill can be read by user), and passes bytes on
 //! unchanged, the other way too: a connection that the provider cuts is cut for Farebox.
-//! `<origin>/hook/<name>` records a webhook's deliveries. A user may be given written answers instead
-//! ([`Tap::script`]): those of a provider that the demo provider is not.
+//! `<origin>/hook/<name>` records a webhook's deliveries. A user may be given written answers
+//! instead ([`Tap::script`]): those of a provider that the demo provider is not.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

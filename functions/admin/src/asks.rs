@@ -133,7 +133,7 @@ async fn raise(
         // The budget moved, not the request: nothing was decided, and a repeat sees the new one.
         Change::Stale(_) => {
             let limit = format!("another change of the budget of {scope} is under way");
-            Err(Error::RateLimited { limit, retry_after_s: 1 }.into())
+            Err(Error::RateLimited { limit, retry_after_s: 1, left: Vec::new() }.into())
         }
         Change::Absent => Err(absent(call).into()),
     }

@@ -18,6 +18,7 @@ const MAX_COST_HEADER: &str = "x-farebox-max-cost-usd";
 const CLIENT_ID_CHARS_MAX: usize = 128;
 
 /// One request.
+#[derive(Clone)]
 pub struct Incoming {
     /// Its method.
     pub method: Method,

@@ -85,6 +85,7 @@ const ROUTES: &[Route] = &[
     (Method::GET, "/v1beta/models/*", Handler::Model, &GENERATE_CONTENT),
     (Method::GET, "/v1/budget", Handler::Budget, &OPENAI),
     (Method::POST, "/v1/quote", Handler::Quote, &OPENAI),
+    (Method::POST, "/v1/quote/*", Handler::Quote, &OPENAI),
     (Method::GET, "/v1/requests", Handler::Requests, &OPENAI),
     (Method::GET, "/v1/requests/*", Handler::Request, &OPENAI),
     (Method::GET, "/healthz", Handler::Health, &OPENAI),
@@ -153,7 +154,11 @@ async fn route(gate: &Arc<Gate>, incoming: &Arc<Incoming>) -> Result<Response<Re
         Handler::Models => Box::pin(account::models(gate, incoming, dialect_of(incoming))),
         Handler::Model => Box::pin(account::model(gate, incoming, dialect_of(incoming), rest)),
         Handler::Budget => Box::pin(account::budget(gate, incoming)),
-        Handler::Quote => Box::pin(quote::quote(gate, incoming)),
+        Handler::Quote if rest.is_empty() => Box::pin(quote::quote(gate, incoming, None)),
+        Handler::Quote => {
+            let paid = paid(rest)?;
+            Box::pin(quote::quote(gate, incoming, Some((paid, format!("/{rest}")))))
+        }
         Handler::Requests => Box::pin(account::requests(gate, incoming)),
         Handler::Request => Box::pin(account::request(gate, incoming, rest)),
         Handler::Health => return account::health(incoming),
@@ -163,6 +168,18 @@ async fn route(gate: &Arc<Gate>, incoming: &Arc<Incoming>) -> Result<Response<Re
         }
     };
     answer.await
+}
+
+/// In whose words a body for this path (without its slash) is written: a paid call's.
+fn paid(path: &str) -> Result<&'static dyn Dialect, Error> {
+    let path = format!("/{path}");
+    match find(&Method::POST, &path)?.0 {
+        (_, _, Handler::Chat | Handler::Generate, dialect) => Ok(*dialect),
+        _ => Err(Error::NotSupported {
+            what: format!("A quote of {}", path.chars().take(200).collect::<String>()),
+            instead: "Quote a paid call.".to_owned(),
+        }),
+    }
 }
 
 /// One call of Gemini's dialect, whose path says what it is.

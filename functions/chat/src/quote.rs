@@ -27,15 +27,24 @@ struct Native {
     options: Option<IgnoredAny>,
 }
 
-/// Takes the body of `/v1/chat` or of `/v1/chat/completions`, and answers its floor, its
-/// ceiling, what would be held at first, and each scope's answer.
+/// Takes the body of `/v1/chat` or of `/v1/chat/completions`, or of the paid call that `of` names
+/// by its dialect and path, and answers its floor, its ceiling, what would be held at first, and
+/// each scope's answer.
 ///
 /// # Errors
 /// Every refusal of the call itself before its budgets are asked.
-pub async fn quote(gate: &Gate, incoming: &Arc<Incoming>) -> Result<Response<ReplyBody>, Error> {
+pub async fn quote(
+    gate: &Gate,
+    incoming: &Arc<Incoming>,
+    of: Option<(&'static dyn Dialect, String)>,
+) -> Result<Response<ReplyBody>, Error> {
     let key = authenticate(gate, &incoming.headers).await?;
     let mut record = draft(gate, incoming, &key);
-    let road = Road::read(gate, incoming, dialect(incoming), &key, &mut record).await?;
+    let (dialect, asked) = match of {
+        None => (dialect(incoming), Arc::clone(incoming)),
+        Some((dialect, path)) => (dialect, Arc::new(Incoming { path, ..(**incoming).clone() })),
+    };
+    let road = Road::read(gate, &asked, dialect, &key, &mut record).await?;
     let (planned, plan) = plan(gate, &road, &mut record).await?;
     let budgets = gate.ledger.budgets(&record.scopes).await?;
     let now = gate.aws.now();

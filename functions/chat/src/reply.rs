@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use farebox_aws::{Allowance, Held};
-use farebox_core::{ChatEvent, Cost, Error, Money, Rid, Scope, Timestamp};
+use farebox_aws::Held;
+use farebox_core::{Allowance, ChatEvent, Cost, Error, Money, Rid, Scope, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame};
 use serde_json::{Map, Value};
@@ -130,12 +130,7 @@ impl Reply {
         let served_by = format!("{}/{}", resolved.provider.name, resolved.model.name);
         insert(&mut headers, "x-farebox-served-by", &served_by);
         insert(&mut headers, "x-farebox-attempts", &number.to_string());
-        for Allowance { of, limit, left, reset_ms } in left {
-            insert(&mut headers, &format!("{RATE_PREFIX}limit-{of}"), &limit.to_string());
-            insert(&mut headers, &format!("{RATE_PREFIX}remaining-{of}"), &left.to_string());
-            let reset = format!("{}s", reset_ms.div_ceil(1_000));
-            insert(&mut headers, &format!("{RATE_PREFIX}reset-{of}"), &reset);
-        }
+        insert_rates(&mut headers, left);
         insert_rooms(&mut headers, &held.rooms());
         self.headers = headers;
         self.repeated = Arc::new(self.dialect.repeats(&call.call));
@@ -311,13 +306,24 @@ pub fn refusal(
         Error::OutcomeUnknown { .. } | Error::ReplyNotKept { .. } => {
             insert(headers, "x-should-retry", "false");
         }
-        Error::RateLimited { retry_after_s, .. } => {
+        Error::RateLimited { retry_after_s, left, .. } => {
             insert(headers, "retry-after", &retry_after_s.to_string());
+            insert_rates(headers, left);
         }
         Error::MethodNotAllowed { allowed, .. } => insert(headers, "allow", allowed),
         _ => {}
     }
     response
+}
+
+/// What is left of rate limits, under `OpenAI`'s names.
+fn insert_rates(headers: &mut HeaderMap, left: &[Allowance]) {
+    for Allowance { of, limit, left, reset_ms } in left {
+        insert(headers, &format!("{RATE_PREFIX}limit-{of}"), &limit.to_string());
+        insert(headers, &format!("{RATE_PREFIX}remaining-{of}"), &left.to_string());
+        let reset = format!("{}s", reset_ms.div_ceil(1_000));
+        insert(headers, &format!("{RATE_PREFIX}reset-{of}"), &reset);
+    }
 }
 
 /// A good answer of JSON.

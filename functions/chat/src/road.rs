@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use farebox_aws::{Allowance, Chosen, KeyItem, Overrides, Places};
+use farebox_aws::{Chosen, KeyItem, Overrides, Places};
 use farebox_core::{
-    CallRecord, ChatCall, Earlier, Error, Money, OnBudgetRefusal, Rid, Route, Timeouts,
+    Allowance, CallRecord, ChatCall, Earlier, Error, Money, OnBudgetRefusal, Rid, Route, Timeouts,
 };
 use http::HeaderMap;
 

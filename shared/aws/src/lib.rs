@@ -69,7 +69,7 @@ pub use ledger::{Ask, Held, Ledger, Refusal};
 pub use log_queue::LogQueue;
 pub use log_writer::LogWriter;
 pub use logs::{Logs, Page};
-pub use rates::{Allowance, Places, Rates};
+pub use rates::{Places, Rates};
 pub use replies::Replies;
 pub use rollups::Rollups;
 pub use seal::Sealer;

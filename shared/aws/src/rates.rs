@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use farebox_core::{Error, RateLimits, Rid, Scope, Timestamp};
+use farebox_core::{Allowance, Error, RateLimits, Rid, Scope, Timestamp};
 use farebox_ledger::Answer;
 use farebox_ledger::rate::{Limited, Next, Take};
 use futures_util::future::join_all;
@@ -25,19 +25,6 @@ pub struct Rates {
 pub struct Places {
     taken: Vec<Take>,
     allowances: Vec<Allowance>,
-}
-
-/// What is left of one limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allowance {
-    /// `requests` or `tokens`.
-    pub of: &'static str,
-    /// The limit.
-    pub limit: u64,
-    /// What is left of it in this minute.
-    pub left: u64,
-    /// When the next minute begins, in ms.
-    pub reset_ms: u64,
 }
 
 impl Places {
@@ -133,7 +120,10 @@ impl Rates {
                     Next::Taken => return Ok((take, Vec::new())),
                     Next::Write(next) => (write, is_purge) = (next, false),
                     Next::Purge(purge) => (write, is_purge) = (purge, true),
-                    Next::Refused(limited) => return Err(refused(&take, limited, now)),
+                    Next::Refused(limited) => {
+                        let counts = old.as_ref().map(|old| allowances(&take, old, now));
+                        return Err(refused(&take, limited, counts.unwrap_or_default(), now));
+                    }
                 },
                 Answer::Rejected(cause) => return Err(Error::LedgerUnavailable { cause }),
                 _ => self.pause().await,
@@ -164,7 +154,7 @@ fn allowances(take: &Take, changed: &farebox_ledger::Item, now: Timestamp) -> Ve
     told.collect()
 }
 
-fn refused(take: &Take, limited: Limited, now: Timestamp) -> Error {
+fn refused(take: &Take, limited: Limited, left: Vec<Allowance>, now: Timestamp) -> Error {
     let (kind, limits) = (take.scope.kind_name(), take.limits);
     let number = |limit: Option<u64>| limit.unwrap_or_default();
     let minute_s = u32::try_from(take.reset_ms(now).div_ceil(1_000)).unwrap_or(60).max(1);
@@ -187,5 +177,5 @@ fn refused(take: &Take, limited: Limited, now: Timestamp) -> Error {
             (format!("the {kind} may have {most} calls under way at once"), 1)
         }
     };
-    Error::RateLimited { limit, retry_after_s }
+    Error::RateLimited { limit, retry_after_s, left }
 }

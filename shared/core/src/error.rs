@@ -1,6 +1,6 @@
 //! Every refusal that a caller can meet, and the one table from error to HTTP.
 
-use crate::{Money, Rid, Scope, Timestamp};
+use crate::{Allowance, Money, Rid, Scope, Timestamp};
 
 /// Why a call or a request to the control plane has no good answer.
 ///
@@ -222,6 +222,8 @@ pub enum Error {
         limit: String,
         /// Seconds.
         retry_after_s: u32,
+        /// What is left of the limits of who was refused, where they are counted.
+        left: Vec<Allowance>,
     },
     /// The provider refused the request.
     #[error("{message}")]

@@ -52,7 +52,7 @@ pub use clamp::Clamp;
 pub use error::Error;
 pub use ids::{EntityId, GatewayKey, IdError, ModelId, Rid, SCOPES_MAX, Scope, ScopeKind};
 pub use labels::Labels;
-pub use limits::RateLimits;
+pub use limits::{Allowance, RateLimits};
 pub use money::{Money, MoneyError};
 pub use pricing::{Bound, CacheWrite, FemtoPerToken, Price, PricingError, Rates};
 pub use record::{

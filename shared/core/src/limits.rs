@@ -24,6 +24,19 @@ pub struct RateLimits {
     pub concurrent: Option<u64>,
 }
 
+/// What is left of one limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// `requests` or `tokens`.
+    pub of: &'static str,
+    /// The limit.
+    pub limit: u64,
+    /// What is left of it in this minute.
+    pub left: u64,
+    /// When the next minute begins, in ms.
+    pub reset_ms: u64,
+}
+
 impl RateLimits {
     /// Whether nothing is limited.
     #[must_use]

@@ -54,7 +54,13 @@ pub enum Needs {
     ErrorBody,
     /// The provider's own error object with this `code` or `type`.
     Code(&'static str),
+    /// The provider's own words for a key that it does not know, [`WRONG_KEY`].
+    WrongKey,
 }
+
+/// How `OpenAI`'s API and those after it begin to tell a wrong key; xAI does so by a 400 (recorded
+/// 2026-08).
+const WRONG_KEY: &str = "Incorrect API key provided";
 
 const fn row(status: u16, needs: Needs, billing: Billing) -> Unbilled {
     Unbilled { status, needs, billing }
@@ -147,7 +153,13 @@ pub const BEDROCK: &[Unbilled] = &[
 
 /// xAI charges a fee for a request that it refuses as a violation (403), so that is not listed
 /// (docs.x.ai/docs/pricing, read 2026-09-29).
-pub const XAI: &[Unbilled] = &[inferred(401), inferred(404), inferred(422), inferred(429)];
+pub const XAI: &[Unbilled] = &[
+    row(400, Needs::WrongKey, Billing::UnbilledInferred),
+    inferred(401),
+    inferred(404),
+    inferred(422),
+    inferred(429),
+];
 
 /// Compatible providers without a page about failed calls: what is refused before a model runs.
 pub const COMPATIBLE: &[Unbilled] = &[
@@ -185,11 +197,13 @@ pub fn read(table: &[Unbilled], status: u16, body: &[u8]) -> Failure {
             && match row.needs {
                 Needs::Nothing => true,
                 Needs::ErrorBody => error.is_some(),
+                Needs::WrongKey => error.as_ref().is_some_and(Told::is_wrong_key),
                 Needs::Code(code) => error.as_ref().is_some_and(|told| told.is(code)),
             }
     };
     let billing = table.iter().find(holds).map_or(Billing::Unknown, |row| row.billing);
     let told = error.unwrap_or_default();
+    let is_wrong_key = told.is_wrong_key();
     let message = match told.message {
         Some(message) => presentable(&message),
         None => format!("The provider answered with status {status}."),
@@ -197,7 +211,8 @@ pub fn read(table: &[Unbilled], status: u16, body: &[u8]) -> Failure {
     let code = told.code.or(told.kind).map(|code| presentable(&code));
     // Gemini tells a wrong key by a 400.
     let reason = details.iter().find_map(|detail| detail.get("reason")?.as_str());
-    let of_credential = matches!(status, 401 | 403) || reason == Some("API_KEY_INVALID");
+    let of_credential =
+        matches!(status, 401 | 403) || is_wrong_key || reason == Some("API_KEY_INVALID");
     let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str());
     Failure { message, code, billing, of_credential, retry_after_s: delay.and_then(seconds_up) }
 }
@@ -258,6 +273,10 @@ impl Told {
             code: text(error.get("code")),
             kind: text(error.get("type")).or_else(|| text(error.get("status"))),
         }
+    }
+
+    fn is_wrong_key(&self) -> bool {
+        self.message.as_ref().is_some_and(|message| message.starts_with(WRONG_KEY))
     }
 
     fn is(&self, code: &str) -> bool {

@@ -28,8 +28,8 @@ pub struct Responses {
     api_key_header: bool,
     /// It serves `POST /responses/input_tokens`.
     counts: bool,
-    /// `max_tool_calls` caps its searches. At xAI the model decides: only turns can be capped, and a
-    /// turn may hold many.
+    /// `max_tool_calls` caps its searches. At xAI the model decides: only turns can be capped, and
+    /// a turn may hold many.
     searches: bool,
     /// What a request costs that is refused as a violation of its rules, in pico-USD.
     violation_fee_pico: i128,

@@ -57,8 +57,7 @@ const SKIPPED: &[(&str, &str)] = &[
 ];
 
 /// Failures that may be billed: a part of the id, the reason.
-const CHARGED: &[(&str, &str)] =
-    &[("raises-approp-f60e86d3", "a 400 of xAI, which charges a fee for some refusals")];
+const CHARGED: &[(&str, &str)] = &[];
 
 /// Usage with something that Farebox does not price: the hold is charged. A part of the
 /// exchange's id, the field, the reason.

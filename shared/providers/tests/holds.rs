@@ -12,8 +12,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use farebox_core::catalog::Catalog;
 use farebox_core::pricing::Bound;
-use farebox_core::{ChatCall, Error, Format, Reported, catalog};
+use farebox_core::{ChatCall, Error, Format, Reported};
 use farebox_providers::{Facts, Outbound, Wire, find};
 use serde_json::{Map, Value, json};
 
@@ -36,7 +37,7 @@ fn sent(
     body: &Value,
     stream: bool,
 ) -> Result<(Outbound, &'static dyn Wire), Error> {
-    let row = catalog::find(provider, model);
+    let row = Catalog::compiled().find(provider, model);
     let facts = Facts {
         model,
         context_window: row.as_ref().and_then(|row| row.context_window).or(Some(1_000_000)),
@@ -183,7 +184,7 @@ fn tools_of_the_provider_cost_no_more_than_is_held_and_settle_by_what_was_used()
         let reported = answer.reported.unwrap();
         assert!(is_within(&outbound, &reported), "{model}: {reported:?} {:?}", outbound.bound);
         assert!(reported.unknown_fields.is_empty(), "{model}: {reported:?}");
-        let price = catalog::find(provider, model).unwrap().price.unwrap();
+        let price = Catalog::compiled().find(provider, model).unwrap().price.unwrap();
         let bound = Bound {
             prompt_tokens: outbound.bound.prompt_tokens,
             completion_tokens: outbound.cap,

@@ -292,7 +292,7 @@ impl Control {
             }
         }
         let limit = format!("another change of the credentials of {owner} is under way");
-        Err(Error::RateLimited { limit, retry_after_s: 30 })
+        Err(Error::RateLimited { limit, retry_after_s: 30, left: Vec::new() })
     }
 
     /// Gives the lease back. Where that fails it ends by itself.
@@ -357,7 +357,7 @@ impl Control {
             }
         }
         let limit = format!("another change of {} is under way", row.owner);
-        Err(Error::RateLimited { limit, retry_after_s: 5 })
+        Err(Error::RateLimited { limit, retry_after_s: 5, left: Vec::new() })
     }
 
     /// Tells the keys of an owner which credentials there are now.

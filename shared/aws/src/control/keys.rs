@@ -345,7 +345,7 @@ impl Control {
             return Ok(());
         }
         let limit = format!("other changes of the keys of {user} are under way");
-        Err(Error::RateLimited { limit, retry_after_s: 5 })
+        Err(Error::RateLimited { limit, retry_after_s: 5, left: Vec::new() })
     }
 
     /// What the keys of a user must know; `None` where there is no such user.

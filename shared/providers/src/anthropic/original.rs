@@ -325,8 +325,8 @@ impl Found {
         }
     }
 
-    /// Each sentence is marked, however short it is, and rules stand before them all: 674 tokens are
-    /// recorded of a document of 256 bytes (2026-08).
+    /// Each sentence is marked, however short it is, and rules stand before them all: 674 tokens
+    /// are recorded of a document of 256 bytes (2026-08).
     fn cite(&mut self, document: &Value) {
         if document.pointer("/citations/enabled") == Some(&Value::Bool(true)) {
             let marks = count(document.to_string().len()).saturating_mul(CITED_TOKENS_A_BYTE);

@@ -90,6 +90,23 @@ mod tests {
         Secret::new(json.to_owned())
     }
 
+    /// As botocore 1.43.127 signs it (2026-11): what is encoded in the path is encoded once more.
+    #[test]
+    fn a_colon_in_a_models_id_is_signed_as_botocore_signs_it() {
+        let keys = secret(
+            r#"{"access_key_id":"AKIDEXAMPLE","region":"us-east-1",
+                "secret_access_key":"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}"#,
+        );
+        let now = Timestamp::parse("2015-08-30T12:36:00Z").unwrap();
+        let url = "https://bedrock-runtime.us-east-1.amazonaws.com\
+            /model/us.amazon.nova-2-lite-v1%3A0/converse";
+
+        let signed = AwsAccount.sign(&keys, &Unsigned { url, body: b"{}", now }).unwrap();
+
+        let signature = "5412d42976060d839a818e1f92de8a0515e26895f3b4a721b73d9af9d1698a9e";
+        assert!(signed[0].1.ends_with(&format!("Signature={signature}")), "{}", signed[0].1);
+    }
+
     #[test]
     fn a_credential_names_what_it_lacks_and_no_host_of_anyone_else() {
         for (json, field) in [

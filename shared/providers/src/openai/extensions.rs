@@ -6,8 +6,18 @@ use serde_json::{Map, Value};
 
 /// Every such field of messages, parts and tools. A provider that does not know one may refuse
 /// the call, and none of them is content: what another model thought, and wishes about caching.
-pub const EXTENSIONS: [&str; 5] =
-    ["cache_control", "reasoning", "reasoning_content", "reasoning_details", "is_error"];
+/// `extra_content` is Google's, of tool calls: the signature of a thought.
+pub const EXTENSIONS: [&str; 6] = [
+    "cache_control",
+    "reasoning",
+    "reasoning_content",
+    "reasoning_details",
+    "is_error",
+    "extra_content",
+];
+
+/// Where they may stand inside a message or a tool.
+const INSIDE: [&str; 3] = ["content", "function", "tool_calls"];
 
 /// The body with those extensions only that are taken.
 pub(super) fn within<'a>(
@@ -28,10 +38,10 @@ pub(super) fn within<'a>(
     Cow::Owned(body)
 }
 
-/// Where extensions stand: in the items of a list, in the parts of a message, in the function of
-/// a tool. What lies deeper is the caller's own content.
+/// Where extensions stand: in the items of a list, in the parts and the calls of a message, in the
+/// function of a tool. What lies deeper is the caller's own content.
 fn inner(value: &Value) -> impl Iterator<Item = &Value> {
-    ["content", "function"].iter().filter_map(|name| value.get(*name))
+    INSIDE.iter().filter_map(|name| value.get(*name))
 }
 
 fn carries(value: &Value, dropped: &impl Fn(&str) -> bool) -> bool {
@@ -50,7 +60,7 @@ fn strip(value: &mut Value, dropped: &impl Fn(&str) -> bool) {
         Value::Array(items) => items.iter_mut().for_each(|item| strip(item, dropped)),
         Value::Object(fields) => {
             fields.retain(|name, _| !dropped(name));
-            for name in ["content", "function"] {
+            for name in INSIDE {
                 if let Some(value) = fields.get_mut(name) {
                     strip(value, dropped);
                 }
@@ -73,6 +83,8 @@ mod tests {
                 {"role": "user", "content":
                     [{"type": "text", "text": "x", "cache_control": control}]},
                 {"role": "assistant", "content": "y", "reasoning_content": "r",
+                 "tool_calls": [{"id": "c", "extra_content": {"google": {}},
+                    "function": {"name": "f", "arguments": "{\"extra_content\":1}"}}],
                  "reasoning_details": [{"text": "r"}]},
                 {"role": "tool", "content": "{\"is_error\": 1}", "is_error": true}],
             "tools": [{"type": "function", "cache_control": control, "function":
@@ -93,6 +105,8 @@ mod tests {
         for name in ["cache_control", "reasoning_content", "reasoning_details"] {
             assert!(!text.contains(name), "{text}");
         }
+        assert!(bare.pointer("/messages/1/tool_calls/0/extra_content").is_none(), "{text}");
+        assert!(text.contains("{\\\"extra_content\\\":1}"), "{text}");
         assert_eq!(bare["messages"][2], json!({"role": "tool", "content": "{\"is_error\": 1}"}));
         assert!(bare.pointer("/tools/0/function/parameters/properties/reasoning").is_some());
         assert!(some.pointer("/messages/0/content/0/cache_control").is_some());

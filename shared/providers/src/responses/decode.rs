@@ -15,8 +15,9 @@ use crate::{DecodeError, failure};
 /// What marks reasoning that only the Responses API takes back (`OpenRouter`'s word for it).
 pub(super) const REASONING_FORMAT: &str = "openai-responses-v1";
 
-/// The items that cost nothing beside their tokens, and [`SEARCH`], which has a fee. Others are made
-/// by the provider's own tools, which are not asked for: what such a tool costs is in no count.
+/// The items that cost nothing beside their tokens, and [`SEARCH`], which has a fee. Others are
+/// made by the provider's own tools, which are not asked for: what such a tool costs is in no
+/// count.
 const PLAIN: [&str; 9] = [
     "message",
     "reasoning",

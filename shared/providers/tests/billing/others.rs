@@ -60,6 +60,16 @@ pub fn xais_refusals() {
         assert_eq!(billing("xai", status, OTHER), Billing::UnbilledInferred, "{status}");
     }
     assert_eq!(billing("xai", 403, OTHER), Billing::Unknown);
+    // A wrong key is told by a 400, as other faults are that may cost a fee.
+    let wrong = r#"{"code":"invalid-argument","error":"Incorrect API key provided. You can …"}"#;
+    assert_eq!(billing("xai", 400, wrong), Billing::UnbilledInferred);
+    assert_eq!(billing("xai", 400, OTHER), Billing::Unknown);
+    let xai = find("xai").unwrap();
+    let told = |body: &str| {
+        let wire = xai.wire_for("grok-4", Format::Chat).unwrap();
+        wire.failure(xai, 400, body.as_bytes()).of_credential
+    };
+    assert!(told(wrong) && !told(OTHER));
 }
 
 pub fn comments_alone_are_no_usage() {
