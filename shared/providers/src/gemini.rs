@@ -68,7 +68,10 @@ impl Wire for Gemini {
             Some(asked) => original::body(facts.model, asked, cap)?,
             None => {
                 let dialect = contents::Dialect { vertex: self.vertex, model: facts.model };
-                (options::body(call, dialect, cap)?, media_of(call))
+                let body = options::body(call, dialect, cap)?;
+                let mut media = Media { audio: call.media.audio, ..Media::default() };
+                body.values().for_each(|value| original::look(value, &mut media));
+                (body, media)
             }
         };
         let service_tier = provider.tier(call)?;
@@ -79,9 +82,10 @@ impl Wire for Gemini {
         let bytes = count(body.len()).saturating_add(added(&object)?);
         let bound = InputBound {
             // What the tools of the provider give is counted beside the prompt, and is no more.
-            prompt_tokens: within_window(provider, facts, bytes, media.any)?
+            prompt_tokens: media
+                .prompt_tokens(provider, facts, bytes)?
                 .saturating_mul(if media.searches > 0 { 2 } else { 1 }),
-            media: media.any,
+            media: media.any || media.images > 0,
             audio: media.audio,
             us_geography: provider.us_geography && account::is_recent(facts.model),
             service_tier,
@@ -134,13 +138,30 @@ struct Media {
     /// Anything whose tokens its bytes do not bound.
     any: bool,
     audio: bool,
+    /// Images inside the request, and the bytes of their data.
+    images: u64,
+    inline: u64,
     /// Grounded prompts, where the provider bills them and not each query.
     searches: u64,
 }
 
-fn media_of(call: &ChatCall) -> Media {
-    let any = call.media.images || call.media.audio;
-    Media { any, audio: call.media.audio, searches: 0 }
+impl Media {
+    /// Each image at its maximum, where it has one; anything else can fill the window.
+    fn prompt_tokens(
+        &self,
+        provider: &Provider,
+        facts: &Facts<'_>,
+        bytes: u64,
+    ) -> Result<u64, Error> {
+        match (provider.image)(facts.model).filter(|_| !self.any) {
+            Some(each) => {
+                let images = self.images.saturating_mul(each);
+                let text = bytes.saturating_sub(self.inline);
+                within_window(provider, facts, text.saturating_add(images), false)
+            }
+            None => within_window(provider, facts, bytes, self.any || self.images > 0),
+        }
+    }
 }
 
 /// Where a model is called. Its name becomes one segment of a path, so it must be one.

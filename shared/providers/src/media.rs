@@ -53,6 +53,14 @@ pub(crate) fn of_bedrock(model: &str) -> Option<u64> {
     model.contains("anthropic.claude").then_some(CLAUDE)
 }
 
+/// Gemini 3: 2,240 at the highest resolution, whatever the pixels (ai.google.dev/gemini-api/docs/
+/// media-resolution, read 2026-09), which the page calls approximate: an eighth more. Before it the
+/// tokens grow with the pixels.
+#[must_use]
+pub(crate) fn of_gemini(model: &str) -> Option<u64> {
+    model.starts_with("gemini-3").then_some(2_520)
+}
+
 /// Of providers that state no maximum.
 #[must_use]
 pub(crate) const fn unstated(_: &str) -> Option<u64> {

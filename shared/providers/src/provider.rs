@@ -265,6 +265,7 @@ pub static PROVIDERS: &[Provider] = &[
         // ai.google.dev/gemini-api/docs/optimization, priority-inference (read 2026-09).
         tiers: &["flex", "priority"],
         wire: gemini,
+        image: media::of_gemini,
         reach: to_cap_where_measured,
         unbilled: failure::GEMINI,
         ..COMPATIBLE
@@ -276,6 +277,7 @@ pub static PROVIDERS: &[Provider] = &[
         faithful: &[Format::GenerateContent],
         scheme: Some(&ServiceAccount),
         wire: vertex,
+        image: media::of_gemini,
         reach: to_cap_where_measured,
         us_geography: true,
         dearer_at: account::is_dearer,

@@ -311,7 +311,7 @@ fn what_costs_money_in_a_callers_own_body_is_bounded_or_refused_by_name() {
         (json!({"contents": [{"parts": [{"fileData": {"fileUri": "gs://x"}}]}]}), true),
         (
             json!({"contents": [{"parts": [{"functionResponse": {"parts":
-                [{"inline_data": {"mime_type": "image/png", "data": "AA"}}]}}]}]}),
+                [{"inline_data": {"mime_type": "application/pdf", "data": "AA"}}]}}]}]}),
             false,
         ),
     ] {
@@ -336,6 +336,26 @@ fn a_grounded_prompt_of_an_older_model_is_held_with_its_one_fee() {
 
     assert_eq!((bound.prompt_tokens, bound.web_searches, bound.media), (2_000_000, 1, true));
     assert_eq!(call("gemini-3-pro").unwrap_err().field(), Some("tools[0].google_search"));
+}
+
+#[test]
+fn an_image_inside_the_request_is_held_at_the_most_that_google_states() {
+    let image = |kind: &str| {
+        json!({"contents": [{"parts": [{"functionResponse": {"parts":
+        [{"inlineData": {"mimeType": kind, "data": "A".repeat(90_000)}}]}}]}]})
+    };
+
+    let outbound = native(&image("image/png")).unwrap();
+
+    let text = outbound.body.len() as u64 - 90_000;
+    assert_eq!((outbound.bound.prompt_tokens, outbound.bound.media), (text + 2_520, true));
+    assert_eq!(native(&image("video/mp4")).unwrap().bound.prompt_tokens, 1_000_000);
+    let part = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}});
+    let body = json!({"messages": [{"role": "user", "content": [part]}]});
+    let held = |model| send("gemini", model, &body).unwrap().bound.prompt_tokens;
+    assert!((2_520..3_000).contains(&held("gemini-3.5-flash")));
+    // Before Gemini 3 the tokens grow with the pixels.
+    assert_eq!(held("gemini-2.5-flash"), 1_000_000);
 }
 
 #[test]

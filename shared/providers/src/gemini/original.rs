@@ -10,6 +10,7 @@ use farebox_core::Error;
 use serde_json::{Map, Value};
 
 use super::Media;
+use crate::openai::count;
 
 /// What becomes of a field.
 enum Rule {
@@ -219,16 +220,25 @@ fn text_only(field: &str, modalities: &Value) -> Result<(), Error> {
 }
 
 /// Finds media wherever they stand, also inside the answer of a tool.
-fn look(value: &Value, media: &mut Media) {
+pub(super) fn look(value: &Value, media: &mut Media) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| look(item, media)),
         Value::Object(object) => {
             for (name, value) in object {
-                if matches!(&*camel(name), "inlineData" | "fileData") {
-                    media.any = true;
-                    media.audio |= may_sound(value);
-                } else {
-                    look(value, media);
+                match &*camel(name) {
+                    "inlineData"
+                        if kind_of(value).is_some_and(|kind| kind.starts_with("image/")) =>
+                    {
+                        let data = value.get("data").and_then(Value::as_str).map_or(0, str::len);
+                        media.images = media.images.saturating_add(1);
+                        media.inline = media.inline.saturating_add(count(data));
+                    }
+                    // What is behind an address need not be what it is called.
+                    "inlineData" | "fileData" => {
+                        media.any = true;
+                        media.audio |= may_sound(value);
+                    }
+                    _ => look(value, media),
                 }
             }
         }
@@ -236,9 +246,12 @@ fn look(value: &Value, media: &mut Media) {
     }
 }
 
+fn kind_of(file: &Value) -> Option<&str> {
+    ["mimeType", "mime_type"].iter().find_map(|name| file.get(name)?.as_str())
+}
+
 /// Whether a file may carry audio: what its kind does not tell may.
 fn may_sound(file: &Value) -> bool {
-    let kind = ["mimeType", "mime_type"].iter().find_map(|name| file.get(name)?.as_str());
     let silent = ["image/", "text/", "application/"];
-    !kind.is_some_and(|kind| silent.iter().any(|silent| kind.starts_with(silent)))
+    !kind_of(file).is_some_and(|kind| silent.iter().any(|silent| kind.starts_with(silent)))
 }
