@@ -102,8 +102,9 @@ class TheTemplate(unittest.TestCase):
                 self.assertEqual(row[1], action)
                 self.assertIn('"dynamodb:LeadingKeys": ["X#*"]', row[3])
 
-    def test_the_audit_is_only_added_to_and_by_admin_alone(self):
+    def test_the_audit_is_only_added_to_and_by_admin_and_the_scheduler_alone(self):
         adds = ("AdminRole", "dynamodb:PutItem")
+        ends = ("SchedulerRole", "dynamodb:PutItem")
         for role, rows in self.stack.roles.items():
             for _, action, resource, condition in rows:
                 is_write = action in {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
@@ -113,6 +114,7 @@ class TheTemplate(unittest.TestCase):
                     beside = '"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["AU#*"]}'
                     within = '"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ['
                     self.assertTrue(beside in condition or within in condition, condition)
+                    self.assertTrue("AU#" not in condition or beside in condition or (role, action) == ends)
 
     def test_no_function_deletes_a_budget(self):
         for role, rows in self.stack.roles.items():

@@ -60,6 +60,17 @@ fn a_raise_with_an_end_date_ends_once() {
         assert_eq!(caller.assert_settled_to_the_bill().await, times(cost, 2));
         let left = clock.stack.query("main", &format!("LC#main#{}", caller.user_scope())).await;
         assert_eq!(left.len(), 0);
+        let target = format!("/admin/v1/budgets/{}", caller.user_scope());
+        let audit = clock.stack.read(&format!("/audit?actor=scheduler:&target={target}")).await;
+        let done = |entry: &&Value| entry["outcome"] == "done";
+        let done: Vec<_> = audit["entries"].as_array().unwrap().iter().filter(done).collect();
+        assert_eq!(done.len(), 1, "one of the runs ended it: {audit}");
+        assert_eq!(
+            (&done[0]["actor"], &done[0]["action"]),
+            (&json!("scheduler:limits"), &json!("END"))
+        );
+        assert_eq!(done[0]["before"]["settings"]["month_limit_usd"], three);
+        assert_eq!(done[0]["after"]["settings"]["month_limit_usd"], one);
     });
 }
 

@@ -279,3 +279,19 @@ fn what_a_provider_cannot_do_is_left_out_and_told_where_the_caller_asks_for_it()
         assert_eq!(caller.posts().len(), 2);
     });
 }
+
+#[test]
+fn a_key_leaves_options_out_unless_a_call_says_otherwise() {
+    run(async {
+        let caller = Caller::with_key(routed().await, &json!({"drop_params": true})).await;
+        let body = json!({
+            "model": "demo/claude", "max_tokens": 9, "seed": 7,
+            "messages": [{"role": "user", "content": "hello"}],
+        });
+        let call = || caller.post("/v1/chat/completions", &body);
+
+        let answer = call().send().await.expect(200);
+        assert_eq!(answer.header("x-farebox-dropped-params"), Some("seed"));
+        call().with("x-farebox-drop-params", "false").send().await.expect(400);
+    });
+}

@@ -81,3 +81,16 @@ fn a_whole_answer_that_takes_too_long_is_given_up() {
         given_up(&caller, &answer, began).await;
     });
 }
+
+#[test]
+fn a_key_says_how_long_an_attempt_may_take_where_no_route_does() {
+    run(async {
+        let timeouts = json!({"timeouts": {"first_byte_ms": 300}});
+        let caller = Caller::with_key(routed().await, &timeouts).await;
+        let began = Instant::now();
+
+        let answer = caller.complete("demo/hang", &json!({"max_tokens": 9})).await.expect(504);
+
+        given_up(&caller, &answer, began).await;
+    });
+}

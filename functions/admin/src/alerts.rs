@@ -16,8 +16,14 @@ use crate::reply::{Answer, Refusal};
 /// `GET /admin/v1/alerts?scope=`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let scope: Scope = call.parsed_query("scope", "user:ID")?;
-    let alerts = gate.control.directory().alerts(&scope).await?;
-    Answer::ok(&AlertList { alerts: alerts.iter().map(alert).collect() })
+    page(gate, call, &scope).await
+}
+
+/// A page of a scope's alerts.
+pub(crate) async fn page(gate: &Gate, call: &Call, scope: &Scope) -> Result<Answer, Refusal> {
+    let directory = gate.control.directory();
+    let (alerts, next_cursor) = directory.alerts_page(scope, call.limit()?, call.cursor()).await?;
+    Answer::ok(&AlertList { alerts: alerts.iter().map(alert).collect(), next_cursor })
 }
 
 /// `POST /admin/v1/alerts/test {scope}`: an alert that tells nothing, by the road of all others.
@@ -38,9 +44,10 @@ pub async fn test(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 }
 
 /// `GET /admin/v1/alerts/operator`
-pub async fn operator(gate: &Gate, _: &Call) -> Result<Answer, Refusal> {
-    let notices = gate.control.directory().notices().await?;
-    Answer::ok(&OperatorAlertList { alerts: notices.iter().map(notice).collect() })
+pub async fn operator(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let directory = gate.control.directory();
+    let (notices, next_cursor) = directory.notices(call.limit()?, call.cursor()).await?;
+    Answer::ok(&OperatorAlertList { alerts: notices.iter().map(notice).collect(), next_cursor })
 }
 
 /// `GET /admin/v1/alerts/channels`
@@ -93,7 +100,7 @@ fn notice(item: &NoticeItem) -> OperatorAlert {
     }
 }
 
-pub(crate) fn alert(item: &AlertItem) -> Alert {
+fn alert(item: &AlertItem) -> Alert {
     Alert {
         kind: item.threshold.kind().to_owned(),
         period: item.period.name().to_owned(),

@@ -14,15 +14,6 @@ use crate::reply::{Answer, Refusal};
 /// The most thresholds of one budget: each is an alert item a period.
 const THRESHOLDS_MAX: usize = 10;
 
-/// The modes that a budget can be set to.
-const MODES: [(&str, Mode); 5] = [
-    ("hard", Mode::Hard),
-    ("balanced", Mode::Balanced),
-    ("soft", Mode::Soft),
-    ("observe", Mode::Observe),
-    ("closed", Mode::Closed),
-];
-
 /// `GET /admin/v1/budgets`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let page = page(gate, call).await?;
@@ -75,7 +66,7 @@ pub async fn usage(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
         kind: row.scope.kind_name().to_owned(),
         id: row.scope.id_text(),
         user: row.user.map(|user| user.to_string()),
-        mode: mode_name(row.budget.terms.settings.mode).to_owned(),
+        mode: row.budget.terms.settings.mode.name().to_owned(),
         periods: periods(&row.budget, now),
     });
     Answer::ok(&UsageList { scopes: scopes.collect(), next_cursor: page.next })
@@ -144,7 +135,7 @@ async fn answer(gate: &Gate, scope: &Scope, budget: &Budget) -> Result<Answer, R
         let count = budget.terms.shares_used();
         body.shares = Some(Shares { count, pending });
         if count < budget.terms.shares.used {
-            let mode = mode_name(budget.terms.settings.mode);
+            let mode = budget.terms.settings.mode.name();
             let warning = format!("in mode {mode} calls are held in the budget, not in its shares");
             body.warnings.push(warning);
         }
@@ -160,7 +151,7 @@ fn settings(body: PutBudget) -> Result<Settings, Error> {
         total: limit("total_limit_usd", body.total_limit_usd)?,
     };
     let name = body.mode.as_deref().unwrap_or("hard");
-    let mode = MODES.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode);
+    let mode = Mode::NAMES.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode);
     let rule = "use hard, balanced, soft, observe or closed";
     let zone = Zone::parse(body.time_zone.as_deref().unwrap_or("UTC"));
     Ok(Settings {
@@ -191,7 +182,7 @@ pub(crate) fn shown(scope: &Scope, budget: &Budget, now: Timestamp) -> Shown {
         kind: scope.kind_name().to_owned(),
         id: scope.id_text(),
         version: budget.terms.epoch.to_string(),
-        mode: mode_name(settings.mode).to_owned(),
+        mode: settings.mode.name().to_owned(),
         time_zone: settings.zone.name().to_owned(),
         month_limit_usd: usd(settings.limits.month),
         day_limit_usd: usd(settings.limits.day),
@@ -212,7 +203,7 @@ fn written(settings: &Settings) -> PutBudget {
         month_limit_usd: usd(settings.limits.month),
         day_limit_usd: usd(settings.limits.day),
         total_limit_usd: usd(settings.limits.total),
-        mode: Some(mode_name(settings.mode).to_owned()),
+        mode: Some(settings.mode.name().to_owned()),
         time_zone: Some(settings.zone.name().to_owned()),
         alert_thresholds: Some(settings.thresholds.clone()),
         until: None,
@@ -237,10 +228,6 @@ fn warnings(budget: &Budget, now: Timestamp) -> Vec<String> {
         })
     });
     passed.collect()
-}
-
-fn mode_name(mode: Mode) -> &'static str {
-    MODES.iter().find(|(_, known)| *known == mode).map_or("closed", |(name, _)| name)
 }
 
 fn periods(budget: &Budget, now: Timestamp) -> Vec<Period> {

@@ -8,7 +8,6 @@ use lambda_http::{Body, Request, RequestExt};
 
 use crate::auth::Principal;
 
-/// The longest body: a price override has a few hundred bytes, a provider's secret a few
 mod body;
 
 /// The most rows that one page takes, and how many it takes unasked.

@@ -47,10 +47,7 @@ pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 pub async fn set(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let owner: CredentialOwner = call.parsed("owner")?;
     let body: PutCredential = call.body()?;
-    let place = CredentialPlace { weight: body.weight.unwrap_or(1), ..place(call)? };
-    if !(1..=WEIGHT_MAX).contains(&place.weight) {
-        return Err(Error::malformed("weight", "is 1 to 1000").into());
-    }
+    let place = CredentialPlace { weight: weight(body.weight)?, ..place(call)? };
     let allowed = &gate.control.aws().config().allowed_origins;
     let secret = secret_for(place.provider, body.secret, allowed)?;
     let base_url = body.base_url.map(|text| url("base_url", &text, UrlUse::Base, allowed));
@@ -79,6 +76,13 @@ pub async fn disable(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     Ok(Answer::ok(&credential(row))?.with_version(version))
 }
 
+/// A credential's share of calls.
+pub(crate) fn weight(weight: Option<u32>) -> Result<u32, Error> {
+    let weight = weight.unwrap_or(1);
+    let fits = (1..=WEIGHT_MAX).contains(&weight);
+    if fits { Ok(weight) } else { Err(Error::malformed("weight", "is 1 to 1000")) }
+}
+
 /// A URL that an admin gives in a field.
 pub(crate) fn url(
     field: &str,
@@ -102,7 +106,11 @@ pub(crate) fn provider(name: &str) -> Result<&str, Error> {
 
 /// The secret for a provider. Where it has several fields it is a JSON object, which is written on
 /// one line: each field is checked, and a URL in it must be one that may be called.
-fn secret_for(provider: &str, text: String, allowed: &[String]) -> Result<Secret, Error> {
+pub(crate) fn secret_for(
+    provider: &str,
+    text: String,
+    allowed: &[String],
+) -> Result<Secret, Error> {
     let row = farebox_providers::find(provider);
     let Some(scheme) = row.and_then(|row| row.scheme) else { return secret(text) };
     let text = match serde_json::from_str::<serde_json::Value>(&text) {
@@ -117,7 +125,7 @@ fn secret_for(provider: &str, text: String, allowed: &[String]) -> Result<Secret
 }
 
 /// Which credential of its owner: the provider, and the name of one of several.
-fn place(call: &Call) -> Result<CredentialPlace<'_>, Error> {
+pub(crate) fn place(call: &Call) -> Result<CredentialPlace<'_>, Error> {
     let (provider, name) = (provider(call.parameter("provider"))?, call.parameter("name"));
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     if name.len() <= PROVIDER_BYTES_MAX && name.bytes().all(fits) {
@@ -127,7 +135,7 @@ fn place(call: &Call) -> Result<CredentialPlace<'_>, Error> {
 }
 
 /// A provider's key: what a header can carry.
-pub(crate) fn secret(text: String) -> Result<Secret, Error> {
+fn secret(text: String) -> Result<Secret, Error> {
     let is_short = (1..=SECRET_BYTES_MAX).contains(&text.len());
     let is_printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
     if is_short && is_printable && text.trim() == text {

@@ -1,8 +1,8 @@
 //! Farebox keys.
 
-use farebox_api::{CreateKey, Key, KeyList};
-use farebox_aws::control::{KeyRow, NewKey};
-use farebox_core::{Clamp, EntityId, Error, Labels, Timestamp};
+use farebox_api::{CreateKey, Key, KeyList, KeyTimeouts, PutKey};
+use farebox_aws::control::{KeyRow, KeySettings, NewKey};
+use farebox_core::{Clamp, EntityId, Error, Labels, Timeouts, Timestamp};
 
 use crate::Gate;
 use crate::budgets::amount;
@@ -48,6 +48,30 @@ pub async fn create(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     Ok(Answer::created(&key(row, now))?.with_secret(made.secret()))
 }
 
+/// `PUT /admin/v1/keys/{id}`
+pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let id: EntityId = call.parsed("id")?;
+    let settings = settings(call.body()?, gate.aws().now())?;
+    let row = gate.control.key(&id).await?.ok_or_else(|| absent(call))?;
+    changed(gate, call, &row, &settings).await
+}
+
+/// The change of a key that is there.
+pub(crate) async fn changed(
+    gate: &Gate,
+    call: &Call,
+    row: &KeyRow,
+    settings: &KeySettings,
+) -> Result<Answer, Refusal> {
+    if !row.is_active {
+        return Err(Error::malformed("id", "is that of a revoked key: make a new one").into());
+    }
+    let row = gate.control.change_key(&row.id, settings, call.expected()).await?;
+    let row = row.ok_or_else(|| call.raced())?;
+    let version = row.version;
+    Ok(Answer::ok(&key(row, gate.aws().now()))?.with_version(version))
+}
+
 /// `DELETE /admin/v1/keys/{id}`
 pub async fn revoke(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let id: EntityId = call.parsed("id")?;
@@ -58,19 +82,39 @@ pub async fn revoke(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 }
 
 fn new_key(body: CreateKey, now: Timestamp) -> Result<NewKey, Error> {
-    let expires_at = expiry(body.expires_at.as_deref(), now)?;
-    let name = name(Some(body.name))?.unwrap_or_default();
-    Ok(NewKey {
-        user: entity("user", &body.user)?,
-        name,
+    let user = entity("user", &body.user)?;
+    let body = PutKey {
+        name: body.name,
+        models: body.models,
+        expires_at: body.expires_at,
+        max_cost_usd: body.max_cost_usd,
+        clamp: body.clamp,
+        room_wait_ms: body.room_wait_ms,
+        drop_params: body.drop_params,
+        timeouts: body.timeouts,
+        labels: body.labels,
+    };
+    Ok(NewKey { user, settings: settings(body, now)?, among: None })
+}
+
+fn settings(body: PutKey, now: Timestamp) -> Result<KeySettings, Error> {
+    Ok(KeySettings {
+        name: name(Some(body.name))?.unwrap_or_default(),
         models: body.models.map(|named| models("models", named)).transpose()?,
-        expires_at,
+        expires_at: expiry(body.expires_at.as_deref(), now)?,
         max_cost: amount("max_cost_usd", body.max_cost_usd)?,
         clamp: clamp(body.clamp.as_deref())?,
         room_wait_ms: room_wait(body.room_wait_ms)?,
+        drop_params: body.drop_params,
+        timeouts: timeouts(body.timeouts)?,
         labels: Labels::of_key("labels", &body.labels)?,
-        among: None,
     })
+}
+
+pub(crate) fn timeouts(sent: KeyTimeouts) -> Result<Timeouts, Error> {
+    let KeyTimeouts { connect_ms, first_byte_ms, idle_ms, total_ms } = sent;
+    let timeouts = Timeouts { connect_ms, first_byte_ms, idle_ms, total_ms };
+    timeouts.check().map(|()| timeouts)
 }
 
 /// When a key stops working.
@@ -87,7 +131,7 @@ pub(crate) fn clamp(name: Option<&str>) -> Result<Clamp, Error> {
     Clamp::parse(name).ok_or_else(|| Error::malformed("clamp", format!("is one of {names}")))
 }
 
-fn room_wait(ms: Option<u64>) -> Result<Option<u64>, Error> {
+pub(crate) fn room_wait(ms: Option<u64>) -> Result<Option<u64>, Error> {
     let rule = format!("is a number of milliseconds from 0 to {ROOM_WAIT_MS_MAX}");
     match ms {
         Some(ms) if ms > ROOM_WAIT_MS_MAX => Err(Error::malformed("room_wait_ms", rule)),
@@ -120,24 +164,28 @@ pub(crate) fn models(field: &str, models: Vec<String>) -> Result<Vec<String>, Er
 }
 
 pub(crate) fn key(row: KeyRow, now: Timestamp) -> Key {
-    let is_over = row.expires_at.is_some_and(|at| at <= now);
+    let KeyRow { settings, .. } = row;
+    let is_over = settings.expires_at.is_some_and(|at| at <= now);
     let state = match (row.is_active, is_over) {
         (false, _) => "revoked",
         (true, true) => "expired",
         (true, false) => "active",
     };
+    let Timeouts { connect_ms, first_byte_ms, idle_ms, total_ms } = settings.timeouts;
     Key {
         id: row.id.to_string(),
         user: row.user.to_string(),
         org: row.org.map(|org| org.to_string()),
-        name: row.name,
+        name: settings.name,
         state: state.to_owned(),
-        models: row.models,
-        expires_at: row.expires_at.map(|at| at.to_string()),
-        max_cost_usd: row.max_cost.map(|cost| cost.to_string()),
-        clamp: row.clamp.name().to_owned(),
-        room_wait_ms: row.room_wait_ms,
-        labels: row.labels.to_map(),
+        models: settings.models,
+        expires_at: settings.expires_at.map(|at| at.to_string()),
+        max_cost_usd: settings.max_cost.map(|cost| cost.to_string()),
+        clamp: settings.clamp.name().to_owned(),
+        room_wait_ms: settings.room_wait_ms,
+        drop_params: settings.drop_params,
+        timeouts: KeyTimeouts { connect_ms, first_byte_ms, idle_ms, total_ms },
+        labels: settings.labels.to_map(),
         created_at: row.created_at.to_string(),
         last_used_at: row.last_used_at.map(|at| at.to_string()),
     }
@@ -161,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_plain_key_may_use_all_models_for_ever() {
-        let new = new_key(body(), now()).unwrap();
+        let new = new_key(body(), now()).unwrap().settings;
 
         assert!(new.models.is_none() && new.expires_at.is_none() && new.max_cost.is_none());
     }
@@ -191,6 +239,6 @@ mod tests {
         }
         let waits = |ms| CreateKey { room_wait_ms: Some(ms), ..self::body() };
         assert_eq!(field(waits(60_001)).as_deref(), Some("room_wait_ms"));
-        assert_eq!(new_key(waits(60_000), now()).unwrap().room_wait_ms, Some(60_000));
+        assert_eq!(new_key(waits(60_000), now()).unwrap().settings.room_wait_ms, Some(60_000));
     }
 }

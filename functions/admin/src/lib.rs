@@ -76,7 +76,7 @@ pub struct Route {
     handler: for<'a> fn(&'a Gate, &'a Call) -> Handled<'a>,
 }
 
-/// The longest body; a price list is longer than what people write.
+/// The longest body: a price override has a few hundred bytes, a provider's secret a few thousand.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Lambda takes 6 MB as a JSON text, in which a list's quotes count twice.
 const LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -122,6 +122,7 @@ routes! {
     "GET" Read "/admin/v1/keys" ? user state limit cursor => keys::list,
     "POST" Change "/admin/v1/keys" => keys::create,
     "GET" Read "/admin/v1/keys/{id}" => keys::show,
+    "PUT" Change "/admin/v1/keys/{id}" => keys::put,
     "DELETE" Change "/admin/v1/keys/{id}" => keys::revoke,
     "GET" Read "/admin/v1/credentials" ? user => credentials::list,
     "GET" Read "/admin/v1/credentials/{owner}/{provider}" => credentials::show,
@@ -167,9 +168,9 @@ routes! {
     "GET" Read "/admin/v1/content-log/{scope+}" => content::setting,
     "PUT" Rule "/admin/v1/content-log/{scope+}" => content::put,
     "DELETE" Rule "/admin/v1/users/{id}/content" => content::erase,
-    "GET" Read "/admin/v1/alerts" ? scope => alerts::list,
+    "GET" Read "/admin/v1/alerts" ? scope limit cursor => alerts::list,
     "GET" Read "/admin/v1/alerts/channels" => alerts::channels,
-    "GET" Read "/admin/v1/alerts/operator" => alerts::operator,
+    "GET" Read "/admin/v1/alerts/operator" ? limit cursor => alerts::operator,
     "POST" Change "/admin/v1/alerts/test" => alerts::test,
     "GET" Read "/admin/v1/corrections" ? scope limit cursor => corrections::list,
     "POST" Change "/admin/v1/corrections" => corrections::post,
@@ -185,15 +186,19 @@ routes! {
     "GET" Own "/admin/v1/me/budgets" => me::budgets,
     "GET" Own "/admin/v1/me/requests" ? limit cursor => me::requests,
     "GET" Own "/admin/v1/me/requests/{id}" => me::request,
-    "GET" Own "/admin/v1/me/alerts" ? key => me::alerts,
+    "GET" Own "/admin/v1/me/alerts" ? key limit cursor => me::alerts,
     "GET" Own "/admin/v1/me/keys" ? limit cursor => me::keys,
     "POST" Own "/admin/v1/me/keys" => me::create_key,
     "GET" Own "/admin/v1/me/keys/{id}" => me::show_key,
+    "PUT" Own "/admin/v1/me/keys/{id}" => me::put_key,
     "DELETE" Own "/admin/v1/me/keys/{id}" => me::revoke_key,
     "GET" Own "/admin/v1/me/credentials" => me::credentials,
     "GET" Own "/admin/v1/me/credentials/{provider}" => me::show_credential,
     "PUT" Own "/admin/v1/me/credentials/{provider}" => me::set_credential,
     "DELETE" Own "/admin/v1/me/credentials/{provider}" => me::disable_credential,
+    "GET" Own "/admin/v1/me/credentials/{provider}/{name}" => me::show_credential,
+    "PUT" Own "/admin/v1/me/credentials/{provider}/{name}" => me::set_credential,
+    "DELETE" Own "/admin/v1/me/credentials/{provider}/{name}" => me::disable_credential,
     "GET" Own "/admin/v1/me/budget-requests" ? limit cursor => asks::own_list,
     "POST" Own "/admin/v1/me/budget-requests" => asks::own_create,
     "GET" Own "/admin/v1/me/budget-requests/{id}" => asks::own_show,

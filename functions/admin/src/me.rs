@@ -2,16 +2,19 @@
 //! the member that asks, and what a path names is looked for among what is that user's alone.
 
 use farebox_api::{
-    AlertList, BudgetList, CreateOwnKey, CredentialList, KeyList, Me, PutOwnCredential, RequestList,
+    BudgetList, CreateOwnKey, CredentialList, KeyList, Me, PutOwnCredential, PutOwnKey, RequestList,
 };
-use farebox_aws::control::{Allowance, CredentialOwner, CredentialPlace, KeyRow, NewKey, OwnerRow};
+use farebox_aws::control::{
+    Allowance, CredentialOwner, CredentialPlace, KeyRow, KeySettings, NewKey, OwnerRow,
+};
 use farebox_core::{EntityId, Error, Labels, Money, Rid, Scope, ScopeKind, Timestamp};
+use farebox_providers::Provider;
 
 use crate::Gate;
 use crate::auth::Member;
 use crate::budgets::amount;
 use crate::call::Call;
-use crate::credentials::{credential, provider, secret};
+use crate::credentials::{self, credential};
 use crate::owners::{absent, name, self_service};
 use crate::reply::{Answer, Refusal};
 use crate::{alerts, budgets, corrections, keys, requests};
@@ -80,8 +83,7 @@ pub async fn alerts(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
             Scope::new(ScopeKind::Key, row.id)
         }
     };
-    let found = gate.control.directory().alerts(&scope).await?;
-    Answer::ok(&AlertList { alerts: found.iter().map(alerts::alert).collect() })
+    alerts::page(gate, call, &scope).await
 }
 
 /// `GET /admin/v1/me/keys`
@@ -110,6 +112,20 @@ pub async fn create_key(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     Ok(Answer::created(&keys::key(row, now))?.with_secret(made.secret()))
 }
 
+/// `PUT /admin/v1/me/keys/{id}`: within what the owner allows for keys of one's own. Who may have
+/// none may change none; who may could as well revoke this one and make another.
+pub async fn put_key(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let user = user(gate, call).await?;
+    let row = own_key(gate, call, &call.parsed("id")?).await?;
+    if user.own.keys == 0 {
+        let rule = "Keys of your own are not allowed. Ask the owner to change it.".to_owned();
+        return Err(Error::NotAllowed { rule }.into());
+    }
+    let labels = row.settings.labels.clone();
+    let settings = own_settings(call.body()?, &user.own, labels, gate.aws().now())?;
+    keys::changed(gate, call, &row, &settings).await
+}
+
 /// `DELETE /admin/v1/me/keys/{id}`
 pub async fn revoke_key(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = own_key(gate, call, &call.parsed("id")?).await?;
@@ -126,36 +142,40 @@ pub async fn credentials(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     Answer::ok(&CredentialList { credentials })
 }
 
-/// `GET /admin/v1/me/credentials/{provider}`
+/// `GET /admin/v1/me/credentials/{provider}`, and `…/{name}`
 pub async fn show_credential(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let provider = provider(call.parameter("provider"))?;
+    let place = credentials::place(call)?;
     let rows = gate.control.credentials(&owner(call)?).await?;
-    let place = CredentialPlace::plain(provider);
     let row = rows.into_iter().flatten().find(|row| place.is_of(row));
     let row = row.ok_or_else(|| absent(call))?;
     let version = row.version;
     Ok(Answer::ok(&credential(row))?.with_version(version))
 }
 
-/// `PUT /admin/v1/me/credentials/{provider}`: no address, which would be the owner's to allow.
+/// `PUT /admin/v1/me/credentials/{provider}`, and `…/{name}`: no address, which would be the
+/// owner's to allow.
 pub async fn set_credential(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     allowed_credentials(gate, call).await?;
-    let provider = provider(call.parameter("provider"))?;
     let body: PutOwnCredential = call.body()?;
-    let secret = secret(body.secret)?;
+    let place =
+        CredentialPlace { weight: credentials::weight(body.weight)?, ..credentials::place(call)? };
+    if farebox_providers::find(place.provider).is_some_and(Provider::is_nowhere) {
+        let rule = format!("{} has no address of its own. Ask the owner.", place.provider);
+        return Err(Error::NotAllowed { rule }.into());
+    }
+    let allowed = &gate.aws().config().allowed_origins;
+    let secret = credentials::secret_for(place.provider, body.secret, allowed)?;
     let (owner, expected) = (owner(call)?, call.expected());
-    let place = CredentialPlace::plain(provider);
     let row = gate.control.set_credential(&owner, &place, &secret, None, expected).await?;
     let row = row.ok_or_else(|| call.raced())?;
     let version = row.version;
     Ok(Answer::ok(&credential(row))?.with_version(version))
 }
 
-/// `DELETE /admin/v1/me/credentials/{provider}`
+/// `DELETE /admin/v1/me/credentials/{provider}`, and `…/{name}`
 pub async fn disable_credential(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     allowed_credentials(gate, call).await?;
-    let provider = provider(call.parameter("provider"))?;
-    let place = CredentialPlace::plain(provider);
+    let place = credentials::place(call)?;
     let row = gate.control.disable_credential(&owner(call)?, &place, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
     let version = row.version;
@@ -192,17 +212,36 @@ async fn allowed_credentials(gate: &Gate, call: &Call) -> Result<(), Refusal> {
 
 /// A key within what the owner allows.
 fn own_new_key(body: CreateOwnKey, user: &OwnerRow, now: Timestamp) -> Result<NewKey, Error> {
-    let own = &user.own;
-    Ok(NewKey {
-        user: user.id.clone(),
+    let body = PutOwnKey {
+        name: body.name,
+        models: body.models,
+        expires_at: body.expires_at,
+        max_cost_usd: body.max_cost_usd,
+        clamp: body.clamp,
+        room_wait_ms: body.room_wait_ms,
+        drop_params: body.drop_params,
+        timeouts: body.timeouts,
+    };
+    let settings = own_settings(body, &user.own, Labels::default(), now)?;
+    Ok(NewKey { user: user.id.clone(), settings, among: Some(user.own.keys) })
+}
+
+fn own_settings(
+    body: PutOwnKey,
+    own: &Allowance,
+    labels: Labels,
+    now: Timestamp,
+) -> Result<KeySettings, Error> {
+    Ok(KeySettings {
         name: name(Some(body.name))?.unwrap_or_default(),
         models: own_models(body.models, own)?,
         expires_at: own_expiry(body.expires_at.as_deref(), own, now)?,
         max_cost: own_cost(body.max_cost_usd, own)?,
         clamp: keys::clamp(body.clamp.as_deref())?,
-        room_wait_ms: None,
-        labels: Labels::default(),
-        among: Some(own.keys),
+        room_wait_ms: keys::room_wait(body.room_wait_ms)?,
+        drop_params: body.drop_params,
+        timeouts: keys::timeouts(body.timeouts)?,
+        labels,
     })
 }
 

@@ -31,15 +31,15 @@ const DROPPABLE: [&str; 17] = [
     "parallel_tool_calls",
 ];
 
-/// Whether a request asks for it.
+/// Whether a request asks for it; `None` where it does not say, and its key decides.
 ///
 /// # Errors
 /// [`Error::Malformed`] names the header.
-pub fn is_wanted(incoming: &Incoming) -> Result<bool, Error> {
-    let Some(given) = incoming.headers.get(DROP_HEADER) else { return Ok(false) };
+pub fn is_wanted(incoming: &Incoming) -> Result<Option<bool>, Error> {
+    let Some(given) = incoming.headers.get(DROP_HEADER) else { return Ok(None) };
     match given.as_bytes() {
-        b"true" => Ok(true),
-        b"false" => Ok(false),
+        b"true" => Ok(Some(true)),
+        b"false" => Ok(Some(false)),
         _ => Err(Error::malformed(DROP_HEADER, "is true or false")),
     }
 }

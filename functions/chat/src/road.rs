@@ -110,7 +110,7 @@ impl Road {
             draft: record.clone(),
             charged: Money::ZERO,
             is_paid: false,
-            drops: dropping::is_wanted(incoming)?,
+            drops: dropping::is_wanted(incoming)?.unwrap_or(key.drop_params),
             used_tokens: 0,
             places: None,
             steps: Steps { route, count: targets.len(), ..Steps::default() },
@@ -230,10 +230,10 @@ impl Road {
         self.places.as_ref().map(Places::allowances).unwrap_or_default()
     }
 
-    /// How long each attempt may take.
+    /// How long each attempt may take: as the route says, else as the key does.
     #[must_use]
-    pub const fn timeouts(&self) -> Timeouts {
-        self.steps.route.timeouts
+    pub fn timeouts(&self) -> Timeouts {
+        self.steps.route.timeouts.or(self.key.timeouts)
     }
 
     /// The identity of the call.

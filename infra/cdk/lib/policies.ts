@@ -73,6 +73,7 @@ export function schedulerStatements(state: State, settings: Settings, lake?: Lak
         [state.main.tableArn],
       ),
     ),
+    within("AU#*", allow("Audit", ["dynamodb:PutItem"], [state.main.tableArn])),
     allow("Due", ["dynamodb:Query"], [indexOf(state.main, "due")]),
     allow("Enqueue", ["sqs:SendMessage"], [state.queue.queueArn]),
     allow("WebhookSecret", ["secretsmanager:GetSecretValue"], [webhookOf(state)]),

@@ -213,6 +213,8 @@ pub struct OperatorAlert {
 pub struct OperatorAlertList {
     /// By fault, the newest first.
     pub alerts: Vec<OperatorAlert>,
+    /// Where the next page begins: `?cursor=`.
+    pub next_cursor: Option<String>,
 }
 
 /// Where alerts go.
@@ -239,6 +241,8 @@ pub struct ChannelList {
 pub struct AlertList {
     /// The newest period first.
     pub alerts: Vec<Alert>,
+    /// Where the next page begins: `?cursor=`.
+    pub next_cursor: Option<String>,
 }
 
 /// `POST /admin/v1/alerts/test`.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::KeyTimeouts;
+
 /// What a user may do for itself: nothing unless told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -63,6 +65,16 @@ pub struct CreateOwnKey {
     /// When an output cap is lowered: `missing` (the default), `always` or `never`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clamp: Option<String>,
+    /// How long a call waits for room that open holds take, at most 60,000 ms; 0 is not at all.
+    /// Absent: 5 s, for a stream 10 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room_wait_ms: Option<u64>,
+    /// Options that a provider cannot do are left out.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub drop_params: bool,
+    /// How long each attempt may take, where a call's route does not say.
+    #[serde(default, skip_serializing_if = "KeyTimeouts::is_none")]
+    pub timeouts: KeyTimeouts,
 }
 
 /// `PUT /admin/v1/me/credentials/{provider}`: at the provider's own address.
@@ -72,6 +84,9 @@ pub struct CreateOwnKey {
 pub struct PutOwnCredential {
     /// The provider's key.
     pub secret: String,
+    /// Its share of calls among several of the provider: 1 to 1000; absent: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
 }
 
 /// `POST /admin/v1/me/budget-requests`: at least one limit.

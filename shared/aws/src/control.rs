@@ -39,6 +39,7 @@ mod corrections;
 mod credentials;
 mod discounts;
 mod grants;
+mod key_settings;
 mod keys;
 mod once;
 mod own_keys;
@@ -62,6 +63,7 @@ pub use corrections::{Corrected, JournalRow, ScopeEntry, Truth};
 pub use credentials::{CredentialOwner, CredentialPlace, CredentialRow};
 pub use discounts::DiscountRow;
 pub use grants::{AdminKeyRow, NewAdminKey, PrincipalRow, parse_admin_key};
+pub use key_settings::KeySettings;
 pub use keys::{KeyRow, NewKey};
 pub use owners::{Allowance, NewUser, OwnerRow};
 pub use public_url::{PublicUrl, UrlUse};
@@ -71,6 +73,7 @@ pub use settings::{PriceRow, QuarantineRow, WebhookRow};
 pub use version::Expected;
 
 use store::Store;
+pub(crate) use store::key;
 
 /// How long the admin key is believed before it is read again.
 const ADMIN_KEY_AGE_MS: i64 = 300_000;

@@ -7,18 +7,20 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use farebox_core::{
-    Catalog, Clamp, EntityId, GatewayKey, Labels, Money, RateLimits, Scope, Secret, Timestamp,
+    Catalog, Clamp, EntityId, GatewayKey, Labels, Money, RateLimits, Scope, Secret, Timeouts,
+    Timestamp,
 };
-use farebox_ledger::alert::{AlertName, Delivery, Notice, Stored, Threshold, notices_key};
-use farebox_ledger::{Key, Owner, Period, Table};
+use farebox_ledger::alert::{Delivery, Notice, Stored, Threshold};
+use farebox_ledger::{Key, Period, Table};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::cache::Cache;
 use crate::clients::Aws;
 use crate::credentials::secret_text;
 use crate::error::Error;
-use crate::expression::{Attributes, Store, again, classify, item, labels};
+use crate::expression::{Attributes, Store, again, classify, labels};
 
+mod alerts;
 mod overrides;
 mod prices;
 
@@ -30,10 +32,10 @@ pub(crate) use prices::{part_key, parts_of};
 const KEY_MS: i64 = 30_000;
 /// How long an absent key is believed.
 const ABSENT_KEY_MS: i64 = 5_000;
+/// On a key's item: its calls leave options out.
+pub(crate) const DROP_PARAMS: &str = "drop_params";
 /// Keys remembered, absent ones included.
 const KEYS_MAX: usize = 1_024;
-/// Alerts shown of one scope, newest first.
-const ALERTS_MAX: i32 = 50;
 
 /// The tables off the money path.
 pub struct Directory {
@@ -77,6 +79,10 @@ pub struct KeyItem {
     pub clamp: Clamp,
     /// How long a call waits for room that open holds take; `None` is the usual time.
     pub room_wait_ms: Option<u64>,
+    /// Options that a provider cannot do are left out, unless a call says otherwise.
+    pub drop_params: bool,
+    /// How long an attempt may take, where its route does not say.
+    pub timeouts: Timeouts,
     /// What its calls are told apart by.
     pub labels: Labels,
     /// Days that the content of its calls is kept; 0 is not at all.
@@ -167,39 +173,6 @@ impl Directory {
         self.pepper.get_or_try_init(read).await.cloned()
     }
 
-    /// The alerts of a scope, by period and threshold, latest periods first.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn alerts(&self, scope: &Scope) -> Result<Vec<AlertItem>, Error> {
-        let owner = Owner::new(&self.aws.config().tenant, scope.clone());
-        let name = AlertName { period: Period::Total, threshold: Threshold::Refused, version: 0 };
-        let pk = name.key(&owner).pk;
-        let (found, _) = self.query(&pk, Some(ALERTS_MAX), None).await?;
-        let stored = found.into_iter().map(|found| {
-            let malformed = |error| Error::malformed(format!("an alert of {scope}"), error);
-            Stored::parse(&item(found)).map(AlertItem::from).map_err(malformed)
-        });
-        stored.collect()
-    }
-
-    /// The operator's alerts, by fault, the newest first.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn notices(&self) -> Result<Vec<NoticeItem>, Error> {
-        let pk = notices_key(&self.aws.config().tenant).pk;
-        let (found, _) = self.query(&pk, Some(ALERTS_MAX), None).await?;
-        let malformed = |error| Error::malformed("an alert to the operator".to_owned(), error);
-        let notices = found.into_iter().map(|found| {
-            let found = item(found);
-            let notice = Notice::parse(&found).map_err(malformed)?;
-            let delivery = Delivery::parse(&found).map_err(malformed)?;
-            Ok(NoticeItem { notice, delivery })
-        });
-        notices.collect()
-    }
-
     /// One page of a partition of `main`, last sort keys first.
     async fn query(
         &self,
@@ -263,6 +236,11 @@ impl KeyItem {
                 .map(u64::try_from)
                 .transpose()
                 .map_err(|_| malformed("room_wait_ms"))?,
+            drop_params: item.contains_key(DROP_PARAMS),
+            timeouts: match text("timeouts").map(serde_json::from_str) {
+                None => Timeouts::default(),
+                Some(timeouts) => timeouts.map_err(|_| malformed("timeouts"))?,
+            },
             labels: labels(item).ok_or_else(|| malformed("labels"))?,
             content_days: number("content")?
                 .map_or(Ok(0), u32::try_from)
@@ -429,6 +407,7 @@ mod tests {
             ("clamp", s("Always")),
             ("room_wait_ms", n(-1)),
             ("rates", s("{}")),
+            ("timeouts", s("10")),
         ] {
             assert!(key(&[(name, value)]).is_err(), "{name}");
         }

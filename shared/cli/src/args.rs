@@ -5,12 +5,14 @@ use clap::{Args as Options, Parser, Subcommand};
 use crate::profile::Auth;
 
 mod books;
+mod keys;
 mod owners;
 mod prices;
 mod reports;
 mod routes;
 
 pub use books::{Correction, Reconcile, Rerate};
+pub use keys::{Key, KeyChange};
 pub use owners::{Content, Org, Sso, Team, User};
 pub use prices::{Discount, Price, PriceChange};
 pub use reports::{Audit, Export, Focus, Import, Profile, Shell, Statement, Top, Usage};
@@ -134,57 +136,6 @@ pub enum Command {
         /// org:ID, team:ID, user:ID, key:ID, model:user:ID/PROVIDER/MODEL, or `operator`
         scope: String,
     },
-}
-
-/// `farebox key …`
-#[derive(Debug, Subcommand)]
-pub enum Key {
-    /// Make a key; its secret is printed this once
-    Create {
-        /// Whose key
-        #[arg(long)]
-        user: String,
-        /// For people
-        #[arg(long, default_value = "cli")]
-        name: String,
-        /// A model that it may use: provider/model or provider/*; repeat it for more
-        #[arg(long = "model", value_name = "MODEL")]
-        models: Vec<String>,
-        /// When it stops working, such as 2027-01-01T00:00:00Z
-        #[arg(long, value_name = "TIME")]
-        expires_at: Option<String>,
-        /// The most that one call may cost
-        #[arg(long, value_name = "USD")]
-        max_cost_usd: Option<String>,
-        /// When an output cap is lowered to what the budgets afford: missing (where the caller
-        /// sends none; the default), always or never
-        #[arg(long, value_name = "WHEN")]
-        clamp: Option<String>,
-        /// How long a call waits for room that open calls hold, up to 60000; 0 is not at all.
-        /// Left out: 5000, for a stream 10000
-        #[arg(long, value_name = "MS")]
-        room_wait_ms: Option<u64>,
-        /// What its calls are told apart by in usage and statements; repeat it for more
-        #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
-        labels: Vec<(String, String)>,
-    },
-    /// List keys
-    List {
-        /// Only this user's
-        #[arg(long)]
-        user: Option<String>,
-    },
-    /// Stop a key for ever
-    Revoke {
-        /// The id, not the secret
-        id: String,
-    },
-}
-
-/// A label as it is typed; the gateway checks it.
-fn label(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// `farebox credential …`

@@ -21,6 +21,7 @@ mod focus;
 #[cfg(test)]
 mod hostile;
 mod import;
+mod keys;
 mod limits;
 mod money;
 mod prices;

@@ -70,7 +70,25 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    fn check(&self) -> Result<(), Error> {
+    /// These, and where they leave one out the other's.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        const fn first(one: Option<u32>, other: Option<u32>) -> Option<u32> {
+            if one.is_some() { one } else { other }
+        }
+        Self {
+            connect_ms: first(self.connect_ms, other.connect_ms),
+            first_byte_ms: first(self.first_byte_ms, other.first_byte_ms),
+            idle_ms: first(self.idle_ms, other.idle_ms),
+            total_ms: first(self.total_ms, other.total_ms),
+        }
+    }
+
+    /// Whether they can be kept.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] names the field and the rule.
+    pub fn check(&self) -> Result<(), Error> {
         for (field, limit, most) in [
             ("timeouts.connect_ms", self.connect_ms, CONNECT_MS_MAX),
             ("timeouts.first_byte_ms", self.first_byte_ms, INVOCATION_MS_MAX),

@@ -125,6 +125,15 @@ pub struct Budget {
 }
 
 impl Mode {
+    /// The modes by the names that people write.
+    pub const NAMES: [(&str, Self); 5] = [
+        ("hard", Self::Hard),
+        ("balanced", Self::Balanced),
+        ("soft", Self::Soft),
+        ("observe", Self::Observe),
+        ("closed", Self::Closed),
+    ];
+
     const WIRE: [(Self, &str); 5] = [
         (Self::Hard, "h"),
         (Self::Balanced, "b"),
@@ -152,6 +161,12 @@ impl Mode {
     #[must_use]
     pub fn wire(self) -> &'static str {
         Self::WIRE.iter().find(|(mode, _)| *mode == self).map_or("", |(_, wire)| wire)
+    }
+
+    /// The name that people write.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, known)| *known == self).map_or("closed", |(name, _)| name)
     }
 
     /// Reads the attribute `md`.

@@ -83,6 +83,8 @@ const ROWS: &[Row] = rows! {
     "POST /admin/v1/keys" "Makes a Farebox key; its secret is shown once"
         < api::CreateKey => 201 api::CreatedKey,
     "GET /admin/v1/keys/{id}" "A Farebox key" => 200 api::Key,
+    "PUT /admin/v1/keys/{id}" "Replaces what can be changed of a Farebox key"
+        < api::PutKey => 200 api::Key,
     "DELETE /admin/v1/keys/{id}" "Revokes a Farebox key" => 200 api::Key,
     "GET /admin/v1/credentials" "A user's credentials and its organisation's"
         => 200 api::CredentialList,
@@ -171,6 +173,8 @@ const ROWS: &[Row] = rows! {
     "POST /admin/v1/me/keys" "Makes a key within what is allowed"
         < api::CreateOwnKey => 201 api::CreatedKey,
     "GET /admin/v1/me/keys/{id}" "A key of the user" => 200 api::Key,
+    "PUT /admin/v1/me/keys/{id}" "Changes a key of the user within what is allowed"
+        < api::PutOwnKey => 200 api::Key,
     "DELETE /admin/v1/me/keys/{id}" "Revokes a key of the user" => 200 api::Key,
     "GET /admin/v1/me/credentials" "The user's own credentials" => 200 api::CredentialList,
     "GET /admin/v1/me/credentials/{provider}" "One of them, without its secret"
@@ -178,6 +182,12 @@ const ROWS: &[Row] = rows! {
     "PUT /admin/v1/me/credentials/{provider}" "Stores one"
         < api::PutOwnCredential => 200 api::Credential,
     "DELETE /admin/v1/me/credentials/{provider}" "Disables and erases one" => 200 api::Credential,
+    "GET /admin/v1/me/credentials/{provider}/{name}" "One of several of the user's own"
+        => 200 api::Credential,
+    "PUT /admin/v1/me/credentials/{provider}/{name}" "Stores one of several of the user's own"
+        < api::PutOwnCredential => 200 api::Credential,
+    "DELETE /admin/v1/me/credentials/{provider}/{name}" "Disables and erases one of several"
+        => 200 api::Credential,
     "GET /admin/v1/me/budget-requests" "The user's requests for more budget"
         => 200 api::BudgetRequestList,
     "POST /admin/v1/me/budget-requests" "Asks for more budget"

@@ -64,6 +64,8 @@ async fn what_is_another_users_is_as_if_it_were_not_there() {
     }
     let path = format!("/admin/v1/me/keys/{}", theirs.0);
     assert_eq!(cast.ask('m', "DELETE", &path, Value::Null).await.status, 404);
+    allow(&cast, json!({"keys": 3})).await;
+    assert_eq!(cast.ask('m', "PUT", &path, json!({"name": "x"})).await.status, 404);
     let theirs = world.ask("GET", &format!("/admin/v1/keys/{}", theirs.0), Value::Null).await;
     assert_eq!(theirs.body["state"], "active");
 
@@ -136,6 +138,20 @@ async fn a_member_makes_keys_within_what_the_owner_allows() {
     assert_eq!(statuses, [201, 403]);
     let id = made.body["id"].as_str().unwrap();
     let path = format!("/admin/v1/me/keys/{id}");
+    // What a change leaves out is again as much as is allowed, and no more than that is taken.
+    let put = async |body: Value| cast.ask('m', "PUT", &path, body).await;
+    let changed = put(json!({"name": "b", "room_wait_ms": 10, "max_cost_usd": "0.1"})).await.body;
+    assert_eq!((&changed["name"], &changed["max_cost_usd"]), (&json!("b"), &json!("0.1")));
+    assert_eq!((&changed["models"], &changed["room_wait_ms"]), (&json!(["demo/*"]), &json!(10)));
+    assert_eq!(put(json!({"name": "b"})).await.body["max_cost_usd"], "0.5");
+    for (body, field) in [
+        (json!({"name": "x", "max_cost_usd": "0.51"}), "max_cost_usd"),
+        (json!({"name": "x", "models": ["openai/x"]}), "models[0]"),
+        (json!({"name": "x", "expires_at": "2099-01-01T00:00:00Z"}), "expires_at"),
+        (json!({"name": "x", "labels": {"team": "other"}}), "labels"),
+    ] {
+        assert_eq!(put(body).await.body["error"]["field"], field);
+    }
     assert_eq!(cast.ask('m', "DELETE", &path, Value::Null).await.body["state"], "revoked");
     assert_eq!(post(json!({"name": "c"})).await.status, 201);
     for (own, field) in [
@@ -172,6 +188,17 @@ async fn a_member_stores_a_credential_where_it_may_and_nobody_reads_it() {
         assert!(shown.status == 200 && !shown.body.to_string().contains("sk-mine"), "{path}");
     }
     assert!(cast.world.secret("farebox/test/credentials/user/u1").contains("sk-mine"));
+    // One of several; and what has several fields is looked at as the owner's is.
+    let second = format!("{path}/second");
+    let named = cast.ask('m', "PUT", &second, json!({"secret": "sk-2", "weight": 3})).await.body;
+    assert_eq!((&named["name"], &named["weight"]), (&json!("second"), &json!(3)), "{named}");
+    assert_eq!(cast.ask('m', "DELETE", &second, Value::Null).await.body["state"], "disabled");
+    let bedrock = "/admin/v1/me/credentials/bedrock";
+    let wrong = cast.ask('m', "PUT", bedrock, json!({"secret": "{\"region\":\"x y\"}"})).await;
+    assert_eq!(wrong.status, 400, "{}", wrong.body);
+    assert!(wrong.body["error"]["field"].as_str().unwrap().starts_with("secret"), "{}", wrong.body);
+    let nowhere = cast.ask('m', "PUT", "/admin/v1/me/credentials/custom", json!({"secret": "s"}));
+    assert_eq!(nowhere.await.status, 403);
     let gone = cast.ask('m', "DELETE", path, Value::Null).await;
     assert_eq!((gone.status, &gone.body["state"]), (200, &json!("disabled")));
 }

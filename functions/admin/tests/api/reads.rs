@@ -43,6 +43,7 @@ const READS: &str = "
 /admin/v1/me/budgets: 1 BatchGetItem
 /admin/v1/me/credentials: 1 GetItem
 /admin/v1/me/credentials/{provider}: 1 GetItem
+/admin/v1/me/credentials/{provider}/{name}: 1 GetItem
 /admin/v1/me/keys: 1 BatchGetItem, 1 Query
 /admin/v1/me/keys/{id}: 1 GetItem
 /admin/v1/me/requests: 1 Query

@@ -22,6 +22,7 @@ oa-- PUT /admin/v1/teams/{id}
 oad- GET /admin/v1/keys
 oa-- POST /admin/v1/keys
 oad- GET /admin/v1/keys/{id}
+oa-- PUT /admin/v1/keys/{id}
 oa-- DELETE /admin/v1/keys/{id}
 oad- GET /admin/v1/credentials
 oad- GET /admin/v1/credentials/{owner}/{provider}
@@ -88,11 +89,15 @@ oadm GET /admin/v1/openapi.json
 ---m GET /admin/v1/me/keys
 ---m POST /admin/v1/me/keys
 ---m GET /admin/v1/me/keys/{id}
+---m PUT /admin/v1/me/keys/{id}
 ---m DELETE /admin/v1/me/keys/{id}
 ---m GET /admin/v1/me/credentials
 ---m GET /admin/v1/me/credentials/{provider}
 ---m PUT /admin/v1/me/credentials/{provider}
 ---m DELETE /admin/v1/me/credentials/{provider}
+---m GET /admin/v1/me/credentials/{provider}/{name}
+---m PUT /admin/v1/me/credentials/{provider}/{name}
+---m DELETE /admin/v1/me/credentials/{provider}/{name}
 ---m GET /admin/v1/me/budget-requests
 ---m POST /admin/v1/me/budget-requests
 ---m GET /admin/v1/me/budget-requests/{id}

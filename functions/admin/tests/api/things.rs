@@ -1,5 +1,8 @@
 //! Users, keys, credentials, budgets, prices and the webhook.
 
+use farebox_core::Timestamp;
+use farebox_ledger::Owner;
+use farebox_ledger::alert::Alert;
 use serde_json::{Value, json};
 
 use crate::world::{ADMIN_KEY, World};
@@ -140,4 +143,80 @@ async fn a_stranger_gets_the_same_answer_everywhere() {
     assert_eq!(answers[0].0, 403);
     let page = world.ask_as("", "GET", "/admin/console", Value::Null).await;
     assert_eq!(page.status, 200);
+}
+
+#[tokio::test]
+async fn a_key_is_changed_whole_and_the_audit_has_how_it_was() {
+    let world = World::new().await;
+    world.ask("PUT", "/admin/v1/users/u1", json!({})).await;
+    let made = json!({"user": "u1", "name": "ci", "max_cost_usd": "1", "labels": {"team": "a"}});
+    let made = world.ask("POST", "/admin/v1/keys", made).await.body;
+    let path = format!("/admin/v1/keys/{}", made["id"].as_str().unwrap());
+    let settings = json!({
+        "name": "build", "models": ["openai/*"], "clamp": "never", "room_wait_ms": 0,
+        "drop_params": true, "timeouts": {"first_byte_ms": 5000}, "labels": {"team": "b"},
+    });
+
+    let changed = world.ask("PUT", &path, settings.clone()).await.body;
+
+    for (name, value) in settings.as_object().unwrap() {
+        assert_eq!(&changed[name], value, "{changed}");
+    }
+    assert_eq!(changed.get("max_cost_usd"), None, "what is left out is taken away: {changed}");
+    assert_eq!((&changed["id"], &changed["user"]), (&made["id"], &made["user"]));
+    assert_eq!(world.ask("GET", &path, Value::Null).await.body, changed);
+    let directory = farebox_aws::Directory::new(world.gate.aws());
+    let id = made["id"].as_str().unwrap().parse().unwrap();
+    let read = directory.key(&id).await.unwrap().unwrap();
+    assert!(read.drop_params && read.max_cost.is_none());
+    assert_eq!(read.timeouts.first_byte_ms, Some(5000), "a call has it");
+    let audit = format!("/admin/v1/audit?action=PUT&target={path}");
+    let audit = world.ask("GET", &audit, Value::Null).await.body["entries"][0].clone();
+    assert_eq!(
+        (&audit["before"]["name"], &audit["after"]["name"]),
+        (&json!("ci"), &json!("build"))
+    );
+    for (body, field) in [
+        (json!({"name": "x", "user": "u2"}), "user"),
+        (json!({"name": "x", "secret": "s"}), "secret"),
+        (json!({"name": "x", "state": "active"}), "state"),
+        (json!({"name": ""}), "name"),
+        (json!({}), "name"),
+        (json!({"name": "x", "room_wait_ms": 60_001}), "room_wait_ms"),
+        (json!({"name": "x", "timeouts": {"idle_ms": 1}}), "timeouts.idle_ms"),
+        (json!({"name": "x", "timeouts": {"x": 1}}), "timeouts.x"),
+        (json!({"name": "x", "expires_at": "2020-01-01T00:00:00Z"}), "expires_at"),
+    ] {
+        let refused = world.ask("PUT", &path, body.clone()).await;
+        assert_eq!(refused.body["error"]["field"], field, "{body}: {}", refused.body);
+    }
+    assert_eq!(world.ask("GET", &path, Value::Null).await.body, changed);
+    world.ask("DELETE", &path, Value::Null).await;
+    let revoked = world.ask("PUT", &path, json!({"name": "x"})).await;
+    assert_eq!((revoked.status, &revoked.body["error"]["field"]), (400, &json!("id")));
+}
+
+#[tokio::test]
+async fn alerts_come_in_pages() {
+    let world = World::new().await;
+    let aws = world.gate.aws();
+    let owner = Owner::new(&aws.config().tenant, "user:u1".parse().unwrap());
+    let store = farebox_aws::expression::Store::patient(aws);
+    for second in 0..3 {
+        let at = Timestamp::from_ms(1_800_000_000_000 + second * 1000);
+        store.record(&Alert::test(at).put(&owner, at)).await.unwrap();
+    }
+    let all = world.ask("GET", "/admin/v1/alerts?scope=user:u1", Value::Null).await.body;
+    let count = all["alerts"].as_array().unwrap().len();
+    assert!(count == 3 && all["next_cursor"].is_null(), "{all}");
+
+    let (mut seen, mut next) = (Vec::new(), String::new());
+    for _ in 0..=count {
+        let path = format!("/admin/v1/alerts?scope=user:u1&limit=1{next}");
+        let page = world.ask("GET", &path, Value::Null).await.body;
+        seen.extend(page["alerts"].as_array().unwrap().clone());
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        next = format!("&cursor={cursor}");
+    }
+    assert_eq!(json!(seen), all["alerts"]);
 }

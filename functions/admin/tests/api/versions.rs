@@ -31,6 +31,7 @@ fn things(key: &str) -> Vec<(String, Value, Value)> {
             json!({"targets": [{"model": "openai/gpt-4o"}]}),
             json!({"targets": [{"model": "openai/gpt-4o-mini"}]}),
         ),
+        thing(&format!("keys/{key}"), json!({"name": "a"}), json!({"name": "b"})),
         thing("limits/user:u1", json!({"concurrent": 1}), json!({"concurrent": 2})),
         thing("content-log/user:u1", json!({"days": 1}), json!({"days": 2})),
         thing(&format!("content-log/key:{key}"), json!({"days": 1}), json!({"days": 2})),

@@ -157,6 +157,14 @@ impl Trail {
 }
 
 impl Control {
+    /// Tells the change of the trail, before whoever makes it without these tools makes it.
+    ///
+    /// # Errors
+    /// Where it cannot be told: then it must not be made.
+    pub async fn begin(&self) -> Result<(), Error> {
+        self.store.begin().await
+    }
+
     /// Performs what follows in somebody's name: its writes leave this trail.
     #[must_use]
     pub fn on_trail(&self, trail: Trail) -> Self {

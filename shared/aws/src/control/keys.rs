@@ -5,16 +5,13 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use farebox_core::{
-    Clamp, EntityId, Error, GatewayKey, Labels, Money, RateLimits, Scope, ScopeKind, Timestamp,
-};
+use farebox_core::{EntityId, Error, GatewayKey, RateLimits, Scope, ScopeKind, Timestamp};
 
 use super::credentials::rows;
+use super::key_settings::KeySettings;
 use super::owners::{ROUNDS_MAX, VERSION, seconds};
 use super::scopes::{named, rates_of, rates_told, scopes_of};
-use super::store::{
-    Attributes, Changed, map, number, read_number, read_text, read_texts, text, texts,
-};
+use super::store::{Attributes, Changed, map, number, read_number, read_text, text, texts};
 use super::{Control, CredentialOwner, Listed, PAGE_MAX, version};
 
 /// Pages of keys that one user can have: 10,000 keys.
@@ -28,20 +25,8 @@ pub(super) const CONTENT: &str = "content_days";
 pub struct NewKey {
     /// Whose.
     pub user: EntityId,
-    /// For people.
-    pub name: String,
-    /// `provider/model` or `provider/*`; `None`: every model.
-    pub models: Option<Vec<String>>,
-    /// When it stops working.
-    pub expires_at: Option<Timestamp>,
-    /// The most that one call may cost.
-    pub max_cost: Option<Money>,
-    /// When a cap may be lowered.
-    pub clamp: Clamp,
-    /// How long a call waits for room that open holds take; `None` is the usual time.
-    pub room_wait_ms: Option<u64>,
-    /// What its calls are told apart by.
-    pub labels: Labels,
+    /// What can be changed of it.
+    pub settings: KeySettings,
     /// The most live keys that its user may have with it; `None` is no limit.
     pub among: Option<u32>,
 }
@@ -57,22 +42,10 @@ pub struct KeyRow {
     pub org: Option<EntityId>,
     /// The user's team.
     pub team: Option<EntityId>,
-    /// For people.
-    pub name: String,
     /// Whether it is not revoked.
     pub is_active: bool,
-    /// The models that it may use.
-    pub models: Option<Vec<String>>,
-    /// When it stops working.
-    pub expires_at: Option<Timestamp>,
-    /// The most that one call may cost.
-    pub max_cost: Option<Money>,
-    /// When a cap may be lowered.
-    pub clamp: Clamp,
-    /// How long a call waits for room that open holds take; `None` is the usual time.
-    pub room_wait_ms: Option<u64>,
-    /// What its calls are told apart by.
-    pub labels: Labels,
+    /// What can be changed of it.
+    pub settings: KeySettings,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last used.
@@ -84,22 +57,13 @@ pub struct KeyRow {
 impl KeyRow {
     pub(super) fn read(item: &Attributes) -> Option<Self> {
         let id = read_text(item, "pk")?;
-        let pico: Option<i128> = read_number(item, "max_cost");
         Some(Self {
             id: id.strip_prefix("K#")?.parse().ok()?,
             user: read_text(item, "user")?.parse().ok()?,
             org: read_text(item, "org").and_then(|org| org.parse().ok()),
             team: read_text(item, "team").and_then(|team| team.parse().ok()),
-            name: read_text(item, "name").unwrap_or_default(),
             is_active: read_text(item, "st").as_deref() == Some("A"),
-            models: read_texts(item, "models"),
-            expires_at: read_number(item, "exp").map(seconds),
-            max_cost: pico.and_then(|pico| Money::from_pico(pico).ok()),
-            clamp: read_text(item, "clamp")
-                .and_then(|name| Clamp::parse(&name))
-                .unwrap_or_default(),
-            room_wait_ms: read_number(item, "room_wait_ms"),
-            labels: crate::expression::labels(item).unwrap_or_default(),
+            settings: KeySettings::read(item),
             created_at: seconds(read_number(item, "created_at").unwrap_or_default()),
             last_used_at: read_number(item, "last_used_at").map(seconds),
             version: version::of(item, VERSION),
@@ -403,7 +367,6 @@ impl Control {
         set("macs", macs);
         set("tenant", text(self.tenant()));
         set("user", text(new.user.as_str()));
-        set("name", text(&new.name));
         set("scopes", access.scopes(id, None));
         set("providers", access.providers());
         set("content", access.content(None));
@@ -417,25 +380,8 @@ impl Control {
                 set(name, text(owner.as_str()));
             }
         }
-        if let Some(at) = new.expires_at {
-            set("exp", number(at.seconds()));
-        }
-        if let Some(models) = &new.models {
-            set("models", texts(models));
-        }
-        if let Some(max_cost) = new.max_cost {
-            set("max_cost", number(max_cost.pico()));
-        }
-        if !new.labels.is_empty() {
-            let labels = new.labels.iter();
-            set("labels", map(labels.map(|(name, value)| (name.to_owned(), text(value)))));
-        }
-        if new.clamp != Clamp::default() {
-            set("clamp", text(new.clamp.name()));
-        }
-        if let Some(ms) = new.room_wait_ms {
-            set("room_wait_ms", number(ms));
-        }
+        let settings = new.settings.attributes();
+        item.extend(settings.into_iter().filter_map(|(name, value)| Some((name.into(), value?))));
         item
     }
 }

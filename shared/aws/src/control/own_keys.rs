@@ -3,7 +3,7 @@
 use farebox_core::{EntityId, Error, GatewayKey, Scope};
 
 use super::keys::{KEY_SK, PAGES_MAX, pk};
-use super::owners::{VERSION, seconds};
+use super::owners::VERSION;
 use super::scopes::scopes_of;
 use super::store::{Changed, number, text};
 use super::{Control, CredentialOwner, Expected, KeyRow, NewKey, PAGE_MAX, version};
@@ -41,7 +41,8 @@ impl Control {
         let (mut live, mut cursor, now) = (0_u32, None, self.aws().now());
         for _ in 0..PAGES_MAX {
             let page = self.keys(Some(user), PAGE_MAX, cursor.as_deref()).await?;
-            let is_live = |row: &&KeyRow| row.is_active && row.expires_at.is_none_or(|at| now < at);
+            let is_live =
+                |row: &&KeyRow| row.is_active && row.settings.expires_at.is_none_or(|at| now < at);
             let count = page.rows.iter().filter(is_live).count();
             live = live.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
             cursor = page.next;
@@ -61,14 +62,7 @@ impl Control {
 
     /// What an earlier request with the same `Idempotency-Key` made, if it asked for the same.
     pub(super) fn made_before(&self, new: &NewKey, made: KeyRow) -> Result<KeyRow, Error> {
-        let whole_seconds = new.expires_at.map(|at| seconds(at.seconds()));
-        let is_same = made.user == new.user
-            && made.name == new.name
-            && made.models == new.models
-            && made.expires_at == whole_seconds
-            && made.max_cost == new.max_cost
-            && made.clamp == new.clamp
-            && made.labels == new.labels;
+        let is_same = made.user == new.user && made.settings == new.settings.stored();
         match (is_same, made.is_active && self.is_repeatable(made.created_at)) {
             (true, true) => Ok(made),
             (true, false) => Err(Error::Conflict { thing: format!("The key {}", made.id) }),

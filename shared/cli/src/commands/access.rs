@@ -103,11 +103,13 @@ pub async fn key(client: &Client, command: Key) -> Result<Output, Failure> {
                 clamp,
                 room_wait_ms,
                 labels: labels.into_iter().collect(),
+                ..CreateKey::default()
             };
             let answer = client.send(Method::POST, &path("keys"), &body, None).await?;
             let created: CreatedKey = answer.parse()?;
             Ok(Output::new(answer.body, created_text(&created)))
         }
+        Key::Set(change) => super::keys::set(client, change).await,
         Key::List { user } => {
             let query = user.map_or_else(String::new, |user| format!("?user={}", encoded(&user)));
             let answer = client.all(&path(&format!("keys{query}")), "keys").await?;
@@ -129,7 +131,7 @@ fn created_text(created: &CreatedKey) -> String {
     )
 }
 
-fn keys_text(keys: &[Made]) -> String {
+pub(super) fn keys_text(keys: &[Made]) -> String {
     let head = [
         "ID",
         "USER",
@@ -240,6 +242,8 @@ mod tests {
             max_cost_usd: Some("0.5".into()),
             clamp: "missing".into(),
             room_wait_ms: None,
+            drop_params: false,
+            timeouts: farebox_api::KeyTimeouts::default(),
             labels: BTreeMap::from([("team".into(), "search".into())]),
             created_at: "2026-11-23T00:00:00Z".into(),
             last_used_at: None,

@@ -1,0 +1,76 @@
+//! What was told of budgets, and to the operator.
+
+use farebox_core::Scope;
+use farebox_ledger::Owner;
+use farebox_ledger::alert::{Delivery, Notice, Stored, notices_key};
+
+use super::{AlertItem, Directory, NoticeItem, text};
+use crate::error::Error;
+use crate::expression::{Attributes, item};
+
+/// Alerts shown of one scope where nobody says how many, newest first.
+const ALERTS_MAX: u32 = 50;
+
+impl Directory {
+    /// The alerts of a scope, by period and threshold, latest periods first.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn alerts(&self, scope: &Scope) -> Result<Vec<AlertItem>, Error> {
+        Ok(self.alerts_page(scope, ALERTS_MAX, None).await?.0)
+    }
+
+    /// A page of them, and where the next one begins.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn alerts_page(
+        &self,
+        scope: &Scope,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<(Vec<AlertItem>, Option<String>), Error> {
+        let pk = Owner::new(&self.aws.config().tenant, scope.clone()).alerts();
+        let (found, next) = self.told(&pk, limit, cursor).await?;
+        let stored = found.into_iter().map(|found| {
+            let malformed = |error| Error::malformed(format!("an alert of {scope}"), error);
+            Stored::parse(&item(found)).map(AlertItem::from).map_err(malformed)
+        });
+        Ok((stored.collect::<Result<_, _>>()?, next))
+    }
+
+    /// A page of the operator's alerts, by fault, the newest first, and where the next one begins.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn notices(
+        &self,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<(Vec<NoticeItem>, Option<String>), Error> {
+        let pk = notices_key(&self.aws.config().tenant).pk;
+        let (found, next) = self.told(&pk, limit, cursor).await?;
+        let malformed = |error| Error::malformed("an alert to the operator".to_owned(), error);
+        let notices = found.into_iter().map(|found| {
+            let found = item(found);
+            let notice = Notice::parse(&found).map_err(malformed)?;
+            let delivery = Delivery::parse(&found).map_err(malformed)?;
+            Ok(NoticeItem { notice, delivery })
+        });
+        Ok((notices.collect::<Result<_, _>>()?, next))
+    }
+
+    /// Items of one partition behind a sort key, last sort keys first.
+    async fn told(
+        &self,
+        pk: &str,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<(Vec<Attributes>, Option<String>), Error> {
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let start = cursor.map(|sk| crate::control::key(pk, sk));
+        let (found, last) = self.query(pk, Some(limit), start).await?;
+        let next = last.and_then(|last| text(&last, "sk").map(str::to_owned));
+        Ok((found, next))
+    }
+}

@@ -1,0 +1,102 @@
+//! Farebox keys.
+
+use clap::{Args as Options, Subcommand};
+
+/// `farebox key …`
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Make a key; its secret is printed this once
+    Create {
+        /// Whose key
+        #[arg(long)]
+        user: String,
+        /// For people
+        #[arg(long, default_value = "cli")]
+        name: String,
+        /// A model that it may use: provider/model or provider/*; repeat it for more
+        #[arg(long = "model", value_name = "MODEL")]
+        models: Vec<String>,
+        /// When it stops working, such as 2027-01-01T00:00:00Z
+        #[arg(long, value_name = "TIME")]
+        expires_at: Option<String>,
+        /// The most that one call may cost
+        #[arg(long, value_name = "USD")]
+        max_cost_usd: Option<String>,
+        /// When an output cap is lowered to what the budgets afford: missing (where the caller
+        /// sends none; the default), always or never
+        #[arg(long, value_name = "WHEN")]
+        clamp: Option<String>,
+        /// How long a call waits for room that open calls hold, up to 60000; 0 is not at all.
+        /// Left out: 5000, for a stream 10000
+        #[arg(long, value_name = "MS")]
+        room_wait_ms: Option<u64>,
+        /// What its calls are told apart by in usage and statements; repeat it for more
+        #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
+        labels: Vec<(String, String)>,
+    },
+    /// Change a key; what is not named stays
+    Set(KeyChange),
+    /// List keys
+    List {
+        /// Only this user's
+        #[arg(long)]
+        user: Option<String>,
+    },
+    /// Stop a key for ever
+    Revoke {
+        /// The id, not the secret
+        id: String,
+    },
+}
+
+/// What `farebox key set` says.
+#[derive(Debug, Default, Options)]
+pub struct KeyChange {
+    /// The id, not the secret
+    pub id: String,
+    /// For people
+    #[arg(long)]
+    pub name: Option<String>,
+    /// A model that it may use: provider/model or provider/*; repeat it for more; none: every model
+    #[arg(long = "model", value_name = "MODEL")]
+    pub models: Vec<String>,
+    /// When it stops working; none: never
+    #[arg(long, value_name = "TIME")]
+    pub expires_at: Option<String>,
+    /// The most that one call may cost; none: no limit
+    #[arg(long, value_name = "USD")]
+    pub max_cost_usd: Option<String>,
+    /// When an output cap is lowered: missing, always or never
+    #[arg(long, value_name = "WHEN")]
+    pub clamp: Option<String>,
+    /// How long a call waits for room, up to 60000; none: the usual time
+    #[arg(long, value_name = "MS")]
+    pub room_wait_ms: Option<String>,
+    /// Leave out options that a provider cannot do
+    #[arg(long, value_name = "BOOL")]
+    pub drop_params: Option<bool>,
+    /// The longest that a connection may take; 0 takes the limit away
+    #[arg(long, value_name = "MS")]
+    pub connect_ms: Option<u32>,
+    /// The longest from a request to the head of its answer
+    #[arg(long, value_name = "MS")]
+    pub first_byte_ms: Option<u32>,
+    /// The longest between two pieces of an answer
+    #[arg(long, value_name = "MS")]
+    pub idle_ms: Option<u32>,
+    /// The longest that an attempt may take
+    #[arg(long, value_name = "MS")]
+    pub total_ms: Option<u32>,
+    /// What its calls are told apart by, all of them; repeat it for more
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
+    pub labels: Vec<(String, String)>,
+    /// Take its labels away
+    #[arg(long, conflicts_with = "labels")]
+    pub no_labels: bool,
+}
+
+/// A label as it is typed; the gateway checks it.
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
