@@ -11,6 +11,8 @@
     reason = "a test may stop at the first surprise"
 )]
 
+#[path = "fuzz/dialects.rs"]
+mod dialects;
 #[path = "../../../tests/fuzz/events.rs"]
 mod events;
 #[path = "../../../shared/providers/tests/support/eventstream.rs"]
@@ -31,11 +33,12 @@ use farebox_chat::gather::Gathered;
 use farebox_core::{ChatEvent, Completion, Error, Usage};
 use serde::de::IgnoredAny;
 
+use dialects::DIALECTS;
 use events::{events, mutate_events, sse};
 use json::mutate_json;
 use mutator::{Dice, cases, run};
 use seeds::{Kind, Seeds, Target, targets};
-use writing::{DIALECTS, begun, ended, with_answer};
+use writing::{begun, ended, with_answer};
 
 /// Our own exchanges with providers.
 pub const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/providers/fixtures");

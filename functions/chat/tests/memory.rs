@@ -12,9 +12,12 @@ use farebox_core::{ChatEvent, Completion, Frame};
 use peak_alloc::PeakAlloc;
 use serde_json::value::RawValue;
 
+#[path = "fuzz/dialects.rs"]
+mod dialects;
 #[path = "fuzz/writing.rs"]
 mod writing;
-use writing::{DIALECTS, begun, ended};
+use dialects::DIALECTS;
+use writing::{begun, ended};
 
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;

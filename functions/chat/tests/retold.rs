@@ -23,11 +23,14 @@ use farebox_core::{ChatEvent, Completion, Format, Usage};
 use farebox_providers::{Provider, Wire, find};
 use serde_json::{Value, json};
 
+#[path = "fuzz/dialects.rs"]
+mod dialects;
 #[path = "../../../shared/providers/tests/support/eventstream.rs"]
 mod eventstream;
 #[path = "fuzz/writing.rs"]
 mod writing;
-use writing::{DIALECTS, begun, ended, with_answer};
+use dialects::DIALECTS;
+use writing::{begun, ended, with_answer};
 
 /// The dialects whose schema is published as the types of an SDK.
 const JUDGED: [&str; 4] = ["chat", "responses", "messages", "gemini"];

@@ -2,23 +2,9 @@
 
 use std::sync::Arc;
 
-use farebox_chat::dialect::{
-    Answer, COMPLETIONS, Dialect, GENERATE_CONTENT, GENERATE_CONTENT_ARRAY, MESSAGES, NATIVE,
-    OPENAI, Opening, RESPONSES, StreamWriter,
-};
+use farebox_chat::dialect::{Answer, Dialect, Opening, StreamWriter};
 use farebox_chat::reply::Paid;
 use farebox_core::{ChatCall, Completion, Money, Rid, Timestamp, Usage};
-
-/// Every dialect that tells a chat, with its name.
-pub static DIALECTS: [(&str, &dyn Dialect); 7] = [
-    ("chat", &OPENAI),
-    ("native", &NATIVE),
-    ("texts", &COMPLETIONS),
-    ("responses", &RESPONSES),
-    ("messages", &MESSAGES),
-    ("gemini", &GENERATE_CONTENT),
-    ("array", &GENERATE_CONTENT_ARRAY),
-];
 
 fn request_id() -> Rid {
     Rid::new(Timestamp::from_ms(1), 1)

@@ -106,6 +106,8 @@ pub(super) fn model(wire: Wire, name: &str) -> Option<&'static DemoPrice> {
 
 /// Tokens of the answers of the models `long` and `drip-long`.
 const LONG_TOKENS: u64 = 1_200;
+/// The length of the longest.
+const VAST_TOKENS: u64 = 20_000;
 
 const MODELS: &[DemoPrice] = &[
     chat("chat", Behaviour::Answer),
@@ -123,6 +125,12 @@ const MODELS: &[DemoPrice] = &[
     chat("close", Behaviour::Close),
     chat("unauthorized", Behaviour::Unauthorized),
     DemoPrice { answer_tokens: Some(LONG_TOKENS), ..chat("long", Behaviour::Long) },
+    // More than 100 KB, for figures of what content costs.
+    DemoPrice {
+        answer_tokens: Some(VAST_TOKENS),
+        max_output_tokens: 32_768,
+        ..chat("vast", Behaviour::Answer)
+    },
     // A minute of drops: it outlives an invocation that the tests make short.
     DemoPrice { answer_tokens: Some(LONG_TOKENS), ..chat("drip-long", Behaviour::Drip) },
     chat("overrun", Behaviour::Overrun),

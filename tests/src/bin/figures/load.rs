@@ -54,7 +54,7 @@ pub async fn report(built: &Built) {
     );
 }
 
-fn one_environment(bootstrap: Option<&Path>) -> Settings {
+pub fn one_environment(bootstrap: Option<&Path>) -> Settings {
     let bootstrap = bootstrap.map(Path::to_path_buf);
     Settings { environments: 1, bootstrap, ..Settings::default() }
 }
@@ -135,7 +135,7 @@ async fn of_forwarder(built: &Built, provider: &str) -> Cpu {
     cpu
 }
 
-fn first_line(child: &mut Child) -> String {
+pub fn first_line(child: &mut Child) -> String {
     use std::io::{BufRead, BufReader};
     let mut line = String::new();
     let stdout = child.stdout.take().expect("a pipe");
@@ -161,7 +161,7 @@ async fn drive(pid: &dyn Fn() -> u32, call: impl Fn(bool) -> Call) -> Cpu {
 }
 
 /// The chat function among the children of a stack.
-fn chat_pid(stack: u32) -> u32 {
+pub fn chat_pid(stack: u32) -> u32 {
     let processes = std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let is_chat = |pid: &u32| {
@@ -183,7 +183,7 @@ fn stat(pid: u32) -> Option<Vec<String>> {
 }
 
 /// User and system time of a process with all its threads.
-fn cpu_seconds(pid: u32) -> f64 {
+pub fn cpu_seconds(pid: u32) -> f64 {
     let ticks = Command::new("getconf").arg("CLK_TCK").output().expect("getconf runs").stdout;
     let ticks: f64 = String::from_utf8_lossy(&ticks).trim().parse().expect("a number");
     let fields = stat(pid).expect("the process lives");

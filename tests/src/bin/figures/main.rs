@@ -7,6 +7,7 @@
 //! | forwarder | a process of this executable: hyper in, hyper out, nothing between |
 //! | empty function | a streaming function that answers nothing, under the same driver |
 //! | AWS calls alone | a function that makes a chat's five calls and nothing else |
+//! | content | the difference of long and short answers, so that all else of a call falls out |
 //! | start | from `exec` to the first `next`, and the first call after it |
 
 #![expect(
@@ -17,6 +18,7 @@
     reason = "a measurement stops at the first surprise, and prints"
 )]
 
+mod content;
 mod forwarder;
 mod function;
 mod load;
@@ -37,9 +39,10 @@ fn main() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         [] => farebox_tests::run(report()),
+        ["content"] => farebox_tests::run(async { content::report(&build()).await }),
         ["forwarder", provider] => farebox_tests::run(forwarder::serve(provider)),
         ["function", which] => function::run(which),
-        _ => panic!("cargo figures takes nothing; it calls itself with forwarder or function"),
+        _ => panic!("cargo figures takes nothing, or content; it calls itself with others"),
     }
 }
 
@@ -48,6 +51,7 @@ async fn report() {
     let bytes = std::fs::metadata(&built.chat).expect("a bootstrap").len();
     println!("bootstrap of chat, stripped: {}.{:02} MB", bytes / 1_000_000, bytes / 10_000 % 100);
     load::report(&built).await;
+    content::report(&built).await;
     start::report(&built).await;
 }
 
