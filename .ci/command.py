@@ -141,6 +141,7 @@ def imports(farebox, folder):
 def looks(farebox):
     checks = {check["check"]: check["state"] for check in farebox.json("doctor")}
     assert checks["admin key"] == checks["quote"] == checks["reachable"] == "ok", checks
+    assert checks["queue"] == checks["dead letters"] == "ok", checks
     assert "REQUEST ID" in farebox.run("requests tail -n 3")
     assert farebox.json("audit -n 5")["entries"], "changes are told"
     assert "_farebox" in farebox.run("completion bash")

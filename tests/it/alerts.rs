@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::money::times;
+use crate::money::{exact, times};
 use crate::stacks::executable;
 
 #[test]
@@ -48,6 +48,41 @@ fn a_test_alert_takes_the_road_of_all_alerts_once() {
         assert_eq!(listed["type"], "test");
         assert!(listed["sent_at"].is_string(), "{listed}");
         caller.read("/v1/budget").await;
+    });
+}
+
+/// The bound of docs/operations.md, without what the queue and the logger take: nothing but the
+/// next run is needed, in a minute in which no budget is looked at.
+#[test]
+fn a_crossing_is_told_by_the_run_of_the_next_minute() {
+    run(async {
+        let year = next_year();
+        let time = |minute: u32| format!("{year}-05-12T12:{minute:02}:00Z");
+        let clock = Moved::start(executable(), 1, &time(1)).await;
+        let stack = &clock.stack;
+        let hook = fresh("hook");
+        let url = format!("{}/hook/{hook}", stack.tap().origin());
+        stack.put("/webhook", &json!({"url": url})).await;
+        let caller = Caller::new(stack).await;
+        let answer = caller.chat("exact", &exact()).await.expect(200);
+        let cost = usd(answer.header("x-farebox-cost-usd").unwrap());
+        let limit = times(cost, 50).to_string();
+        caller.limit_user(&json!({"month_limit_usd": limit, "alert_thresholds": [3]})).await;
+
+        caller.chat("exact", &exact()).await.expect(200);
+        stack.drain().await;
+        let listed = async || {
+            stack.read(&format!("/alerts?scope={}", caller.user_scope())).await["alerts"].clone()
+        };
+        let recorded = listed().await;
+        clock.to(&time(2));
+        stack.schedule(&time(2)).await;
+
+        assert_eq!(recorded.as_array().unwrap().len(), 1, "{recorded}");
+        assert_eq!(recorded[0]["sent_at"], Value::Null, "{recorded}");
+        let told = listed().await[0].clone();
+        assert_eq!((&told["threshold"], &told["sent_at"]), (&json!(3), &json!(time(2))));
+        assert_eq!(stack.tap().seen(&hook).len(), 1);
     });
 }
 

@@ -139,6 +139,10 @@ fn what_cannot_be_read_becomes_a_dead_letter_with_its_reason_and_changes_no_book
 
         poison.sort();
         assert!(dead.iter().eq(poison.iter().map(|(body, _)| body)), "{dead:?}");
+        // Reading hides a message from others for a while; it is dead all the same.
+        let told = stack.read("/queues").await;
+        let count = told["dead_letters"].as_u64().unwrap();
+        assert!(count >= u64::try_from(poison.len()).unwrap(), "{told}");
         let log = stack.log();
         for (_, reason) in &poison {
             let told =

@@ -42,6 +42,7 @@ mod owners;
 mod path;
 mod precondition;
 mod prices;
+mod queues;
 mod reconcile;
 mod requests;
 mod rerate;
@@ -222,6 +223,7 @@ routes! {
     "GET" Read "/admin/v1/sso-sessions" ? limit cursor => sso::sessions,
     "GET" Read "/admin/v1/sso-sessions/{id}" => sso::show_session,
     "DELETE" Rule "/admin/v1/sso-sessions/{id}" => sso::end_session,
+    "GET" Read "/admin/v1/queues" => queues::show,
     "GET" Read "/admin/v1/audit" ? from to actor action target limit cursor => audit::list,
 }
 

@@ -80,7 +80,8 @@ export class FareboxStack extends Stack {
       description: "The admin API and the console.",
       memorySize: 256,
       timeout: Duration.seconds(28),
-      environment: { ...http, ...alerts, ...signOn, FAREBOX_ADMIN_KEY_SECRET: state.adminKey.secretArn },
+      environment: { ...http, ...alerts, ...signOn, FAREBOX_ADMIN_KEY_SECRET: state.adminKey.secretArn,
+        FAREBOX_DEAD_LETTER_URL: state.deadLetterQueue.queueUrl },
       statements: adminStatements(state, settings),
     });
 

@@ -120,6 +120,7 @@ export function adminStatements(state: State, settings: Settings): PolicyStateme
       [state.logs.tableArn, indexOf(state.logs, "bykey"), indexOf(state.logs, "byday")],
     ),
     within("X#*", allow("EraseContents", ["dynamodb:DeleteItem"], [state.logs.tableArn])),
+    allow("CountMessages", ["sqs:GetQueueAttributes"], [state.queue.queueArn, state.deadLetterQueue.queueArn]),
     allow("Enqueue", ["sqs:SendMessage"], [state.queue.queueArn]),
     allow(
       "WriteSecrets",

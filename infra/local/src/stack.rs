@@ -325,6 +325,7 @@ fn variables(
         ("FAREBOX_MAIN_TABLE", main),
         ("FAREBOX_LOGS_TABLE", logs),
         ("FAREBOX_QUEUE_URL", &sqs.url(QUEUE)),
+        ("FAREBOX_DEAD_LETTER_URL", &sqs.url(DEAD_LETTERS)),
         ("FAREBOX_TENANT", "main"),
         ("FAREBOX_STAGE", "local"),
         ("FAREBOX_SECRET_PREFIX", PREFIX),

@@ -20,6 +20,7 @@
 //! | [`own`] | what members do for themselves |
 //! | [`prices`] | the owner's own prices |
 //! | [`routes`] | names that stand for several models |
+//! | [`queues`] | what waits behind the calls |
 //! | [`requests`] | what each call did and cost |
 //! | [`usage`] | what calls add up to, and the month's statement of it |
 //! | [`csv`] | lines that a spreadsheet opens |
@@ -40,6 +41,7 @@ pub mod models;
 pub mod own;
 pub mod owners;
 pub mod prices;
+pub mod queues;
 pub mod requests;
 pub mod routes;
 pub mod usage;
@@ -75,6 +77,7 @@ pub use prices::{
     Catalogue, CatalogueChange, CataloguePreview, Discount, DiscountList, ImportedList, Price,
     PriceList, QuarantineList, Quarantined,
 };
+pub use queues::Queues;
 pub use requests::{CostLine, EarlierAttempt, RequestList, RequestRow, TokenCounts};
 pub use routes::{Route, RouteList};
 pub use usage::{UsageReport, UsageRow, UsageSums};

@@ -27,6 +27,8 @@ pub struct Config {
     pub logs_table: String,
     /// Where call records go; empty where the function sends none.
     pub queue_url: String,
+    /// Where records go that the logger refused five times; empty where nobody asks.
+    pub dead_letter_url: String,
     /// Prefix of the names of secrets; empty where the function reads none.
     pub secret_prefix: String,
     /// The secret with the pepper; empty where the function needs none.
@@ -147,6 +149,7 @@ impl Config {
             main_table: needed("FAREBOX_MAIN_TABLE")?,
             logs_table: needed("FAREBOX_LOGS_TABLE")?,
             queue_url: or_empty("FAREBOX_QUEUE_URL"),
+            dead_letter_url: or_empty("FAREBOX_DEAD_LETTER_URL"),
             secret_prefix: or_empty("FAREBOX_SECRET_PREFIX"),
             pepper_secret: or_empty("FAREBOX_PEPPER_SECRET"),
             admin_key_secret: or_empty("FAREBOX_ADMIN_KEY_SECRET"),

@@ -44,6 +44,28 @@ impl LogQueue {
         }
     }
 
+    /// How many messages wait in a queue of this deployment, and how many are in hand.
+    ///
+    /// # Errors
+    /// [`Error`] after three attempts.
+    pub async fn depth(&self, url: &str) -> Result<(u64, u64), Error> {
+        use aws_sdk_sqs::types::QueueAttributeName as Name;
+        let names = [
+            Name::ApproximateNumberOfMessages,
+            Name::ApproximateNumberOfMessagesDelayed,
+            Name::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let answer = again("GetQueueAttributes", || async {
+            let ask = self.aws.sqs().get_queue_attributes().queue_url(url);
+            let ask = ask.set_attribute_names(Some(names.to_vec()));
+            ask.send().await.map_err(|error| classify(&error))
+        });
+        let found = answer.await?.attributes.unwrap_or_default();
+        let [waiting, delayed, in_flight] = names
+            .map(|name| found.get(&name).and_then(|count| count.parse().ok()).unwrap_or_default());
+        Ok((u64::saturating_add(waiting, delayed), in_flight))
+    }
+
     /// Sends one message.
     ///
     /// # Errors

@@ -163,6 +163,7 @@ const ROWS: &[Row] = rows! {
     "POST /admin/v1/restore-fence" "Raises the epochs after a restore"
         < api::RaiseEpochs => 200 api::RaisedEpochs,
     "GET /admin/v1/session" "Who asks" => 200 api::Session,
+    "GET /admin/v1/queues" "What waits behind the calls" => 200 api::Queues,
     "GET /admin/v1/openapi.json" "This" => 200 Anything,
     "GET /admin/v1/me" "Who asks, and what the user may do for itself" => 200 api::Me,
     "GET /admin/v1/me/budgets" "What the key's calls count to" => 200 api::BudgetList,

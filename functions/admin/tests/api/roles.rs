@@ -80,6 +80,7 @@ oad- GET /admin/v1/counters/{scope+}
 o--- POST /admin/v1/settlements
 o--- POST /admin/v1/restore-fence
 oadm GET /admin/v1/session
+oad- GET /admin/v1/queues
 oadm GET /admin/v1/openapi.json
 ---m GET /admin/v1/me
 ---m GET /admin/v1/me/budgets

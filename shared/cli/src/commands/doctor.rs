@@ -1,8 +1,10 @@
 //! A deployment looked at end to end, with what to mend.
 
 use farebox_api::{
-    BudgetList, ChannelList, CredentialList, KeyList, OperatorAlertList, QuarantineList, UserList,
+    BudgetList, ChannelList, CredentialList, KeyList, OperatorAlertList, QuarantineList, Queues,
+    UserList,
 };
+use farebox_core::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -17,6 +19,10 @@ use crate::progress::Progress;
 const SKEW_S_MAX: i64 = 30;
 /// Users whose credentials are looked at.
 const USERS_MAX: usize = 200;
+/// Records that a burst leaves for some seconds.
+const WAITING_MAX: u64 = 10_000;
+/// A look begins each fifth minute; one at very many budgets takes some more.
+const SCAN_MINUTES_MAX: i64 = 20;
 /// Names that one line shows.
 const NAMES_MAX: usize = 5;
 
@@ -61,12 +67,7 @@ pub async fn doctor(client: &Client, key: Option<String>) -> Result<Output, Fail
     if checks.iter().all(|check| check.state != State::Bad) {
         checks.extend(served(client).await);
         checks.push(quoted(client, key).await);
-        checks.push(check(
-            "queue",
-            State::Skipped,
-            "the API does not tell how old messages and dead letters are",
-            "look at the alarms: docs/operations.md",
-        ));
+        checks.extend(behind(client).await);
     }
     drop(progress);
     let rows = table(&["CHECK", "STATE", "FOUND"], &checks, |one| {
@@ -135,6 +136,57 @@ async fn reached(client: &Client) -> Vec<Check> {
         Err(failure) => check("admin key", State::Bad, failure.message(), "farebox login"),
     });
     checks
+}
+
+/// The queue, its dead letters and the scheduler.
+async fn behind(client: &Client) -> Vec<Check> {
+    let found = client.get(&path("queues")).await.and_then(|answer| answer.parse::<Queues>());
+    let queues = match found {
+        Ok(queues) => queues,
+        Err(failure) => {
+            let next = "the role of admin needs sqs:GetQueueAttributes on both queues";
+            return vec![check("queue", State::Bad, failure.message(), next)];
+        }
+    };
+    vec![waiting(&queues), dead_letters(&queues), scheduler(&queues, now())]
+}
+
+fn waiting(queues: &Queues) -> Check {
+    let found = format!("{} records wait, {} are in hand", queues.waiting, queues.in_flight);
+    if queues.waiting > WAITING_MAX {
+        let next = "the logger does not keep up: read its log and its concurrency";
+        return check("queue", State::Warning, found, next);
+    }
+    check("queue", State::Good, found, "")
+}
+
+fn dead_letters(queues: &Queues) -> Check {
+    let next = "read record_failed in the logger's log, mend its cause, then redrive the queue \
+                (docs/operations.md, DeadLetterAlarm)";
+    match queues.dead_letters {
+        None => {
+            let next = "deploy this release's template: admin gets FAREBOX_DEAD_LETTER_URL";
+            check("dead letters", State::Skipped, "the deployment does not tell", next)
+        }
+        Some(0) => check("dead letters", State::Good, "none", ""),
+        Some(count) => {
+            let found = format!("{count} records that the logger refused five times");
+            check("dead letters", State::Bad, found, next)
+        }
+    }
+}
+
+fn scheduler(queues: &Queues, now: Timestamp) -> Check {
+    let next = "read the log of the scheduler, and look whether its rule is enabled";
+    let scanned = queues.scanned_at.as_deref().and_then(|at| Timestamp::parse(at).ok());
+    match scanned.map(|at| now.since(at) / 60_000) {
+        None => check("scheduler", State::Warning, "has never looked at all budgets", next),
+        Some(minutes) if minutes > SCAN_MINUTES_MAX => {
+            let found = format!("its last look at all budgets began {minutes} minutes ago");
+            check("scheduler", State::Bad, found, next)
+        }
+        Some(_) => check("scheduler", State::Good, "looks at all budgets", ""),
+    }
 }
 
 /// Users, keys, credentials, budgets and alerts.
@@ -322,5 +374,33 @@ mod tests {
         let failure = doctor(&client, None).await.err().unwrap().to_string();
 
         assert!(failure.contains("reachable  FAIL") && !failure.contains("budgets"), "{failure}");
+    }
+
+    #[test]
+    fn what_waits_too_long_is_told_with_what_to_mend() {
+        let now = Timestamp::parse("2026-11-30T12:00:00Z").unwrap();
+        let queues = |dead_letters, scanned_at: Option<&str>| Queues {
+            dead_letters,
+            scanned_at: scanned_at.map(str::to_owned),
+            ..Queues::default()
+        };
+
+        for (count, state) in [(None, "skip"), (Some(0), "ok"), (Some(2), "FAIL")] {
+            assert_eq!(dead_letters(&queues(count, None)).state.name(), state, "{count:?}");
+        }
+        for (at, state) in [
+            (None, "warn"),
+            (Some("2026-11-30T11:55:00Z"), "ok"),
+            (Some("2026-11-30T11:30:00Z"), "FAIL"),
+        ] {
+            let check = scheduler(&queues(None, at), now);
+            assert_eq!(check.state.name(), state, "{at:?}");
+            assert_eq!(check.next.is_empty(), state == "ok", "{at:?}");
+        }
+        let busy = Queues { waiting: 20_000, ..Queues::default() };
+        assert_eq!(
+            (waiting(&busy).state, waiting(&queues(None, None)).state),
+            (State::Warning, State::Good)
+        );
     }
 }
