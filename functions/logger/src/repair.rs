@@ -14,7 +14,7 @@ const SWEEP_MS: i64 = 390_000;
 /// What a repair did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Repaired {
-    /// Counters moved.
+    /// Counters have moved since the budgets were read, by these endings or by chat's own.
     pub is_changed: bool,
     /// The truth replaced a provisional charge.
     pub is_adjusted: bool,
@@ -40,7 +40,8 @@ pub(crate) async fn finish(
     let mut repaired = Repaired::default();
     for ended in join_all(endings).await {
         let ended = ended?;
-        repaired.is_changed |= ended != Ended::AlreadyDone;
+        // One that is done already was open when it was read: chat ended it in between.
+        repaired.is_changed = true;
         repaired.is_adjusted |= ended == Ended::Adjusted;
     }
     Ok(repaired)
