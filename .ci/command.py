@@ -138,6 +138,22 @@ def imports(farebox, folder):
     assert "fast" in farebox.run("route list")
 
 
+def usage_files(farebox, folder):
+    """A console's CSV of usage beside the books: added up by time and model, and nothing corrected unasked."""
+    export = Path(folder, "usage.csv")
+    head = "start_time,end_time,project_id,num_model_requests,model,input_tokens,output_tokens,input_cached_tokens"
+    export.write_text(f"\ufeff{head}\r\n1761523200,1761523260,,,,,,\r\n"
+                      "1761523260,1761523320,p1,3.0,gpt-4o-mini-2024-07-18,7162,500,1280\r\n"
+                      '1761523260,1761523320,"p2, other",1.0,gpt-4o-mini-2024-07-18,38,5,0\r\n')
+    lines = [line for bucket in farebox.json(f"reconcile --import {export} --provider openai") for line in bucket["lines"]]
+    told = [(line["model"], line["reported_tokens"], line["settled_tokens"], line["unknown_calls"]) for line in lines]
+    assert told == [("gpt-4o-mini", "7705", "0", 0)], lines
+    assert "--apply corrects" in farebox.run(f"reconcile --import {export} --provider openai")
+    assert "no column usage_date_utc" in farebox.run(f"reconcile --import {export} --provider anthropic", ok=False)
+    export.write_text("start_time,model\r\n1,\r\n")
+    assert "line 1: there is no column" in farebox.run(f"reconcile --import {export} --provider openai --apply", ok=False)
+
+
 def looks(farebox):
     checks = {check["check"]: check["state"] for check in farebox.json("doctor")}
     assert checks["admin key"] == checks["quote"] == checks["reachable"] == "ok", checks
@@ -216,6 +232,7 @@ def main(executable, local):
             reports(farebox, spent, folder)
             looks(farebox)
             imports(farebox, folder)
+            usage_files(farebox, folder)
             terminals(farebox, ready)
             lets_in(farebox)
             signs(farebox, ready, folder)
