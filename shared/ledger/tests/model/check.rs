@@ -98,6 +98,9 @@ impl Model for World {
                 !world.is_readable(state) || world.covers_bills(state)
             }),
             Property::always("I4", |world: &Self, state| world.balances(state)),
+            Property::always("I10", |world: &Self, state| {
+                !world.is_readable(state) || world.holds_what_streams(state)
+            }),
             Property::always("I2, I3", |world: &Self, state| world.charges_truth(state)),
             Property::always("I5", |world: &Self, state| {
                 let mut actions = Vec::new();
@@ -134,9 +137,11 @@ impl World {
                 let unknown =
                     if self.is(Mutant::VoidOnUnknown) { Decision::Void } else { Decision::Worst };
                 let unknown = [(unknown, 0), (unknown, HOLD)];
-                let unknown = unknown.into_iter().filter(|_| self.config.has_unknown);
+                let is_whole = self.config.has_unknown && !self.config.has_extend;
+                let unknown = unknown.into_iter().filter(|_| is_whole);
                 let all = settled.chain(unbilled).chain(unknown);
                 actions.extend(all.map(|(decision, bill)| Action::Outcome(at, decision, bill)));
+                self.steps_of_metered(at, call, actions);
             }
             Stage::Ending if call.is_queue_due => {
                 actions.push(Action::Enqueue(at, false));
@@ -150,6 +155,9 @@ impl World {
             actions.push(Action::Crash(at, 0));
             if call.stage == Stage::Calling {
                 actions.extend(self.config.costs.iter().map(|bill| Action::Crash(at, *bill)));
+                if self.config.has_extend {
+                    actions.push(Action::Crash(at, call.confirmed()));
+                }
             }
         }
     }
@@ -224,15 +232,19 @@ impl World {
                 if call.lanes.iter().all(|lane| lane.scope != scope) {
                     continue;
                 }
-                let key = owner(scope).tombstone(rid(at, call.period));
-                let tombstone = state.store.value.get(&key);
+                let rid = rid(at, call.period);
+                let tombstone = state.store.value.get(&owner(scope).tombstone(rid));
                 let is_provisional =
-                    tombstone.is_some_and(|item| item["st"] == Attr::S("P".to_owned()));
+                    tombstone.as_ref().is_some_and(|item| item["st"] == Attr::S("P".to_owned()));
                 if is_provisional && !call.is_crashed && !self.config.may_lose_event {
                     return false;
                 }
-                let is_worst = is_provisional || call.decision() == Some(Decision::Worst);
-                due[usize::from(call.period)] += if is_worst { HOLD } else { call.bill };
+                due[usize::from(call.period)] += match tombstone.map(|item| item["a"].clone()) {
+                    Some(Attr::N(amount)) if is_provisional => amount,
+                    _ if call.decision() == Some(Decision::Worst) => HOLD,
+                    _ if call.is_unknown() => call.decision.unwrap().1,
+                    _ => call.bill,
+                };
             }
             let settled = [0, 1].map(|period| self.charged(state, scope, period).0);
             settled == due

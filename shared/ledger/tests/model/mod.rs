@@ -3,10 +3,12 @@
 //! Every write is the value that the machines of `farebox-ledger` make, executed by the
 //! interpreter. What the model adds is the world: requests that are lost, late, or applied with a
 //! lost answer; a queue that tells each event once or twice; a process that dies at any step;
-//! the sweep, the end of a period and a change of the limit at any moment. Time is abstract: a
+//! the sweep, the end of a period and a change of the limit at any moment; in some worlds streams
+//! whose hold is extended. Time is abstract: a
 //! machine's clock stands still, and no reserve outlives the windows of fence and sweep.
 
 pub mod check;
+mod metered;
 mod mutants;
 pub mod shares;
 mod table;
@@ -17,7 +19,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use farebox_core::{Decision, Money, Rid, Timestamp};
-use farebox_ledger::{Budget, Ending, Hold, Key, Limits, Mode, Owner, Reserve, Settings};
+use farebox_ledger::{Budget, Ending, Extend, Hold, Key, Limits, Mode, Owner, Reserve, Settings};
 use farebox_ledger::{Transaction, Update};
 
 use crate::support::Store;
@@ -28,6 +30,10 @@ pub use table::{CONFIGS, Config, MUTANTS};
 
 /// The hold of every call.
 const HOLD: i128 = 2;
+/// What a metered call extends it to.
+const EXTENDED: i128 = 3;
+/// The kind of a decision that settles at the smallest confirmed hold.
+const UNKNOWN: u8 = 3;
 const DAY_MS: i64 = 86_400_000;
 
 /// A value that is compared by what it prints, printed once.
@@ -60,6 +66,7 @@ impl<T> Hash for Cached<T> {
 #[derive(Clone, Debug)]
 enum Machine {
     Reserve(Box<Reserve>),
+    Extend(Box<Extend>),
     Ending(Box<Ending>),
 }
 
@@ -80,6 +87,8 @@ struct Lane {
     tries: u8,
     is_held: bool,
     is_ambiguous: bool,
+    /// What is confirmed to be held.
+    amount: i128,
 }
 
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
@@ -97,6 +106,7 @@ struct Call {
     stage: Stage,
     /// The period in which it began.
     period: u8,
+    has_extended: bool,
     lanes: Vec<Lane>,
     decision: Option<(u8, i128)>,
     bill: i128,
@@ -120,6 +130,7 @@ struct Event {
     call: usize,
     lane: usize,
     is_ambiguous: bool,
+    amount: i128,
     copies: u8,
 }
 
@@ -142,6 +153,10 @@ pub struct State {
 pub enum Action {
     Start(usize),
     Timeout(usize, usize),
+    /// A metered stream nears its hold.
+    Extend(usize),
+    /// A metered call ends and nobody knows how: it is charged the smallest confirmed hold.
+    Unknown(usize, i128),
     /// The provider's outcome: the decision, and what it bills.
     Outcome(usize, Decision, i128),
     Enqueue(usize, bool),
@@ -184,8 +199,12 @@ fn settings(limit: i128) -> Settings {
 
 /// The hold of a call that began in a period.
 fn hold(period: u8) -> Hold {
+    hold_of(period, HOLD)
+}
+
+fn hold_of(period: u8, amount: i128) -> Hold {
     let day = farebox_core::Zone::utc().day(clock(period));
-    Hold { amount: pico(HOLD), day, deadline_s: 60 }
+    Hold { amount: pico(amount), day, deadline_s: 60 }
 }
 
 fn rid(call: usize, period: u8) -> Rid {
@@ -206,6 +225,7 @@ impl World {
         let call = |scopes: &&[usize]| Call {
             stage: Stage::Idle,
             period: 0,
+            has_extended: false,
             lanes: scopes.iter().map(|scope| Lane::new(*scope)).collect(),
             decision: None,
             bill: 0,
@@ -227,7 +247,15 @@ impl World {
 
 impl Lane {
     const fn new(scope: usize) -> Self {
-        Self { scope, machine: None, sent: 0, tries: 0, is_held: false, is_ambiguous: false }
+        Self {
+            scope,
+            machine: None,
+            sent: 0,
+            tries: 0,
+            is_held: false,
+            is_ambiguous: false,
+            amount: HOLD,
+        }
     }
 }
 
@@ -236,6 +264,7 @@ impl Call {
         self.decision.map(|(kind, cost)| match kind {
             0 => Decision::Void,
             1 => Decision::Worst,
+            // Settled at a cost, or as unknown at the smallest confirmed hold.
             _ => Decision::Settle(pico(cost)),
         })
     }
@@ -246,6 +275,16 @@ impl Call {
             Decision::Worst => (1, HOLD),
             Decision::Settle(cost) => (2, cost.pico()),
         });
+    }
+
+    /// The worst case of a metered call is told as an amount.
+    fn is_unknown(&self) -> bool {
+        self.decision.is_some_and(|(kind, _)| kind == UNKNOWN)
+    }
+
+    /// What its stream may reach: the smallest confirmed hold.
+    fn confirmed(&self) -> i128 {
+        self.lanes.iter().map(|lane| lane.amount).min().unwrap()
     }
 
     const fn is_gone(&self) -> bool {

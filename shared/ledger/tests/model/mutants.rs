@@ -27,6 +27,12 @@ pub enum Mutant {
     EarlySweep,
     SweepNoWindow,
     QueueNoFence,
+    ExtendNoCas,
+    ExtendNoRoom,
+    ExtendNoEpoch,
+    SettleExists,
+    MismatchDone,
+    UnconfirmedUse,
 }
 
 /// A condition that always holds and still uses its placeholders.
@@ -37,6 +43,16 @@ pub fn always(update: &mut Update) {
 /// Whether a write begins with these words.
 pub fn begins(update: &Update, start: &str) -> bool {
     matches!(&update.write, Write::Update(text) if text.starts_with(start))
+}
+
+/// Whether it makes a hold.
+pub fn is_reserve(update: &Update) -> bool {
+    begins(update, "SET #h = :h ADD")
+}
+
+/// Whether it makes a hold larger.
+pub fn is_extend(update: &Update) -> bool {
+    begins(update, "SET #h = :h2 ADD")
 }
 
 fn is_settle(update: &Update) -> bool {
@@ -57,16 +73,30 @@ impl World {
                     *name = name.replace(&months.0, &months.1);
                 }
             }
-            Some(Mutant::NoEpoch) if begins(&update, "SET #h") => {
+            Some(Mutant::NoEpoch) if is_reserve(&update) => {
                 update.condition = update.condition.replace("ep = :ep", "(ep = :ep OR ep > :ep)");
             }
-            Some(Mutant::PlainAdd) if begins(&update, "SET #h") => {
+            Some(Mutant::PlainAdd) if is_reserve(&update) => {
                 let known = "attribute_not_exists(#h)";
                 let any = format!("(attribute_exists(pk) OR {known})");
                 update.condition = update.condition.replace(known, &any);
             }
             Some(Mutant::AdjustPruned) if begins(&update, "ADD #mc :d, #ms :d") => {
                 always(&mut update);
+            }
+            Some(Mutant::ExtendNoCas) if is_extend(&update) => {
+                let any = "(attribute_exists(pk) OR #h = :h1)";
+                update.condition = update.condition.replace("#h = :h1", any);
+            }
+            Some(Mutant::ExtendNoRoom) if is_extend(&update) => {
+                let any = "(attribute_exists(pk) OR attribute_not_exists(#mc) OR";
+                update.condition = update.condition.replace("(attribute_not_exists(#mc) OR", any);
+            }
+            Some(Mutant::ExtendNoEpoch) if is_extend(&update) => {
+                update.condition = update.condition.replace("ep = :ep", "(ep = :ep OR ep > :ep)");
+            }
+            Some(Mutant::SettleExists) if update.condition == "#h = :h" => {
+                update.condition = "(attribute_exists(#h) OR #h = :h)".to_owned();
             }
             _ => {}
         }

@@ -21,6 +21,8 @@ pub struct Config {
     pub may_lose_event: bool,
     pub copies: u8,
     pub attempts: u8,
+    /// Streams are metered: a hold may be extended once.
+    pub has_extend: bool,
 }
 
 const ONE: Config = Config {
@@ -35,6 +37,7 @@ const ONE: Config = Config {
     may_lose_event: false,
     copies: 2,
     attempts: 2,
+    has_extend: false,
 };
 
 const TWO: Config = Config {
@@ -80,7 +83,28 @@ pub const CONFIGS: &[Config] = &[
         has_unknown: false,
         ..TWO
     },
+    EXTEND,
+    Config { name: "extend-retried", limits: [4, 4], attempts: 2, copies: 2, ..EXTEND },
+    EXTEND_TWO,
+    Config { name: "extend-crash", crashes: 1, ..EXTEND_TWO },
+    Config { name: "extend-admin", limits: [5, 4], has_limit_change: true, ..EXTEND_TWO },
+    Config { name: "extend-scopes", scopes: &[&[0, 1]], ..EXTEND },
+    Config { name: "extend-shared", scopes: &[&[0, 1], &[0]], ..EXTEND_TWO },
 ];
+
+/// One metered call, which may extend its hold.
+const EXTEND: Config =
+    Config { name: "extend", has_extend: true, attempts: 1, has_period: false, copies: 1, ..ONE };
+
+const EXTEND_TWO: Config = Config {
+    name: "extend-two",
+    scopes: &[&[0], &[0]],
+    limits: [5, 5],
+    costs: &[1],
+    crashes: 0,
+    has_unknown: false,
+    ..EXTEND
+};
 
 /// Each mutant, what is broken in it, and the configuration that kills it.
 pub const MUTANTS: &[(Mutant, &str, &str)] = &[
@@ -103,4 +127,10 @@ pub const MUTANTS: &[(Mutant, &str, &str)] = &[
     (Mutant::EarlySweep, "the sweep does not wait for the deadline", "one"),
     (Mutant::SweepNoWindow, "the sweep waits for the process, not for its reserves", "one"),
     (Mutant::QueueNoFence, "the event does not carry ambiguous", "one"),
+    (Mutant::ExtendNoCas, "an extension without #h = :h1", "extend-retried"),
+    (Mutant::ExtendNoRoom, "an extension does not ask for room", "extend-two"),
+    (Mutant::ExtendNoEpoch, "an extension without ep = :ep", "extend-admin"),
+    (Mutant::SettleExists, "an ending asks only whether there is a hold", "extend"),
+    (Mutant::MismatchDone, "an ending that finds another amount is done", "extend"),
+    (Mutant::UnconfirmedUse, "a stream goes on as if its extension were granted", "extend"),
 ];

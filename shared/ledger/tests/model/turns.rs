@@ -6,16 +6,17 @@ use farebox_ledger::{
     update,
 };
 
-use super::mutants::{always, begins};
+use super::mutants::{always, is_extend, is_reserve};
 use super::{
     Action, Cached, Event, HOLD, Machine, Message, Mutant, Request, Stage, State, World, clock,
-    hold, owner, pico, rid, settings,
+    hold, hold_of, owner, pico, rid, settings,
 };
 use crate::support::Store;
 
 /// What a machine came to.
 enum Came {
     To(Admission, bool),
+    Extended(i128),
     AnEnd,
 }
 
@@ -26,6 +27,11 @@ impl World {
         match *action {
             Action::Start(call) => self.start(&mut next, call),
             Action::Timeout(call, lane) => self.time_out(&mut next, call, lane),
+            Action::Extend(call) => self.extend(&mut next, call),
+            Action::Unknown(call, bill) => {
+                next.calls[call].bill = bill;
+                self.end_unknown(&mut next, call);
+            }
             Action::Outcome(call, decision, bill) => {
                 next.calls[call].bill = bill;
                 self.end(&mut next, call, decision);
@@ -55,14 +61,16 @@ impl World {
         next
     }
 
-    fn start(&self, state: &mut State, call: usize) {
-        let (period, at) = (state.period, clock(state.period));
-        state.calls[call].stage = Stage::Reserving;
-        state.calls[call].period = period;
+    pub(super) fn start(&self, state: &mut State, call: usize) {
+        let place = &mut state.calls[call];
+        place.period = state.period;
+        place.stage = Stage::Reserving;
+        let at = clock(place.period);
         for lane in 0..state.calls[call].lanes.len() {
+            state.calls[call].lanes[lane].tries = 0;
             let scope = state.calls[call].lanes[lane].scope;
             let terms: Terms = state.budget(scope).terms;
-            let rid = rid(call, period);
+            let rid = rid(call, state.calls[call].period);
             let machine = Reserve::new(owner(scope), rid, pico(HOLD), terms, at, 60);
             self.pump(state, call, lane, Machine::Reserve(Box::new(machine)), 0);
         }
@@ -70,7 +78,14 @@ impl World {
     }
 
     /// Lets a machine run until it has sent something or is over.
-    fn pump(&self, state: &mut State, call: usize, lane: usize, mut machine: Machine, late: i64) {
+    pub(super) fn pump(
+        &self,
+        state: &mut State,
+        call: usize,
+        lane: usize,
+        mut machine: Machine,
+        late: i64,
+    ) {
         let now = clock(state.calls[call].period).plus_ms(late);
         let mut came = None;
         let request = loop {
@@ -83,6 +98,15 @@ impl World {
                         break None;
                     }
                     Step::Transact(_) | Step::Read(_) => panic!("a reserve is one write"),
+                },
+                Machine::Extend(extend) => match extend.step(now) {
+                    Step::Send(update) => break Some(Request::One(update)),
+                    Step::Pause { .. } => {}
+                    Step::Done(done) => {
+                        came = Some(Came::Extended(done.hold.amount.pico()));
+                        break None;
+                    }
+                    Step::Transact(_) | Step::Read(_) => panic!("an extension is one write"),
                 },
                 Machine::Ending(ending) => match ending.step(now) {
                     Step::Send(update) => break Some(Request::One(update)),
@@ -102,13 +126,14 @@ impl World {
                 place.is_held = admission == Admission::Held;
                 place.is_ambiguous = is_ambiguous;
             }
+            Some(Came::Extended(amount)) => place.amount = amount,
             Some(Came::AnEnd) | None => {}
         }
         place.machine = request.is_some().then(|| Cached::new(machine));
         let Some(request) = request else { return };
         place.sent += 1;
         let number = place.sent;
-        let is_reserve = matches!(&request, Request::One(one) if begins(one, "SET #h"));
+        let is_reserve = matches!(&request, Request::One(one) if is_reserve(one));
         let request = self.as_sent(state, call, request, is_reserve);
         let copies = 1 + u8::from(is_reserve && self.is(Mutant::PlainAdd));
         let request = Cached::new(request);
@@ -159,6 +184,11 @@ impl World {
         let mut machine = Machine::clone(&machine.value);
         match &mut machine {
             Machine::Reserve(reserve) => reserve.observe(answer, now, 0),
+            Machine::Extend(extend) => extend.observe(answer, 0),
+            Machine::Ending(_) if self.is_taken_for_done(state, call, &answer) => {
+                state.calls[call].lanes[lane].machine = None;
+                return self.conclude(state, call);
+            }
             Machine::Ending(ending) => ending.observe(answer, now, 0),
         }
         self.pump(state, call, lane, machine, late);
@@ -166,7 +196,7 @@ impl World {
     }
 
     /// All scopes have answered: the call goes out, or what is held is voided; or it is over.
-    fn conclude(&self, state: &mut State, at: usize) {
+    pub(super) fn conclude(&self, state: &mut State, at: usize) {
         let call = &mut state.calls[at];
         if call.lanes.iter().any(|lane| lane.machine.is_some()) {
             return;
@@ -189,32 +219,39 @@ impl World {
     }
 
     fn end(&self, state: &mut State, at: usize, decision: Decision) {
+        state.calls[at].decide(decision);
+        self.end_lanes(state, at, decision);
+    }
+
+    pub(super) fn end_lanes(&self, state: &mut State, at: usize, decision: Decision) {
         let call = &mut state.calls[at];
-        call.decide(decision);
         (call.stage, call.is_queue_due) = (Stage::Ending, true);
-        let period = call.period;
         for lane in 0..call.lanes.len() {
             let place = &mut state.calls[at].lanes[lane];
             place.tries = 0;
             if !place.is_held && !place.is_ambiguous {
+                place.machine = None;
                 continue;
             }
-            let ending = self.ending(at, period, place.scope, decision, place.is_ambiguous);
+            let (is_ambiguous, amount) = (place.is_ambiguous, place.amount);
+            let ending = self.ending(state, at, lane, decision, is_ambiguous, amount);
             self.pump(state, at, lane, Machine::Ending(Box::new(ending)), 0);
         }
     }
 
     #[expect(clippy::unused_self, reason = "it stands beside the machine of a reserve")]
-    fn ending(
+    pub(super) fn ending(
         &self,
-        call: usize,
-        period: u8,
-        scope: usize,
+        state: &State,
+        at: usize,
+        lane: usize,
         decision: Decision,
         is_ambiguous: bool,
+        amount: i128,
     ) -> Ending {
-        let (rid, hold) = (rid(call, period), hold(period));
-        Ending::new(owner(scope), rid, Some(hold), decision, is_ambiguous, clock(period))
+        let (call, rid) = (&state.calls[at], rid(at, state.calls[at].period));
+        let (owner, hold) = (owner(call.lanes[lane].scope), hold_of(call.period, amount));
+        Ending::new(owner, rid, Some(hold), decision, is_ambiguous, clock(call.period))
     }
 
     fn enqueue(&self, state: &mut State, at: usize, is_lost: bool) {
@@ -224,7 +261,8 @@ impl World {
             if !is_lost && (place.is_held || place.is_ambiguous) {
                 let is_ambiguous = place.is_ambiguous && !self.is(Mutant::QueueNoFence);
                 let copies = self.config.copies;
-                state.events.push(Event { call: at, lane, is_ambiguous, copies });
+                let amount = place.amount;
+                state.events.push(Event { call: at, lane, is_ambiguous, amount, copies });
             }
         }
         state.events.sort_by_key(|event| (event.call, event.lane));
@@ -239,7 +277,7 @@ impl World {
         let answer = match &*message.request.value {
             Request::One(one) => {
                 let answer = self.write(state, std::slice::from_ref(one));
-                if message.is_reserve && answer == Answer::Applied {
+                if (message.is_reserve || is_extend(one)) && answer == Answer::Applied {
                     self.check_admission(state, &message);
                 }
                 Some(answer)
@@ -287,9 +325,9 @@ impl World {
             state.events.remove(at);
         }
         let call = &state.calls[event.call];
-        let (period, scope) = (call.period, call.lanes[event.lane].scope);
-        let decision = call.decision().unwrap();
-        let mut ending = self.ending(event.call, period, scope, decision, event.is_ambiguous);
+        let (period, decision) = (call.period, call.decision().unwrap());
+        let Event { call: of, lane, is_ambiguous, amount, .. } = event;
+        let mut ending = self.ending(state, of, lane, decision, is_ambiguous, amount);
         loop {
             let answer = match ending.step(clock(period)) {
                 Step::Send(one) => self.write(state, &[self.mutate(one, state.period)]),
@@ -307,6 +345,9 @@ impl World {
                 Step::Pause { .. } => continue,
                 Step::Done(_) => return,
             };
+            if self.is_taken_for_done(state, of, &answer) {
+                return;
+            }
             ending.observe(answer, clock(period), 0);
         }
     }
