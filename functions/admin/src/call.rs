@@ -16,8 +16,10 @@ const LIMIT_MAX: u32 = 100;
 /// What stands before the paths of signed requests.
 const SIGNED: &str = "/iam";
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// Longest value of a query: a cursor may hold a model's name of 200 characters and more.
-const VALUE_BYTES_MAX: usize = 512;
+/// Longest values of a query: a cursor and a scope may hold a model's name of 200 characters.
+const CURSOR_BYTES_MAX: usize = 512;
+const SCOPE_BYTES_MAX: usize = 400;
+const VALUE_BYTES_MAX: usize = 256;
 /// Longest `Idempotency-Key`.
 const SEED_BYTES_MAX: usize = 255;
 
@@ -247,8 +249,10 @@ impl Call {
             if value.is_empty() {
                 return Err(Error::malformed(name, "is empty: leave it out"));
             }
-            if value.len() > VALUE_BYTES_MAX {
-                let rule = format!("is at most {VALUE_BYTES_MAX} characters long");
+            let most = if name == "cursor" { CURSOR_BYTES_MAX } else { VALUE_BYTES_MAX };
+            let most = if name == "scope" { SCOPE_BYTES_MAX } else { most };
+            if value.len() > most {
+                let rule = format!("is at most {most} characters long");
                 return Err(Error::malformed(name, rule));
             }
         }

@@ -15,6 +15,9 @@ const REASON_CHARS_MAX: usize = 200;
 
 /// `GET /admin/v1/corrections?limit=&cursor=`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    if call.query("scope").is_some() {
+        call.parsed_query::<Scope>("scope", "user:ID")?;
+    }
     let page = gate.control.corrections(call.limit()?, call.cursor()).await?;
     let rows = page.rows.iter().map(|row| shown(&row.record, "entered"));
     let scope = call.query("scope");

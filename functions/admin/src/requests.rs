@@ -6,6 +6,7 @@ use farebox_core::{CallRecord, EntityId, Error, Outcome, Rid, Usage};
 use crate::Gate;
 use crate::call::Call;
 use crate::corrections;
+use crate::credentials::provider;
 use crate::owners::{absent, entity};
 use crate::reply::{Answer, Refusal};
 
@@ -14,6 +15,12 @@ const LIMIT_DEFAULT: u32 = 20;
 
 /// `GET /admin/v1/requests?limit=&cursor=`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    call.query("provider").map(provider).transpose()?;
+    let is_name = |name: &str| name.len() <= 200 && name.bytes().all(|b| b.is_ascii_graphic());
+    if call.query("model").is_some_and(|name| !is_name(name)) {
+        let rule = "has at most 200 printable ASCII characters";
+        return Err(Error::malformed("model", rule).into());
+    }
     let limit = if call.query("limit").is_some() { call.limit()? } else { LIMIT_DEFAULT };
     let (logs, cursor) = (gate.control.logs(), call.cursor());
     let page = match (id(call, "user")?, id(call, "key")?) {

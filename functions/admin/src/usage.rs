@@ -26,7 +26,13 @@ const KEY_PAGES_MAX: usize = 10;
 
 /// `GET /admin/v1/usage`: what budgets have spent; with `by` what calls add up to.
 pub async fn usage(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let Some(by) = call.query("by") else { return budgets::usage(gate, call).await };
+    let Some(by) = call.query("by") else {
+        let alone = ["since", "until", "scope"].into_iter().find(|name| call.query(name).is_some());
+        return match alone {
+            Some(name) => Err(Error::malformed(name, "goes with `by`, which is missing").into()),
+            None => budgets::usage(gate, call).await,
+        };
+    };
     let by = By::parse(by)?;
     let (first, last) = days(gate, call)?;
     let scope = call.query("scope");
