@@ -54,7 +54,7 @@ pub enum Needs {
     ErrorBody,
     /// The provider's own error object with this `code` or `type`.
     Code(&'static str),
-    /// The provider's own words for a key that it does not know, [`WRONG_KEY`].
+    /// The provider's own words for a key that it does not know, `WRONG_KEY`.
     WrongKey,
 }
 
