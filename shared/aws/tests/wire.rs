@@ -103,17 +103,12 @@ async fn read_request(socket: &mut TcpStream) -> bool {
 fn aws(url: &str, clock_file: Option<&str>) -> Aws {
     let config = Config::from_lookup(|variable| match variable {
         "FAREBOX_CLOCK_FILE" => clock_file.map(str::to_owned),
-        "FAREBOX_TENANT" | "FAREBOX_STAGE" | "FAREBOX_ALLOWED_ORIGINS" => None,
-        "FAREBOX_TRACE_AWS" => None,
-        name if ["FAREBOX_ALERT", "FAREBOX_STATEMENT", "FAREBOX_LAKE"]
-            .iter()
-            .any(|mailed| name.starts_with(mailed)) =>
-        {
-            None
-        }
+        "FAREBOX_QUEUE_URL" | "FAREBOX_SECRET_PREFIX" => Some("local".to_owned()),
+        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
+        name if name.ends_with("_TABLE") || name.ends_with("_SECRET") => Some("local".to_owned()),
         "AWS_REGION" => Some("eu-central-1".to_owned()),
         endpoint if endpoint.starts_with("AWS_ENDPOINT") => Some(url.to_owned()),
-        _ => Some("local".to_owned()),
+        _ => None,
     });
     Aws::new(config.unwrap())
 }
