@@ -16,6 +16,7 @@ const KEYS: &str = include_str!("answers/keys.json");
 const AUDIT: &str = include_str!("answers/audit.json");
 const NOTHING: &str = r#"{"users":[],"keys":[],"budgets":[],"channels":[],"alerts":[],
     "quarantine":[],"next_cursor":null}"#;
+const QUEUES: &str = r#"{"waiting":2,"in_flight":0,"dead_letters":0,"scanned_at":null}"#;
 
 /// A server that answers each request with the same bytes for ever, on a port of its own.
 fn serve(answers: Answers) -> String {
@@ -89,6 +90,7 @@ fn what_is_shown_is_what_is_kept() {
     ];
     const EMPTY: Answers = &[
         ("/healthz", 200, r#"{"status":"ok","catalog":"2026-11-23"}"#),
+        ("/admin/v1/queues", 200, QUEUES),
         ("/admin/v1/", 200, NOTHING),
     ];
     const STRANGER: Answers = &[(
