@@ -297,6 +297,11 @@ impl Exchange {
             for pointer in pointers {
                 text.push_str(event.pointer(pointer).and_then(Value::as_str).unwrap_or_default());
             }
+            // Mistral's reasoning models speak in parts.
+            let parts = event.pointer("/choices/0/delta/content").and_then(Value::as_array);
+            for part in parts.into_iter().flatten() {
+                text.push_str(part["text"].as_str().unwrap_or_default());
+            }
         }
         text
     }
