@@ -166,7 +166,9 @@ impl Divided {
     fn next_of_share(&self, share: u8, needed: Money, now: Timestamp) -> Next {
         let Some(own) = self.shares.get(usize::from(share)) else { return Next::Gone };
         let day = own.terms.settings.zone.day(now);
+        // One that has not followed a change of the zone yet would look at another day's room.
         let is_gone = own.terms.settings.mode == Mode::Closed
+            || own.terms.settings.zone != self.budget.terms.settings.zone
             || share >= self.budget.terms.shares_used()
             || own.terms.is_closed(day)
             || self.budget.terms.is_closed(day);

@@ -67,3 +67,15 @@ fn a_day_that_an_entry_brings_below_the_watermark_is_taken_away_again() {
     }
     world.rest(false);
 }
+
+/// Found by the property, in 100,000 histories: the zone changes at a month's end, and a share that
+/// has not followed yet refuses a call of the new month by what the old one cost.
+#[test]
+fn a_share_that_has_not_followed_a_change_of_the_zone_refuses_nobody() {
+    let mut world = World::new([None, None, Some(0)], false);
+    let zone = [(59, 4, 9), (78, 0, 0), (175, 89, 62)];
+    for (what, whom, how) in zone.into_iter().chain([(135, 182, 45), (36, 199, 0)]) {
+        world.step(what, whom, how);
+    }
+    world.rest(false);
+}

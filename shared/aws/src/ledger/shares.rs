@@ -82,7 +82,10 @@ impl Ledger {
         });
         let room = |share: &Scope| self.cache().get(share).and_then(|known| known.room);
         let share = if room(&second) > room(&first) { second } else { first };
-        let follows = |known: &Terms| known.settings.mode == terms.settings.mode;
+        let follows = |known: &Terms| {
+            let (own, wanted) = (&known.settings, &terms.settings);
+            (own.mode, &own.zone) == (wanted.mode, &wanted.zone)
+        };
         let (known, tenths) = match self.known(&share).filter(follows) {
             Some(known) => (known, 0),
             None => match self.read_terms(&share, false).await {
@@ -90,7 +93,7 @@ impl Ledger {
                 Err(_) => return (whole.clone(), terms, 0),
             },
         };
-        // One that has not followed a change of the mode yet would refuse a call for it.
+        // One that has not followed a change of the mode or zone yet would refuse a call for it.
         if follows(&known) { (share, known, tenths) } else { (whole.clone(), terms, tenths) }
     }
 
