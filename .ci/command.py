@@ -57,6 +57,8 @@ class Command:
         environment = {name: value for name, value in self.environment.items() if name != "NO_COLOR"}
         pid, master = pty.fork()
         if pid == 0:
+            # Whoever runs this in the background has Ctrl-C ignored, and children inherit that.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execve(self.executable, [self.executable, *line.split()], environment)
         shown, ends = b"", time.time() + 60
         if typed:
@@ -74,6 +76,9 @@ class Command:
             shown += more
             if stop_after and stop_after in shown:
                 os.kill(pid, signal.SIGINT)
+        else:
+            os.kill(pid, signal.SIGKILL)
+            raise AssertionError(f"{line}: not over within a minute: {shown.decode()}")
         os.waitpid(pid, 0)
         return shown.decode()
 
