@@ -12,7 +12,7 @@ use farebox_core::{ChatCall, Completion, Error, Format, Secret};
 use serde_json::{Map, Value};
 
 use crate::json;
-use crate::openai::{completion, count, json_bytes, within_window};
+use crate::openai::{completion, count, json_bytes, with_images};
 use crate::{
     CountRequest, Counted, DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider,
     Wire, failure,
@@ -80,11 +80,10 @@ impl Wire for Gemini {
         }
         let body = Bytes::from(serde_json::to_vec(&object).map_err(Error::internal)?);
         let bytes = count(body.len()).saturating_add(added(&object)?);
+        let prompt = with_images(provider, facts, bytes, (media.images, media.inline), media.any)?;
         let bound = InputBound {
             // What the tools of the provider give is counted beside the prompt, and is no more.
-            prompt_tokens: media
-                .prompt_tokens(provider, facts, bytes)?
-                .saturating_mul(if media.searches > 0 { 2 } else { 1 }),
+            prompt_tokens: prompt.saturating_mul(if media.searches > 0 { 2 } else { 1 }),
             media: media.any || media.images > 0,
             audio: media.audio,
             us_geography: provider.us_geography && account::is_recent(facts.model),
@@ -143,25 +142,6 @@ struct Media {
     inline: u64,
     /// Grounded prompts, where the provider bills them and not each query.
     searches: u64,
-}
-
-impl Media {
-    /// Each image at its maximum, where it has one; anything else can fill the window.
-    fn prompt_tokens(
-        &self,
-        provider: &Provider,
-        facts: &Facts<'_>,
-        bytes: u64,
-    ) -> Result<u64, Error> {
-        match (provider.image)(facts.model).filter(|_| !self.any) {
-            Some(each) => {
-                let images = self.images.saturating_mul(each);
-                let text = bytes.saturating_sub(self.inline);
-                within_window(provider, facts, text.saturating_add(images), false)
-            }
-            None => within_window(provider, facts, bytes, self.any || self.images > 0),
-        }
-    }
 }
 
 /// Where a model is called. Its name becomes one segment of a path, so it must be one.

@@ -40,6 +40,7 @@ pub mod sse;
 pub mod wire;
 
 mod amount;
+mod delta;
 mod eventstream;
 mod json;
 mod media;

@@ -21,7 +21,7 @@ mod texts;
 mod usage;
 
 pub(crate) use bound::{
-    asked_cache_write, completion, count, json_bytes, with_media, within_window,
+    asked_cache_write, completion, count, json_bytes, with_images, with_media, within_window,
 };
 pub use extensions::EXTENSIONS;
 pub(crate) use texts::embedded;

@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::usage::{self, Context};
-use crate::json::{Text, raw};
+use crate::delta::{OPENING, Speaking, Thinking, say, spoken};
+use crate::json::Text;
 use crate::reasoning::Thought;
 use crate::sse::{EVENT_BYTES_MAX, Handle};
 use crate::usage::{object, overlay};
@@ -214,7 +215,7 @@ impl Events {
         self.model = Text::or_empty(message.model.as_ref()).to_owned();
         let id = Text::or_empty(message.id.as_ref()).to_owned();
         out.push(ChatEvent::Start { id, model: self.model.clone() });
-        say(&Opening { role: "assistant", content: "" }, out)?;
+        say(&OPENING, out)?;
         overlay(&mut self.usage, message.usage)?;
         let written = self.usage.get("cache_creation_input_tokens").and_then(Value::as_u64);
         self.written_first = Some(written.unwrap_or_default());
@@ -384,15 +385,6 @@ impl Handle for Events {
     }
 }
 
-/// A text that is not empty, still in its quotes.
-fn spoken(text: Option<&RawValue>) -> Result<Option<&RawValue>, DecodeError> {
-    match text {
-        Some(text) if !text.get().starts_with('"') => Err(DecodeError::lacking("a text")),
-        Some(text) if text.get() == "\"\"" => Ok(None),
-        text => Ok(text),
-    }
-}
-
 fn say_text(text: Option<&RawValue>, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
     let Some(content) = spoken(text)? else { return Ok(()) };
     say(&Speaking { content }, out)
@@ -401,27 +393,6 @@ fn say_text(text: Option<&RawValue>, out: &mut Vec<ChatEvent>) -> Result<(), Dec
 fn say_thinking(text: Option<&RawValue>, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
     let Some(reasoning_content) = spoken(text)? else { return Ok(()) };
     say(&Thinking { reasoning_content }, out)
-}
-
-fn say<T: Serialize>(delta: &T, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
-    out.push(ChatEvent::Delta { choice: 0, delta: raw(delta)?, logprobs: None });
-    Ok(())
-}
-
-#[derive(Serialize)]
-struct Opening {
-    role: &'static str,
-    content: &'static str,
-}
-
-#[derive(Serialize)]
-struct Speaking<'a> {
-    content: &'a RawValue,
-}
-
-#[derive(Serialize)]
-struct Thinking<'a> {
-    reasoning_content: &'a RawValue,
 }
 
 #[derive(Serialize)]

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{MESSAGES, added};
 use crate::json::Body;
-use crate::openai::{count, within_window};
+use crate::openai::{count, with_images};
 use crate::{Facts, InputBound, Outbound, Provider};
 
 /// What becomes of a field.
@@ -113,8 +113,11 @@ pub(super) fn request(
     let bytes = bytes.saturating_add(found.cited);
     found.documents |= server.any;
     let samplings = if server.any { SAMPLINGS_MAX } else { 1 };
+    // A document can fill the window.
+    let images = (found.images, found.inline);
+    let sampled = with_images(provider, facts, bytes, images, found.documents)?;
     let bound = InputBound {
-        prompt_tokens: found.prompt_tokens(provider, facts, bytes)?.saturating_mul(samplings),
+        prompt_tokens: sampled.saturating_mul(samplings),
         media: found.images > 0 || found.documents,
         web_searches: server.searches,
         cache_write: found.cache_write,
@@ -279,23 +282,6 @@ struct Found {
 }
 
 impl Found {
-    /// Each image at its maximum; a document can fill the window.
-    fn prompt_tokens(
-        &self,
-        provider: &Provider,
-        facts: &Facts<'_>,
-        bytes: u64,
-    ) -> Result<u64, Error> {
-        match (provider.image)(facts.model).filter(|_| !self.documents) {
-            Some(each) => {
-                let images = self.images.saturating_mul(each);
-                let text = bytes.saturating_sub(self.inline);
-                within_window(provider, facts, text.saturating_add(images), false)
-            }
-            None => within_window(provider, facts, bytes, self.images > 0 || self.documents),
-        }
-    }
-
     fn look(&mut self, value: &Value) {
         match value {
             Value::Array(parts) => parts.iter().for_each(|part| self.look(part)),

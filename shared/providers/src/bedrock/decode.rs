@@ -4,8 +4,9 @@ use farebox_core::{ChatEvent, Completion};
 use serde_json::{Map, Value, json};
 
 use super::usage;
+use crate::delta::{OPENING, say};
 use crate::eventstream::{EventStream, Message};
-use crate::json::{self, raw};
+use crate::json;
 use crate::reasoning::Thought;
 use crate::sse::EVENT_BYTES_MAX;
 use crate::wire::check_calls;
@@ -172,7 +173,7 @@ impl State {
         self.begun = true;
         // The format tells neither.
         out.push(ChatEvent::Start { id: String::new(), model: String::new() });
-        say(&json!({"role": "assistant", "content": ""}), out)
+        say(&OPENING, out)
     }
 
     fn open(&mut self, event: &Value, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
@@ -244,9 +245,4 @@ fn failed(message: &Message<'_>) -> String {
     let error = failure::presentable(message.error);
     let said = if message.error.is_empty() { told } else { error };
     format!("{}: {said}", failure::presentable(message.name))
-}
-
-fn say(delta: &Value, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
-    out.push(ChatEvent::Delta { choice: 0, delta: raw(delta)?, logprobs: None });
-    Ok(())
 }

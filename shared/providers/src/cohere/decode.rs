@@ -3,7 +3,7 @@
 use farebox_core::{ChatEvent, Completion, Reported, Usage};
 use serde_json::{Map, Value, json};
 
-use crate::json::raw;
+use crate::delta::{OPENING, say};
 use crate::sse::Handle;
 use crate::usage::Counts;
 use crate::wire::check_calls;
@@ -154,7 +154,7 @@ impl Handle for Events {
                 self.begun = true;
                 let id = text(&event, "/id").to_owned();
                 out.push(ChatEvent::Start { id, model: String::new() });
-                say(&json!({"role": "assistant", "content": ""}), out)
+                say(&OPENING, out)
             }
             "content-start" | "content-delta" | "tool-plan-delta" => content(&event, out),
             "tool-call-start" | "tool-call-delta" => self.call(&event, out),
@@ -192,10 +192,5 @@ fn content(event: &Value, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
             say(&json!({field: part}), out)?;
         }
     }
-    Ok(())
-}
-
-fn say(delta: &Value, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
-    out.push(ChatEvent::Delta { choice: 0, delta: raw(delta)?, logprobs: None });
     Ok(())
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use farebox_core::{ChatEvent, Completion};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::contents::MADE_UP_ID;
 use super::{REASONING_FORMAT, usage};
+use crate::delta::{OPENING, Speaking, Thinking, say, say_in, spoken};
 use crate::json::{Text, raw};
 use crate::sse::Handle;
 use crate::usage::{object, overlay};
@@ -316,17 +317,20 @@ impl Chunks {
         let bit = 1_u128.checked_shl(choice).ok_or(too_many)?;
         if self.begun & bit == 0 {
             self.begun |= bit;
-            say(choice, &Opening { role: "assistant", content: "" }, None, out)?;
+            say_in(choice, &OPENING, None, out)?;
         }
         candidate.searched(&mut self.searches)?;
         let mut logprobs = candidate.logprobs().as_ref().map(raw).transpose()?;
         for part in candidate.parts() {
             if let Some(text) = spoken(part.text)? {
-                let delta = match part.thought {
-                    Some(true) => Speaking { content: None, reasoning_content: Some(text) },
-                    _ => Speaking { content: Some(text), reasoning_content: None },
-                };
-                say(choice, &delta, logprobs.take(), out)?;
+                let logprobs = logprobs.take();
+                match part.thought {
+                    Some(true) => {
+                        let thinking = Thinking { reasoning_content: text };
+                        say_in(choice, &thinking, logprobs, out)?;
+                    }
+                    _ => say_in(choice, &Speaking { content: text }, logprobs, out)?,
+                }
             }
             let signature = Text::or_empty(part.thought_signature.as_ref());
             let id = match &part.function_call {
@@ -338,14 +342,14 @@ impl Chunks {
                         told.insert("index".to_owned(), Value::from(self.calls));
                     }
                     self.calls = self.calls.saturating_add(1);
-                    say(choice, &json!({"tool_calls": [told]}), None, out)?;
+                    say_in(choice, &json!({"tool_calls": [told]}), None, out)?;
                     Some(id)
                 }
                 None => None,
             };
             if !signature.is_empty() {
                 let details = json!({"reasoning_details": [detail(signature, id.as_deref())]});
-                say(choice, &details, None, out)?;
+                say_in(choice, &details, None, out)?;
             }
         }
         let reason = Text::or_empty(candidate.finish_reason.as_ref());
@@ -354,7 +358,7 @@ impl Chunks {
         {
             self.finished |= bit;
             if let Some(refusal) = candidate.refusal() {
-                say(choice, &json!({"refusal": failure::presentable(refusal)}), None, out)?;
+                say_in(choice, &json!({"refusal": failure::presentable(refusal)}), None, out)?;
             }
             out.push(ChatEvent::Finish { choice, reason: reason.to_owned() });
         }
@@ -380,8 +384,8 @@ impl Handle for Chunks {
         }
         if let (Some(reason), 0) = (chunk.blocked(), self.begun) {
             (self.begun, self.finished) = (1, 1);
-            say(0, &Opening { role: "assistant", content: "" }, None, out)?;
-            say(0, &json!({"refusal": blocked(reason)}), None, out)?;
+            say(&OPENING, out)?;
+            say(&json!({"refusal": blocked(reason)}), out)?;
             out.push(ChatEvent::Finish { choice: 0, reason: "content_filter".to_owned() });
         }
         overlay(&mut self.usage, chunk.usage_metadata)
@@ -401,37 +405,4 @@ impl Handle for Chunks {
 fn fees(model: &str, searches: &BTreeSet<u64>) -> u64 {
     let queries = u64::try_from(searches.len()).unwrap_or(u64::MAX);
     if super::original::is_grounded_by_prompt(model) { queries.min(1) } else { queries }
-}
-
-/// A text that is not empty, still in its quotes.
-fn spoken(text: Option<&RawValue>) -> Result<Option<&RawValue>, DecodeError> {
-    match text {
-        Some(text) if !text.get().starts_with('"') => Err(DecodeError::lacking("a text")),
-        Some(text) if text.get() == "\"\"" => Ok(None),
-        text => Ok(text),
-    }
-}
-
-fn say<T: Serialize>(
-    choice: u32,
-    delta: &T,
-    logprobs: Option<Box<RawValue>>,
-    out: &mut Vec<ChatEvent>,
-) -> Result<(), DecodeError> {
-    out.push(ChatEvent::Delta { choice, delta: raw(delta)?, logprobs });
-    Ok(())
-}
-
-#[derive(Serialize)]
-struct Opening {
-    role: &'static str,
-    content: &'static str,
-}
-
-#[derive(Serialize)]
-struct Speaking<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning_content: Option<&'a RawValue>,
 }

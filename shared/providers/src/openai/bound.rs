@@ -59,6 +59,25 @@ pub(crate) fn with_media(
     }
 }
 
+/// The bound with images inside the request, so many and so many bytes of data: each at its maximum
+/// where the provider states one, and nothing else is there that can fill the window.
+pub(crate) fn with_images(
+    provider: &Provider,
+    facts: &Facts<'_>,
+    bytes: u64,
+    (images, inline): (u64, u64),
+    other: bool,
+) -> Result<u64, Error> {
+    match (provider.image)(facts.model).filter(|_| !other) {
+        Some(each) => {
+            let text = bytes.saturating_sub(inline);
+            let tokens = text.saturating_add(images.saturating_mul(each));
+            within_window(provider, facts, tokens, false)
+        }
+        None => within_window(provider, facts, bytes, images > 0 || other),
+    }
+}
+
 /// The bound of the prompt with the context window taken into account.
 pub(crate) fn within_window(
     provider: &Provider,

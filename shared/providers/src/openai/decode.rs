@@ -1,12 +1,13 @@
 //! Answers of the chat completions format.
 
 use farebox_core::{ChatEvent, Completion, Reported};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::parts;
 use super::usage::{self, UsageRules};
+use crate::delta::{OPENING, Speaking};
 use crate::json::{Text, raw};
 use crate::sse::Handle;
 use crate::{DecodeError, failure};
@@ -152,7 +153,7 @@ impl Chunks {
             out.push(ChatEvent::Failed { message: failure::reported(error.get()) });
         }
         if first && !choice.delta.is_some_and(has_role) {
-            let delta = raw(&Opening { role: "assistant", content: "" })?;
+            let delta = raw(&OPENING)?;
             out.push(ChatEvent::Delta { choice: choice.index, delta, logprobs: None });
         }
         if let Some(delta) = choice.delta.map(parts::of_delta).transpose()?
@@ -164,7 +165,7 @@ impl Chunks {
         }
         if let Some(content) = choice.text.filter(|text| text.get().len() > 2) {
             let (delta, logprobs) =
-                (raw(&Said { content })?, choice.logprobs.map(ToOwned::to_owned));
+                (raw(&Speaking { content })?, choice.logprobs.map(ToOwned::to_owned));
             out.push(ChatEvent::Delta { choice: choice.index, delta, logprobs });
         }
         if let Some(reason) = choice.finish_reason.as_ref().filter(|reason| !reason.0.is_empty())
@@ -210,17 +211,6 @@ impl Handle for Chunks {
         }
         Ok(())
     }
-}
-
-#[derive(Serialize)]
-struct Opening {
-    role: &'static str,
-    content: &'static str,
-}
-
-#[derive(Serialize)]
-struct Said<'a> {
-    content: &'a RawValue,
 }
 
 fn may_have_role(delta: &RawValue) -> bool {

@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::usage;
-use crate::json::{Text, raw};
+use crate::delta::{OPENING, Speaking, Thinking, say};
+use crate::json::Text;
 use crate::openai::Cost;
 use crate::sse::Handle;
 use crate::wire::check_calls;
@@ -295,7 +296,7 @@ impl Events {
         let id = Text::or_empty(response.id.as_ref()).to_owned();
         let model = Text::or_empty(response.model.as_ref()).to_owned();
         out.push(ChatEvent::Start { id, model });
-        say(&json!({"role": "assistant", "content": ""}), out)
+        say(&OPENING, out)
     }
 
     /// An item begins. Only calls matter: the others speak by themselves.
@@ -439,24 +440,9 @@ impl Handle for Events {
     }
 }
 
-fn say<T: Serialize>(delta: &T, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
-    out.push(ChatEvent::Delta { choice: 0, delta: raw(delta)?, logprobs: None });
-    Ok(())
-}
-
-#[derive(Serialize)]
-struct Speaking<'a> {
-    content: &'a RawValue,
-}
-
 #[derive(Serialize)]
 struct Refusing<'a> {
     refusal: &'a RawValue,
-}
-
-#[derive(Serialize)]
-struct Thinking<'a> {
-    reasoning_content: &'a RawValue,
 }
 
 #[derive(Serialize)]
