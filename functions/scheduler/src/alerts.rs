@@ -1,7 +1,7 @@
 //! Alerts: on every channel that is set, at least once each.
 
-use farebox_aws::expression::{Failure as Unwritten, Store, item};
-use farebox_aws::{Aws, Error, random};
+use farebox_aws::expression::Store;
+use farebox_aws::{Aws, Error};
 use farebox_core::Timestamp;
 use farebox_ledger::alert::{self, Delivery, Fault, Notice, Stored, Threshold};
 use farebox_ledger::{Item, Key, Period};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::Failure;
 use crate::channels::{Message, Open};
-use crate::due::due;
+use crate::due::{due, take};
 
 /// SNS's limit of a subject.
 const SUBJECT_MAX: usize = 100;
@@ -39,16 +39,7 @@ pub(crate) async fn deliver(aws: &Aws, now: Timestamp) -> Result<(), Failure> {
 
 async fn deliver_one(aws: &Aws, open: &Open, key: &Key, now: Timestamp) -> Result<(), Failure> {
     let store = Store::patient(aws);
-    let me = format!("{:032x}", random());
-    // Once only: whether a repeat found its own lease could not be told.
-    let leased = store.write(&alert::lease(key.clone(), &me, now)).await;
-    match leased.failure {
-        None => {}
-        Some(Unwritten::ConditionFailed) => return Ok(()),
-        Some(failure) => return Err(failure.error("UpdateItem").into()),
-    }
-    let Some(found) = store.fetch(key).await? else { return Ok(()) };
-    let found = item(found);
+    let Some((me, found)) = take(&store, key, now).await? else { return Ok(()) };
     let malformed = |error: farebox_ledger::Error| Error::Malformed {
         thing: format!("alert {}", key.sk),
         detail: error.to_string(),

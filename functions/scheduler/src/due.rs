@@ -1,11 +1,11 @@
-//! The sparse index of what is due.
+//! The sparse index of what is due, and who takes it on.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use farebox_aws::expression::{again, classify};
-use farebox_aws::{Aws, Error};
+use farebox_aws::expression::{Failure as Unwritten, Store, again, classify, item};
+use farebox_aws::{Aws, Error, random};
 use farebox_core::Timestamp;
 use farebox_ledger::update::DUE;
-use farebox_ledger::{Key, Table};
+use farebox_ledger::{Item, Key, Table, alert};
 
 /// Entries that one run takes on; the next run takes the others.
 pub(crate) const DUE_MAX: usize = 500;
@@ -42,4 +42,22 @@ pub(crate) async fn due(aws: &Aws, kind: &str, now: Timestamp) -> Result<Vec<Key
             return Ok(keys);
         }
     }
+}
+
+/// Leases what is to be told: under which name, and what it says. `None` where somebody else has it
+/// or it is gone.
+pub(crate) async fn take(
+    store: &Store,
+    key: &Key,
+    now: Timestamp,
+) -> Result<Option<(String, Item)>, Error> {
+    let me = format!("{:032x}", random());
+    // Once only: whether a repeat found its own lease could not be told.
+    let leased = store.write(&alert::lease(key.clone(), &me, now)).await;
+    match leased.failure {
+        None => {}
+        Some(Unwritten::ConditionFailed) => return Ok(None),
+        Some(failure) => return Err(failure.error("UpdateItem")),
+    }
+    Ok(store.fetch(key).await?.map(|found| (me, item(found))))
 }

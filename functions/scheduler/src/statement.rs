@@ -5,16 +5,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use farebox_api::UsageReport;
 use farebox_aws::channels::Statements;
-use farebox_aws::expression::{Failure as Unwritten, Store, item};
+use farebox_aws::expression::Store;
 use farebox_aws::rollups::{Ask, Rollups};
 use farebox_aws::usage::{By, dashed, grouped};
-use farebox_aws::{Aws, Error, random};
+use farebox_aws::{Aws, Error};
 use farebox_core::{Month, Timestamp, Zone};
 use farebox_ledger::alert::{self, Channel, Delivery, statement_key, statement_put};
 use farebox_ledger::{Attr, Item, Key, Span};
 
 use crate::Failure;
-use crate::due::due;
+use crate::due::{due, take};
 use crate::mail::{Attachment, Letter, send};
 
 /// A month is told when its budgets are closed, so that late rows and first corrections are in it.
@@ -46,15 +46,7 @@ async fn mail_one(
     now: Timestamp,
 ) -> Result<(), Failure> {
     let store = Store::patient(aws);
-    let me = format!("{:032x}", random());
-    // Once only, as for an alert: whether a repeat found its own lease could not be told.
-    let leased = store.write(&alert::lease(key.clone(), &me, now)).await;
-    match leased.failure {
-        None => {}
-        Some(Unwritten::ConditionFailed) => return Ok(()),
-        Some(failure) => return Err(failure.error("UpdateItem").into()),
-    }
-    let Some(found) = store.fetch(key).await?.map(item) else { return Ok(()) };
+    let Some((me, found)) = take(&store, key, now).await? else { return Ok(()) };
     let malformed = |detail: String| Error::Malformed { thing: "a statement".to_owned(), detail };
     let tries = Delivery::parse(&found).map_err(|error| malformed(error.to_string()))?.tries;
     let month = month(&found).ok_or_else(|| malformed("sk".to_owned()))?;
