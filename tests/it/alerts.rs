@@ -2,7 +2,7 @@
 
 use farebox_tests::kill::end_chat;
 use farebox_tests::moved::next_year;
-use farebox_tests::{Caller, Moved, Settings, fresh, run, until, usd};
+use farebox_tests::{Caller, Moved, Settings, fresh, run, usd};
 use futures_util::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
@@ -170,10 +170,7 @@ fn calls_that_end_unknown_are_told_to_the_operator_and_the_scan_sees_the_levels(
             assert!(answer.code() >= 500, "{}", answer.text());
         });
         let crash = async {
-            until("the provider has the calls", || async {
-                (caller.posts().len() == 4).then_some(())
-            })
-            .await;
+            caller.called(4).await;
             let held = stack.books(&scope).await.held();
             stack.set_budget(&scope, &limits(&times(held, 2).to_string())).await;
             assert!(end_chat(stack.pid()) > 0, "no chat environment was there");

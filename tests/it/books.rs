@@ -15,8 +15,7 @@ use farebox_tests::kill::end_chat;
 pub async fn orphan(caller: &Caller<'_>) -> (String, String) {
     let call = async { caller.complete("demo/hang", &json!({"max_tokens": 9})).await };
     let crash = async {
-        until("the provider has the call", || async { (caller.posts().len() == 1).then_some(()) })
-            .await;
+        caller.called(1).await;
         end_chat(caller.stack().pid());
     };
     let (answer, ()) = tokio::join!(call, crash);

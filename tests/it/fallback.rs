@@ -6,7 +6,7 @@ use farebox_tests::caller::openai;
 use farebox_tests::kill::end_chat;
 use farebox_tests::moved::next_year;
 use farebox_tests::stack::UNREACHABLE;
-use farebox_tests::{Answer, Caller, run, until, usd};
+use farebox_tests::{Answer, Caller, run, usd};
 use futures_util::StreamExt;
 use http::Method;
 use serde_json::{Value, json};
@@ -274,8 +274,7 @@ fn a_process_killed_in_its_second_attempt_leaves_that_ones_hold_and_no_other() {
         put.with("if-match", "*").send().await.expect(200);
         let caller = Caller::new(&clock.stack).await;
         let crash = async {
-            let sent = || async { (caller.posts().len() == 2).then_some(()) };
-            until("the second provider has the call", sent).await;
+            caller.called(2).await;
             assert!(end_chat(clock.stack.pid()) > 0, "no chat environment was there");
         };
 

@@ -180,8 +180,7 @@ fn the_place_of_a_dead_process_is_free_when_its_invocation_is_over() {
         let clock = clocked().await;
         let caller = limited(&clock.stack, &json!({}), &json!({"concurrent": 1})).await;
         let crash = async {
-            let sent = || async { (caller.posts().len() == 1).then_some(()) };
-            until("the provider has the call", sent).await;
+            caller.called(1).await;
             assert_limited(&ask(&caller, "demo/chat").await, "1 calls under way");
             assert!(end_chat(clock.stack.pid()) > 0, "no chat environment was there");
         };

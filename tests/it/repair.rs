@@ -3,7 +3,7 @@
 use farebox_core::{Money, Timestamp};
 use farebox_tests::kill::{SCENARIOS, campaign, end_chat};
 use farebox_tests::moved::next_year;
-use farebox_tests::{Caller, run, until, usd};
+use farebox_tests::{Caller, run, usd};
 use serde_json::json;
 
 use crate::money::times;
@@ -19,10 +19,7 @@ fn a_hold_of_a_killed_process_is_charged_once_and_corrected_once_by_the_truth() 
         let caller = Caller::new(&clock.stack).await;
         let call = async { caller.complete("demo/hang", &json!({"max_tokens": 9})).await };
         let crash = async {
-            until("the provider has the call", || async {
-                (caller.posts().len() == 1).then_some(())
-            })
-            .await;
+            caller.called(1).await;
             assert!(end_chat(clock.stack.pid()) > 0, "no chat environment was there");
         };
 

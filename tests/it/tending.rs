@@ -4,7 +4,7 @@
 use farebox_core::{Money, Timestamp};
 use farebox_tests::kill::end_chat;
 use farebox_tests::moved::next_year;
-use farebox_tests::{run, until, usd};
+use farebox_tests::{run, usd};
 use serde_json::{Value, json};
 
 use crate::money::times;
@@ -28,10 +28,7 @@ fn what_a_dead_process_left_in_a_share_ends_there_and_the_rest_is_given_back_by_
         let caller = &org.members[0];
         let call = async { caller.complete("demo/hang", &json!({"max_tokens": 9})).await };
         let crash = async {
-            until("the provider has the call", || async {
-                (caller.posts().len() == 1).then_some(())
-            })
-            .await;
+            caller.called(1).await;
             assert!(end_chat(clock.stack.pid()) > 0, "no chat environment was there");
         };
         let (answer, ()) = tokio::join!(call, crash);

@@ -8,7 +8,7 @@ use crate::stack::Stack;
 use crate::tables::Books;
 use crate::tap::Seen;
 use crate::wire::{Answer, Call};
-use crate::{fresh, usd};
+use crate::{fresh, until, usd};
 
 /// What the demo provider takes as its API key.
 pub const DEMO_SECRET: &str = "demo-key";
@@ -140,6 +140,12 @@ impl<'s> Caller<'s> {
     #[must_use]
     pub fn posts(&self) -> Vec<Seen> {
         self.stack.tap().seen(&self.user)
+    }
+
+    /// Waits until the provider has so many of its calls.
+    pub async fn called(&self, times: usize) {
+        let is_there = || async { (self.posts().len() == times).then_some(()) };
+        until(&format!("the provider has {times} calls"), is_there).await;
     }
 
     /// The log row of a call, once the queue is empty.
