@@ -126,7 +126,7 @@ await claim("a budget is changed, with a preview, and a stale change is refused"
   await other.close();
 });
 
-await claim("a key is made, shown once, and revoked", async () => {
+await claim("a key is made, shown once, rotated, and revoked", async () => {
   const { page, close } = await opened("light");
   await page.waitForSelector("h1:has-text('Overview')");
   await visit(page, "keys");
@@ -139,6 +139,13 @@ await claim("a key is made, shown once, and revoked", async () => {
   await page.click("dialog button:has-text('Close')");
   await page.waitForSelector("tr:has-text('made in the console')");
   assert.equal((await page.content()).includes(secret), false);
+  await page.click("tr:has-text('made in the console') button:has-text('Rotate')");
+  await page.selectOption("#f-grace_s", "in an hour");
+  await page.click("dialog button[type=submit]");
+  const next = await page.textContent("dialog .secret");
+  assert.equal(next.startsWith(secret.split("-").slice(0, 4).join("-")) && next !== secret, true);
+  await page.click("dialog button:has-text('Close')");
+  await page.waitForSelector("tr:has-text('made in the console')");
   await page.click("tr:has-text('made in the console') button:has-text('Revoke')");
   await page.click("dialog button.danger");
   await page.waitForSelector("tr:has-text('made in the console'):has-text('revoked')");

@@ -45,6 +45,7 @@ mod refusals;
 mod repair;
 mod responses;
 mod road;
+mod rotation;
 mod routing;
 mod scan;
 mod scopes;

@@ -182,6 +182,17 @@ function confirmed(title, text, label, act) {
   open(title, h("p", {}, text), fault, buttons);
 }
 
+/** The button that gives a key another secret. */
+const rotating = (path) => (one) => h("button", { type: "button", onclick: () => {
+  const spans = { "at once": 0, "in an hour": 3600, "in a day": 86400 };
+  open(`Rotate ${one.name}?`, h("p", {}, `Key ${one.id} gets another secret. Its budget and settings stay.`),
+    form([{ name: "grace_s", label: "The old secret ends", options: Object.keys(spans), value: "at once" }], "Rotate", async (values) => {
+      const made = await api("POST", `${path}/${one.id}/rotate`, { grace_s: spans[values.grace_s] }, "*");
+      dialog.close();
+      secret(`The key ${made.name}`, made.secret);
+    }));
+} }, "Rotate");
+
 function secret(title, text) {
   open(title, h("p", {}, "It is shown this once. Copy it now."), h("p", { class: "secret", tabindex: "0" }, text), closing());
   closed = show;
@@ -361,6 +372,7 @@ async function keys(query) {
   const page = await get(`keys?limit=${PAGE_ROWS}${user}${cursor}`);
   const revoke = (one) => () => confirmed(`Revoke ${one.name}?`, `Calls with key ${one.id} are refused from then on. Its books stay.`, "Revoke",
     () => api("DELETE", `keys/${one.id}`, undefined, one.version ?? "*"));
+  const rotate = rotating("keys");
   const make = () => {
     const fields = [
       { name: "user", label: "User", required: true, value: query.user }, { name: "name", label: "Name, for people", required: true },
@@ -389,7 +401,7 @@ async function keys(query) {
       { name: "Models", of: (one) => one.models?.join(", ") ?? "every model" },
       { name: "Labels", of: (one) => Object.entries(one.labels ?? {}).map((pair) => pair.join("=")).join(", ") },
       { name: "Last used", when: true, of: (one) => when(one.last_used_at) },
-      { name: "", of: (one) => (one.state === "revoked" ? null : h("button", { type: "button", class: "danger", onclick: revoke(one) }, "Revoke")) },
+      { name: "", of: (one) => (one.state === "revoked" ? null : [rotate(one), h("button", { type: "button", class: "danger", onclick: revoke(one) }, "Revoke")]) },
     ], page.keys, "There is no key yet: make one."),
     more(page.next_cursor, query),
   ];

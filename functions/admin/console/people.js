@@ -82,6 +82,7 @@ async function ownKeys(query) {
   const page = await get(`me/keys?limit=${PAGE_ROWS}${cursor}`);
   const revoke = (one) => () => confirmed(`Revoke ${one.name}?`, `Calls with key ${one.id} are refused from then on. Its books stay.`, "Revoke",
     () => api("DELETE", `me/keys/${one.id}`, undefined, "*"));
+  const rotate = rotating("me/keys");
   const make = () => {
     const fields = [
       { name: "name", label: "Name, for people", required: true }, { name: "max_cost_usd", label: "Most that one call may cost, USD", hint: "as is allowed" },
@@ -100,7 +101,7 @@ async function ownKeys(query) {
       { name: "Name", of: (one) => one.name }, { name: "Id", id: true, of: (one) => one.id }, { name: "State", of: stateOf },
       { name: "Models", of: (one) => one.models?.join(", ") ?? "every model" }, { name: "Most per call", amount: true, of: (one) => usd(one.max_cost_usd) },
       { name: "Expires", when: true, of: (one) => when(one.expires_at) },
-      { name: "", of: (one) => (one.state === "active" ? h("button", { type: "button", class: "danger", onclick: revoke(one) }, "Revoke") : null) },
+      { name: "", of: (one) => (one.state === "active" ? [rotate(one), h("button", { type: "button", class: "danger", onclick: revoke(one) }, "Revoke")] : null) },
     ], page.keys, "You have no key yet."),
     more(page.next_cursor, query),
   ];

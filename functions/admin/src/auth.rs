@@ -150,6 +150,7 @@ async fn member(gate: &Gate, key: &GatewayKey) -> Result<Option<Principal>, Erro
     let directory = gate.control.directory();
     let Some(item) = directory.key(&key.id).await? else { return Ok(None) };
     let pepper = directory.pepper().await?;
+    let Some(item) = directory.key_of(item, key, &pepper).await? else { return Ok(None) };
     let config = gate.aws().config();
     let is_here = key.stage == config.stage && item.tenant == config.tenant;
     if !is_here || !item.accepts(key, &pepper, gate.aws().now()) {

@@ -1,6 +1,6 @@
 //! Farebox keys.
 
-use farebox_api::{CreateKey, Key, KeyList, KeyTimeouts, PutKey};
+use farebox_api::{CreateKey, Key, KeyList, KeyTimeouts, PutKey, RotateKey};
 use farebox_aws::control::{KeyRow, KeySettings, NewKey};
 use farebox_core::{Clamp, EntityId, Error, Labels, Timeouts, Timestamp};
 
@@ -16,6 +16,8 @@ const MODELS_MAX: usize = 50;
 const STATES: [&str; 3] = ["active", "expired", "revoked"];
 /// Longest model name.
 const MODEL_BYTES_MAX: usize = 200;
+/// Longest time that an old secret works beside its successor: a week.
+const GRACE_S_MAX: u32 = 604_800;
 /// A caller's connection is silent while its call waits.
 const ROOM_WAIT_MS_MAX: u64 = 60_000;
 
@@ -70,6 +72,27 @@ pub(crate) async fn changed(
     let row = row.ok_or_else(|| call.raced())?;
     let version = row.version;
     Ok(Answer::ok(&key(row, gate.aws().now()))?.with_version(version))
+}
+
+/// `POST /admin/v1/keys/{id}/rotate`
+pub async fn rotate(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let id: EntityId = call.parsed("id")?;
+    rotated(gate, call, &id).await
+}
+
+/// The rotation of a key that is there.
+pub(crate) async fn rotated(gate: &Gate, call: &Call, id: &EntityId) -> Result<Answer, Refusal> {
+    let body: RotateKey = call.body()?;
+    let grace_s = body.grace_s.unwrap_or_default();
+    if grace_s > GRACE_S_MAX {
+        let rule = format!("is at most {GRACE_S_MAX} (a week)");
+        return Err(Error::malformed("grace_s", rule).into());
+    }
+    let rotated = gate.control.rotate_key(id, grace_s, call.expected(), call.seed()?).await?;
+    let (made, row) = rotated.ok_or_else(|| call.raced())?;
+    let version = row.version;
+    let shown = key(row, gate.aws().now());
+    Ok(Answer::ok(&shown)?.with_version(version).with_secret(made.secret()))
 }
 
 /// `DELETE /admin/v1/keys/{id}`
@@ -187,6 +210,8 @@ pub(crate) fn key(row: KeyRow, now: Timestamp) -> Key {
         timeouts: KeyTimeouts { connect_ms, first_byte_ms, idle_ms, total_ms },
         labels: settings.labels.to_map(),
         created_at: row.created_at.to_string(),
+        rotated_at: row.rotated_at.map(|at| at.to_string()),
+        old_secret_until: row.old_secrets_until.filter(|at| *at > now).map(|at| at.to_string()),
         last_used_at: row.last_used_at.map(|at| at.to_string()),
     }
 }

@@ -126,6 +126,12 @@ pub async fn put_key(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     keys::changed(gate, call, &row, &settings).await
 }
 
+/// `POST /admin/v1/me/keys/{id}/rotate`: whoever may use a key may have another secret for it.
+pub async fn rotate_key(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let row = own_key(gate, call, &call.parsed("id")?).await?;
+    keys::rotated(gate, call, &row.id).await
+}
+
 /// `DELETE /admin/v1/me/keys/{id}`
 pub async fn revoke_key(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = own_key(gate, call, &call.parsed("id")?).await?;

@@ -40,13 +40,12 @@ impl Now {
     }
 }
 
-/// What the path of a request shows.
+/// What the path of a change shows; of a key's rotation, what the path of the key does.
 ///
 /// # Errors
 /// What is wrong with the path, or why it cannot be read.
 pub(crate) async fn look(gate: &Gate, route: &Route, call: &Call) -> Result<Now, Refusal> {
-    let shows = ROUTES.iter().find(|other| other.method == "GET" && other.path == route.path);
-    let Some(shows) = shows.filter(|_| is_versioned(route)) else { return Ok(Now::Nothing) };
+    let Some(shows) = thing(route).and_then(shows) else { return Ok(Now::Nothing) };
     match (shows.handler)(gate, call).await {
         Ok(answer) => Ok(Now::There(Box::new(answer))),
         Err(refusal) if matches!(refusal.error(), Error::NotFound { .. }) => Ok(Now::Absent),
@@ -62,7 +61,7 @@ pub(crate) async fn look(gate: &Gate, route: &Route, call: &Call) -> Result<Now,
 pub(crate) fn expected(call: &Call, now: &Now) -> Result<Option<Expected>, Refusal> {
     match now {
         Now::Nothing => return Ok(None),
-        Now::Absent if call.method() == "DELETE" => return Err(absent(call).into()),
+        Now::Absent if call.method() != "PUT" => return Err(absent(call).into()),
         Now::Absent | Now::There(_) => {}
     }
     let sent = |name| call.header(name).map(str::trim).filter(|tag| !tag.is_empty());
@@ -86,22 +85,37 @@ pub(crate) fn expected(call: &Call, now: &Now) -> Result<Option<Expected>, Refus
     let version = version.filter(is_plain).and_then(|version| version.parse().ok());
     let rule = "send the ETag as it was given, with its quotes, or *";
     let version = version.ok_or_else(|| Error::malformed("If-Match", rule))?;
-    if tag == now.tag() { Ok(Some(Expected::Version(version))) } else { Err(stale(call, now)) }
+    // A repeat of a rotation names the version from before it: its write judges.
+    let is_judged_later = call.method() == "POST";
+    if is_judged_later || tag == now.tag() {
+        Ok(Some(Expected::Version(version)))
+    } else {
+        Err(stale(call, now))
+    }
 }
 
 /// The refusal of a change that was based on another version than is there now.
 pub(crate) fn stale(call: &Call, now: &Now) -> Refusal {
     // Who takes whatever is there has met nothing that a change could be made to.
     let is_absent = matches!(now, Now::Absent);
-    if is_absent && (call.method() == "DELETE" || call.expected() == Expected::Any) {
+    if is_absent && (call.method() != "PUT" || call.expected() == Expected::Any) {
         return absent(call).into();
     }
     let (thing, version) = (call.path().to_owned(), now.tag().to_owned());
     Refusal::with_current(Error::StaleVersion { thing, version }, now.shown())
 }
 
-const fn is_versioned(route: &Route) -> bool {
-    matches!(route.method.as_bytes(), b"PUT" | b"DELETE")
+/// The path of the thing that a route changes, where it has a version.
+fn thing(route: &Route) -> Option<&'static str> {
+    match route.method {
+        "PUT" | "DELETE" => Some(route.path),
+        "POST" => route.path.strip_suffix("/rotate").filter(|path| path.ends_with("/keys/{id}")),
+        _ => None,
+    }
+}
+
+fn shows(path: &str) -> Option<&'static Route> {
+    ROUTES.iter().find(|other| other.method == "GET" && other.path == path)
 }
 
 #[cfg(test)]
@@ -134,6 +148,17 @@ mod tests {
     }
 
     #[test]
+    fn a_rotation_needs_a_version_and_its_write_judges_it() {
+        let post = Call::of("POST", "/", "{}");
+
+        assert_eq!(status(&post, &there(17)), Err(428));
+        for version in [16, 17] {
+            let post = post.clone().with_header("if-match", &format!("\"{version}\""));
+            assert_eq!(status(&post, &there(17)), Ok(Some(Expected::Version(version))));
+        }
+    }
+
+    #[test]
     fn what_is_not_there_is_made_and_not_deleted() {
         let of = |method, name, tag| Call::of(method, "/", "{}").with_header(name, tag);
 
@@ -142,7 +167,9 @@ mod tests {
             assert_eq!(made, Ok(Some(Expected::Version(0))));
         }
         assert_eq!(status(&of("PUT", "if-match", "\"17\""), &Now::Absent), Err(412));
-        assert_eq!(status(&of("DELETE", "if-match", "*"), &Now::Absent), Err(404));
+        for method in ["DELETE", "POST"] {
+            assert_eq!(status(&of(method, "if-match", "*"), &Now::Absent), Err(404));
+        }
     }
 
     #[test]
@@ -158,10 +185,9 @@ mod tests {
     fn every_change_of_a_thing_has_a_path_that_shows_it() {
         // An erasure is an action: what it erases has no version.
         let actions = ["/admin/v1/users/{id}/content"];
-        for route in ROUTES.iter().filter(|route| is_versioned(route)) {
-            let is_shown =
-                ROUTES.iter().any(|other| other.method == "GET" && other.path == route.path);
-            assert_ne!(is_shown, actions.contains(&route.path), "{}", route.path);
+        for route in ROUTES {
+            let Some(path) = thing(route) else { continue };
+            assert_ne!(shows(path).is_some(), actions.contains(&path), "{}", route.path);
         }
     }
 }

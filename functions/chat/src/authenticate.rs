@@ -27,6 +27,7 @@ pub async fn authenticate(gate: &Gate, headers: &HeaderMap) -> Result<Arc<KeyIte
         futures_util::future::try_join(gate.directory.key(&key.id), gate.directory.pepper())
             .await?;
     let item = item.ok_or(invalid("unknown"))?;
+    let item = gate.directory.key_of(item, &key, &pepper).await?.ok_or(invalid("unknown"))?;
     if item.accepts(&key, &pepper, gate.aws.now()) {
         return Ok(item);
     }

@@ -44,6 +44,16 @@ pub struct CreateKey {
     pub labels: BTreeMap<String, String>,
 }
 
+/// `POST /admin/v1/keys/{id}/rotate`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RotateKey {
+    /// Seconds that the old secret works beside the new one; 0 where left out, a week at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_s: Option<u32>,
+}
+
 /// `PUT /admin/v1/keys/{id}`: the whole of what can be changed; what is left out is taken away.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -176,6 +186,12 @@ pub struct Key {
     pub labels: BTreeMap<String, String>,
     /// When it was made.
     pub created_at: String,
+    /// When it was given another secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated_at: Option<String>,
+    /// Until when an older secret works beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_secret_until: Option<String>,
     /// When it was last used, to five minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<String>,

@@ -65,7 +65,7 @@ pub use budgets::{
 pub use content::{ContentLog, ErasedContent, PutContentLog};
 pub use credentials::{Credential, CredentialList, PutCredential};
 pub use error::{ErrorAnswer, ErrorBody};
-pub use keys::{CreateKey, CreatedKey, Key, KeyList, KeyTimeouts, PutKey, PutOwnKey};
+pub use keys::{CreateKey, CreatedKey, Key, KeyList, KeyTimeouts, PutKey, PutOwnKey, RotateKey};
 pub use limits::RateLimits;
 pub use models::{Model, ModelList, ModelPrices};
 pub use own::{

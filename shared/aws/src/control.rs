@@ -9,6 +9,7 @@
 //! | user | budget, entity, its keys |
 //! | first budget of an org, a team or a model | budget, the owner's entity, its keys |
 //! | key | budget, pointer, key item, look at the owners again |
+//! | key rotated | one write of its item: the secrets that work, and its version |
 //! | credential | lease, secret, metadata, keys |
 //! | credential disabled | lease, metadata, keys, secret erased |
 //! | webhook | signing secret, item |
@@ -47,6 +48,7 @@ mod owners;
 mod public_url;
 mod reconcile;
 mod restore;
+mod rotation;
 mod routes;
 mod scopes;
 mod sessions;

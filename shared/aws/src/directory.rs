@@ -51,7 +51,7 @@ pub struct Directory {
 pub struct KeyItem {
     /// The key's public identity.
     pub id: EntityId,
-    /// What is stored of its secret: one MAC, or two during a rotation.
+    /// What is stored of its secrets: the one in force, then those that end by themselves.
     pub macs: Vec<StoredMac>,
     /// The deployment.
     pub tenant: String,
@@ -144,8 +144,18 @@ impl Directory {
     /// # Errors
     /// [`Error`]; an unreadable key is no key.
     pub async fn key(&self, id: &EntityId) -> Result<Option<Arc<KeyItem>>, Error> {
-        let is_fresh = |key: &Option<Arc<KeyItem>>, age_ms| {
-            age_ms < if key.is_some() { KEY_MS } else { ABSENT_KEY_MS }
+        self.key_where(id, |_| true).await
+    }
+
+    /// A key that is believed only where its item is as it should be, else read.
+    async fn key_where(
+        &self,
+        id: &EntityId,
+        fits: impl Fn(&KeyItem) -> bool,
+    ) -> Result<Option<Arc<KeyItem>>, Error> {
+        let is_fresh = |key: &Option<Arc<KeyItem>>, age_ms| match key {
+            Some(key) => age_ms < KEY_MS && fits(key),
+            None => age_ms < ABSENT_KEY_MS,
         };
         let read = async {
             let key = Key { table: Table::Main, pk: format!("K#{id}"), sk: "0".to_owned() };
@@ -154,6 +164,23 @@ impl Directory {
             found.map(|found| KeyItem::parse(id.clone(), &found).map(Arc::new)).transpose()
         };
         self.keys.value(id, || self.aws.now(), is_fresh, |_, _| false, read).await
+    }
+
+    /// The same key, or as it is now where what is believed of it does not know the presented
+    /// secret: one that was rotated in a moment ago works at once.
+    ///
+    /// # Errors
+    /// As [`Self::key`].
+    pub async fn key_of(
+        &self,
+        believed: Arc<KeyItem>,
+        presented: &GatewayKey,
+        pepper: &Secret,
+    ) -> Result<Option<Arc<KeyItem>>, Error> {
+        if believed.knows(presented, pepper).is_some() {
+            return Ok(Some(believed));
+        }
+        self.key_where(&presented.id, |item| item.knows(presented, pepper).is_some()).await
     }
 
     /// The deployment's pepper, read once a process.
@@ -257,12 +284,18 @@ impl KeyItem {
     #[must_use]
     pub fn accepts(&self, key: &GatewayKey, pepper: &Secret, now: Timestamp) -> bool {
         let is_live = |until: Option<Timestamp>| until.is_none_or(|until| now < until);
+        let known = self.knows(key, pepper).is_some_and(|stored| is_live(stored.expires_at));
+        known && key.id == self.id && self.active && is_live(self.expires_at)
+    }
+
+    /// What is stored of a presented secret, also where its time is over.
+    fn knows(&self, key: &GatewayKey, pepper: &Secret) -> Option<&StoredMac> {
+        let mut found = None;
         // Every MAC is compared, so that the time does not tell which one matched.
-        let mut matched = false;
         for stored in &self.macs {
-            matched |= key.matches(pepper, &stored.mac) && is_live(stored.expires_at);
+            found = if key.matches(pepper, &stored.mac) { Some(stored) } else { found };
         }
-        matched && key.id == self.id && self.active && is_live(self.expires_at)
+        found
     }
 
     /// Whether the key may use a model.
@@ -299,7 +332,7 @@ fn texts(item: &Attributes, name: &str) -> Option<Vec<String>> {
     list.iter().map(|entry| entry.as_s().ok().cloned()).collect()
 }
 
-fn macs(item: &Attributes) -> Option<Vec<StoredMac>> {
+pub(crate) fn macs(item: &Attributes) -> Option<Vec<StoredMac>> {
     let list = item.get("macs")?.as_l().ok()?;
     let macs = list.iter().map(|entry| {
         let entry = entry.as_m().ok()?;

@@ -288,6 +288,7 @@ mod tests {
             "farebox key create --user u1 --name ci --model openai/* --max-cost-usd 0.5",
             "farebox key create --user u1 --label team=search --label env=prod",
             "farebox key list --user u1",
+            "farebox key rotate k3f9a --grace 1h",
             "farebox key revoke k3f9a",
             "farebox credential set u1 openai --base-url https://llm.example.com/v1",
             "farebox credential set u1 openai --name second --weight 3",

@@ -116,7 +116,7 @@ impl Client {
         self.perform(path, self.request(Method::GET, path)).await
     }
 
-    /// Writes; without a version that it is based on, it replaces whatever is there.
+    /// Writes; a `PUT` without a version that it is based on replaces whatever is there.
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -131,8 +131,8 @@ impl Client {
             .map_err(|error| Failure::new(error.to_string(), "try again"))?;
         let mut request = self.request(method.clone(), path);
         request = request.header(CONTENT_TYPE, "application/json").body(text);
-        if method == Method::PUT {
-            request = request.header(IF_MATCH, if_match.unwrap_or("*"));
+        if let Some(version) = if_match.or_else(|| (method == Method::PUT).then_some("*")) {
+            request = request.header(IF_MATCH, version);
         }
         self.perform(path, request).await
     }

@@ -12,6 +12,7 @@ mod own;
 mod prices;
 mod reads;
 mod roles;
+mod rotation;
 mod things;
 mod versions;
 mod world;

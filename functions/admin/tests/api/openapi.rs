@@ -86,6 +86,8 @@ const ROWS: &[Row] = rows! {
     "PUT /admin/v1/keys/{id}" "Replaces what can be changed of a Farebox key"
         < api::PutKey => 200 api::Key,
     "DELETE /admin/v1/keys/{id}" "Revokes a Farebox key" => 200 api::Key,
+    "POST /admin/v1/keys/{id}/rotate" "Gives a key another secret, which is shown once"
+        < api::RotateKey => 200 api::CreatedKey,
     "GET /admin/v1/credentials" "A user's credentials and its organisation's"
         => 200 api::CredentialList,
     "GET /admin/v1/credentials/{owner}/{provider}" "A credential without its secret"
@@ -177,6 +179,8 @@ const ROWS: &[Row] = rows! {
     "PUT /admin/v1/me/keys/{id}" "Changes a key of the user within what is allowed"
         < api::PutOwnKey => 200 api::Key,
     "DELETE /admin/v1/me/keys/{id}" "Revokes a key of the user" => 200 api::Key,
+    "POST /admin/v1/me/keys/{id}/rotate" "Gives a key another secret, which is shown once"
+        < api::RotateKey => 200 api::CreatedKey,
     "GET /admin/v1/me/credentials" "The user's own credentials" => 200 api::CredentialList,
     "GET /admin/v1/me/credentials/{provider}" "One of them, without its secret"
         => 200 api::Credential,
@@ -224,9 +228,11 @@ const ROWS: &[Row] = rows! {
 };
 
 /// Paths whose creates take an `Idempotency-Key`.
-const REPEATABLE: [&str; 6] = [
+const REPEATABLE: [&str; 8] = [
     "/admin/v1/keys",
+    "/admin/v1/keys/{id}/rotate",
     "/admin/v1/me/keys",
+    "/admin/v1/me/keys/{id}/rotate",
     "/admin/v1/me/budget-requests",
     "/admin/v1/admin-keys",
     "/admin/v1/admin-keys/{id}/rotate",
@@ -285,7 +291,8 @@ fn parameters(route: &Route) -> Vec<Value> {
         found.push(parameter(name, "query", is_required, &shape_of(name)));
     }
     let is_shown = ROUTES.iter().any(|other| other.method == "GET" && other.path == route.path);
-    if matches!(route.method, "PUT" | "DELETE") && is_shown {
+    let is_rotation = route.path.ends_with("/keys/{id}/rotate");
+    if is_rotation || (matches!(route.method, "PUT" | "DELETE") && is_shown) {
         let tag = json!({"type": "string", "pattern": "^(\\*|\"[0-9]{1,20}\")$"});
         found.push(parameter("If-Match", "header", true, &tag));
     }

@@ -12,7 +12,8 @@ use super::key_settings::KeySettings;
 use super::owners::{ROUNDS_MAX, VERSION, seconds};
 use super::scopes::{named, rates_of, rates_told, scopes_of};
 use super::store::{Attributes, Changed, map, number, read_number, read_text, text, texts};
-use super::{Control, CredentialOwner, Listed, PAGE_MAX, version};
+use super::{Control, CredentialOwner, Listed, PAGE_MAX, rotation, version};
+use crate::directory::macs;
 
 /// Pages of keys that one user can have: 10,000 keys.
 pub(super) const PAGES_MAX: usize = 100;
@@ -50,6 +51,10 @@ pub struct KeyRow {
     pub created_at: Timestamp,
     /// When it was last used.
     pub last_used_at: Option<Timestamp>,
+    /// When it was given another secret.
+    pub rotated_at: Option<Timestamp>,
+    /// When the last of its older secrets ends, where it was rotated with a grace.
+    pub old_secrets_until: Option<Timestamp>,
     /// Changes with every change of it.
     pub version: u64,
 }
@@ -66,6 +71,8 @@ impl KeyRow {
             settings: KeySettings::read(item),
             created_at: seconds(read_number(item, "created_at").unwrap_or_default()),
             last_used_at: read_number(item, "last_used_at").map(seconds),
+            rotated_at: rotation::at(item),
+            old_secrets_until: macs(item)?.iter().filter_map(|mac| mac.expires_at).max(),
             version: version::of(item, VERSION),
         })
     }
@@ -191,8 +198,8 @@ impl Control {
         // Read after the pointer stands: what changes at its owners from here on finds the key.
         let Some(access) = self.access(&new.user).await? else { return Ok(None) };
         let mac = STANDARD.encode(key.mac(&pepper));
-        let mac = AttributeValue::L(vec![map([("m".to_owned(), text(&mac))])]);
-        let item = self.key_item(&key.id, &new, &access, mac, now);
+        let first = AttributeValue::L(vec![map([("m".to_owned(), text(&mac))])]);
+        let item = self.key_item(&key.id, &new, &access, first, now);
         let row = KeyRow::read(&item).ok_or_else(|| Error::internal("a new key is malformed"))?;
         if !self.store.put(item, Some("attribute_not_exists(pk)")).await? {
             let made = self.key(&key.id).await?;
@@ -359,12 +366,12 @@ impl Control {
         id: &EntityId,
         new: &NewKey,
         access: &Access,
-        macs: AttributeValue,
+        first: AttributeValue,
         now: Timestamp,
     ) -> Attributes {
         let mut item = super::store::key(&pk(id), KEY_SK);
         let mut set = |name: &str, value: AttributeValue| item.insert(name.to_owned(), value);
-        set("macs", macs);
+        set("macs", first);
         set("tenant", text(self.tenant()));
         set("user", text(new.user.as_str()));
         set("scopes", access.scopes(id, None));

@@ -63,7 +63,9 @@ impl Control {
     /// What an earlier request with the same `Idempotency-Key` made, if it asked for the same.
     pub(super) fn made_before(&self, new: &NewKey, made: KeyRow) -> Result<KeyRow, Error> {
         let is_same = made.user == new.user && made.settings == new.settings.stored();
-        match (is_same, made.is_active && self.is_repeatable(made.created_at)) {
+        // The secret that a repeat would show has been rotated out.
+        let is_first = made.rotated_at.is_none();
+        match (is_same, is_first && made.is_active && self.is_repeatable(made.created_at)) {
             (true, true) => Ok(made),
             (true, false) => Err(Error::Conflict { thing: format!("The key {}", made.id) }),
             (false, _) => Err(Error::IdempotencyKeyReused),

@@ -42,6 +42,15 @@ pub enum Key {
         #[arg(long)]
         user: Option<String>,
     },
+    /// Give a key another secret, which is printed this once; its budget and settings stay
+    Rotate {
+        /// The id, not the secret
+        id: String,
+        /// How long the old secret works beside it, such as 30m, 1h or 2d; a week at most.
+        /// Left out: not at all
+        #[arg(long, value_name = "TIME", value_parser = span)]
+        grace: Option<u32>,
+    },
     /// Stop a key for ever
     Revoke {
         /// The id, not the secret
@@ -99,4 +108,30 @@ pub struct KeyChange {
 fn label(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// The seconds of a span as it is typed; the gateway knows the longest.
+fn span(text: &str) -> Result<u32, String> {
+    let units = [("s", 1_u32), ("m", 60), ("h", 3_600), ("d", 86_400)];
+    let given = units.iter().find_map(|(unit, seconds)| {
+        let count: u32 = text.strip_suffix(unit)?.parse().ok()?;
+        count.checked_mul(*seconds)
+    });
+    given.ok_or_else(|| "write a number and s, m, h or d".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_has_a_number_and_a_unit() {
+        assert_eq!(span("90s"), Ok(90));
+        assert_eq!(span("30m"), Ok(1_800));
+        assert_eq!(span("1h"), Ok(3_600));
+        assert_eq!(span("7d"), Ok(604_800));
+        for wrong in ["", "h", "1", "1.5h", "-1h", "1 h", "1w", "100000d"] {
+            assert!(span(wrong).is_err(), "{wrong}");
+        }
+    }
 }

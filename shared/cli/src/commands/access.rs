@@ -116,6 +116,7 @@ pub async fn key(client: &Client, command: Key) -> Result<Output, Failure> {
             let list: KeyList = answer.parse()?;
             Ok(Output::new(answer.body, keys_text(&list.keys)))
         }
+        Key::Rotate { id, grace } => super::keys::rotate(client, &id, grace).await,
         Key::Revoke { id } => {
             let answer = client.delete(&path(&format!("keys/{}", encoded(&id)))).await?;
             let text = format!("Key {id} is revoked. It stops working within 30 seconds.");
@@ -246,6 +247,8 @@ mod tests {
             timeouts: farebox_api::KeyTimeouts::default(),
             labels: BTreeMap::from([("team".into(), "search".into())]),
             created_at: "2026-11-23T00:00:00Z".into(),
+            rotated_at: None,
+            old_secret_until: None,
             last_used_at: None,
         }
     }

@@ -1,6 +1,6 @@
 //! A key's settings, changed one by one.
 
-use farebox_api::{Key, PutKey};
+use farebox_api::{CreatedKey, Key, PutKey, RotateKey};
 use reqwest::Method;
 
 use super::access::keys_text;
@@ -19,6 +19,31 @@ pub async fn set(client: &Client, change: KeyChange) -> Result<Output, Failure> 
     let answer = client.send(Method::PUT, &path, &body, read.etag.as_deref()).await?;
     let text = format!("{}\nIt binds within 30 seconds.", keys_text(&[answer.parse()?]));
     Ok(Output::new(answer.body, text))
+}
+
+/// `farebox key rotate`
+pub async fn rotate(client: &Client, id: &str, grace_s: Option<u32>) -> Result<Output, Failure> {
+    let path = path(&format!("keys/{}", encoded(id)));
+    let read = client.get(&path).await?;
+    let body = RotateKey { grace_s };
+    // The version that was read: somebody else's new secret is not ended unseen.
+    let rotate = format!("{path}/rotate");
+    let answer = client.send(Method::POST, &rotate, &body, read.etag.as_deref()).await?;
+    let rotated: CreatedKey = answer.parse()?;
+    Ok(Output::new(answer.body, rotated_text(&rotated)))
+}
+
+fn rotated_text(rotated: &CreatedKey) -> String {
+    let CreatedKey { secret, key } = rotated;
+    let old = match &key.old_secret_until {
+        Some(until) => format!("works until {until}"),
+        None => "stops working within 30 seconds".to_owned(),
+    };
+    format!(
+        "{secret}\n\nThe new secret of key {} of user {}. The line above is shown this once: store \
+         it now.\nThe old secret {old}. The key's budget and settings are as they were.",
+        key.id, key.user
+    )
 }
 
 /// The settings with the changes in them: what the operator does not name stays.
@@ -68,6 +93,23 @@ fn changed(now: Key, change: KeyChange) -> Result<PutKey, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_secret_is_the_first_line_and_says_how_long_the_old_one_works() {
+        let rotated = |until: Option<&str>| {
+            let key = serde_json::json!({
+                "id": "k1", "user": "u1", "name": "ci", "state": "active", "clamp": "missing",
+                "created_at": "2026-01-01T00:00:00Z", "secret": "sk-fb-local-x",
+                "old_secret_until": until,
+            });
+            rotated_text(&serde_json::from_value(key).unwrap())
+        };
+
+        assert!(rotated(None).starts_with("sk-fb-local-x\n"));
+        assert!(rotated(None).contains("The old secret stops working within 30 seconds."));
+        let until = rotated(Some("2026-01-02T00:00:00Z"));
+        assert!(until.contains("The old secret works until 2026-01-02T00:00:00Z."), "{until}");
+    }
 
     #[test]
     fn what_is_not_named_stays_and_none_takes_away() {
