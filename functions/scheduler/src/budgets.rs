@@ -135,13 +135,24 @@ impl Look<'_> {
             detail: error.to_string(),
         };
         let budget = Budget::parse(&found).map_err(malformed)?;
-        sweep::holds(all, &self.ledger, &owner.scope, &budget, now).await?;
+        let is_charged = sweep::holds(all, &self.ledger, &owner.scope, &budget, now).await?;
         if budget.terms.shares.made > 0 {
             self.shares(&owner.scope).await?;
+        } else if is_charged {
+            // What was read does not have it yet, and the next look is five minutes away.
+            self.charged(&owner.scope.whole()).await?;
         } else if owner.scope.share.is_none() {
             all.alerts.put(&owner.scope, reached(&budget, now, self.since)).await?;
         }
         Ok(close(aws, &owner, &budget, now).await?)
+    }
+
+    /// The levels of a budget that the sweep has just charged, itself or one of its shares.
+    async fn charged(&self, whole: &Scope) -> Result<(), Failure> {
+        let found = self.ledger.find_budgets(std::slice::from_ref(whole)).await?;
+        let Some(budget) = found.into_iter().next().flatten() else { return Ok(()) };
+        let levels = reached(&budget, self.now, self.since);
+        Ok(self.all.alerts.put(whole, levels).await?)
     }
 
     /// Of a divided budget: the shares get and give back what is due, and the levels are those of

@@ -18,19 +18,21 @@ const CODE: &str = "outcome_unknown";
 const MESSAGE: &str = "The process that made this call ended before it could write down what \
                        became of it. The provider may bill it, so its hold is charged.";
 
-/// Sweeps every hold of a budget that is due.
+/// Sweeps every hold of a budget that is due; whether one was charged.
 pub(crate) async fn holds(
     all: &Scheduler,
     ledger: &Ledger,
     scope: &Scope,
     budget: &Budget,
     now: Timestamp,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
+    let mut is_charged = false;
     for (rid, hold) in budget.holds.iter().filter(|(rid, hold)| Sweep::is_due(**rid, hold, now)) {
         match ledger.sweep(scope, *rid, *hold).await {
             Swept::Charged(hold) => {
+                is_charged = true;
                 let amount = hold.amount;
-                tracing::error!(metric = "provisional", %rid, %scope, %amount, "swept");
+                tracing::warn!(metric = "provisional", %rid, %scope, %amount, "swept");
                 tell(&all.aws, scope, *rid, hold).await?;
                 count(all, &scope.whole(), *rid, now).await?;
             }
@@ -42,7 +44,7 @@ pub(crate) async fn holds(
             Swept::Left(cause) => tracing::warn!(%rid, %scope, %cause, "left to the next scan"),
         }
     }
-    Ok(())
+    Ok(is_charged)
 }
 
 /// One process that dies is an accident; the operator is told of what looks like a fault.

@@ -71,7 +71,13 @@ export class FareboxStack extends Stack {
       description: "Closes past periods, delivers alerts and drains the outbox, each minute.",
       memorySize: 256,
       timeout: Duration.seconds(55),
-      environment: { ...shared, ...alerts, FAREBOX_LAKE_BUCKET: lake?.bucket.ref ?? "" },
+      environment: {
+        ...shared,
+        ...alerts,
+        FAREBOX_LAKE_BUCKET: lake?.bucket.ref ?? "",
+        // Longer than a record takes through the queue: a crossing is told within a minute.
+        FAREBOX_SECOND_LOOK_S: "10",
+      },
       statements: schedulerStatements(state, settings, lake),
       // The next minute is the retry.
       asynchronous: { retryAttempts: 0, maxEventAge: Duration.seconds(60) },

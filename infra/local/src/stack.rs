@@ -32,7 +32,8 @@ const ADMIN_KEY: &str = "farebox/local/admin-key";
 const IAM_SECRET: &str = "farebox/local/iam-secret";
 const PREFIX: &str = "farebox/local";
 /// What a deployment may choose, taken from this process's environment.
-const PASSED_ON: [&str; 11] = [
+const PASSED_ON: [&str; 12] = [
+    "FAREBOX_SECOND_LOOK_S",
     "FAREBOX_ALERT_TOPIC",
     "FAREBOX_ALERT_SENDER",
     "FAREBOX_ALERT_RECIPIENTS",

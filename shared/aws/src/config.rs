@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
 use farebox_core::ids::is_stage;
@@ -39,6 +39,8 @@ pub struct Config {
     pub channels: Channels,
     /// The bucket that the scheduler writes rows of past days to, where there is one.
     pub lake_bucket: Option<String>,
+    /// How long after its run's begin the scheduler looks for alerts once more.
+    pub second_look: Duration,
     /// Single sign-on of the console, where it is set up.
     pub sign_on: Option<SignOn>,
     /// Where browsers find the gateway, where that is not what API Gateway says.
@@ -153,6 +155,7 @@ impl Config {
             secret_prefix: or_empty("FAREBOX_SECRET_PREFIX"),
             pepper_secret: or_empty("FAREBOX_PEPPER_SECRET"),
             admin_key_secret: or_empty("FAREBOX_ADMIN_KEY_SECRET"),
+            second_look: second_look(set("FAREBOX_SECOND_LOOK_S"))?,
             sign_on: SignOn::read(set, is_local)?,
             public_url: sign_on::public_url(set("FAREBOX_PUBLIC_URL"), is_local)?,
             allowed_origins: allowed_origins(&or_empty("FAREBOX_ALLOWED_ORIGINS"))?,
@@ -305,6 +308,15 @@ fn allowed_origins(list: &str) -> Result<Vec<String>, ConfigError> {
 }
 
 /// A name that is one label of a host, as S3 addresses a bucket.
+/// Within the minute to the next run, and its own time.
+fn second_look(seconds: Option<String>) -> Result<Duration, ConfigError> {
+    let Some(text) = seconds else { return Ok(Duration::ZERO) };
+    let seconds = text.parse().ok().filter(|seconds| *seconds <= 30);
+    let rule = "write a whole number of seconds up to 30";
+    let malformed = ConfigError::Malformed { variable: "FAREBOX_SECOND_LOOK_S", rule };
+    seconds.map(Duration::from_secs).ok_or(malformed)
+}
+
 fn lake_bucket(name: Option<String>) -> Result<Option<String>, ConfigError> {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let is_bucket = |name: &String| {
@@ -367,6 +379,8 @@ pub(crate) mod tests {
         for (variable, value) in [
             ("FAREBOX_TENANT", "a#b"),
             ("FAREBOX_STAGE", "Prod"),
+            ("FAREBOX_SECOND_LOOK_S", "31"),
+            ("FAREBOX_SECOND_LOOK_S", "1.5"),
             ("FAREBOX_ALLOWED_ORIGINS", "http://127.0.0.1:4000/v1"),
             ("FAREBOX_ALLOWED_ORIGINS", "https://user@host"),
             ("AWS_ENDPOINT_URL_DYNAMODB", "127.0.0.1:8000"),
