@@ -167,9 +167,16 @@ class TheTemplate(unittest.TestCase):
         wanted = ('"farebox.settlement.v1"', "Farebox/farebox", "UnsentSettlements", "1")
         groups = {f"<{name}Logs>" for name in FUNCTIONS if name != "Logger"}
 
-        self.assertLessEqual({(group, wanted) for group in groups}, set(self.stack.filters.items()))
+        self.assertLessEqual({(group, *wanted) for group in groups}, self.stack.filters)
         self.assertIn(("Farebox/farebox", "UnsentSettlements"), self.stack.alarmed)
         self.assertIn(("AWS/SQS", "ApproximateNumberOfMessagesVisible"), self.stack.alarmed)
+
+    def test_what_a_log_says_is_wrong_raises_an_alarm(self):
+        pattern = '{ ($.level = "ERROR") && ($.fields.metric = "*") }'
+        wanted = {(f"<{name}Logs>", pattern, "Farebox/farebox", "Faults", "1") for name in FUNCTIONS}
+
+        self.assertLessEqual(wanted, self.stack.filters)
+        self.assertIn(("Farebox/farebox", "Faults"), self.stack.alarmed)
 
     def test_a_message_stays_hidden_for_six_tries_of_the_logger(self):
         (mapping,) = self.stack.mappings

@@ -202,9 +202,9 @@ class Stack:
 
     @cached_property
     def filters(self):
-        """{log group: (pattern, metric, value)}"""
+        """{(log group, pattern, namespace, metric, value)}"""
         return {
-            one["LogGroupName"]: (one["FilterPattern"], to["MetricNamespace"], to["MetricName"], to["MetricValue"])
+            (one["LogGroupName"], one["FilterPattern"], to["MetricNamespace"], to["MetricName"], to["MetricValue"])
             for one, _ in self.resources("AWS::Logs::MetricFilter").values()
             for to in one["MetricTransformations"]
         }

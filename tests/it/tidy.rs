@@ -254,3 +254,52 @@ fn links(text: &str) -> Vec<String> {
     }
     links
 }
+
+/// Each `tracing::LEVEL!(… metric = "NAME"`, and where it is.
+fn metrics() -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    let code = of_kind(&["rs"]).into_iter();
+    for (file, text) in
+        code.filter(|(file, _)| !file.components().any(|c| c.as_os_str() == "tests"))
+    {
+        let mut rest = &*text;
+        while let Some((before, after)) = rest.split_once("metric = \"") {
+            let (name, tail) = after.split_once('"').unwrap();
+            let level = before.rsplit_once("tracing::").unwrap().1.split_once('!').unwrap().0;
+            found.push((name.to_owned(), level.to_uppercase(), file.display().to_string()));
+            rest = tail;
+        }
+    }
+    found
+}
+
+#[test]
+fn each_metric_is_explained_and_those_that_say_what_is_wrong_raise_the_alarm() {
+    let page = read(Path::new("docs/operations.md")).unwrap();
+    let metrics = metrics();
+    assert!(metrics.len() > 20, "{metrics:?}");
+    let mut wrong = Vec::new();
+    for (name, level, file) in &metrics {
+        if !page.contains(&format!("| `{name}` | {level} | ")) {
+            wrong.push(format!("{file}: {name}, {level}: docs/operations.md does not say so"));
+        }
+    }
+    let is_metric = |line: &&str| line.contains("| ERROR | ") || line.contains("| WARN | ");
+    for line in page.lines().filter(is_metric) {
+        let name = line.split('`').nth(1).unwrap();
+        if !metrics.iter().any(|(known, ..)| known == name) {
+            wrong.push(format!("docs/operations.md: nothing prints {name}"));
+        }
+    }
+    // One line of code that must reach the operator, whatever its level was meant to say.
+    for name in ["hold_leaked", "ledger_bug", "provider_cost_differs", "record_lost", "overrun"] {
+        if !metrics.iter().any(|(known, level, _)| known == name && level == "ERROR") {
+            wrong.push(format!("{name} raises no alarm"));
+        }
+    }
+    let template = read(Path::new("infra/template.yaml")).unwrap();
+    let filter = r#"FilterPattern: '{ ($.level = "ERROR") && ($.fields.metric = "*") }'"#;
+    assert_eq!(template.matches(filter).count(), 4, "one for each function");
+
+    assert_none("metrics", &wrong);
+}

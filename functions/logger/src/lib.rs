@@ -118,7 +118,7 @@ pub async fn handle(logger: &Logger, batch: Batch) -> Failures {
         let error = result.err()?;
         let rid = record.as_ref().ok().map(|record| record.request_id.to_string());
         // The body stays in the queue, and in the dead-letter queue after five times.
-        tracing::error!(metric = "record_failed", rid, message_id = message.message_id, %error);
+        tracing::warn!(metric = "record_failed", rid, message_id = message.message_id, %error);
         Some(Failed { message_id: message.message_id.clone() })
     });
     Failures { items: items.collect() }

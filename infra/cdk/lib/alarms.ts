@@ -6,7 +6,7 @@ import { Topic } from "aws-cdk-lib/aws-sns";
 import { Queue } from "aws-cdk-lib/aws-sqs";
 import { GatewayFunction } from "./functions";
 
-/** Settlements that need a person, whether dead letters or lines of a log alone, and functions that crash. */
+/** Settlements that need a person, whether dead letters or lines of a log alone; faults that a log tells; functions that crash. */
 export function alarms(stack: Stack, deadLetters: Queue, functions: GatewayFunction[], topicArn: string): void {
   const usingMetrics: Record<string, IMetric> = {};
   for (const one of functions) {
@@ -21,6 +21,15 @@ export function alarms(stack: Stack, deadLetters: Queue, functions: GatewayFunct
       ...unsent,
     });
   }
+  const faults = { metricNamespace: `Farebox/${stack.stackName}`, metricName: "Faults" };
+  for (const one of functions) {
+    new MetricFilter(stack, `${one.node.id}Faults`, {
+      logGroup: one.logs,
+      filterPattern: FilterPattern.literal('{ ($.level = "ERROR") && ($.fields.metric = "*") }'),
+      metricValue: "1",
+      ...faults,
+    });
+  }
   const all = [
     new Alarm(stack, "DeadLetterAlarm", {
       alarmDescription: "Settlement events have failed five times. See docs/operations.md.",
@@ -32,6 +41,16 @@ export function alarms(stack: Stack, deadLetters: Queue, functions: GatewayFunct
       metric: new Metric({
         namespace: unsent.metricNamespace,
         metricName: unsent.metricName,
+        statistic: "Sum",
+        period: Duration.minutes(1),
+      }),
+      ...whenAny,
+    }),
+    new Alarm(stack, "FaultAlarm", {
+      alarmDescription: "A function's log says what is wrong, in a line of level ERROR with a metric. See docs/operations.md.",
+      metric: new Metric({
+        namespace: faults.metricNamespace,
+        metricName: faults.metricName,
         statistic: "Sum",
         period: Duration.minutes(1),
       }),
