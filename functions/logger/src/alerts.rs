@@ -34,7 +34,13 @@ fn notices(record: &CallRecord) -> Vec<Notice> {
     let (Some(provider), Some(model)) = (&record.provider, &record.model) else {
         return Vec::new();
     };
-    let faults = [(record.overrun, Fault::Overrun), (record.unpriced, Fault::Unpriced)];
+    let ours = record.cost.map(|cost| cost.total);
+    let differs = record.provider_cost.zip(ours).is_some_and(|(theirs, ours)| theirs != ours);
+    let faults = [
+        (record.overrun, Fault::Overrun),
+        (record.unpriced, Fault::Unpriced),
+        (differs, Fault::CostDiffers),
+    ];
     let met = faults.into_iter().filter(|(is_met, _)| *is_met);
     met.map(|(_, fault)| Notice {
         request_id: Some(record.request_id.to_string()),
@@ -60,6 +66,7 @@ fn due(record: &CallRecord, scope: &Scope, budget: &Budget) -> Vec<Alert> {
 
 #[cfg(test)]
 mod tests {
+    use farebox_core::Cost;
     use farebox_ledger::Attr;
 
     use super::*;
@@ -107,5 +114,29 @@ mod tests {
         assert_eq!(faults, [Fault::Overrun, Fault::Unpriced]);
         assert_eq!(told[0].subject, "openai/gpt-5");
         assert_eq!(told[0].charged, Some(Money::parse_usd("1").unwrap()));
+    }
+
+    #[test]
+    fn another_cost_than_ours_is_the_operators_and_the_same_is_nobodys() {
+        let usd = |text| Money::parse_usd(text).unwrap();
+        let cost =
+            Cost { input: usd("0.5"), output: usd("0.5"), fees: Money::ZERO, total: usd("1") };
+        let stated = |theirs: Option<&str>| CallRecord {
+            provider: Some("openrouter".to_owned()),
+            model: Some("x".to_owned()),
+            cost: Some(cost),
+            provider_cost: theirs.map(usd),
+            ..record()
+        };
+        let faults = |theirs| -> Vec<Fault> {
+            notices(&stated(theirs)).iter().map(|notice| notice.fault).collect()
+        };
+
+        assert_eq!(faults(Some("1.000000000001")), [Fault::CostDiffers]);
+        assert_eq!(faults(Some("0.9")), [Fault::CostDiffers]);
+        assert_eq!(faults(Some("1")), []);
+        assert_eq!(faults(None), []);
+        let unknown = CallRecord { cost: None, ..stated(Some("1")) };
+        assert!(notices(&unknown).is_empty());
     }
 }

@@ -123,6 +123,9 @@ fn of_operator(notice: &Notice) -> (String, Value) {
     let line = match notice.fault {
         Fault::Overrun => format!("Farebox: a call of {subject} cost more than its hold"),
         Fault::Unpriced => format!("Farebox: {subject} counts what has no price"),
+        Fault::CostDiffers => {
+            format!("Farebox: {subject} is billed otherwise than its price says")
+        }
         Fault::Provisional => format!("Farebox: calls of {subject} end unknown"),
     };
     let body = json!({

@@ -185,7 +185,8 @@ pub struct AlertChannel {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OperatorAlert {
-    /// `operator.overrun`, `operator.unpriced` or `operator.provisional`.
+    /// `operator.overrun`, `operator.unpriced`, `operator.cost_differs` or
+    /// `operator.provisional`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Of what: `openai/gpt-5`, `user:u1`.

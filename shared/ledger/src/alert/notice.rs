@@ -22,6 +22,8 @@ pub enum Fault {
     Overrun,
     /// A provider counted what has no price, so the whole hold was charged; `provider/model`.
     Unpriced,
+    /// A provider states another cost than the prices give; `provider/model`.
+    CostDiffers,
     /// More than [`Fault::PROVISIONAL_MAX`] calls of a scope ended unknown in an hour; the scope.
     Provisional,
 }
@@ -47,7 +49,8 @@ pub struct Notice {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Overrun, Self::Unpriced, Self::Provisional];
+    pub const ALL: [Self; 4] =
+        [Self::Overrun, Self::Unpriced, Self::CostDiffers, Self::Provisional];
     /// Calls of one scope and hour that may end unknown before the operator is told.
     pub const PROVISIONAL_MAX: u32 = 3;
 
@@ -57,6 +60,7 @@ impl Fault {
         match self {
             Self::Overrun => "overrun",
             Self::Unpriced => "unpriced",
+            Self::CostDiffers => "cost_differs",
             Self::Provisional => "provisional",
         }
     }
@@ -67,6 +71,7 @@ impl Fault {
         match self {
             Self::Overrun => "operator.overrun",
             Self::Unpriced => "operator.unpriced",
+            Self::CostDiffers => "operator.cost_differs",
             Self::Provisional => "operator.provisional",
         }
     }
@@ -76,7 +81,7 @@ impl Fault {
         let day = u64::from(now.utc_day().number());
         let hour = now.seconds().div_euclid(3_600).rem_euclid(24);
         match self {
-            Self::Overrun | Self::Unpriced => day,
+            Self::Overrun | Self::Unpriced | Self::CostDiffers => day,
             Self::Provisional => day.saturating_mul(100).saturating_add(hour.unsigned_abs()),
         }
     }
