@@ -61,6 +61,7 @@ mod texts;
 mod tidy;
 mod tighten;
 mod timeouts;
+mod told;
 mod tools;
 mod usage;
 mod waiting;

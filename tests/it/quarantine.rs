@@ -2,7 +2,7 @@
 
 use farebox_tests::caller::openai;
 use farebox_tests::moved::next_year;
-use farebox_tests::{Caller, Moved, run, usd};
+use farebox_tests::{Caller, Moved, fresh, run, usd};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -15,6 +15,9 @@ fn a_model_that_ran_over_its_hold_is_refused_in_hard_budgets_until_it_is_acknowl
         let noon = format!("{year}-05-12T12:00:00Z");
         let clock = Moved::start(executable(), 1, &noon).await;
         let stack = &clock.stack;
+        let hook = fresh("hook");
+        let url = format!("{}/hook/{hook}", stack.tap().origin());
+        stack.put("/webhook", &json!({"url": url})).await;
         let (hard, free) = (Caller::new(stack).await, Caller::new(stack).await);
         hard.limit_user(&json!({"month_limit_usd": "10"})).await;
         let options = json!({"max_tokens": 9});
@@ -40,6 +43,14 @@ fn a_model_that_ran_over_its_hold_is_refused_in_hard_budgets_until_it_is_acknowl
             (&json!("operator.overrun"), &json!("demo/overrun"))
         );
         assert_eq!((&told[0]["request_id"], &told[0]["charged_usd"]), (&json!(id), cost), "{told}");
+
+        clock.to(&format!("{year}-05-12T12:01:00Z"));
+        stack.schedule(&format!("{year}-05-12T12:01:00Z")).await;
+        let seen = stack.tap().seen(&hook);
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        let body: Value = serde_json::from_slice(&seen[0].body).unwrap();
+        assert_eq!((&body["type"], &body["subject"]), (&told[0]["type"], &told[0]["subject"]));
+        assert_eq!((&body["request_id"], &body["charged_usd"]), (&json!(id), cost), "{body}");
 
         later(2).await;
         let before = hard.posts().len();
