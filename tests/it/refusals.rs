@@ -311,6 +311,18 @@ fn a_wrong_path_or_method_is_told() {
 }
 
 #[test]
+fn what_is_billed_by_the_hour_or_by_the_document_cannot_be_made() {
+    run(async {
+        let caller = Caller::new(shared().await).await;
+        for path in ["/v1beta/cachedContents", "/v1/cachedContents", "/v1/rerank", "/v2/rerank"] {
+            let answer = caller.post(path, &json!({"model": "demo/gemini"})).send().await;
+            assert_refusal(&answer, 404, "not_found");
+        }
+        caller.assert_untouched().await;
+    });
+}
+
+#[test]
 fn a_body_that_is_too_long_is_413() {
     run(async {
         let caller = Caller::new(shared().await).await;

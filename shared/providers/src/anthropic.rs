@@ -73,7 +73,7 @@ impl Wire for Anthropic {
             media,
             cache_write: asked_cache_write(&call.body)?,
             audio: false,
-            us_geography: provider.us_geography,
+            us_geography: (provider.us_geography)(facts.model),
             ..InputBound::default()
         };
         let path = MESSAGES.into();

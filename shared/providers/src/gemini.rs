@@ -86,7 +86,7 @@ impl Wire for Gemini {
             prompt_tokens: prompt.saturating_mul(if media.searches > 0 { 2 } else { 1 }),
             media: media.any || media.images > 0,
             audio: media.audio,
-            us_geography: provider.us_geography && account::is_recent(facts.model),
+            us_geography: (provider.us_geography)(facts.model),
             service_tier,
             web_searches: media.searches,
             ..InputBound::default()

@@ -9,8 +9,14 @@ use crate::media;
 use crate::openai::{UsageRules, cost_in_ticks, cost_in_usd, cost_total};
 use crate::{Scheme, Wire};
 
+mod models;
 mod wires;
 
+use models::{
+    always, bounded, compound, never, nowhere, openai_region, openai_with_reasoning,
+    openai_with_regions, openai_without_reasoning, openly, research, routed, to_cap,
+    to_cap_where_measured, to_model_maximum, to_window, xai_region,
+};
 use wires::{
     anthropic, azure, bedrock, cohere, demo, gemini, openai, openais_own, vertex, with_embeddings,
     with_texts, xai,
@@ -54,9 +60,10 @@ pub struct Provider {
     pub preamble: u64,
     /// The most tokens of one image, where the provider states it.
     pub image: fn(model: &str) -> Option<u64>,
-    /// A place can make every token a tenth dearer: Anthropic's `us` geography, a default of the
-    /// workspace, or a location of Vertex.
-    pub us_geography: bool,
+    /// Whether a place can make every token of a model a tenth dearer: Anthropic's `us` geography,
+    /// a default of the workspace, or where it is called. Which place it is, is not known when the
+    /// call is held for.
+    pub us_geography: fn(model: &str) -> bool,
     /// Whether a model is that dearer at a base URL, where no answer says so.
     pub dearer_at: fn(model: &str, base_url: &str) -> bool,
     /// The models that run others, or paid tools, by themselves: their cost has no bound.
@@ -111,97 +118,6 @@ impl Provider {
     }
 }
 
-const fn to_cap(_: &str) -> Reach {
-    Reach::Cap
-}
-
-const fn nowhere(_: &str, _: &str) -> bool {
-    false
-}
-
-const fn never(_: &str) -> bool {
-    false
-}
-
-/// The demo provider's models, but for those that think unseen.
-fn openly(model: &str) -> bool {
-    !model.starts_with("codex")
-}
-
-/// Every model.
-const fn always(_: &str) -> bool {
-    true
-}
-
-/// `OpenAI`'s chat models without reasoning or a search of their own: what they bill as
-/// completion is what they stream. "To cancel a synchronous response, terminate the connection"
-/// (platform.openai.com, guides/background); what is billed of a cancelled one is not stated.
-/// Anthropic says nothing of either, so none of its models is here.
-fn openai_without_reasoning(model: &str) -> bool {
-    const FAMILIES: [&str; 5] =
-        ["gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano"];
-    // A snapshot is a family and a date; every other suffix is another model.
-    let family = match model.len().checked_sub(DATE_BYTES).and_then(|at| model.split_at_checked(at))
-    {
-        Some((family, date)) if is_date(date) => family,
-        _ => model,
-    };
-    FAMILIES.contains(&family)
-}
-
-/// `OpenAI`'s models that take `reasoning_effort`: all but the families above and their elders.
-fn openai_with_reasoning(model: &str) -> bool {
-    let elder = ["gpt-3", "gpt-4", "chatgpt"].iter().any(|family| model.starts_with(family));
-    !elder
-}
-
-/// Bytes of `-2024-08-06`.
-const DATE_BYTES: usize = 11;
-
-fn is_date(text: &str) -> bool {
-    text.bytes().enumerate().all(|(at, byte)| match at {
-        0 | 5 | 8 => byte == b'-',
-        _ => byte.is_ascii_digit(),
-    })
-}
-
-/// "The limit is only applied to the main content and not to the reasoning content or function
-/// calls" (xai-org/xai-proto, chat.proto).
-const fn to_window(_: &str) -> Reach {
-    Reach::Window
-}
-
-const fn to_model_maximum(_: &str) -> Reach {
-    Reach::ModelMaximum
-}
-
-/// Measured on Gemini 2.5 and 3.x only: the cap holds thoughts and text together
-/// (googleapis/python-genai #2062, #782, #811).
-fn to_cap_where_measured(model: &str) -> Reach {
-    let measured = ["gemini-2", "gemini-3"].iter().any(|family| model.starts_with(family));
-    if measured { Reach::Cap } else { Reach::ModelMaximum }
-}
-
-const fn bounded(_: &str) -> bool {
-    false
-}
-
-/// Groq's compound systems call several models and up to ten tools.
-fn compound(model: &str) -> bool {
-    model.contains("compound")
-}
-
-/// `OpenRouter`'s suffixes and routers that add a paid search or choose the model themselves.
-fn routed(model: &str) -> bool {
-    model.starts_with("openrouter/")
-        || [":online", ":nitro"].iter().any(|suffix| model.contains(suffix))
-}
-
-/// Perplexity's deep research runs as many searches as it likes.
-fn research(model: &str) -> bool {
-    model.contains("deep-research")
-}
-
 /// What most servers of `OpenAI`'s format do. A row of the table states only its departures.
 const COMPATIBLE: Provider = Provider {
     name: "",
@@ -220,7 +136,7 @@ const COMPATIBLE: Provider = Provider {
     window_refused_unbilled: true,
     preamble: 0,
     image: media::unstated,
-    us_geography: false,
+    us_geography: never,
     dearer_at: nowhere,
     unbounded: bounded,
     usage: UsageRules::OPENAI,
@@ -246,6 +162,8 @@ pub static PROVIDERS: &[Provider] = &[
         unbilled: failure::OPENAI,
         metered: openai_without_reasoning,
         effort: openai_with_reasoning,
+        us_geography: openai_with_regions,
+        dearer_at: openai_region,
         ..COMPATIBLE
     },
     Provider {
@@ -254,7 +172,7 @@ pub static PROVIDERS: &[Provider] = &[
         base_url: "https://api.anthropic.com/v1",
         image: media::of_claude,
         wire: anthropic,
-        us_geography: true,
+        us_geography: always,
         unbilled: failure::ANTHROPIC,
         ..COMPATIBLE
     },
@@ -279,7 +197,7 @@ pub static PROVIDERS: &[Provider] = &[
         wire: vertex,
         image: media::of_gemini,
         reach: to_cap_where_measured,
-        us_geography: true,
+        us_geography: account::is_recent,
         dearer_at: account::is_dearer,
         unbilled: failure::VERTEX,
         ..COMPATIBLE
@@ -336,6 +254,8 @@ pub static PROVIDERS: &[Provider] = &[
         // Recorded: 199 tokens for a request of 143 bytes.
         preamble: PREAMBLE,
         reach: to_window,
+        us_geography: always,
+        dearer_at: xai_region,
         usage: UsageRules { reasoning_outside: true, cost: Some(cost_in_ticks) },
         unbilled: failure::XAI,
         ..COMPATIBLE

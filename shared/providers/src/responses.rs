@@ -132,6 +132,7 @@ impl Wire for Responses {
             media: carries.media,
             web_searches: calls,
             audio: carries.audio,
+            us_geography: (provider.us_geography)(facts.model),
             service_tier,
             ..InputBound::default()
         };

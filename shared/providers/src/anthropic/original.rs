@@ -122,7 +122,7 @@ pub(super) fn request(
         web_searches: server.searches,
         cache_write: found.cache_write,
         // A workspace's default adds to nothing that the request says itself.
-        us_geography: provider.us_geography && !is(asked, "inference_geo", "global"),
+        us_geography: (provider.us_geography)(facts.model) && !is(asked, "inference_geo", "global"),
         // A dearer price for the same tokens (build-with-claude/fast-mode).
         service_tier: is(asked, "speed", "fast").then_some("fast"),
         ..InputBound::default()

@@ -134,6 +134,6 @@ pub(crate) fn is_dearer(model: &str, base_url: &str) -> bool {
 }
 
 /// Whether a location can make a model dearer.
-pub(super) fn is_recent(model: &str) -> bool {
+pub(crate) fn is_recent(model: &str) -> bool {
     !["gemini-1", "gemini-2"].iter().any(|family| model.starts_with(family))
 }

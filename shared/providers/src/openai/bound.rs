@@ -34,6 +34,7 @@ pub(super) fn prompt(
         media: images || audio,
         cache_write: asked_cache_write(asked)?,
         audio,
+        us_geography: (provider.us_geography)(facts.model),
         ..InputBound::default()
     })
 }

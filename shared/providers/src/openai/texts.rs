@@ -30,7 +30,9 @@ pub(super) fn embeddings(
 ) -> Result<Outbound, Error> {
     let mut ours = Map::new();
     ours.insert("model".to_owned(), Value::from(facts.model));
-    let bound = InputBound { prompt_tokens: embedded(provider, call, facts), ..Default::default() };
+    let prompt_tokens = embedded(provider, call, facts);
+    let us_geography = (provider.us_geography)(facts.model);
+    let bound = InputBound { prompt_tokens, us_geography, ..Default::default() };
     outbound("/embeddings", &call.body, &ours, bound, (0, 1))
 }
 
@@ -83,7 +85,8 @@ pub(super) fn completions(
     let marked = bytes.saturating_add(texts.saturating_mul(MARKS));
     let prompt_tokens =
         if texts == 1 { within_window(provider, facts, marked, false)? } else { marked };
-    let bound = InputBound { prompt_tokens, ..Default::default() };
+    let us_geography = (provider.us_geography)(facts.model);
+    let bound = InputBound { prompt_tokens, us_geography, ..Default::default() };
     outbound("/completions", asked, &ours, bound, (cap, call.choices))
 }
 

@@ -1,10 +1,12 @@
 //! What OpenAI and Azure bill.
 
-use farebox_core::Error;
-use farebox_providers::{Billing, Facts};
+use farebox_core::catalog::Catalog;
+use farebox_core::pricing::Bound;
+use farebox_core::{ChatCall, Error, Format, Reported};
+use farebox_providers::{Billing, DecodeError, Facts, find};
 use serde_json::{Value, json};
 
-use crate::{FACTS, OTHER, billing, refused, reported, send, sent};
+use crate::{FACTS, OTHER, billing, counted, hold_of, refused, reported, send, sent, streamed};
 
 pub fn every_choice_is_capped() {
     for (provider, field) in [("openai", "max_completion_tokens"), ("mistral", "max_tokens")] {
@@ -124,4 +126,122 @@ pub fn a_filtered_answer_is_billed() {
 pub fn azure_is_not_bounded_by_the_window() {
     let long = json!({"stop": "x".repeat(300_000)});
     assert!(sent("azure", &long).0.bound.prompt_tokens > 300_000);
+}
+
+pub fn a_rejected_prediction_is_inside_the_completion() {
+    let usage = json!({"prompt_tokens": 5, "completion_tokens": 10, "total_tokens": 15,
+        "completion_tokens_details": {"rejected_prediction_tokens": 4}});
+    let read = reported("openai", &json!({"choices": [], "usage": usage}));
+    assert_eq!((read.usage.completion_tokens(), read.usage.total_tokens()), (10, 15));
+    assert!(read.unknown_fields.is_empty());
+}
+
+pub fn a_longer_lifetime_of_the_cache_is_refused() {
+    let body = json!({"messages": [{"role": "user", "content": "x"}],
+        "prompt_cache_options": {"ttl": "12h"}});
+    assert_eq!(refused("openai", &body).field(), Some("prompt_cache_options"));
+    let hold = |model: &str| {
+        let bound = Bound { prompt_tokens: 1_000, ..Bound::default() };
+        hold_of("openai", model, bound) - hold_of("openai", model, Bound::default())
+    };
+    // 2 USD a million tokens, and 2.5 for those that it writes unasked.
+    assert_eq!(hold("gpt-6-sol"), 1_000 * 2_500_000);
+}
+
+pub fn what_is_written_and_read_is_apart_from_the_rest() {
+    let usage = json!({"prompt_tokens": 100, "completion_tokens": 1, "total_tokens": 101,
+        "prompt_tokens_details": {"cached_tokens": 40, "cache_write_tokens": 50}});
+    let used = reported("openai", &json!({"choices": [], "usage": usage})).usage;
+    assert_eq!((used.prompt, used.cached, used.cache_write_5m), (10, 40, 50));
+}
+
+fn response(body: &Value) -> Option<Reported> {
+    let openai = find("openai").unwrap();
+    let wire = openai.wire_for("m", Format::Responses).unwrap();
+    match wire.decode(openai, body.to_string().as_bytes()) {
+        Ok(answer) => answer.reported,
+        Err(DecodeError::Billed { reported, .. }) => Some(*reported),
+        Err(_) => None,
+    }
+}
+
+/// Whatever became of the answer, its usage and its searches are charged.
+pub fn a_response_is_charged_however_it_ends() {
+    let usage = json!({"input_tokens": 5, "output_tokens": 3, "total_tokens": 8});
+    let search = json!({"type": "web_search_call", "status": "failed",
+        "action": {"type": "search", "query": "q"}});
+    for status in ["completed", "incomplete", "failed", "cancelled"] {
+        let body = json!({"status": status, "output": [search], "usage": usage});
+        let used = response(&body).unwrap().usage;
+        assert_eq!((used.total_tokens(), used.web_searches), (8, 1), "{status}");
+    }
+}
+
+pub fn a_response_without_usage_reports_none() {
+    for status in ["completed", "incomplete", "failed", "cancelled"] {
+        let body = json!({"status": status, "output": [], "usage": null});
+        assert!(response(&body).is_none(), "{status}");
+    }
+}
+
+pub fn agents_of_the_beta_are_not_asked_for() {
+    let unknown = json!({"multi_agent": {"enabled": true}});
+    assert_eq!(refused("openai", &unknown).field(), Some("multi_agent"));
+    let call = ChatCall {
+        headers: vec![("openai-beta", "responses_multi_agent=v1".into())],
+        ..ChatCall::from_openai(br#"{"model":"m","messages":[{"role":"user","content":"x"}]}"#)
+            .unwrap()
+    };
+    for format in [Format::Chat, Format::Responses] {
+        let openai = find("openai").unwrap();
+        let wire = openai.wire_for(FACTS.model, format).unwrap();
+        assert!(wire.request(openai, &call, &FACTS, 9, false).unwrap().headers.is_empty());
+    }
+}
+
+pub fn a_long_prompt_is_held_and_charged_at_its_own_price() {
+    let hold = |prompt_tokens| {
+        let bound = Bound { prompt_tokens, ..Bound::default() };
+        hold_of("openai", "gpt-5.5", bound)
+    };
+    // 5 and 30 USD a million tokens, then 10 and 45.
+    assert_eq!(hold(272_000), 272_000 * 5_000_000 + 30_000_000);
+    assert_eq!(hold(272_001), 272_001 * 10_000_000 + 45_000_000);
+}
+
+pub fn a_region_is_held_for_and_charged_by_its_host() {
+    let openai = find("openai").unwrap();
+    for (model, dearer) in [
+        ("gpt-5.4", true),
+        ("gpt-6-sol", true),
+        ("gpt-5-mini", false),
+        ("gpt-5", false),
+        ("gpt-4o", false),
+        ("o3", false),
+        ("text-embedding-3-small", false),
+        ("new-model", true),
+    ] {
+        let outbound = send("openai", &Facts { model, ..FACTS }, &json!({}), false).unwrap();
+        assert_eq!(outbound.bound.us_geography, dearer, "{model}");
+        let at = |host: &str| (openai.dearer_at)(model, &format!("https://{host}/v1"));
+        assert_eq!(at("eu.api.openai.com"), dearer, "{model}");
+        assert!(!at("api.openai.com"), "{model}");
+    }
+}
+
+pub fn usage_is_read_where_no_done_follows() {
+    let choice = json!({"index": 0, "delta": {"content": "x"}, "finish_reason": "stop"});
+    let usage = json!({"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8});
+    let [said, told] = [json!({"choices": [choice]}), json!({"choices": [], "usage": usage})];
+    let events = streamed("openai", &format!("data: {said}\n\ndata: {told}\n\n"));
+    assert_eq!(counted(&events).first().unwrap().usage.total_tokens(), 8);
+}
+
+pub fn a_deployment_has_no_price_but_its_own() {
+    assert!(Catalog::compiled().find("azure", "my-deployment").is_none());
+    let choice = json!({"index": 0, "message": {"role": "assistant", "content": "x"},
+        "finish_reason": "stop"});
+    let usage = json!({"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6});
+    let body = json!({"choices": [choice], "usage": usage, "service_tier": "priority"});
+    assert_eq!(reported("azure", &body).service_tier.as_deref(), Some("priority"));
 }

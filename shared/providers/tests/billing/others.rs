@@ -1,10 +1,11 @@
 //! What the others bill, and what holds for all.
 
-use farebox_core::Format;
+use farebox_core::pricing::Bound;
+use farebox_core::{ChatEvent, Format};
 use farebox_providers::{Billing, Facts, find};
 use serde_json::json;
 
-use crate::{FACTS, OTHER, billing, reported, send};
+use crate::{FACTS, OTHER, billing, counted, hold_of, refused, reported, send, sent, streamed};
 
 pub fn profiles_are_price_rows() {
     let price = |prefix: &str| {
@@ -123,10 +124,183 @@ pub fn groqs_498() {
 /// The survey would void a 503 without a body at some: that is convention and no promise, so the
 /// hold is charged.
 pub fn no_5xx_of_the_compatible_is_void() {
-    for provider in ["fireworks", "together", "mistral", "deepseek", "cerebras", "openrouter"] {
+    for provider in
+        ["fireworks", "together", "mistral", "deepseek", "cerebras", "openrouter", "vllm"]
+    {
         for status in [500, 502, 503, 504] {
             assert_eq!(billing(provider, status, OTHER), Billing::Unknown, "{provider} {status}");
         }
         assert_eq!(billing(provider, 429, ""), Billing::UnbilledInferred, "{provider}");
     }
+}
+
+pub fn guardrails_are_never_asked_for() {
+    let error = refused("bedrock", &json!({"guardrailConfig": {"guardrailIdentifier": "g"}}));
+    assert_eq!(error.field(), Some("guardrailConfig"));
+    let bedrock = find("bedrock").unwrap();
+    let facts = Facts { model: "us.amazon.nova-2-lite-v1:0", ..FACTS };
+    let outbound = send(bedrock.name, &facts, &json!({}), false).unwrap();
+    assert!(!String::from_utf8_lossy(&outbound.body).contains("guardrail"));
+}
+
+/// One that the account enforces: what it blocked at the input used nothing, else usage is charged.
+pub fn what_a_guardrail_blocked_is_charged_by_its_usage() {
+    for (output, total) in [(0, 0), (7, 12)] {
+        let usage = json!({"inputTokens": total - output, "outputTokens": output,
+            "totalTokens": total});
+        let body = json!({"output": {"message": {"role": "assistant", "content": [{"text": "No"}]}},
+            "stopReason": "guardrail_intervened", "usage": usage});
+        let read = reported("bedrock", &body);
+        assert_eq!((read.usage.total_tokens(), read.unbilled), (total, false));
+        assert!(read.unknown_fields.is_empty());
+    }
+}
+
+const BLOCKED: &str = r#"{"promptFeedback":{"blockReason":"SAFETY"},
+    "usageMetadata":{"promptTokenCount":5,"totalTokenCount":5}}"#;
+
+pub fn a_prompt_that_google_blocks_is_charged_by_its_usage() {
+    let body = serde_json::from_str(BLOCKED).unwrap();
+    let read = reported("gemini", &body);
+    assert_eq!((read.usage.total_tokens(), read.unbilled), (5, false));
+    let unsafe_answer = json!({"candidates": [{"content": {"parts": [{"text": "x"}]},
+        "finishReason": "SAFETY"}], "usageMetadata": {"promptTokenCount": 5,
+        "candidatesTokenCount": 2, "totalTokenCount": 7}});
+    let read = reported("gemini", &unsafe_answer);
+    assert_eq!((read.usage.total_tokens(), read.unbilled), (7, false));
+}
+
+fn chunk(completion: u64, finish: &str) -> String {
+    let candidate = json!({"content": {"parts": [{"text": "x"}]}});
+    let mut body = json!({"candidates": [candidate], "usageMetadata": {"promptTokenCount": 5,
+        "candidatesTokenCount": completion, "totalTokenCount": 5 + completion}});
+    if !finish.is_empty() {
+        body["candidates"][0]["finishReason"] = json!(finish);
+    }
+    format!("data: {body}\n\n")
+}
+
+/// Each chunk counts all that came before it.
+pub fn the_last_of_the_cumulative_counts_is_charged() {
+    let whole = streamed("gemini", &[chunk(3, ""), chunk(9, "STOP")].concat());
+    let read: Vec<u64> =
+        counted(&whole).iter().map(|read| read.usage.completion_tokens()).collect();
+    assert_eq!(read, [9]);
+    let cut = streamed("gemini", &[chunk(3, ""), chunk(9, "")].concat());
+    assert!(counted(&cut).is_empty(), "{cut:?}");
+}
+
+pub fn vertex_is_held_with_its_regions() {
+    for (model, dearer) in [("gemini-3.5-flash", true), ("gemini-2.5-flash", false)] {
+        let outbound = send("vertexai", &Facts { model, ..FACTS }, &json!({}), false).unwrap();
+        assert_eq!(outbound.bound.us_geography, dearer, "{model}");
+    }
+}
+
+pub fn vertex_counts_in_its_last_chunk() {
+    let first = "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"x\"}]}}],\
+        \"usageMetadata\":{\"trafficType\":\"ON_DEMAND\"}}\n\n";
+    assert!(counted(&streamed("vertexai", first)).is_empty());
+    let whole = streamed("vertexai", &[first, &chunk(9, "STOP")].concat());
+    assert_eq!(counted(&whole).len(), 1);
+}
+
+pub fn xais_factors_are_held_for() {
+    let hold = |prompt_tokens, multiplier_us| {
+        let bound = Bound { prompt_tokens, multiplier_us, ..Bound::default() };
+        hold_of("xai", "grok-4.7", bound)
+    };
+    // From 200,000 tokens on, which is not beyond 200,000.
+    assert_eq!(hold(199_999, false), 199_999 * 2_000_000 + 6_000_000);
+    assert_eq!(hold(200_000, false), 200_000 * 4_000_000 + 12_000_000);
+    assert_eq!(hold(200_000, true) * 10, hold(200_000, false) * 11);
+    let facts = Facts { model: "grok-4.7", ..FACTS };
+    let outbound = send("xai", &facts, &json!({}), false).unwrap();
+    assert!(outbound.bound.us_geography, "its host is not known when it is held for");
+    let priority = send("xai", &facts, &json!({"service_tier": "priority"}), false);
+    assert_eq!(priority.unwrap_err().field(), Some("service_tier"));
+}
+
+pub fn xais_region_is_charged_by_its_host() {
+    let xai = find("xai").unwrap();
+    assert!((xai.dearer_at)("grok-4.7", "https://us.api.x.ai/v1"));
+    assert!(!(xai.dearer_at)("grok-4.7", xai.base_url));
+}
+
+/// The connectors of Mistral and others are tools of no function.
+pub fn tools_of_the_provider_are_refused() {
+    for provider in ["mistral", "xai", "groq", "openrouter", "perplexity"] {
+        let error = refused(provider, &json!({"tools": [{"type": "web_search"}]}));
+        assert_eq!(error.field(), Some("tools[0].type"), "{provider}");
+    }
+    for field in ["search_parameters", "agent_id", "connectors", "plugins", "preset"] {
+        let error = refused("xai", &json!({field: {}}));
+        assert_eq!(error.field(), Some(field));
+    }
+}
+
+pub fn refusals_before_a_model_are_void() {
+    for (provider, statuses) in [
+        ("deepseek", &[400, 401, 402, 422, 429][..]),
+        ("mistral", &[400, 401, 403, 404, 422, 429]),
+        ("together", &[400, 401, 404, 422, 429]),
+        ("groq", &[400, 401, 404, 429, 498]),
+        ("openrouter", &[400, 401, 402, 403, 429]),
+        ("perplexity", &[400, 401, 422, 429]),
+        ("fireworks", &[400, 401, 404, 429]),
+        ("cerebras", &[400, 401, 404, 422, 429]),
+        ("vllm", &[400, 401, 404, 422]),
+    ] {
+        for status in statuses {
+            let read = billing(provider, *status, OTHER);
+            assert_eq!(read, Billing::UnbilledInferred, "{provider} {status}");
+        }
+    }
+}
+
+/// A router that chose another model, or endpoints that nobody priced.
+pub fn openrouters_choices_are_not_asked_for() {
+    for field in ["models", "route", "plugins", "provider", "transforms"] {
+        let error = refused("openrouter", &json!({field: ["x"]}));
+        assert_eq!(error.field(), Some(field));
+    }
+}
+
+pub fn a_cost_of_nothing_is_stated_as_such() {
+    let usage = json!({"prompt_tokens": 5, "completion_tokens": 0, "total_tokens": 5, "cost": 0});
+    let read = reported("openrouter", &json!({"choices": [], "usage": usage}));
+    assert_eq!(read.cost.map(|cost| cost.pico()), Some(0));
+}
+
+/// Compound systems, whose usage is a breakdown by model, are refused; the others tell it here.
+pub fn usage_of_groq_stands_beside_its_answer() {
+    let usage = json!({"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6});
+    let body = json!({"choices": [], "usage": null, "x_groq": {"id": "r", "usage": usage}});
+    let events = streamed("groq", &format!("data: {body}\n\ndata: [DONE]\n\n"));
+    assert_eq!(counted(&events).first().unwrap().usage.total_tokens(), 6);
+}
+
+pub fn an_error_of_groqs_own_is_told_without_usage() {
+    let body = json!({"choices": [], "x_groq": {"id": "r", "error": "over capacity"}});
+    let events = streamed("groq", &format!("data: {body}\n\n"));
+    let failed = events.iter().any(|event| matches!(event, ChatEvent::Failed { .. }));
+    assert!(failed && counted(&events).is_empty(), "{events:?}");
+}
+
+pub fn cached_tokens_of_fireworks_are_read() {
+    let usage = json!({"prompt_tokens": 100, "completion_tokens": 1, "total_tokens": 101,
+        "prompt_tokens_details": {"cached_tokens": 64}});
+    let used = reported("fireworks", &json!({"choices": [], "usage": usage})).usage;
+    assert_eq!((used.prompt, used.cached), (36, 64));
+}
+
+pub fn an_id_without_a_row_has_no_price() {
+    let compiled = farebox_core::Catalog::compiled();
+    assert!(compiled.find("fireworks", "accounts/fireworks/routers/made-up-fast").is_none());
+}
+
+pub fn every_choice_of_cerebras_is_capped() {
+    let (outbound, body) = sent("cerebras", &json!({"n": 3, "max_tokens": 70}));
+    assert_eq!((outbound.cap, outbound.choices), (70, 3));
+    assert_eq!(body["max_completion_tokens"], 70);
 }

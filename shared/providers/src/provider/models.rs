@@ -1,0 +1,127 @@
+//! What hangs on a model's name in the rows of providers.
+
+use super::Reach;
+
+pub(super) const fn to_cap(_: &str) -> Reach {
+    Reach::Cap
+}
+
+pub(super) const fn nowhere(_: &str, _: &str) -> bool {
+    false
+}
+
+pub(super) const fn never(_: &str) -> bool {
+    false
+}
+
+/// The demo provider's models, but for those that think unseen.
+pub(super) fn openly(model: &str) -> bool {
+    !model.starts_with("codex")
+}
+
+/// Every model.
+pub(super) const fn always(_: &str) -> bool {
+    true
+}
+
+/// `OpenAI`'s chat models without reasoning or a search of their own: what they bill as
+/// completion is what they stream. "To cancel a synchronous response, terminate the connection"
+/// (platform.openai.com, guides/background); what is billed of a cancelled one is not stated.
+/// Anthropic says nothing of either, so none of its models is here.
+pub(super) fn openai_without_reasoning(model: &str) -> bool {
+    const FAMILIES: [&str; 5] =
+        ["gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano"];
+    // A snapshot is a family and a date; every other suffix is another model.
+    let family = match model.len().checked_sub(DATE_BYTES).and_then(|at| model.split_at_checked(at))
+    {
+        Some((family, date)) if is_date(date) => family,
+        _ => model,
+    };
+    FAMILIES.contains(&family)
+}
+
+/// `OpenAI`'s models that take `reasoning_effort`: all but the families above and their elders.
+pub(super) fn openai_with_reasoning(model: &str) -> bool {
+    let elder = ["gpt-3", "gpt-4", "chatgpt"].iter().any(|family| model.starts_with(family));
+    !elder
+}
+
+/// `OpenAI`'s models that a region makes a tenth dearer: "released on or after March 5, 2026"
+/// (developers.openai.com/api/docs/guides/your-data, read 2026-06). Those before are listed, so
+/// that a new one is taken for dearer.
+pub(super) fn openai_with_regions(model: &str) -> bool {
+    const BEFORE: [&str; 14] = [
+        "gpt-3",
+        "gpt-4",
+        "chatgpt",
+        "o1",
+        "o3",
+        "o4",
+        "gpt-5-",
+        "gpt-5.1",
+        "gpt-5.2",
+        "gpt-5.3",
+        "codex-",
+        "text-embedding-",
+        "davinci-",
+        "babbage-",
+    ];
+    model != "gpt-5" && !BEFORE.iter().any(|before| model.starts_with(before))
+}
+
+/// A region of `OpenAI`'s has a host of its own, such as `eu.api.openai.com`.
+pub(super) fn openai_region(model: &str, base_url: &str) -> bool {
+    openai_with_regions(model) && base_url.contains(".api.openai.com")
+}
+
+/// "US endpoint" (docs.x.ai/docs/pricing, read 2026-09-29).
+pub(super) fn xai_region(_: &str, base_url: &str) -> bool {
+    base_url.contains("//us.api.x.ai")
+}
+
+/// Bytes of `-2024-08-06`.
+const DATE_BYTES: usize = 11;
+
+fn is_date(text: &str) -> bool {
+    text.bytes().enumerate().all(|(at, byte)| match at {
+        0 | 5 | 8 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    })
+}
+
+/// "The limit is only applied to the main content and not to the reasoning content or function
+/// calls" (xai-org/xai-proto, chat.proto).
+pub(super) const fn to_window(_: &str) -> Reach {
+    Reach::Window
+}
+
+pub(super) const fn to_model_maximum(_: &str) -> Reach {
+    Reach::ModelMaximum
+}
+
+/// Measured on Gemini 2.5 and 3.x only: the cap holds thoughts and text together
+/// (googleapis/python-genai #2062, #782, #811).
+pub(super) fn to_cap_where_measured(model: &str) -> Reach {
+    let measured = ["gemini-2", "gemini-3"].iter().any(|family| model.starts_with(family));
+    if measured { Reach::Cap } else { Reach::ModelMaximum }
+}
+
+pub(super) const fn bounded(_: &str) -> bool {
+    false
+}
+
+/// Groq's compound systems call several models and up to ten tools.
+pub(super) fn compound(model: &str) -> bool {
+    model.contains("compound")
+}
+
+/// `OpenRouter`'s suffixes and routers that add a paid search or choose the model themselves.
+pub(super) fn routed(model: &str) -> bool {
+    model.starts_with("openrouter/")
+        || [":online", ":nitro"].iter().any(|suffix| model.contains(suffix))
+}
+
+/// Perplexity's deep research runs as many searches as it likes.
+pub(super) fn research(model: &str) -> bool {
+    model.contains("deep-research")
+}
