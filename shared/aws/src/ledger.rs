@@ -220,14 +220,19 @@ impl Ledger {
         named.map(|(budget, scope)| budget.ok_or_else(|| Error::NoBudget(scope.clone()))).collect()
     }
 
-    /// The budgets of scopes as their items are: of a divided one without its shares.
-    async fn items(&self, scopes: &[Scope]) -> Result<Vec<Option<Budget>>, Error> {
+    /// The budgets of scopes as their items are: of a divided one without its shares. Adds the
+    /// capacity units that it used, in tenths.
+    async fn items(
+        &self,
+        scopes: &[Scope],
+        capacity_tenths: &mut u32,
+    ) -> Result<Vec<Option<Budget>>, Error> {
         let store = Store::patient(&self.aws);
         let mut keys: Vec<_> = scopes.iter().map(|scope| self.owner(scope).budget()).collect();
         keys.sort();
         keys.dedup();
         let mut items = HashMap::new();
-        for found in store.batch(&keys).await? {
+        for found in store.batch_counted(&keys, capacity_tenths).await? {
             let found = item(found);
             if let Some(Attr::S(pk)) = found.get("pk") {
                 items.insert(pk.clone(), found);

@@ -106,6 +106,15 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Refused`].
     pub async fn batch(&self, keys: &[Key]) -> Result<Vec<Attributes>, Error> {
+        self.batch_counted(keys, &mut 0).await
+    }
+
+    /// The same; adds the capacity units that it used, in tenths.
+    pub(crate) async fn batch_counted(
+        &self,
+        keys: &[Key],
+        capacity_tenths: &mut u32,
+    ) -> Result<Vec<Attributes>, Error> {
         let mut found = Vec::new();
         for keys in keys.chunks(BATCH_MAX) {
             let table = keys.first().map_or(Table::Ledger, |key| key.table);
@@ -113,6 +122,7 @@ impl Store {
             let mut rounds = 0;
             while !wanted.is_empty() {
                 let answer = again("BatchGetItem", || self.batch_once(table, &wanted)).await?;
+                *capacity_tenths = capacity_tenths.saturating_add(answer.2);
                 found.extend(answer.0);
                 wanted = answer.1;
                 rounds += 1;
@@ -125,12 +135,12 @@ impl Store {
         Ok(found)
     }
 
-    /// What one request finds, and the keys that it left out.
+    /// What one request finds, the keys that it left out, and what it used.
     async fn batch_once(
         &self,
         table: Table,
         keys: &[Attributes],
-    ) -> Result<(Vec<Attributes>, Vec<Attributes>), Failure> {
+    ) -> Result<(Vec<Attributes>, Vec<Attributes>, u32), Failure> {
         let table = self.table(table);
         let wanted = KeysAndAttributes::builder();
         let wanted = wanted.set_keys(Some(keys.to_vec())).consistent_read(true).build();
@@ -138,9 +148,11 @@ impl Store {
         let request = self.client.batch_get_item().request_items(table, wanted);
         let answer = Box::pin(request.return_consumed_capacity(TOTAL).send()).await;
         let answer = answer.map_err(|error| classify(&error))?;
+        let used = tenths(&answer.consumed_capacity.unwrap_or_default());
         let found = answer.responses.and_then(|mut by_table| by_table.remove(table));
         let left = answer.unprocessed_keys.and_then(|mut by_table| by_table.remove(table));
-        Ok((found.unwrap_or_default(), left.map(|left| left.keys).unwrap_or_default()))
+        let left = left.map(|left| left.keys).unwrap_or_default();
+        Ok((found.unwrap_or_default(), left, used))
     }
 
     /// Writes off the money path; a failure that may pass is tried again, so the condition must

@@ -22,7 +22,8 @@ impl Ledger {
                 Waiting::Pause { ms } => pause(ms).await,
                 // What a divided budget has left is in its shares as well.
                 Waiting::Look(_) if self.is_divided(scope) => {
-                    if let Ok(Some(divided)) = self.divided(scope).await {
+                    let looked = self.divided_counted(scope, capacity_tenths).await;
+                    if let Ok(Some(divided)) = looked {
                         wait.observe(Some(&divided.merged()), amount, self.aws.now());
                     }
                 }

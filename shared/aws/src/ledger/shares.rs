@@ -33,7 +33,7 @@ impl Ledger {
     /// # Errors
     /// [`Error`] where a batch cannot be read, or an item is malformed.
     pub async fn find_budgets(&self, scopes: &[Scope]) -> Result<Vec<Option<Budget>>, Error> {
-        let mut found = self.items(scopes).await?;
+        let mut found = self.items(scopes, &mut 0).await?;
         for (scope, budget) in scopes.iter().zip(&mut found) {
             if budget.as_ref().is_some_and(|budget| budget.terms.shares.made > 0) {
                 *budget = self.divided(scope).await?.map(|divided| divided.merged());
@@ -47,11 +47,20 @@ impl Ledger {
     /// # Errors
     /// [`Error`] where a batch cannot be read, or an item is malformed or missing.
     pub async fn divided(&self, whole: &Scope) -> Result<Option<Divided>, Error> {
+        self.divided_counted(whole, &mut 0).await
+    }
+
+    /// The same; adds the capacity units that it used, in tenths.
+    pub(super) async fn divided_counted(
+        &self,
+        whole: &Scope,
+        capacity_tenths: &mut u32,
+    ) -> Result<Option<Divided>, Error> {
         let mut made = self.known(whole).map_or(0, |terms| terms.shares.made);
         loop {
             let shares = (0..made).map(|share| whole.with_share(share));
             let scopes: Vec<_> = once(whole.clone()).chain(shares).collect();
-            let mut found = self.items(&scopes).await?.into_iter();
+            let mut found = self.items(&scopes, capacity_tenths).await?.into_iter();
             let Some(budget) = found.next().flatten() else { return Ok(None) };
             // More were made than this process knew of.
             if budget.terms.shares.made > made {
@@ -158,7 +167,8 @@ impl Ledger {
         let (whole, number) = (place.whole(), place.share);
         let store = Store::money(&self.aws);
         for _ in 0..MOVES_MAX {
-            let divided = match self.divided(&whole).await {
+            let used = &mut traffic.capacity_tenths;
+            let divided = match self.divided_counted(&whole, used).await {
                 Ok(Some(divided)) => divided,
                 Ok(None) => return Err(Admission::Unavailable(Cause::NoBudget)),
                 Err(_) => return Err(Admission::Unavailable(Cause::NoAnswer)),

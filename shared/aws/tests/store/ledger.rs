@@ -3,7 +3,7 @@
 use farebox_aws::expression::Store;
 use farebox_aws::{Ask, Aws, Ledger, Refusal};
 use farebox_core::{Decision, Money, Scope, Zone};
-use farebox_ledger::{Budget, Limits, Mode, Owner, Settings};
+use farebox_ledger::{Budget, Limits, Mode, Owner, Settings, Wait};
 
 use crate::deployment;
 
@@ -165,4 +165,30 @@ async fn a_scope_without_a_budget_fails_closed() {
     let Err(refusal) = refused else { panic!("held") };
     assert_eq!(refusal.error.row().status, 503);
     assert_eq!(books(&aws).await[0], (0, 0, 0));
+}
+
+/// Who waits for room looks once a pause, at most every 100 ms: at the budget's item, or where it
+/// is divided at that and all its shares by one request. What that uses is told.
+#[tokio::test]
+async fn a_look_while_waiting_costs_half_a_unit_and_a_unit_an_item_of_a_divided_budget() {
+    const PATIENCE_MS: u64 = 600;
+    for (shares, tenths_a_look) in [(0, 5), (4, 50)] {
+        let aws = deployment(100).await;
+        let ledger = Ledger::new(&aws);
+        let user: Scope = USER.parse().unwrap();
+        ledger.switch(&user, shares).await.unwrap();
+        let ask = Ask::worst(pico(60));
+        let mut held = ledger.reserve(&scopes(), aws.new_rid(), ask, None).await.unwrap();
+        let refused = ledger.reserve(&scopes(), aws.new_rid(), ask, None).await;
+        let contended = refused.err().unwrap().contended.unwrap();
+
+        let (mut wait, mut used) = (Wait::new(PATIENCE_MS, aws.now()), 0);
+        let has_room = ledger.wait(&mut wait, &contended, pico(60), &mut used).await;
+
+        assert!(!has_room, "{shares} shares");
+        assert_eq!((contended, used % tenths_a_look), (user, 0), "{shares} shares: {used}");
+        let looks = used / tenths_a_look;
+        assert!((1..=6).contains(&looks), "{shares} shares: {looks} looks");
+        ledger.end(&mut held, Decision::Void).await;
+    }
 }
