@@ -67,9 +67,8 @@ impl Wire for Anthropic {
         let cap = object.get("max_tokens").and_then(Value::as_u64).unwrap_or(cap);
         let bytes = count(body.len()).saturating_add(added(&object)?);
         let media = call.media.images || call.media.audio;
-        let each = (provider.image)(facts.model);
         let bound = InputBound {
-            prompt_tokens: with_media(provider, facts, bytes, call.messages(), each, call.media)?,
+            prompt_tokens: with_media(provider, facts, bytes, call.messages(), call.media)?,
             media,
             cache_write: asked_cache_write(&call.body)?,
             audio: false,

@@ -56,9 +56,8 @@ impl Wire for Converse {
         let body = Bytes::from(serde_json::to_vec(&object).map_err(Error::internal)?);
         let bytes = count(body.len()).saturating_add(added(&object)?);
         let media = call.media.images || call.media.audio;
-        let each = (provider.image)(facts.model);
         let bound = InputBound {
-            prompt_tokens: with_media(provider, facts, bytes, call.messages(), each, call.media)?,
+            prompt_tokens: with_media(provider, facts, bytes, call.messages(), call.media)?,
             media,
             cache_write: asked_cache_write(&call.body)?,
             service_tier,

@@ -12,6 +12,7 @@ use farebox_core::{ChatCall, Completion, Error, Format, Secret};
 use serde_json::{Map, Value};
 
 use crate::json;
+use crate::media::Image;
 use crate::openai::{completion, count, json_bytes, with_images};
 use crate::{
     CountRequest, Counted, DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider,
@@ -80,11 +81,11 @@ impl Wire for Gemini {
         }
         let body = Bytes::from(serde_json::to_vec(&object).map_err(Error::internal)?);
         let bytes = count(body.len()).saturating_add(added(&object)?);
-        let prompt = with_images(provider, facts, bytes, (media.images, media.inline), media.any)?;
+        let prompt = with_images(provider, facts, bytes, &media.images, media.any)?;
         let bound = InputBound {
             // What the tools of the provider give is counted beside the prompt, and is no more.
             prompt_tokens: prompt.saturating_mul(if media.searches > 0 { 2 } else { 1 }),
-            media: media.any || media.images > 0,
+            media: media.any || !media.images.is_empty(),
             audio: media.audio,
             us_geography: (provider.us_geography)(facts.model),
             service_tier,
@@ -132,14 +133,13 @@ impl Wire for Gemini {
 }
 
 /// What a prompt carries beside text.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Media {
     /// Anything whose tokens its bytes do not bound.
     any: bool,
     audio: bool,
-    /// Images inside the request, and the bytes of their data.
-    images: u64,
-    inline: u64,
+    /// Images inside the request.
+    images: Vec<Image>,
     /// Grounded prompts, where the provider bills them and not each query.
     searches: u64,
 }

@@ -58,8 +58,8 @@ pub struct Provider {
     pub window_refused_unbilled: bool,
     /// The most tokens that it puts before a prompt unasked (`OpenAI`'s formats only).
     pub preamble: u64,
-    /// The most tokens of one image, where the provider states it.
-    pub image: fn(model: &str) -> Option<u64>,
+    /// The most tokens of one image of a size, or of any, where the provider states it.
+    pub image: fn(model: &str, size: Option<media::Size>) -> Option<u64>,
     /// Whether a place can make every token of a model a tenth dearer: Anthropic's `us` geography,
     /// a default of the workspace, or where it is called. Which place it is, is not known when the
     /// call is held for.

@@ -9,7 +9,7 @@ use farebox_core::{ChatCall, Completion, Error, Format, Money, Secret};
 use serde_json::{Map, Value};
 
 use crate::json::{self, Body};
-use crate::openai::{count, json_bytes, within_window};
+use crate::openai::{count, json_bytes, with_images};
 use crate::sse::Stream;
 use crate::{
     Billing, CountRequest, Counted, DecodeError, Decoder, Facts, Failure, InputBound, Outbound,
@@ -127,9 +127,9 @@ impl Wire for Responses {
         let calls = carries.searches.unwrap_or_default();
         let bound = InputBound {
             // Every turn reads the prompt anew, and what the turns before it found.
-            prompt_tokens: within_window(provider, facts, bytes, carries.media)?
+            prompt_tokens: with_images(provider, facts, bytes, &carries.images, carries.media)?
                 .saturating_mul(calls.saturating_add(1)),
-            media: carries.media,
+            media: carries.media || !carries.images.is_empty(),
             web_searches: calls,
             audio: carries.audio,
             us_geography: (provider.us_geography)(facts.model),

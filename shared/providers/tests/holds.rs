@@ -12,6 +12,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use farebox_core::catalog::Catalog;
 use farebox_core::pricing::Bound;
 use farebox_core::{ChatCall, Error, Format, Reported};
@@ -75,6 +77,20 @@ fn asked(exchange: &Value) -> Option<(&str, Format, Value)> {
     wire.takes(format).then_some((provider, format, Value::Object(body)))
 }
 
+/// The recording leaves images out, and says how long they were: a picture of 239 by 178 pixels,
+/// and one that Claude billed as 5 by 5 squares of 28 pixels, so it has 113 by 113 at least. Their
+/// headers are put back.
+fn with_its_images(text: &str) -> String {
+    let jpeg = [0xFF, 0xD8, 0xFF, 0xC0, 0, 17, 8, 0, 178, 0, 239];
+    let png = b"\x89PNG\r\n\x1A\n\0\0\0\x0DIHDR\0\0\0\x71\0\0\0\x71";
+    let filled = |header: &[u8], length: usize| {
+        let mut bytes = header.to_vec();
+        bytes.resize(length / 4 * 3, 0);
+        STANDARD.encode(bytes)
+    };
+    text.replace("ELIDED47452", &filled(&jpeg, 47_452)).replace("ELIDED21256", &filled(png, 21_256))
+}
+
 #[test]
 fn recorded_exchanges_use_no_more_than_is_held_for_them() {
     let Some(corpus) = std::env::var_os("FAREBOX_CORPUS") else {
@@ -82,10 +98,10 @@ fn recorded_exchanges_use_no_more_than_is_held_for_them() {
         return;
     };
     let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
-    let (mut checked, mut with_media, mut beyond) = (0, 0, Vec::new());
+    let (mut checked, mut with_media, mut sized, mut beyond) = (0, 0, 0, Vec::new());
     for file in std::fs::read_dir(Path::new(&corpus).join("exchanges")).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-        let exchange: Value = serde_json::from_str(&text).unwrap();
+        let exchange: Value = serde_json::from_str(&with_its_images(&text)).unwrap();
         let Some((provider, format, body)) = asked(&exchange) else { continue };
         if exchange["status"] != 200 || exchange["stream"] == true || exchange["usage"].is_null() {
             continue;
@@ -111,8 +127,14 @@ fn recorded_exchanges_use_no_more_than_is_held_for_them() {
         }
         checked += 1;
         with_media += usize::from(outbound.bound.media);
+        let is_sized = outbound.bound.prompt_tokens < 20_000 && text.contains("ELIDED");
+        sized += usize::from(outbound.bound.media && is_sized);
     }
-    println!("{checked} exchanges, {with_media} with media or tools; refused: {refusals:?}");
+    println!(
+        "{checked} exchanges, {with_media} with media or tools, {sized} held by the size of an \
+         image; refused: {refusals:?}"
+    );
+    assert!(sized > 5, "{sized}");
     assert!(beyond.is_empty(), "{}", beyond.join("\n"));
     assert!(checked > 300, "{checked}");
 }
@@ -198,6 +220,40 @@ fn tools_of_the_provider_cost_no_more_than_is_held_and_settle_by_what_was_used()
         assert!(cost.total <= held, "{model}: {cost:?} beyond {held}");
         let each = price.web_search.unwrap().pico();
         assert_eq!(cost.fees.pico(), each * i128::from(reported.usage.web_searches), "{model}");
+    }
+}
+
+/// An image of 239 by 178 pixels in each format, with the prompt tokens that were billed for it and
+/// a short question, as recorded.
+#[test]
+fn an_image_is_held_by_its_size_which_no_recorded_bill_is_above() {
+    let data = "ELIDED47452";
+    let url = format!("data:image/jpeg;base64,{data}");
+    let ask = "What is in this image?";
+    let source = json!({"type": "base64", "media_type": "image/jpeg", "data": data});
+    let claude = json!({"max_tokens": 9, "messages": [{"role": "user", "content": [
+        {"type": "text", "text": ask}, {"type": "image", "source": source}]}]});
+    let response = json!({"input": [{"role": "user", "content": [
+        {"type": "input_text", "text": ask}, {"type": "input_image", "image_url": url}]}]});
+    let gemini = json!({"contents": [{"role": "user", "parts": [
+        {"text": ask}, {"inline_data": {"mime_type": "image/jpeg", "data": data}}]}]});
+    let chat = json!({"model": "m", "messages": [{"role": "user", "content": [
+        {"type": "text", "text": ask}, {"type": "image_url", "image_url": {"url": url}}]}]});
+    for (provider, model, format, body, billed, at_most) in [
+        ("anthropic", "claude-haiku-4-5", Format::Messages, &claude, 81, 63),
+        ("anthropic", "claude-haiku-4-5", Format::Chat, &chat, 81, 63),
+        ("openai", "gpt-5-nano", Format::Responses, &response, 86, 630),
+        ("openai", "gpt-5-nano", Format::Chat, &chat, 86, 630),
+        ("gemini", "gemini-2.5-flash", Format::GenerateContent, &gemini, 267, 2_592),
+        ("vertexai", "gemini-2.5-flash", Format::Chat, &chat, 266, 2_592),
+    ] {
+        let body = serde_json::from_str(&with_its_images(&body.to_string())).unwrap();
+        let (outbound, _) = sent(provider, model, format, &body, false).unwrap();
+        let text = outbound.body.len() - 47_452;
+        let held = outbound.bound.prompt_tokens;
+        assert!(held >= billed, "{model} {format:?}: {held}");
+        assert_eq!(held, text as u64 + at_most, "{model} {format:?}");
+        assert!(outbound.bound.media, "a count of the text does not tell it");
     }
 }
 

@@ -127,7 +127,7 @@ fn table() -> String {
         for (_, has) in FEATURES {
             text.push_str(if has(row, model) { " yes |" } else { " – |" });
         }
-        let image = (row.image)(model).map_or("window".to_owned(), |most| most.to_string());
+        let image = (row.image)(model, None).map_or("window".to_owned(), |most| most.to_string());
         let cost = if row.usage.cost.is_some() { "yes" } else { "–" };
         let call =
             ChatCall::from_openai(br#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#);

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{MESSAGES, added};
 use crate::json::Body;
+use crate::media::Image;
 use crate::openai::{count, with_images};
 use crate::{Facts, InputBound, Outbound, Provider};
 
@@ -114,11 +115,10 @@ pub(super) fn request(
     found.documents |= server.any;
     let samplings = if server.any { SAMPLINGS_MAX } else { 1 };
     // A document can fill the window.
-    let images = (found.images, found.inline);
-    let sampled = with_images(provider, facts, bytes, images, found.documents)?;
+    let sampled = with_images(provider, facts, bytes, &found.images, found.documents)?;
     let bound = InputBound {
         prompt_tokens: sampled.saturating_mul(samplings),
-        media: found.images > 0 || found.documents,
+        media: !found.images.is_empty() || found.documents,
         web_searches: server.searches,
         cache_write: found.cache_write,
         // A workspace's default adds to nothing that the request says itself.
@@ -271,9 +271,7 @@ fn blocks(value: &Value) -> Result<(), Error> {
 /// What the blocks of a body carry.
 #[derive(Default)]
 struct Found {
-    /// Images, and the bytes of those that are inline: what they come to hangs on neither.
-    images: u64,
-    inline: u64,
+    images: Vec<Image>,
     /// A document, whose tokens its bytes do not bound.
     documents: bool,
     /// Tokens for the marks that citations put into the text of a document.
@@ -292,9 +290,8 @@ impl Found {
                 let text = |at: &str| value.pointer(at).and_then(Value::as_str);
                 match text("/type") {
                     Some("image") => {
-                        let data = text("/source/data").map_or(0, str::len);
-                        self.images = self.images.saturating_add(1);
-                        self.inline = self.inline.saturating_add(count(data));
+                        let data = text("/source/data");
+                        self.images.push(data.map_or(Image::ELSEWHERE, Image::inline));
                     }
                     Some("document") => {
                         self.documents |= text("/source/type") != Some("text");

@@ -10,7 +10,7 @@ use farebox_core::Error;
 use serde_json::{Map, Value};
 
 use super::Media;
-use crate::openai::count;
+use crate::media::Image;
 
 /// What becomes of a field.
 enum Rule {
@@ -229,9 +229,8 @@ pub(super) fn look(value: &Value, media: &mut Media) {
                     "inlineData"
                         if kind_of(value).is_some_and(|kind| kind.starts_with("image/")) =>
                     {
-                        let data = value.get("data").and_then(Value::as_str).map_or(0, str::len);
-                        media.images = media.images.saturating_add(1);
-                        media.inline = media.inline.saturating_add(count(data));
+                        let data = value.get("data").and_then(Value::as_str);
+                        media.images.push(data.map_or(Image::ELSEWHERE, Image::inline));
                     }
                     // What is behind an address need not be what it is called.
                     "inlineData" | "fileData" => {

@@ -3,6 +3,7 @@
 use farebox_core::{CacheWrite, Error, Media};
 use serde_json::{Map, Value};
 
+use crate::media::{self, Image};
 use crate::provider::Reach;
 use crate::{Facts, InputBound, Provider};
 
@@ -26,9 +27,7 @@ pub(super) fn prompt(
     let spoken = messages.iter().any(|message| message.get("audio").is_some_and(is_given));
     let audio = media.audio || spoken;
     let images = media.images;
-    let each = (provider.image)(facts.model);
-    let prompt_tokens =
-        with_media(provider, facts, bytes, messages, each, Media { images, audio })?;
+    let prompt_tokens = with_media(provider, facts, bytes, messages, Media { images, audio })?;
     Ok(InputBound {
         prompt_tokens,
         media: images || audio,
@@ -50,32 +49,28 @@ pub(crate) fn with_media(
     facts: &Facts<'_>,
     bytes: u64,
     messages: &[Value],
-    each: Option<u64>,
     media: Media,
 ) -> Result<u64, Error> {
-    let some = media.images || media.audio;
-    match crate::media::bounded(each, messages, media, bytes).filter(|_| some) {
-        Some(tokens) => within_window(provider, facts, tokens, false),
-        None => within_window(provider, facts, bytes, some),
-    }
+    let images = if media.images { media::of_messages(messages) } else { Some(Vec::new()) };
+    let other = media.audio || images.is_none();
+    with_images(provider, facts, bytes, &images.unwrap_or_default(), other)
 }
 
-/// The bound with images inside the request, so many and so many bytes of data: each at its maximum
-/// where the provider states one, and nothing else is there that can fill the window.
+/// The bound with images: each at the most that its size comes to, where the provider states it and
+/// nothing else is there that can fill the window.
 pub(crate) fn with_images(
     provider: &Provider,
     facts: &Facts<'_>,
     bytes: u64,
-    (images, inline): (u64, u64),
+    images: &[Image],
     other: bool,
 ) -> Result<u64, Error> {
-    match (provider.image)(facts.model).filter(|_| !other) {
-        Some(each) => {
-            let text = bytes.saturating_sub(inline);
-            let tokens = text.saturating_add(images.saturating_mul(each));
+    match media::together(provider.image, facts.model, images).filter(|_| !other) {
+        Some((tokens, data)) => {
+            let tokens = bytes.saturating_sub(data).saturating_add(tokens);
             within_window(provider, facts, tokens, false)
         }
-        None => within_window(provider, facts, bytes, images > 0 || other),
+        None => within_window(provider, facts, bytes, true),
     }
 }
 

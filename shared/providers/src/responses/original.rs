@@ -7,6 +7,7 @@ use farebox_core::Error;
 use serde_json::{Map, Value};
 
 use super::CARRIED_REASONING;
+use crate::media::Image;
 
 /// What becomes of a field.
 enum Rule {
@@ -100,7 +101,9 @@ pub(super) fn without_carried(asked: &Map<String, Value>) -> Option<Vec<Value>> 
 /// What a body carries that its bytes do not bound.
 #[derive(Debug, Default)]
 pub(super) struct Carries {
-    /// Images or files.
+    /// Images.
+    pub(super) images: Vec<Image>,
+    /// Files, and whatever else may be in it.
     pub(super) media: bool,
     /// Audio.
     pub(super) audio: bool,
@@ -181,7 +184,11 @@ impl Carries {
         match part.get("type").and_then(Value::as_str) {
             Some("input_audio") => self.audio = true,
             Some("input_text" | "output_text" | "text" | "refusal" | "reasoning_text") => {}
-            // An image, a file, and whatever may be added to them.
+            Some("input_image") => {
+                let url = part.get("image_url").and_then(Value::as_str);
+                self.images.push(url.map_or(Image::ELSEWHERE, Image::at));
+            }
+            // A file, and whatever may be added to it.
             _ if part.is_object() => self.media = true,
             _ => {}
         }
