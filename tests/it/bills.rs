@@ -4,6 +4,7 @@
 
 use farebox_tests::tap::Script;
 use farebox_tests::{Answer, Caller, run, usd};
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::eventstream;
@@ -219,6 +220,54 @@ fn searches_are_capped_held_and_charged_by_what_was_counted() {
 }
 
 #[test]
+fn tools_with_a_fee_of_their_own_are_charged_by_the_piece() {
+    run(async {
+        let item = |kind: &str, container: &str| {
+            json!({"type": kind, "id": "i",
+            "status": "completed", "container_id": container})
+        };
+        let mut response = found();
+        response["output"] = json!([
+            item("file_search_call", ""),
+            item("code_interpreter_call", "cntr_1"),
+            item("file_search_call", ""),
+            item("code_interpreter_call", "cntr_1"),
+        ]);
+        let tools = json!([{"type": "file_search", "vector_store_ids": ["vs_1"]},
+            {"type": "code_interpreter", "container": {"type": "auto"}}]);
+        let body = json!({"model": "openai/gpt-5.2", "input": "plot it", "tools": tools,
+            "max_output_tokens": 2_000, "max_tool_calls": 4});
+        let event = json!({"type": "response.completed", "response": response});
+        let stream = format!("event: response.completed\ndata: {event}\n\n").into_bytes();
+        let stream =
+            Script { status: 200, kind: "text/event-stream", headers: &[], body: vec![stream] };
+        for (script, streamed) in [(Script::json(200, &response), false), (stream, true)] {
+            let caller = Caller::new(shared().await).await;
+            let mut body = body.clone();
+            body["stream"] = json!(streamed);
+
+            let (answer, sent) = send(&caller, &ask("openai", "/v1/responses", body), script).await;
+
+            // 1.75 and 14 USD; two searches of files at 0.25 cents, one container at three cents.
+            let row = assert_charged(&caller, &answer.expect(200), "0.084").await;
+            assert_eq!(sent["max_tool_calls"], 4);
+            let lines = row["lines"].as_array().unwrap().iter();
+            let fees: Vec<&Value> = lines.filter(|line| line["class"] == "tools").collect();
+            assert_eq!((fees.len(), &fees[0]["amount_usd"]), (1, &json!("0.035")), "{row}");
+            // Five windows of 400,000 tokens, and a container for each call.
+            let held = usd(row["hold_usd"].as_str().unwrap());
+            assert!(held >= usd("3.648"), "{held}");
+            // A re-rating knows no price of them, and leaves what they cost.
+            let day = &row["started_at"].as_str().unwrap()[..10];
+            let range = json!({"from": day, "to": day, "model": "openai/gpt-5.2"});
+            let rated = caller.stack().admin(Method::POST, "/rerate").json(&range).send().await;
+            let rated = rated.expect(200).json();
+            assert_eq!((&rated["rows"], &rated["unpriced"]), (&json!([]), &json!(0)), "{rated}");
+        }
+    });
+}
+
+#[test]
 fn a_search_needs_room_for_every_turn_and_may_be_dropped_where_nobody_can_run_it() {
     run(async {
         let caller = Caller::new(shared().await).await;
@@ -306,6 +355,37 @@ fn audio_in_an_answer_is_charged_at_its_own_price() {
         let refused = caller.post("/v1/chat/completions", &body).send().await.expect(400).json();
         assert_eq!(refused["error"]["param"], "modalities", "{refused}");
         caller.assert_untouched().await;
+    });
+}
+
+#[test]
+fn speech_of_gemini_is_charged_at_its_own_price() {
+    run(async {
+        // gemini-2.5-pro-preview-tts: 1 USD, audio 20.
+        let audio = json!({"inlineData": {"mimeType": "audio/L16;rate=24000", "data": "AAAA"}});
+        let answer = json!({"candidates": [{"content": {"role": "model", "parts": [audio]},
+                "finishReason": "STOP"}],
+            "modelVersion": "gemini-2.5-pro-preview-tts", "responseId": "g1",
+            "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 500,
+                "totalTokenCount": 510,
+                "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": 500}]}});
+        let caller = Caller::new(shared().await).await;
+        let ask = ask(
+            "gemini",
+            "/v1beta/models/gemini-2.5-pro-preview-tts:generateContent",
+            json!({"contents": [{"parts": [{"text": "Say hello"}]}],
+                "generationConfig": {"maxOutputTokens": 600, "responseModalities": ["AUDIO"]}}),
+        );
+
+        let (answer, sent) = send(&caller, &ask, Script::json(200, &answer)).await;
+
+        let answer = answer.expect(200);
+        assert!(answer.text().contains("audio/L16"), "{}", answer.text());
+        assert_eq!(sent["generationConfig"]["maxOutputTokens"], 600);
+        let row = assert_charged(&caller, &answer, "0.01001").await;
+        // Held at the model's maximum, for nobody says that the cap counts speech.
+        let held = usd(row["hold_usd"].as_str().unwrap());
+        assert!(held >= usd("0.32768"), "16,384 tokens at 20 USD: {held}");
     });
 }
 

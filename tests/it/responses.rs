@@ -209,7 +209,7 @@ fn what_needs_state_or_has_no_bound_is_refused_and_nothing_is_sent() {
             (json!({"conversation": "c"}), 400, "conversation"),
             (json!({"prompt": {"id": "p"}}), 400, "prompt"),
             (json!({"background": true}), 400, "background"),
-            (json!({"tools": [{"type": "file_search"}]}), 422, "tools[0].type"),
+            (json!({"tools": [{"type": "mcp"}]}), 422, "tools[0].type"),
             (json!({"context_management": [{"type": "compaction"}]}), 422, "context_management"),
             (json!({"odd": 1}), 400, "odd"),
             (json!({"input": []}), 400, "input"),

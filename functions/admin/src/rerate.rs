@@ -3,7 +3,7 @@
 use farebox_api::{PostRerate, RerateRow, Rerated};
 use farebox_aws::Overrides;
 use farebox_aws::control::{JournalRow, Truth};
-use farebox_core::pricing::Bill;
+use farebox_core::pricing::{Bill, TOOLS};
 use farebox_core::{CallRecord, Day, Error, ModelId, Money, Outcome, Reported};
 use farebox_ledger::Span;
 use futures_util::future::join_all;
@@ -120,11 +120,18 @@ fn present(row: &CallRecord, prices: &Overrides) -> Option<(String, Bill)> {
         usage: row.usage?,
         service_tier: row.service_tier.clone(),
         us_geography: row.us_geography,
+        fees: tools(row)?,
         ..Reported::default()
     };
     let ended = row.started_at.plus_ms(row.response_time_ms);
     let bill = price.bill_at(&reported, row.started_at, ended).ok()?;
     Some((price.version.to_string(), bill))
+}
+
+/// What tools cost that have no price of a model's: it stays as it was.
+fn tools(row: &CallRecord) -> Option<Money> {
+    let line = row.lines.iter().find(|line| line.class == TOOLS);
+    line.map_or(Some(Money::ZERO), |line| Money::parse_usd(&line.amount_usd).ok())
 }
 
 fn day(field: &str, text: &str) -> Result<Day, Error> {

@@ -199,7 +199,9 @@ fn plan_at(candidate: Candidate<'_>, cap: u64, clamped: bool) -> Result<Plan, Er
     let is_metered = may_meter && cap.saturating_mul(call.choices) > FIRST_TOKENS;
     let is_streamed = call.stream || is_metered;
     let outbound = wire.request(resolved.provider, call, &facts, cap, is_streamed)?;
-    let bound = Bound { fee: wire.refusal_fee(), ..bound_of(&outbound, candidate.counted)? };
+    let fee = wire.refusal_fee().plus(outbound.bound.fee);
+    let fee = fee.ok_or_else(|| Error::malformed("max_tool_calls", "is beyond every fee"))?;
+    let bound = Bound { fee, ..bound_of(&outbound, candidate.counted)? };
     let hold_of = |bound: &Bound| price.hold(bound).map_err(|fault| priced(resolved, &fault));
     let hold = hold_of(&bound)?;
     let first = Bound { completion_tokens: FIRST_TOKENS, ..bound.clone() };

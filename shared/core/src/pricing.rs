@@ -28,7 +28,7 @@ pub(crate) mod decimal;
 mod discount;
 mod rates;
 
-pub use bill::{Bill, CostLine};
+pub use bill::{Bill, CostLine, TOOLS};
 pub use discount::{Discount, Term};
 pub use rates::{Card, ContextTier, FemtoPerToken, Period, Rates, Schedule, ServiceTier, When};
 

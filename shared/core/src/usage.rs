@@ -65,6 +65,8 @@ pub struct Reported {
     /// The provider documents this answer as not billed although it carries counts
     /// (Anthropic: a refusal before any output).
     pub unbilled: bool,
+    /// What tools of the provider cost beside tokens, at a price that is the same for every model.
+    pub fees: Money,
     /// It was served at a place that makes every token 1.1 times the price: Anthropic's `us`
     /// geography, as the answer says, or a location of Vertex, as its URL does.
     pub us_geography: bool,

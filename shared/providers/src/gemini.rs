@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::json;
 use crate::media::Image;
 use crate::openai::{completion, count, json_bytes, with_images};
+use crate::provider::Reach;
 use crate::{
     CountRequest, Counted, DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider,
     Wire, failure,
@@ -82,11 +83,17 @@ impl Wire for Gemini {
         let body = Bytes::from(serde_json::to_vec(&object).map_err(Error::internal)?);
         let bytes = count(body.len()).saturating_add(added(&object)?);
         let prompt = with_images(provider, facts, bytes, &media.images, media.any)?;
+        let reach = match (provider.reach)(facts.model) {
+            // Whether the cap counts the tokens of speech, no page says.
+            Reach::Cap if media.speaks => Reach::ModelMaximum,
+            reach => reach,
+        };
         let bound = InputBound {
             // What the tools of the provider give is counted beside the prompt, and is no more.
             prompt_tokens: prompt.saturating_mul(if media.searches > 0 { 2 } else { 1 }),
             media: media.any || !media.images.is_empty(),
             audio: media.audio,
+            audio_answer: media.speaks,
             us_geography: (provider.us_geography)(facts.model),
             service_tier,
             web_searches: media.searches,
@@ -97,7 +104,7 @@ impl Wire for Gemini {
             headers: Vec::new(),
             body,
             bound,
-            cap: completion((provider.reach)(facts.model), facts, cap)?,
+            cap: completion(reach, facts, cap)?,
             choices: call.choices,
         })
     }
@@ -140,6 +147,8 @@ struct Media {
     audio: bool,
     /// Images inside the request.
     images: Vec<Image>,
+    /// The answer may be speech.
+    speaks: bool,
     /// Grounded prompts, where the provider bills them and not each query.
     searches: u64,
 }

@@ -22,6 +22,8 @@ mod original;
 mod request;
 mod usage;
 
+use original::Hosted;
+
 /// The format, with what its hosts do differently.
 pub struct Responses {
     /// `api-key` instead of `Authorization: Bearer`.
@@ -31,17 +33,47 @@ pub struct Responses {
     /// `max_tool_calls` caps its searches. At xAI the model decides: only turns can be capped, and
     /// a turn may hold many.
     searches: bool,
+    /// What its other tools cost by the piece; without it they are refused.
+    fees: Option<ToolFees>,
     /// What a request costs that is refused as a violation of its rules, in pico-USD.
     violation_fee_pico: i128,
 }
 
-/// As `OpenAI` serves it.
-pub static RESPONSES: Responses =
-    Responses { api_key_header: false, counts: true, searches: true, violation_fee_pico: 0 };
+/// What tools cost that have the same price with every model, in pico-USD.
+#[derive(Clone, Copy)]
+struct ToolFees {
+    /// A call of `file_search`.
+    file_search: i128,
+    /// A container of `code_interpreter` with 1 GB, for 20 minutes: longer than a call can last.
+    container: i128,
+}
 
-/// As Azure serves it. Whether it counts the same way, no page says.
-pub static RESPONSES_WITH_API_KEY: Responses =
-    Responses { api_key_header: true, counts: false, searches: true, violation_fee_pico: 0 };
+/// "$2.50 / 1k calls" and "1 GB $0.03" for each session of 20 minutes (developers.openai.com/api/
+/// docs/pricing, read 2026-11).
+const FEES_OF_OPENAI: ToolFees = ToolFees { file_search: 2_500_000_000, container: 30_000_000_000 };
+
+/// So many pieces at their fee.
+fn pieces(pico: i128, count: u64) -> Option<Money> {
+    Money::from_pico(pico.checked_mul(count.into())?).ok()
+}
+
+/// As `OpenAI` serves it.
+pub static RESPONSES: Responses = Responses {
+    api_key_header: false,
+    counts: true,
+    searches: true,
+    fees: Some(FEES_OF_OPENAI),
+    violation_fee_pico: 0,
+};
+
+/// As Azure serves it. Whether it counts the same way, and what its other tools cost, no page says.
+pub static RESPONSES_WITH_API_KEY: Responses = Responses {
+    api_key_header: true,
+    counts: false,
+    searches: true,
+    fees: None,
+    violation_fee_pico: 0,
+};
 
 /// As xAI serves it: "For violations caught before generation in the Responses API we will charge
 /// a $0.05 usage guideline violation fee per request" (docs.x.ai/docs/pricing, read 2026-09-29).
@@ -49,6 +81,7 @@ pub static RESPONSES_OF_XAI: Responses = Responses {
     api_key_header: false,
     counts: false,
     searches: false,
+    fees: None,
     violation_fee_pico: 50_000_000_000,
 };
 
@@ -91,9 +124,21 @@ impl Wire for Responses {
             translated = request::body(call)?;
             &translated
         };
-        let carries = original::check(asked, |field| match self.searches {
-            true => original::may_search(field, facts.model),
-            false => Err(original::unbounded(field, "Nothing caps what it searches.")),
+        let mut each = 0;
+        let carries = original::check(asked, |field, hosted| match (hosted, self.fees) {
+            (Hosted::Search, _) if self.searches => original::may_search(field, facts.model),
+            (Hosted::Search, _) => {
+                Err(original::unbounded(field, "Nothing caps what it searches."))
+            }
+            (_, None) => Err(original::unbounded(field, "Its fee is not known here.")),
+            (Hosted::FileSearch, Some(fees)) => {
+                each = fees.file_search.max(each);
+                Ok(())
+            }
+            (Hosted::Container, Some(fees)) => {
+                each = fees.container.max(each);
+                Ok(())
+            }
         })?;
         let mut ours = Map::new();
         ours.insert("model".to_owned(), Value::from(facts.model));
@@ -111,7 +156,7 @@ impl Wire for Responses {
             fields.push("input");
             ours.insert("input".to_owned(), Value::from(input));
         }
-        if let Some(calls) = carries.searches {
+        if let Some(calls) = carries.hosted_calls {
             fields.push("max_tool_calls");
             ours.insert("max_tool_calls".to_owned(), Value::from(calls));
         }
@@ -124,13 +169,17 @@ impl Wire for Responses {
         }
         let typed = carries.typed_tools.saturating_mul(TYPED_TOOL_TOKENS);
         let bytes = bytes.saturating_add(typed);
-        let calls = carries.searches.unwrap_or_default();
+        let calls = carries.hosted_calls.unwrap_or_default();
+        // Each call may be one of the dearest tool, and each in a container of its own.
+        let fee = pieces(each, calls);
+        let fee = fee.ok_or_else(|| Error::malformed("max_tool_calls", "is beyond every fee"))?;
         let bound = InputBound {
             // Every turn reads the prompt anew, and what the turns before it found.
             prompt_tokens: with_images(provider, facts, bytes, &carries.images, carries.media)?
                 .saturating_mul(calls.saturating_add(1)),
             media: carries.media || !carries.images.is_empty(),
-            web_searches: calls,
+            web_searches: if carries.searches { calls } else { 0 },
+            fee,
             audio: carries.audio,
             us_geography: (provider.us_geography)(facts.model),
             service_tier,
@@ -150,11 +199,12 @@ impl Wire for Responses {
 
     fn decode(&self, provider: &Provider, body: &[u8]) -> Result<Completion, DecodeError> {
         json::check_values(body, json::ANSWER_VALUES_MAX)?;
-        decode::whole(provider.usage.cost, body)
+        decode::whole(decode::Host { cost: provider.usage.cost, fees: self.fees }, body)
     }
 
     fn decoder(&self, provider: &Provider, frames: bool) -> Box<dyn Decoder + Send> {
-        Box::new(Stream::new(decode::Events::new(provider.usage.cost), frames))
+        let host = decode::Host { cost: provider.usage.cost, fees: self.fees };
+        Box::new(Stream::new(decode::Events::new(host), frames))
     }
 
     fn count(&self, outbound: &Outbound) -> Option<CountRequest> {

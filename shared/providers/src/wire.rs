@@ -96,6 +96,8 @@ pub struct InputBound {
     pub media: bool,
     /// Searches that the provider may run.
     pub web_searches: u64,
+    /// What other tools of the provider may cost beside tokens, whatever the model.
+    pub fee: Money,
     /// Which cache writes the body asks for.
     pub cache_write: CacheWrite,
     /// The prompt carries audio.

@@ -293,7 +293,6 @@ fn what_costs_money_in_a_callers_own_body_is_bounded_or_refused_by_name() {
             json!({"responseModalities": ["TEXT", "IMAGE"]}),
             "generationConfig.responseModalities",
         ),
-        ("generationConfig", json!({"speechConfig": {}}), "generationConfig.speechConfig"),
         ("generationConfig", json!({"odd": 1}), "generationConfig.odd"),
         (
             "generationConfig",
@@ -317,6 +316,25 @@ fn what_costs_money_in_a_callers_own_body_is_bounded_or_refused_by_name() {
     ] {
         let bound = native(&asked).unwrap().bound;
         assert_eq!((bound.prompt_tokens, bound.audio), (1_000_000, audio), "{asked}");
+    }
+}
+
+#[test]
+fn speech_as_an_answer_is_held_at_the_models_maximum_and_its_own_price() {
+    let contents = json!([{"role": "user", "parts": [{"text": "Say hi"}]}]);
+    let voice = json!({"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Kore"}}});
+    for (config, speaks) in [
+        (json!({"responseModalities": ["AUDIO"], "speechConfig": voice}), true),
+        (json!({"response_modalities": ["TEXT", "audio"]}), true),
+        (json!({"speech_config": voice}), true),
+        (json!({"responseModalities": ["TEXT"], "speechConfig": null}), false),
+    ] {
+        let asked = json!({"contents": contents, "generationConfig": config});
+        let outbound = native(&asked).unwrap();
+        let cap = if speaks { 64_000 } else { 100 };
+        assert_eq!((outbound.bound.audio_answer, outbound.cap), (speaks, cap), "{config}");
+        let body: Value = serde_json::from_slice(&outbound.body).unwrap();
+        assert_eq!(body["generationConfig"]["maxOutputTokens"], 100);
     }
 }
 

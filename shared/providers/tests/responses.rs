@@ -135,8 +135,18 @@ fn what_may_cost_more_than_is_held_is_refused_by_name() {
         (json!({"prompt_cache_retention": "24h"}), "prompt_cache_retention", false),
         (json!({"prompt_cache_options": {"ttl": "12h"}}), "prompt_cache_options.ttl", false),
         (json!({"tools": [{"type": "web_search_preview"}]}), "tools[0].type", true),
-        (json!({"tools": [{"type": "code_interpreter"}]}), "tools[0].type", true),
-        (json!({"tools": [{"type": "file_search"}]}), "tools[0].type", true),
+        (json!({"tools": [{"type": "code_interpreter"}]}), "tools[0].container", true),
+        (
+            json!({"tools": [{"type": "code_interpreter", "container": "cntr_1"}]}),
+            "tools[0].container",
+            true,
+        ),
+        (
+            json!({"tools": [{"type": "code_interpreter",
+                "container": {"type": "auto", "memory_limit": "4g"}}]}),
+            "tools[0].container",
+            true,
+        ),
         (json!({"tools": [{"type": "image_generation"}]}), "tools[0].type", true),
         (json!({"tools": [{"type": "mcp"}]}), "tools[0].type", true),
         (json!({"max_tool_calls": -1}), "max_tool_calls", false),
@@ -204,6 +214,43 @@ fn searches_are_held_by_their_fees_and_turns() {
     let wire = openai.wire_for(mini.model, Format::Responses).unwrap();
     let error = wire.request(openai, &call.unwrap(), &mini, 100, true).unwrap_err();
     assert_eq!(error.field(), Some("tools[0].type"), "billed by a block that nobody counts");
+}
+
+#[test]
+fn other_tools_of_the_provider_are_held_by_their_fees() {
+    let files = json!({"type": "file_search", "vector_store_ids": ["vs_1"]});
+    let code = json!({"type": "code_interpreter", "container": {"type": "auto"}});
+    let search = json!({"type": "web_search"});
+    for (tools, calls, fee, searches) in [
+        (json!([files]), 4, "0.01", 0),
+        (json!([code]), 4, "0.12", 0),
+        (json!([files, code]), 4, "0.12", 0),
+        // A search is held at its own price, and may be any of the calls.
+        (json!([search, files]), 2, "0.005", 2),
+        (json!([search]), 2, "0", 2),
+        (json!([code]), 0, "0", 0),
+    ] {
+        let rest = json!({"tools": tools, "max_tool_calls": calls});
+        let bound = send("openai", &rest).unwrap().bound;
+        let fee = Money::parse_usd(fee).unwrap();
+        assert_eq!((bound.fee, bound.web_searches, bound.media), (fee, searches, true), "{rest}");
+        assert_eq!(bound.prompt_tokens, 200_000 * (calls + 1), "{rest}");
+    }
+    let unsaid = send("openai", &json!({"tools": [code]})).unwrap();
+    let body: Value = serde_json::from_slice(&unsaid.body).unwrap();
+    assert_eq!(body["max_tool_calls"], 3);
+    let beyond = json!({"tools": [code], "max_tool_calls": u64::MAX});
+    assert_eq!(refused(&beyond).0, "max_tool_calls");
+    for provider in ["azure", "xai"] {
+        for tool in [&files, &code] {
+            let error = send(provider, &json!({"tools": [tool]})).unwrap_err();
+            assert_eq!(error.field(), Some("tools[0].type"), "{provider}: no page says its fee");
+        }
+    }
+    for kind in ["file_search_call", "code_interpreter_call"] {
+        let bound = send("openai", &json!({"input": [{"type": kind, "id": "i"}]})).unwrap().bound;
+        assert_eq!(bound.prompt_tokens, 200_000, "what it found or printed fills the window");
+    }
 }
 
 #[test]

@@ -13,12 +13,15 @@ const PRICE_DECIMALS: usize = 10;
 /// Ten-thousandths of a pico-USD in [`tenths`] of a femto-USD.
 const TENTHS_PER_PICO: i128 = 10_000;
 
+/// The line of [`Reported::fees`].
+pub const TOOLS: &str = "tools";
+
 /// What one class of a call came to. The texts are exact decimals of USD, so the amounts add up
 /// to the total but for its one ceiling to a whole pico-USD.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CostLine {
-    /// The class of tokens (a field of [`Usage`]), `web_searches`, or `request` for the fee of
-    /// the request itself.
+    /// The class of tokens (a field of [`Usage`]), `web_searches`, `request` for the fee of the
+    /// request itself, or [`TOOLS`].
     pub class: String,
     /// How many.
     pub count: u64,
@@ -67,7 +70,8 @@ impl Price {
         let us = reported.us_geography;
         let (input, output) = (sum(&prompt, us)?, sum(&completion, us)?);
         within("web_searches", usage.web_searches)?;
-        let fees = self.fees(usage.web_searches)?;
+        let fees = self.fees(usage.web_searches)?.plus(reported.fees);
+        let fees = fees.ok_or(PricingError::TooLarge)?;
         let tokens = input.checked_add(output).and_then(|sum| sum.checked_add(TENTHS_PER_PICO - 1));
         // The one ceiling.
         let tokens = money(tokens.ok_or(PricingError::TooLarge)?.div_euclid(TENTHS_PER_PICO))?;
@@ -83,6 +87,7 @@ impl Price {
         }
         lines.extend(fee("web_searches", usage.web_searches, self.web_search)?);
         lines.extend(fee("request", 1, self.per_request)?);
+        lines.extend(fee(TOOLS, 1, Some(reported.fees))?);
         Ok(Bill { cost, lines })
     }
 }

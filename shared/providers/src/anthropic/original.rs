@@ -65,6 +65,10 @@ const CLIENT_TOOL_TOKENS: u64 = 8_192;
 /// `max_uses` caps them; a fetch is free but for what it brings into the prompt.
 const SEARCH: &str = "web_search_2";
 const FETCH: &str = "web_fetch_2";
+/// Runs code. Its container is billed by the hour, which no usage tells, but not beside a search or
+/// a fetch since this version (agents-and-tools/tool-use/code-execution-tool, pricing).
+const CODE: &str = "code_execution_2";
+const CODE_IS_FREE_SINCE: &str = "20260209";
 /// With them the model is sampled up to so many times, each of which reads the prompt anew
 /// (build-with-claude/handling-stop-reasons, `pause_turn`).
 const SAMPLINGS_MAX: u64 = 10;
@@ -192,7 +196,7 @@ fn server_tools(tools: &Value) -> Result<ServerTools, Error> {
                 return Err(unbounded(format!("tools[{place}].max_uses"), hint.to_owned()));
             };
             server.searches = server.searches.saturating_add(uses);
-        } else if !kind.starts_with(FETCH) {
+        } else if !(kind.starts_with(FETCH) || kind.starts_with(CODE) && is_code_free(tools)) {
             if kind != "custom" && !is_client_tool(kind) {
                 return Err(unbounded(format!("tools[{place}].type"), hosted(kind).to_owned()));
             }
@@ -203,10 +207,23 @@ fn server_tools(tools: &Value) -> Result<ServerTools, Error> {
     Ok(server)
 }
 
+fn is_code_free(tools: &Value) -> bool {
+    let kinds = tools.as_array().into_iter().flatten();
+    let mut kinds = kinds.filter_map(|tool| tool.get("type")?.as_str());
+    kinds.any(|kind| {
+        let version = kind.rsplit('_').next().unwrap_or_default();
+        (kind.starts_with(SEARCH) || kind.starts_with(FETCH)) && version >= CODE_IS_FREE_SINCE
+    })
+}
+
 /// Why a tool of Anthropic's is not served.
 fn hosted(kind: &str) -> &'static str {
     const WHY: [(&str, &str); 3] = [
-        ("code_execution", "Its containers are billed by the hour, which no usage tells."),
+        (
+            "code_execution",
+            "Its containers are billed by the hour, which no usage tells, but where \
+             web_search_20260209 or web_fetch_20260209, or a later one, stands beside it.",
+        ),
         ("advisor", "It samples another model, without a limit."),
         ("mcp", "The tools of an MCP server are not in the request."),
     ];

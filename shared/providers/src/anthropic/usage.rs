@@ -81,6 +81,7 @@ pub(super) fn read(usage: &Map<String, Value>, context: Context<'_>) -> Option<R
         unbilled: context.refused_at_once && !fell_back,
         us_geography: text("inference_geo") == Some("us"),
         unknown_fields: counts.unknown,
+        ..Reported::default()
     })
 }
 

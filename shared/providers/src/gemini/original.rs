@@ -60,8 +60,8 @@ const CONFIG: &[(&str, Rule)] = &[
     // Media hold the window, whatever their resolution.
     ("mediaResolution", Rule::Pass),
     ("audioTimestamp", Rule::Pass),
-    ("responseModalities", Rule::Look(text_only)),
-    ("speechConfig", Rule::Unbounded("Speech as an answer is not served yet.")),
+    ("responseModalities", Rule::Look(no_images)),
+    ("speechConfig", Rule::Pass),
     ("imageConfig", Rule::Unbounded("Images as an answer are not served yet.")),
     ("routingConfig", Rule::Unbounded("It lets the provider choose another model.")),
     ("modelConfig", Rule::Unbounded("It lets the provider choose another model.")),
@@ -120,6 +120,7 @@ pub(super) fn body(
     body.values().for_each(|value| look(value, &mut media));
     media.any |= searches > 0 || body.keys().any(|field| camel(field) == "cachedContent");
     media.searches = searches;
+    media.speaks = may_speak(&config);
     body.insert("generationConfig".to_owned(), Value::from(config));
     Ok((body, media))
 }
@@ -210,13 +211,28 @@ fn service_tier(field: &str, tier: &Value) -> Result<(), Error> {
     }
 }
 
-fn text_only(field: &str, modalities: &Value) -> Result<(), Error> {
-    let is_text = |one: &Value| one.as_str().is_some_and(|one| one.eq_ignore_ascii_case("text"));
-    if modalities.as_array().is_some_and(|all| all.iter().all(is_text)) {
+fn is_named(modality: &Value, name: &str) -> bool {
+    modality.as_str().is_some_and(|given| given.eq_ignore_ascii_case(name))
+}
+
+fn no_images(field: &str, modalities: &Value) -> Result<(), Error> {
+    let is_served = |one: &Value| is_named(one, "text") || is_named(one, "audio");
+    if modalities.as_array().is_some_and(|all| all.iter().all(is_served)) {
         return Ok(());
     }
-    let hint = "Images and speech as answers are not served yet: ask for TEXT.".to_owned();
+    let hint = "Images as answers are not served yet: ask for TEXT or AUDIO.".to_owned();
     Err(unbounded(field.to_owned(), hint))
+}
+
+/// Whether the answer may be speech: what is asked for, or a voice that is described for it.
+fn may_speak(config: &Map<String, Value>) -> bool {
+    config.iter().any(|(name, value)| match &*camel(name) {
+        "speechConfig" => !value.is_null(),
+        "responseModalities" => {
+            value.as_array().is_some_and(|all| all.iter().any(|one| is_named(one, "audio")))
+        }
+        _ => false,
+    })
 }
 
 /// Finds media wherever they stand, also inside the answer of a tool.

@@ -1,11 +1,11 @@
 //! Answers of the Responses API in `OpenAI`'s chat shape.
 
-use farebox_core::{ChatEvent, Completion, Reported};
+use farebox_core::{ChatEvent, Completion, Money, Reported};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::usage;
+use super::{ToolFees, pieces, usage};
 use crate::delta::{OPENING, Speaking, Thinking, say};
 use crate::json::Text;
 use crate::openai::Cost;
@@ -17,8 +17,8 @@ use crate::{DecodeError, failure};
 pub(super) const REASONING_FORMAT: &str = "openai-responses-v1";
 
 /// The items that cost nothing beside their tokens, and [`SEARCH`], which has a fee. Others are
-/// made by the provider's own tools, which are not asked for: what such a tool costs is in no
-/// count.
+/// made by the provider's own tools: [`FILE_SEARCH`] and [`CODE`] where their fees are known, else
+/// by what is not asked for, and what such a tool costs is in no count.
 const PLAIN: [&str; 9] = [
     "message",
     "reasoning",
@@ -34,6 +34,33 @@ const PLAIN: [&str; 9] = [
 /// A call of the search, which opens a page or looks for something in it for no fee.
 const SEARCH: &str = "web_search_call";
 const FREE_ACTIONS: [&str; 2] = ["open_page", "find_in_page"];
+/// A call of a tool with a fee, and one that runs in a container with a fee.
+const FILE_SEARCH: &str = "file_search_call";
+const CODE: &str = "code_interpreter_call";
+
+/// What its host says beside the format, and what its tools cost.
+#[derive(Clone, Copy)]
+pub(super) struct Host {
+    pub(super) cost: Option<Cost>,
+    pub(super) fees: Option<ToolFees>,
+}
+
+impl ToolFees {
+    /// What the items of an answer come to: each search of files, whatever became of it, and each
+    /// container, however often it was used.
+    fn of(self, output: &[Value]) -> Option<Money> {
+        let calls = |kind: &'static str| output.iter().filter(move |i| text(i, "/type") == kind);
+        let searches = calls(FILE_SEARCH).count();
+        let used: Vec<&str> = calls(CODE).map(|call| text(call, "/container_id")).collect();
+        let mut named: Vec<&str> = used.iter().copied().filter(|id| !id.is_empty()).collect();
+        let unnamed = used.len().saturating_sub(named.len());
+        named.sort_unstable();
+        named.dedup();
+        let containers = named.len().saturating_add(unnamed);
+        pieces(self.file_search, u64::try_from(searches).ok()?)?
+            .plus(pieces(self.container, u64::try_from(containers).ok()?)?)
+    }
+}
 
 /// A response, whole or inside an event.
 #[derive(Deserialize)]
@@ -63,12 +90,15 @@ impl Response<'_> {
     }
 
     /// Its usage; items of tools that nobody asked for charge the hold.
-    fn reported(&self, cost: Option<Cost>) -> Result<Option<Reported>, DecodeError> {
+    fn reported(&self, host: Host) -> Result<Option<Reported>, DecodeError> {
         let tier = self.service_tier.as_ref().map(|tier| tier.0.as_ref());
-        let reported = self.usage.map_or(Ok(None), |usage| usage::read(usage, cost, tier))?;
+        let reported = self.usage.map_or(Ok(None), |usage| usage::read(usage, host.cost, tier))?;
         Ok(reported.map(|mut reported| {
             let kinds = self.output.iter().flatten().map(|item| text(item, "/type"));
-            let odd = kinds.filter(|kind| !PLAIN.contains(kind));
+            let fees = host.fees.and_then(|fees| fees.of(self.output.as_deref()?));
+            reported.fees = fees.unwrap_or_default();
+            let has_fee = |kind: &str| fees.is_some() && [FILE_SEARCH, CODE].contains(&kind);
+            let odd = kinds.filter(|kind| !PLAIN.contains(kind) && !has_fee(kind));
             let searches = self.output.iter().flatten().filter(|item| {
                 text(item, "/type") == SEARCH && !FREE_ACTIONS.contains(&text(item, "/action/type"))
             });
@@ -102,11 +132,11 @@ fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
 }
 
 /// Reads a whole answer.
-pub(super) fn whole(cost: Option<Cost>, body: &[u8]) -> Result<Completion, DecodeError> {
+pub(super) fn whole(host: Host, body: &[u8]) -> Result<Completion, DecodeError> {
     const EXPECTED: &str = "a response";
     let response: Response<'_> =
         serde_json::from_slice(body).map_err(|fault| DecodeError::from_json(EXPECTED, &fault))?;
-    let reported = response.reported(cost)?;
+    let reported = response.reported(host)?;
     match (Text::or_empty(response.status.as_ref()), reported) {
         ("completed" | "incomplete", reported) => {
             let output = response.output.as_ref().ok_or(DecodeError::lacking(EXPECTED))?;
@@ -275,7 +305,7 @@ struct OpenCall {
 
 /// Reads the events of a stream.
 pub(super) struct Events {
-    cost: Option<Cost>,
+    host: Host,
     started: bool,
     thought: bool,
     calls: u32,
@@ -284,8 +314,8 @@ pub(super) struct Events {
 }
 
 impl Events {
-    pub(super) const fn new(cost: Option<Cost>) -> Self {
-        Self { cost, started: false, thought: false, calls: 0, open: Vec::new(), done: false }
+    pub(super) const fn new(host: Host) -> Self {
+        Self { host, started: false, thought: false, calls: 0, open: Vec::new(), done: false }
     }
 
     fn start(&mut self, response: &RawValue, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
@@ -369,7 +399,7 @@ impl Events {
     fn end(&mut self, response: &RawValue, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
         self.start(response, out)?;
         let response = Response::read(response)?;
-        let reported = response.reported(self.cost)?;
+        let reported = response.reported(self.host)?;
         let status = Text::or_empty(response.status.as_ref());
         self.done = true;
         if matches!(status, "completed" | "incomplete") {

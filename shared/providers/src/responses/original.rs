@@ -68,7 +68,7 @@ const TYPED: [&str; 3] = ["local_shell", "shell", "apply_patch"];
 /// Items that say all they stand for. A sealed one has more bytes than the tokens that it stands
 /// for: at least 4.6 characters a token of reasoning in 129 recorded answers of `OpenAI`, Azure
 /// and xAI (2026-08).
-const ITEMS: [&str; 15] = [
+const ITEMS: [&str; 17] = [
     "message",
     "reasoning",
     "function_call",
@@ -83,9 +83,27 @@ const ITEMS: [&str; 15] = [
     "apply_patch_call_output",
     // What a search found stays with the provider; what was seen of a screen is an image.
     "web_search_call",
+    "file_search_call",
+    "code_interpreter_call",
     "computer_call",
     "computer_call_output",
 ];
+/// Those whose bytes do not bound what they stand for.
+const SHORT: [&str; 5] = [
+    "web_search_call",
+    "file_search_call",
+    "code_interpreter_call",
+    "computer_call",
+    "computer_call_output",
+];
+
+/// A tool that the provider runs and that `max_tool_calls` caps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hosted {
+    Search,
+    FileSearch,
+    Container,
+}
 
 /// The input without reasoning that only another provider can open; `None` where it has none.
 pub(super) fn without_carried(asked: &Map<String, Value>) -> Option<Vec<Value>> {
@@ -110,13 +128,15 @@ pub(super) struct Carries {
     /// Tools that are only named by their type.
     pub(super) typed_tools: u64,
     /// Calls of tools that the provider runs, where there are any.
-    pub(super) searches: Option<u64>,
+    pub(super) hosted_calls: Option<u64>,
+    /// One of those tools searches the web.
+    pub(super) searches: bool,
 }
 
 /// Checks a body.
 pub(super) fn check(
     asked: &Map<String, Value>,
-    may_search: impl Fn(&str) -> Result<(), Error>,
+    mut may_run: impl FnMut(&str, Hosted) -> Result<(), Error>,
 ) -> Result<Carries, Error> {
     for (field, value) in asked.iter().filter(|(_, value)| !value.is_null()) {
         match FIELDS.iter().find(|(name, _)| name == field).map(|(_, rule)| rule) {
@@ -137,19 +157,21 @@ pub(super) fn check(
             let why = "What it stands for is not in the request.";
             return Err(unbounded(&format!("input[{place}].type"), why));
         }
-        carries.media |= kind.starts_with("computer_") || kind == "web_search_call";
+        carries.media |= SHORT.contains(&kind);
         for field in ["content", "output"] {
             items(item.get(field)).for_each(|part| carries.part(part));
         }
     }
-    let mut searches = false;
-    tools("tools", asked.get("tools"), &mut carries, &mut |field| {
-        searches = true;
-        may_search(field)
+    let (mut any, mut searches) = (false, false);
+    tools("tools", asked.get("tools"), &mut carries, &mut |field, hosted| {
+        any = true;
+        searches |= hosted == Hosted::Search;
+        may_run(field, hosted)
     })?;
-    if searches {
+    if any {
         let asked = asked.get("max_tool_calls").and_then(Value::as_u64);
-        carries.searches = Some(asked.unwrap_or(TOOL_CALLS));
+        carries.hosted_calls = Some(asked.unwrap_or(TOOL_CALLS));
+        carries.searches = searches;
         carries.media = true;
     }
     Ok(carries)
@@ -199,7 +221,7 @@ fn tools(
     field: &str,
     tools_given: Option<&Value>,
     carries: &mut Carries,
-    search: &mut dyn FnMut(&str) -> Result<(), Error>,
+    hosted: &mut dyn FnMut(&str, Hosted) -> Result<(), Error>,
 ) -> Result<(), Error> {
     for (place, tool) in items(tools_given).enumerate() {
         let field = format!("{field}[{place}]");
@@ -207,8 +229,13 @@ fn tools(
         let kind = text("/type").unwrap_or_default();
         match kind {
             _ if DESCRIBED.contains(&kind) => {}
-            _ if SEARCHES.contains(&kind) => search(&format!("{field}.type"))?,
-            "namespace" => tools(&format!("{field}.tools"), tool.get("tools"), carries, search)?,
+            _ if SEARCHES.contains(&kind) => hosted(&format!("{field}.type"), Hosted::Search)?,
+            "file_search" => hosted(&format!("{field}.type"), Hosted::FileSearch)?,
+            "code_interpreter" => {
+                hosted(&format!("{field}.type"), Hosted::Container)?;
+                container(&format!("{field}.container"), tool.get("container"))?;
+            }
+            "namespace" => tools(&format!("{field}.tools"), tool.get("tools"), carries, hosted)?,
             "shell" if text("/environment/type").is_some_and(|place| place != "local") => {
                 let why = "A container is billed by the session, which no usage tells.";
                 return Err(unbounded(&format!("{field}.environment"), why));
@@ -218,18 +245,27 @@ fn tools(
             _ if TYPED.contains(&kind) => {
                 carries.typed_tools = carries.typed_tools.saturating_add(1);
             }
-            _ => return Err(unbounded(&format!("{field}.type"), hosted(kind))),
+            _ => return Err(unbounded(&format!("{field}.type"), why_not(kind))),
         }
     }
     Ok(())
 }
 
+/// A new container, of the smallest size: larger ones are dearer, and one that is named may be, and
+/// may hold what is not in the request.
+fn container(field: &str, container: Option<&Value>) -> Result<(), Error> {
+    let is = |name: &str, word: &str| container?.get(name)?.as_str().map(|given| given == word);
+    if is("type", "auto") == Some(true) && is("memory_limit", "1g") != Some(false) {
+        return Ok(());
+    }
+    let hint = "Only {\"type\": \"auto\"} is served, with a memory_limit of \"1g\" if any.";
+    Err(Error::UnboundedCall { field: field.to_owned(), hint: hint.to_owned() })
+}
+
 /// Why a tool of the provider's is not served.
-fn hosted(kind: &str) -> &'static str {
-    const WHY: [(&str, &str); 6] = [
+fn why_not(kind: &str) -> &'static str {
+    const WHY: [(&str, &str); 4] = [
         ("web_search_preview", "Its fee hangs on the model: send web_search."),
-        ("code_interpreter", "Its containers are billed by the session, which no usage tells."),
-        ("file_search", "Its stores are the provider's, and cannot be made through Farebox."),
         ("image_generation", "Another model makes the image, at a price that is not listed."),
         ("mcp", "The tools of an MCP server are not in the request."),
         ("tool_search", "The tools that it finds are not in the request."),

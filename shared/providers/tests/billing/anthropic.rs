@@ -53,6 +53,23 @@ pub fn server_tools_are_held_for_every_sampling() {
     assert_eq!((bound.prompt_tokens, bound.web_searches), (200_000, 0));
 }
 
+/// Code runs for free beside a search or a fetch of this version, and else in a container that is
+/// billed by the hour.
+pub fn code_runs_only_where_its_container_is_free() {
+    let code = json!({"type": "code_execution_20260521", "name": "code_execution"});
+    let fetch = |version: &str| json!({"type": version, "name": "web_fetch"});
+    let bound = |tools: Value| asked_of_anthropic(&json!({"tools": tools})).map(|out| out.bound);
+    let free = bound(json!([code, fetch("web_fetch_20260209")])).unwrap();
+    assert_eq!((free.prompt_tokens, free.media), (2_000_000, true));
+    for tools in [json!([code]), json!([code, fetch("web_fetch_20250910")])] {
+        assert_eq!(bound(tools).unwrap_err().field(), Some("tools[0].type"));
+    }
+    let usage = json!({"input_tokens": 5, "output_tokens": 1,
+        "server_tool_use": {"code_execution_requests": 2}});
+    let body = json!({"content": [{"type": "text", "text": "I"}], "usage": usage});
+    assert!(reported("anthropic", &body).unknown_fields.is_empty());
+}
+
 pub fn fast_is_held_and_charged_as_a_tier() {
     let asked = asked_of_anthropic(&json!({"speed": "fast"})).unwrap();
     assert_eq!(asked.bound.service_tier, Some("fast"));

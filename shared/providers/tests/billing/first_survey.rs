@@ -55,7 +55,10 @@ pub const ROWS: &[Row] = &[
         )
     },
     Row {
-        hold: &[Here(anthropic::server_tools_are_held_for_every_sampling)],
+        hold: &[
+            Here(anthropic::server_tools_are_held_for_every_sampling),
+            Here(anthropic::code_runs_only_where_its_container_is_free),
+        ],
         settle: &[
             By(
                 HOLDS,
@@ -195,10 +198,12 @@ pub const ROWS: &[Row] = &[
         hold: &[
             Here(openai::what_has_no_bound_at_openai_is_refused),
             By(RESPONSES, "searches_are_held_by_their_fees_and_turns"),
+            By(RESPONSES, "other_tools_of_the_provider_are_held_by_their_fees"),
             By(HOLDS, "more_calls_of_a_tool_hold_more_and_only_what_is_capped_is_sent"),
         ],
         settle: &[
             Here(openai::a_response_is_charged_however_it_ends),
+            Here(openai::files_and_containers_are_charged_by_the_piece),
             By(HOLDS, "a_search_is_counted_and_a_look_into_what_it_found_is_not"),
         ],
         ..row("openai 5", "hosted tools have fees, and each turn reads the prompt anew", OA)

@@ -177,6 +177,27 @@ pub fn a_response_is_charged_however_it_ends() {
     }
 }
 
+/// Two searches of files at a quarter of a cent, and one container at three cents, which was used
+/// three times: a container that has no name counts by itself.
+pub fn files_and_containers_are_charged_by_the_piece() {
+    let usage = json!({"input_tokens": 5, "output_tokens": 3, "total_tokens": 8});
+    let code = |id: &str| json!({"type": "code_interpreter_call", "container_id": id});
+    let files = json!({"type": "file_search_call", "status": "incomplete"});
+    let fees = |provider: &str, output: Value| {
+        let provider = find(provider).unwrap();
+        let wire = provider.wire_for("m", Format::Responses).unwrap();
+        let body = json!({"status": "incomplete", "output": output, "usage": usage});
+        let read = wire.decode(provider, body.to_string().as_bytes()).unwrap().reported.unwrap();
+        (read.fees.to_string(), read.unknown_fields)
+    };
+    let output = json!([files, code("c1"), code("c1"), files, code("c1")]);
+    assert_eq!(fees("openai", output), ("0.035".to_owned(), vec![]));
+    let output = json!([code("c1"), code("c2"), code(""), code("")]);
+    assert_eq!(fees("openai", output), ("0.12".to_owned(), vec![]));
+    let odd = vec!["output.file_search_call".to_owned()];
+    assert_eq!(fees("azure", json!([files])), ("0".to_owned(), odd), "it charges the hold");
+}
+
 pub fn a_response_without_usage_reports_none() {
     for status in ["completed", "incomplete", "failed", "cancelled"] {
         let body = json!({"status": status, "output": [], "usage": null});

@@ -322,7 +322,7 @@ mod tests {
             ("conversation", json!("c"), "conversation"),
             ("prompt", json!({"id": "p"}), "prompt"),
             ("background", json!(true), "background"),
-            ("tools", json!([{"type": "code_interpreter"}]), "tools[0].type"),
+            ("tools", json!([{"type": "mcp"}]), "tools[0].type"),
             ("input", json!([{"type": "item_reference", "id": "i"}]), "input[0].type"),
             ("input", json!([]), "input"),
             ("input", json!([{"type": "reasoning", "summary": []}]), "input"),

@@ -10,17 +10,9 @@ use super::read::Beyond;
 /// The tool by which a provider searches, in all its versions.
 const SEARCH: &str = "web_search";
 
-/// Other tools that run at the provider.
-const HOSTED: [&str; 8] = [
-    "file_search",
-    "code_interpreter",
-    "mcp",
-    "image_generation",
-    "x_search",
-    "collections_search",
-    "view_image",
-    "view_x_video",
-];
+/// Other tools that run at the provider, without a limit wherever they are served.
+const HOSTED: [&str; 6] =
+    ["mcp", "image_generation", "x_search", "collections_search", "view_image", "view_x_video"];
 
 /// Between a namespace and the name of a function in it.
 const SEPARATOR: &str = "__";
