@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use farebox_api::{Catalogue, CatalogueChange, CataloguePreview, ImportedList, ModelPrices};
-use farebox_aws::control::ListRow;
+use farebox_api::{
+    Catalogue, CatalogueChange, CataloguePreview, ImportedList, ImportedLists, ModelPrices,
+    PutCatalogueVersion,
+};
+use farebox_aws::control::{ListRow, StoredList};
 use farebox_core::catalog::{self, Fault};
 use farebox_core::{Catalog, Error, FemtoPerToken, Model};
 
@@ -19,6 +22,8 @@ const ROWS_MAX: usize = 500;
 const FAULTS_TOLD: usize = 5;
 /// A price that falls below this part of what it was is more likely a mistake than a gift.
 const FALL: u64 = 2;
+/// Longest version: a day and a hash.
+const VERSION_BYTES_MAX: usize = 64;
 
 /// `GET /admin/v1/catalogue`
 pub async fn show(gate: &Gate, _: &Call) -> Result<Answer, Refusal> {
@@ -51,15 +56,63 @@ pub async fn delete(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     Err(call.raced().into())
 }
 
+/// `GET /admin/v1/catalogue/lists`: those that were imported.
+pub async fn lists(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let page = gate.control.imported_lists(call.limit()?, call.cursor()).await?;
+    let lists = page.rows.into_iter().map(list).collect();
+    Answer::ok(&ImportedLists { lists, next_cursor: page.next })
+}
+
+/// `GET /admin/v1/catalogue/lists/{version}`: what an imported list would change.
+pub async fn look(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let stored = stored(gate, call.parameter("version")).await?;
+    let stored = stored.ok_or_else(|| absent(call))?;
+    let prices = gate.control.prices_in_force().await?;
+    Answer::ok(&compared(prices.list(), &stored.list))
+}
+
+/// `PUT /admin/v1/catalogue/version`: an imported list comes into force again. It is read whole
+/// before anything names it.
+pub async fn switch(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let body: PutCatalogueVersion = call.body()?;
+    let built = catalog::VERSION;
+    let Some(stored) = stored(gate, &body.version).await? else {
+        let rule = if body.version == built {
+            "is the list that the code was built with: DELETE /admin/v1/catalogue goes back to it"
+        } else {
+            "is no list that was imported: GET /admin/v1/catalogue/lists names them"
+        };
+        return Err(Error::malformed("version", rule).into());
+    };
+    not_older("version", stored.list.version())?;
+    let row = gate.control.switch_list(&stored, call.expected()).await?;
+    answer(gate, Some(row.ok_or_else(|| call.raced())?)).await
+}
+
+async fn stored(gate: &Gate, version: &str) -> Result<Option<StoredList>, Error> {
+    let fits = (1..=VERSION_BYTES_MAX).contains(&version.len())
+        && version.bytes().all(|byte| byte.is_ascii_graphic());
+    if !fits {
+        return Err(Error::malformed("version", "write it as it is listed: 2026-11-23.9f86d081"));
+    }
+    gate.control.list_of(version).await
+}
+
 /// The list of a body, every row of it looked at.
 fn read(call: &Call) -> Result<Catalog, Error> {
     let list = Catalog::import(call.text()?).map_err(|faults| refused(&faults))?;
-    if catalog::is_older(list.version(), catalog::VERSION) {
-        let built = catalog::VERSION;
-        let rule = format!("is of an earlier day than {built}, which the code was built with");
-        return Err(Error::malformed("built_for", rule));
-    }
+    not_older("built_for", list.version())?;
     Ok(list)
+}
+
+/// A list of an earlier day than the compiled one would never be in force.
+fn not_older(field: &str, version: &str) -> Result<(), Error> {
+    if !catalog::is_older(version, catalog::VERSION) {
+        return Ok(());
+    }
+    let built = catalog::VERSION;
+    let rule = format!("is of an earlier day than {built}, which the code was built with");
+    Err(Error::malformed(field, rule))
 }
 
 fn refused(faults: &[Fault]) -> Error {
@@ -75,7 +128,7 @@ fn refused(faults: &[Fault]) -> Error {
 }
 
 async fn answer(gate: &Gate, imported: Option<ListRow>) -> Result<Answer, Refusal> {
-    let earlier = gate.control.imported_lists().await?;
+    let earlier = gate.control.latest_lists().await?;
     let revision = imported.as_ref().map_or(0, |row| row.revision);
     let in_force = imported.as_ref();
     let in_force = in_force.filter(|row| !catalog::is_older(&row.version, catalog::VERSION));

@@ -84,8 +84,8 @@ const LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 impl Route {
     fn body_bytes_max(&self) -> usize {
-        let is_list = self.path.starts_with("/admin/v1/catalogue");
-        if is_list { LIST_BYTES_MAX } else { BODY_BYTES_MAX }
+        let lists = ["/admin/v1/catalogue", "/admin/v1/catalogue/preview"];
+        if lists.contains(&self.path) { LIST_BYTES_MAX } else { BODY_BYTES_MAX }
     }
 }
 
@@ -151,6 +151,10 @@ routes! {
     "PUT" Change "/admin/v1/catalogue" => catalogue::put,
     "DELETE" Change "/admin/v1/catalogue" => catalogue::delete,
     "POST" Change "/admin/v1/catalogue/preview" => catalogue::preview,
+    "GET" Read "/admin/v1/catalogue/lists" ? limit cursor => catalogue::lists,
+    "GET" Read "/admin/v1/catalogue/lists/{version}" => catalogue::look,
+    "GET" Read "/admin/v1/catalogue/version" => catalogue::show,
+    "PUT" Change "/admin/v1/catalogue/version" => catalogue::switch,
     "GET" Read "/admin/v1/quarantine" ? limit cursor => prices::quarantine,
     "GET" Read "/admin/v1/quarantine/{provider}/{model+}" => prices::show_quarantined,
     "DELETE" Change "/admin/v1/quarantine/{provider}/{model+}" => prices::acknowledge,

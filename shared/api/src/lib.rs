@@ -74,8 +74,8 @@ pub use own::{
 };
 pub use owners::{Org, OrgList, PutOrg, PutTeam, PutUser, Team, TeamList, User, UserList};
 pub use prices::{
-    Catalogue, CatalogueChange, CataloguePreview, Discount, DiscountList, ImportedList, Price,
-    PriceList, QuarantineList, Quarantined,
+    Catalogue, CatalogueChange, CataloguePreview, Discount, DiscountList, ImportedList,
+    ImportedLists, Price, PriceList, PutCatalogueVersion, QuarantineList, Quarantined,
 };
 pub use queues::Queues;
 pub use requests::{CostLine, EarlierAttempt, RequestList, RequestRow, TokenCounts};

@@ -94,7 +94,7 @@ pub struct Catalogue {
     /// The list that the deployed code was built with. It is in force where no list of its day or
     /// a later one is imported.
     pub compiled_version: String,
-    /// The list that was imported last; null where none is, or after `DELETE`.
+    /// The imported list that was put in force last; null where none was, or after `DELETE`.
     pub imported: Option<ImportedList>,
     /// Lists that were imported at any time, those of the latest days first; twenty at most.
     pub earlier: Vec<ImportedList>,
@@ -114,7 +114,26 @@ pub struct ImportedList {
     pub imported_by: String,
 }
 
-/// `POST /admin/v1/catalogue/preview`: what a list would change. Nothing is stored.
+/// `GET /admin/v1/catalogue/lists`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ImportedLists {
+    /// Those of the latest days first.
+    pub lists: Vec<ImportedList>,
+    /// Where the next page begins: `?cursor=`.
+    pub next_cursor: Option<String>,
+}
+
+/// `PUT /admin/v1/catalogue/version`: an imported list comes into force again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PutCatalogueVersion {
+    /// The version of a list that was imported.
+    pub version: String,
+}
+
+/// `POST /admin/v1/catalogue/preview` and `GET /admin/v1/catalogue/lists/{version}`: what a list would change. Nothing is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CataloguePreview {

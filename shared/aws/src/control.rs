@@ -60,7 +60,7 @@ pub use asks::{Ask, AskRow, AskState, Decided};
 pub use audit::{AuditFilter, AuditRow, End, Entry, Trail};
 pub use bindings::BindingRow;
 pub use budgets::{BudgetRow, Change};
-pub use catalogue::ListRow;
+pub use catalogue::{ListRow, StoredList};
 pub use corrections::{Corrected, JournalRow, ScopeEntry, Truth};
 pub use credentials::{CredentialOwner, CredentialPlace, CredentialRow};
 pub use discounts::DiscountRow;

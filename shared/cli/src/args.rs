@@ -302,6 +302,8 @@ mod tests {
             "farebox budget show key:k3f9a",
             "farebox price set openai/gpt-x --input 2.5 --output 10",
             "farebox price show",
+            "farebox price versions",
+            "farebox price switch 2026-11-23.9f86d081 --apply",
             "farebox price delete openai/gpt-x",
             "farebox route set fast --target openai/gpt-5-mini=3 --target anthropic/x",
             "farebox route set fast --retries 2 --after-charge true --on-budget-refusal next",

@@ -52,6 +52,7 @@ fn next_step(code: &str, resource: &str) -> &'static str {
         }
         "not_found" if about("prices") => "farebox price show",
         "not_found" if about("discounts") => "farebox price discount list",
+        "not_found" if about("catalogue/lists") => "farebox price versions",
         "not_found" if about("catalogue") => "farebox price catalogue: no list is imported",
         "precondition_failed" if about("catalogue") => {
             "somebody else changed it: farebox price catalogue, then refresh again"

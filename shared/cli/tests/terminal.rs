@@ -14,6 +14,9 @@ type Answers = &'static [(&'static str, u16, &'static str)];
 const REPORT: &str = include_str!("answers/usage.json");
 const KEYS: &str = include_str!("answers/keys.json");
 const AUDIT: &str = include_str!("answers/audit.json");
+const LISTS: &str = include_str!("answers/lists.json");
+const LOOK: &str = include_str!("answers/look.json");
+const CATALOGUE: &str = include_str!("answers/catalogue.json");
 const NOTHING: &str = r#"{"users":[],"keys":[],"budgets":[],"channels":[],"alerts":[],
     "quarantine":[],"next_cursor":null}"#;
 const QUEUES: &str = r#"{"waiting":2,"in_flight":0,"dead_letters":0,"scanned_at":null}"#;
@@ -87,6 +90,10 @@ fn what_is_shown_is_what_is_kept() {
         ("/admin/v1/usage", 200, REPORT),
         ("/admin/v1/keys", 200, KEYS),
         ("/admin/v1/audit", 200, AUDIT),
+        ("/admin/v1/catalogue/lists/2026-11-30.7b52009b", 200, LOOK),
+        ("/admin/v1/catalogue/lists/", 404, r#"{"error":{"code":"not_found","message":"no"}}"#),
+        ("/admin/v1/catalogue/lists", 200, LISTS),
+        ("/admin/v1/catalogue", 200, CATALOGUE),
     ];
     const EMPTY: Answers = &[
         ("/healthz", 200, r#"{"status":"ok","catalog":"2026-11-23"}"#),
@@ -104,6 +111,9 @@ fn what_is_shown_is_what_is_kept() {
         ("statement.csv", ALL, "statement --month 2026-11 --by team,model"),
         ("audit.txt", ALL, "audit -n 2"),
         ("keys.txt", ALL, "key list"),
+        ("versions.txt", ALL, "price versions"),
+        ("switch.txt", ALL, "price switch 2026-11-30.7b52009b"),
+        ("built.txt", ALL, "price switch 2026-11-23.9f86d081"),
         ("doctor.txt", EMPTY, "doctor"),
         ("stranger.txt", STRANGER, "usage --by model"),
         ("wrong.txt", STRANGER, "usage --by model --since 0d"),
@@ -119,7 +129,7 @@ fn what_is_shown_is_what_is_kept() {
             _ => shown,
         };
         assert_shown(name, &url, &shown);
-        let is_bad = ["stranger.txt", "wrong.txt"].contains(&name);
+        let is_bad = ["stranger.txt", "wrong.txt", "built.txt"].contains(&name);
         assert_eq!(output.status.success(), !is_bad, "{name}");
     }
 }

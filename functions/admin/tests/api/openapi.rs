@@ -126,6 +126,12 @@ const ROWS: &[Row] = rows! {
     "DELETE /admin/v1/catalogue" "Goes back to the list that the code was built with" => 204,
     "POST /admin/v1/catalogue/preview" "What a price list would change"
         < PriceListFile => 200 api::CataloguePreview,
+    "GET /admin/v1/catalogue/lists" "Price lists that were imported" => 200 api::ImportedLists,
+    "GET /admin/v1/catalogue/lists/{version}" "What an imported price list would change"
+        => 200 api::CataloguePreview,
+    "GET /admin/v1/catalogue/version" "The price list in force" => 200 api::Catalogue,
+    "PUT /admin/v1/catalogue/version" "Puts an imported price list in force again"
+        < api::PutCatalogueVersion => 200 api::Catalogue,
     "GET /admin/v1/quarantine" "Models of which a call cost more than its hold"
         => 200 api::QuarantineList,
     "GET /admin/v1/quarantine/{provider}/{model+}" "One of them" => 200 api::Quarantined,

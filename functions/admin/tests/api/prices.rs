@@ -1,5 +1,6 @@
 //! Own prices, discounts and imported price lists.
 
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use farebox_core::catalog::VERSION;
 use serde_json::{Value, json};
 
@@ -176,6 +177,89 @@ async fn a_price_list_is_looked_at_imported_and_given_up() {
         (&told[2]["before"]["version"], &told[2]["after"]["version"]),
         (&json!(VERSION), &json!(version))
     );
+}
+
+/// A list of one model at a price.
+fn priced(day: &str, input: &str) -> Value {
+    of(day, &json!([{"provider": "openai", "model": "gpt-9", "input": input, "output": "9"}]))
+}
+
+async fn switch(world: &World, version: &str, tag: &str) -> Reply {
+    let (path, body) = (format!("{CATALOGUE}/version"), json!({"version": version}));
+    world.ask_with(ADMIN_KEY, "PUT", &path, body, &[("if-match", tag)]).await
+}
+
+#[tokio::test]
+async fn an_imported_list_is_put_in_force_again_by_its_version() {
+    let world = World::new().await;
+    let mut versions = Vec::new();
+    let mut tag = String::new();
+    for (day, input) in [("2030-01-01", "3"), ("2030-02-01", "1"), ("2030-03-01", "5")] {
+        let made = world.ask("PUT", CATALOGUE, priced(day, input)).await;
+        versions.push(made.body["version"].as_str().unwrap().to_owned());
+        tag = made.etag;
+    }
+    let lists = format!("{CATALOGUE}/lists");
+    let names = |page: &Value| -> Vec<Value> {
+        page["lists"].as_array().unwrap().iter().map(|list| list["version"].clone()).collect()
+    };
+    let first = get(&world, &format!("{lists}?limit=2")).await;
+    assert_eq!(names(&first), [&*versions[2], &*versions[1]]);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let rest = get(&world, &format!("{lists}?limit=2&cursor={cursor}")).await;
+    assert_eq!((names(&rest), &rest["next_cursor"]), (vec![json!(versions[0])], &Value::Null));
+
+    let look = get(&world, &format!("{lists}/{}", versions[0])).await;
+    assert_eq!(
+        (&look["version"], &look["from_version"]),
+        (&json!(versions[0]), &json!(versions[2]))
+    );
+    assert_eq!(look["rows"][0]["after"]["input"], "3", "{look}");
+    assert_eq!(price(&world, "gpt-9").await.0, "5", "a look changes nothing");
+
+    let back = switch(&world, &versions[0], &tag).await;
+    assert_eq!((back.status, &back.body["version"]), (200, &json!(versions[0])), "{}", back.body);
+    assert_eq!(price(&world, "gpt-9").await, ("3".to_owned(), versions[0].clone()));
+    assert_eq!(get(&world, CATALOGUE).await, back.body);
+    assert_eq!(names(&get(&world, &lists).await).len(), 3, "no list goes away");
+    // Somebody else's switch is based on what is no more in force: it is shown what is.
+    let stale = switch(&world, &versions[1], &tag).await;
+    assert_eq!((stale.status, &stale.etag), (412, &back.etag));
+    assert_eq!(stale.body["error"]["current"], back.body);
+    assert_eq!(switch(&world, &versions[1], "").await.status, 428);
+    for unknown in ["2030-01-01.0", "", "a b", VERSION] {
+        let refused = switch(&world, unknown, &back.etag).await;
+        let told = (refused.status, &refused.body["error"]["field"]);
+        assert_eq!(told, (400, &json!("version")), "{unknown}: {}", refused.body);
+    }
+    let audit = get(&world, "/admin/v1/audit?target=/admin/v1/catalogue/version").await;
+    let told = &audit["entries"][0];
+    assert_eq!(
+        (&told["action"], audit["entries"].as_array().map(Vec::len)),
+        (&json!("PUT"), Some(1))
+    );
+    assert_eq!(told["before"]["version"], json!(versions[2]));
+    assert_eq!(told["after"]["version"], json!(versions[0]));
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_whole_is_never_put_in_force() {
+    let world = World::new().await;
+    let lost = world.ask("PUT", CATALOGUE, priced("2030-01-01", "3")).await.body;
+    let lost = lost["version"].as_str().unwrap();
+    let now = world.ask("PUT", CATALOGUE, priced("2030-02-01", "1")).await;
+    let aws = world.gate.aws();
+    let (pk, sk) = (format!("PL#{}#{lost}", aws.config().tenant), "000".to_owned());
+    let part = aws.dynamodb().delete_item().table_name("main");
+    let part = part.key("pk", AttributeValue::S(pk)).key("sk", AttributeValue::S(sk));
+    let part = part.return_values(ReturnValue::AllOld).send().await.unwrap();
+    assert!(part.attributes.is_some(), "there was such a part");
+
+    let refused = switch(&world, lost, &now.etag).await;
+
+    assert!(refused.status >= 500, "{} {}", refused.status, refused.body);
+    assert_eq!(price(&world, "gpt-9").await.0, "1");
+    assert_eq!(get(&world, CATALOGUE).await, now.body);
 }
 
 async fn refused(world: &World, body: Value) -> Reply {

@@ -23,6 +23,9 @@ const READS: &str = "
 /admin/v1/budgets: 1 BatchGetItem, 1 Query
 /admin/v1/budgets/{scope+}: 1 BatchGetItem, 1 GetItem
 /admin/v1/catalogue: 1 GetItem, 1 Query
+/admin/v1/catalogue/lists: 1 Query
+/admin/v1/catalogue/lists/{version}: 1 GetItem
+/admin/v1/catalogue/version: 1 GetItem, 1 Query
 /admin/v1/content-log/{scope+}: 2 GetItem
 /admin/v1/corrections: 1 Query
 /admin/v1/counters/{scope+}: 1 BatchGetItem
@@ -97,6 +100,7 @@ fn paths(key: &str, call: &str, month: &str) -> BTreeMap<&'static str, String> {
             .replace("{owner}", "u1")
             .replace("{user}", "u1")
             .replace("{provider}", "openai")
+            .replace("{version}", "2030-01-01.1")
             .replace("{name}", "fast")
             .replace("{model+}", "gpt-4o")
             .replace("{target+}", "openai/*")

@@ -50,6 +50,10 @@ oad- GET /admin/v1/catalogue
 oa-- PUT /admin/v1/catalogue
 oa-- DELETE /admin/v1/catalogue
 oa-- POST /admin/v1/catalogue/preview
+oad- GET /admin/v1/catalogue/lists
+oad- GET /admin/v1/catalogue/lists/{version}
+oad- GET /admin/v1/catalogue/version
+oa-- PUT /admin/v1/catalogue/version
 oad- GET /admin/v1/quarantine
 oad- GET /admin/v1/quarantine/{provider}/{model+}
 oa-- DELETE /admin/v1/quarantine/{provider}/{model+}
@@ -196,6 +200,7 @@ fn paths(route: &Route, key: &str) -> [String; 2] {
             .replace("{owner}", user)
             .replace("{user}", user)
             .replace("{provider}", "openai")
+            .replace("{version}", "2030-01-01.1")
             .replace("{name}", "fast")
             .replace("{model+}", "x")
             .replace("{target+}", "openai/*")

@@ -98,16 +98,24 @@ impl Directory {
         }
         let mut known = self.list.lock().await;
         if known.version() != version {
-            let layout = pointer.get("layout").and_then(|layout| layout.as_n().ok()?.parse().ok());
-            if layout != Some(catalog::LAYOUT) {
-                return Err(malformed("layout: import its file again"));
-            }
-            let parts = pointer.get("parts").and_then(|parts| parts.as_n().ok()?.parse().ok());
-            let parts = parts.filter(|parts| *parts <= PARTS_MAX);
-            let parts = parts.ok_or_else(|| malformed("parts"))?;
-            *known = self.stored(version, parts).await?;
+            *known = self.stored_list(pointer).await?;
         }
         Ok(known.clone())
+    }
+
+    /// The list that an item tells of: the one of its import, or the one that says what is in
+    /// force.
+    pub(crate) async fn stored_list(&self, item: &Attributes) -> Result<Catalog, Error> {
+        let malformed = |attribute: &str| Error::malformed("the price list", attribute);
+        let version = text(item, "version").ok_or_else(|| malformed("version"))?;
+        let layout = item.get("layout").and_then(|layout| layout.as_n().ok()?.parse().ok());
+        if layout != Some(catalog::LAYOUT) {
+            return Err(malformed("layout: import its file again"));
+        }
+        let parts = item.get("parts").and_then(|parts| parts.as_n().ok()?.parse().ok());
+        let parts = parts.filter(|parts| *parts <= PARTS_MAX);
+        let parts = parts.ok_or_else(|| malformed("parts"))?;
+        self.stored(version, parts).await
     }
 
     /// A list from its parts, strongly consistent: the pointer may be a moment old.

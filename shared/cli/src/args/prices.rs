@@ -37,6 +37,16 @@ pub enum Price {
         #[arg(long)]
         apply: bool,
     },
+    /// List the price lists that were imported, those of the latest days first
+    Versions,
+    /// Show what an imported price list would change; with --apply put it in force again
+    Switch {
+        /// As `farebox price versions` shows it
+        version: String,
+        /// Put it in force
+        #[arg(long)]
+        apply: bool,
+    },
     /// Go back to the price list that the deployed code was built with
     Restore,
 }

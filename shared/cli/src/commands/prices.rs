@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use farebox_api::{
-    Catalogue, CatalogueChange, CataloguePreview, Discount as Stored, DiscountList, ModelPrices,
-    Price as Override, PriceList, QuarantineList,
+    Catalogue, CatalogueChange, CataloguePreview, Discount as Stored, DiscountList, ImportedList,
+    ImportedLists, ModelPrices, Price as Override, PriceList, QuarantineList,
 };
 use farebox_core::Timestamp;
 use reqwest::Method;
@@ -64,6 +64,12 @@ pub async fn price(client: &Client, command: Price) -> Result<Output, Failure> {
             Ok(Output::new(answer.body, text))
         }
         Price::Refresh { file, apply } => refresh(client, &file, apply).await,
+        Price::Versions => {
+            let answer = client.all(&path("catalogue/lists"), "lists").await?;
+            let found: ImportedLists = answer.parse()?;
+            Ok(Output::new(answer.body, lists_text(&found.lists)))
+        }
+        Price::Switch { version, apply } => switch(client, &version, apply).await,
         Price::Restore => {
             let answer = client.delete(&path("catalogue")).await?;
             let text = "The list that the code was built with is in force, within a minute.";
@@ -144,15 +150,17 @@ fn catalogue_text(list: &Catalogue) -> String {
         list.version, list.source, list.rows, list.compiled_version
     );
     if !list.earlier.is_empty() {
-        let head = ["IMPORTED", "MODELS", "AT", "BY"];
-        let earlier = table(&head, &list.earlier, |list| {
-            let (rows, at) = (list.rows.to_string(), list.imported_at.clone());
-            vec![list.version.clone(), rows, at, list.imported_by.clone()]
-        });
         text.push_str("\n\n");
-        text.push_str(&earlier);
+        text.push_str(&lists_text(&list.earlier));
     }
     text
+}
+
+fn lists_text(lists: &[ImportedList]) -> String {
+    table(&["IMPORTED", "MODELS", "AT", "BY"], lists, |list| {
+        let (rows, at) = (list.rows.to_string(), list.imported_at.clone());
+        vec![list.version.clone(), rows, at, list.imported_by.clone()]
+    })
 }
 
 /// A look first, always; what is applied is based on the list that was looked at.
@@ -176,6 +184,32 @@ async fn refresh(client: &Client, file: &Path, apply: bool) -> Result<Output, Fa
     }
     let etag = now.etag.as_deref();
     let stored = client.send(Method::PUT, &path("catalogue"), &body, etag).await?;
+    let text =
+        format!("{preview}\n{}\nCalls have it within a minute.", catalogue_text(&stored.parse()?));
+    Ok(Output::new(stored.body, text))
+}
+
+/// The way back to a list that was imported: a look first, always, as with a new one.
+async fn switch(client: &Client, version: &str, apply: bool) -> Result<Output, Failure> {
+    let now = client.get(&path("catalogue/version")).await?;
+    let list: Catalogue = now.parse()?;
+    let looked = client.get(&path(&format!("catalogue/lists/{}", encoded(version)))).await;
+    let looked = looked.map_err(|failure| {
+        if version == list.compiled_version {
+            let what = format!("{version} is the list that the code was built with");
+            return Failure::new(what, "farebox price restore");
+        }
+        failure
+    })?;
+    let preview = preview_text(&looked.parse()?);
+    if !apply {
+        let next = format!(
+            "\nNothing is changed. To put it in force: farebox price switch {version} --apply"
+        );
+        return Ok(Output::new(looked.body, preview + &next));
+    }
+    let (path, body) = (path("catalogue/version"), json!({"version": version}));
+    let stored = client.send(Method::PUT, &path, &body, now.etag.as_deref()).await?;
     let text =
         format!("{preview}\n{}\nCalls have it within a minute.", catalogue_text(&stored.parse()?));
     Ok(Output::new(stored.body, text))
