@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
 const [url, key, issuer, shots] = process.argv.slice(2);
-const PAGES = ["overview", "budgets", "keys", "credentials", "models", "requests", "alerts", "access", "audit"];
+const PAGES = ["overview", "budgets", "keys", "credentials", "models", "prices", "requests", "alerts", "access", "audit"];
 const BYTES_MAX = 150_000;
 const VIEWS = {
   light: { viewport: { width: 1200, height: 900 }, colorScheme: "light" },
@@ -117,7 +117,14 @@ await claim("a budget is changed, with a preview, and a stale change is refused"
   await one.page.waitForSelector("td:has-text('$2.00')");
   await other.page.fill("#f-day_limit_usd", "3");
   await other.page.click("dialog button[type=submit]");
-  await other.page.waitForSelector("dialog .fault:has-text('meanwhile')");
+  // Who comes second sees what stands there now, field by field, and may take it.
+  await other.page.waitForSelector("dialog .conflict tr:has-text('Day limit'):has-text('2'):has-text('3')");
+  await clean(other.page, "stale");
+  await other.page.click("dialog .conflict button:has-text('Take what is there')");
+  assert.equal(await other.page.inputValue("#f-day_limit_usd"), "2");
+  await other.page.fill("#f-month_limit_usd", "40");
+  await other.page.click("dialog button[type=submit]");
+  await other.page.waitForSelector("tr:has-text('user:demo'):has-text('$40.00'):has-text('$2.00')");
   await one.page.click("tr:has-text('user:demo') button:has-text('Edit')");
   await one.page.fill("#f-day_limit_usd", "-1");
   await one.page.click("dialog button[type=submit]");
@@ -152,6 +159,249 @@ await claim("a key is made, shown once, rotated, and revoked", async () => {
   await close();
 });
 
+/** A dialog by its keyboard: from the button that opens it, and back to the page. */
+async function dialogOf(page, button) {
+  await page.focus(button);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("dialog[open]");
+}
+
+const submit = (page, label) => page.click(`dialog button[type=submit]:has-text('${label}')`);
+
+await claim("all settings of a key are changed, with faults at their fields and the newer value told", async () => {
+  const { page, faults, close } = await opened("light");
+  await page.waitForSelector("h1:has-text('Overview')");
+  await visit(page, "keys");
+  await page.click("button:has-text('Make a key')");
+  await page.fill("#f-user", "demo");
+  await page.fill("#f-name", "settings");
+  await submit(page, "Make");
+  await page.click("dialog button:has-text('Close')");
+  const edit = "tr:has-text('settings') button:has-text('Edit')";
+  await page.waitForSelector(edit);
+  await dialogOf(page, edit);
+  const typed = {
+    max_cost_usd: "0.25", expires_at: "2030-01-01T00:00:00Z", labels: "team=search, env=prod", models: "openai/gpt-4o\nanthropic/*",
+    room_wait_ms: "700", connect_ms: "900", first_byte_ms: "9000", idle_ms: "8000", total_ms: "60000",
+  };
+  for (const [name, text] of Object.entries(typed)) await page.fill(`#f-${name}`, text);
+  await page.selectOption("#f-clamp", "always");
+  await page.check("#f-drop_params");
+  await clean(page, "key");
+  // Each fault stands at its field, and what is no number is never taken for nothing.
+  for (const [name, wrong] of [["max_cost_usd", "-1"], ["models", "gpt-4o"], ["labels", "team"], ["room_wait_ms", "soon"], ["connect_ms", "1"], ["expires_at", "never"]]) {
+    await page.fill(`#f-${name}`, wrong);
+    await submit(page, "Save");
+    await page.waitForSelector(`#f-${name}[aria-invalid='true']:focus`);
+    assert.notEqual(await page.textContent(`#e-${name}`), "", name);
+    await page.fill(`#f-${name}`, typed[name]);
+  }
+  await submit(page, "Save");
+  await page.waitForSelector("dialog:not([open])", { state: "attached" });
+  await page.waitForSelector("#said:has-text('settings is changed')");
+  const asked = (path, options = {}) => page.evaluate(async ([path, options, key]) => {
+    const answer = await fetch(`v1/${path}`, { ...options, headers: { authorization: `Bearer ${key}`, "content-type": "application/json", "if-match": "*" } });
+    return answer.json();
+  }, [path, options, key]);
+  const { keys } = await asked("keys?user=demo");
+  const made = keys.find((one) => one.name === "settings");
+  assert.deepEqual([made.max_cost_usd, made.clamp, made.room_wait_ms, made.drop_params, made.models, made.labels, made.timeouts],
+    ["0.25", "always", 700, true, ["openai/gpt-4o", "anthropic/*"], { env: "prod", team: "search" },
+      { connect_ms: 900, first_byte_ms: 9000, idle_ms: 8000, total_ms: 60000 }]);
+  // Its rate limits are another thing with another version.
+  await dialogOf(page, edit);
+  assert.equal(await page.inputValue("#f-models"), typed.models);
+  await page.fill("#f-requests_per_minute", "0");
+  await submit(page, "Save the rate limits");
+  await page.waitForSelector("#f-requests_per_minute[aria-invalid='true']");
+  await page.fill("#f-requests_per_minute", "60");
+  await asked(`limits/key:${made.id}`, { method: "PUT", body: JSON.stringify({ requests_per_minute: 7, concurrent: 3 }) });
+  await submit(page, "Save the rate limits");
+  await page.waitForSelector(".conflict tr:has-text('Calls a minute'):has-text('7'):has-text('60')");
+  await page.waitForSelector(".conflict tr:has-text('Calls at once'):has-text('3'):has-text('nothing')");
+  await submit(page, "Save the rate limits");
+  await page.waitForSelector("#said:has-text('rate limits of settings are changed')");
+  assert.deepEqual(await asked(`limits/key:${made.id}`), { scope: `key:${made.id}`, requests_per_minute: 60, tokens_per_minute: null, concurrent: null });
+  // What is emptied is taken away.
+  await dialogOf(page, edit);
+  for (const name of ["max_cost_usd", "labels", "models", "total_ms"]) await page.fill(`#f-${name}`, "");
+  await page.uncheck("#f-drop_params");
+  await submit(page, "Save");
+  await page.waitForSelector("tr:has-text('settings'):has-text('every model')");
+  const now = await asked(`keys/${made.id}`);
+  assert.deepEqual([now.max_cost_usd, now.drop_params, now.labels, now.timeouts.total_ms, now.clamp], [undefined, undefined, undefined, undefined, "always"]);
+  assert.deepEqual(faults.filter((text) => !/status of (400|412)/.test(text)), []);
+  await close();
+});
+
+await claim("a price of one's own is set, changed and taken away", async () => {
+  const { page, close } = await opened("light");
+  await page.waitForSelector("h1:has-text('Overview')");
+  await visit(page, "prices");
+  await dialogOf(page, "button:has-text('Set a price of your own')");
+  await page.fill("#f-model", "openai");
+  await submit(page, "Save");
+  await page.waitForSelector("#f-model[aria-invalid='true']:focus");
+  await page.fill("#f-model", "openai/gpt-console");
+  await page.fill("#f-input", "2.5");
+  await submit(page, "Save");
+  await page.waitForSelector("#f-output[aria-invalid='true']:focus");
+  await page.fill("#f-output", "10");
+  await page.fill("#f-context_window", "64000");
+  await clean(page, "price");
+  await submit(page, "Save");
+  await page.waitForSelector("tr:has-text('openai/gpt-console'):has-text('2.5'):has-text('64,000')");
+  // A new price that somebody else has set meanwhile is not written over unseen.
+  await dialogOf(page, "button:has-text('Set a price of your own')");
+  await page.fill("#f-model", "openai/gpt-console");
+  await page.fill("#f-input", "1");
+  await page.fill("#f-output", "1");
+  await submit(page, "Save");
+  await page.waitForSelector(".conflict tr:has-text('Completion'):has-text('10')");
+  await page.click("dialog button:has-text('Cancel')");
+  await dialogOf(page, "tr:has-text('openai/gpt-console') button:has-text('Edit')");
+  assert.equal(await page.inputValue("#f-output"), "10");
+  for (const name of ["input", "output"]) await page.fill(`#f-${name}`, "");
+  await page.check("#f-free");
+  await submit(page, "Save");
+  await page.waitForSelector("tr:has-text('openai/gpt-console'):has-text('free')");
+  await dialogOf(page, "tr:has-text('openai/gpt-console') button:has-text('Take away')");
+  await page.click("dialog button.danger");
+  await page.waitForSelector("tr:has-text('openai/gpt-console')", { state: "detached" });
+  await close();
+});
+
+await claim("a discount gets terms, a fault at the very term, and ends", async () => {
+  const { page, close } = await opened("light");
+  await page.waitForSelector("h1:has-text('Overview')");
+  await visit(page, "prices");
+  await dialogOf(page, "button:has-text('Set a discount')");
+  await page.fill("#f-target", "nobody/*");
+  const field = (place, name) => `[id='f-terms[${place}].${name}']`;
+  await page.fill(field(0, "from"), "2026-01-01T00:00:00Z");
+  await page.fill(field(0, "off_percent"), "12.5");
+  await submit(page, "Save");
+  await page.waitForSelector("#f-target[aria-invalid='true']:focus");
+  await page.fill("#f-target", "openai/*");
+  await submit(page, "Save");
+  await page.waitForSelector("tr:has-text('openai/*'):has-text('12.5')");
+  await dialogOf(page, "tr:has-text('openai/*') button:has-text('Edit')");
+  await page.fill(field(1, "from"), "2031-01-01T00:00:00Z");
+  await page.fill(field(1, "off_percent"), "100");
+  await submit(page, "Save");
+  await page.waitForSelector(`${field(1, "off_percent")}[aria-invalid='true']:focus`);
+  await page.fill(field(1, "off_percent"), "20");
+  await clean(page, "discount");
+  await submit(page, "Save");
+  await page.waitForSelector("tr:has-text('openai/*'):has-text('2031-01-01 00:00:00 UTC: 20')");
+  await dialogOf(page, "tr:has-text('openai/*') button:has-text('Take away')");
+  await page.click("dialog button.danger");
+  await page.waitForSelector("p.empty:has-text('Nothing is taken off')");
+  await close();
+});
+
+await claim("a price list is looked at, imported, and switched back", async () => {
+  const [one, other] = [await opened("light"), await opened("phone")];
+  for (const { page } of [one, other]) {
+    await page.waitForSelector("h1:has-text('Overview')");
+    await visit(page, "prices");
+  }
+  const { page } = one;
+  const built = await page.textContent("#in-force");
+  const file = (day, input, model = "gpt-9") => ({
+    name: "catalog.json", mimeType: "application/json",
+    buffer: Buffer.from(JSON.stringify({
+      built_for: day, unit: "USD per 1000000 tokens; per_request and web_search in USD",
+      rows: [{ provider: "openai", model, input, output: "9" }],
+    })),
+  });
+  const choose = async (page, chosen) => {
+    await dialogOf(page, "button:has-text('Import a price list')");
+    if (chosen) await page.setInputFiles("#f-file", chosen);
+    await submit(page, "Look at it");
+  };
+  await choose(page, null);
+  await page.waitForSelector("#e-file:has-text('Choose a file')");
+  await page.setInputFiles("#f-file", file("2030-01-01", "three"));
+  await submit(page, "Look at it");
+  await page.waitForSelector("#f-file[aria-invalid='true']");
+  assert.match(await page.textContent("#e-file"), /openai\/gpt-9/);
+  await page.setInputFiles("#f-file", file("2030-01-01", "3"));
+  await submit(page, "Look at it");
+  await page.waitForSelector("dialog h2:has-text('Price list 2030-01-01.')");
+  await page.waitForSelector("dialog .warn:has-text('would be refused')");
+  await page.waitForSelector("dialog p:has-text('of its models 1 are added')");
+  await page.waitForSelector("dialog tr:has-text('removed')");
+  await clean(page, "price-list");
+  // Another person looks at another list, and is second.
+  await choose(other.page, file("2030-02-01", "5"));
+  await other.page.waitForSelector("dialog h2:has-text('Price list 2030-02-01.')");
+  await clean(other.page, "price-list-phone");
+  assert.equal(await page.textContent("#in-force"), built);
+  await page.click("dialog button:has-text('Put it in force')");
+  await page.waitForSelector("#in-force:has-text('2030-01-01.')");
+  await other.page.click("dialog button:has-text('Put it in force')");
+  await other.page.waitForSelector("dialog .fault:has-text('Meanwhile 2030-01-01.')");
+  await other.page.click("dialog button:has-text('Look again')");
+  await other.page.waitForSelector("dialog tr:has-text('openai/gpt-9'):has-text('3 → 5')");
+  await other.page.click("dialog button:has-text('Put it in force')");
+  await other.page.waitForSelector("#in-force:has-text('2030-02-01.')");
+  // Back to the first one, and to what the code was built with.
+  await page.reload();
+  await page.fill("#key", key);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#in-force:has-text('2030-02-01.')");
+  await dialogOf(page, "tr:has-text('2030-01-01.') button:has-text('Look at it')");
+  await page.waitForSelector("dialog tr:has-text('openai/gpt-9'):has-text('5 → 3')");
+  await page.click("dialog button:has-text('Put it in force')");
+  await page.waitForSelector("#in-force:has-text('2030-01-01.')");
+  await clean(page, "prices-imported");
+  await page.click("button:has-text('Go back to the built-in list')");
+  await page.click("dialog button.danger");
+  await page.waitForFunction((built) => document.getElementById("in-force")?.textContent === built, built);
+  await one.close();
+  await other.close();
+});
+
+await claim("an auditor sees everything and is offered no change", async () => {
+  const { page, close } = await opened("light");
+  await page.waitForSelector("h1:has-text('Overview')");
+  const secret = await page.evaluate(async (key) => {
+    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+    const made = await fetch("v1/admin-keys", { method: "POST", headers, body: JSON.stringify({ name: "reader", role: "auditor" }) });
+    return (await made.json()).secret;
+  }, key);
+  await page.click("#leave");
+  await page.fill("#key", secret);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("h1:has-text('Overview')");
+  for (const name of PAGES) {
+    await visit(page, name);
+    const offered = (await page.locator("main button").allTextContents()).filter((text) => !["Look", "Find"].includes(text));
+    assert.deepEqual([name, offered], [name, []]);
+  }
+  await close();
+});
+
+await claim("a page that cannot be read says so, and is tried again", async () => {
+  const { page, close } = await opened("light");
+  await page.waitForSelector("h1:has-text('Overview')");
+  await page.route("**/admin/v1/catalogue", (route) => route.abort());
+  await page.click("nav a[href='#prices']");
+  await page.waitForSelector("h1:has-text('This page could not be shown')");
+  await page.waitForSelector("main .bad:has-text('The gateway did not answer')");
+  await clean(page, "error");
+  await page.unroute("**/admin/v1/catalogue");
+  await page.click("button:has-text('Try again')");
+  await page.waitForSelector("h1:has-text('Prices')");
+  // A dialog that cannot be opened says so too.
+  await page.route("**/admin/v1/keys/*", (route) => route.abort());
+  await visit(page, "keys");
+  await page.click("button:has-text('Edit') >> nth=0");
+  await page.waitForSelector("#said.bad:has-text('The gateway did not answer')");
+  await close();
+});
+
 await claim("a request is explained line by line", async () => {
   const { page, close } = await opened("light");
   await page.waitForSelector("h1:has-text('Overview')");
@@ -183,7 +433,7 @@ async function bind(subject, role, user) {
   await page.selectOption("#f-role", role);
   await page.fill("#f-user", user ?? "");
   await page.click("dialog button[type=submit]");
-  await page.waitForSelector(`td:has-text('${subject}')`);
+  await page.waitForSelector(`#said:has-text('${subject} has the role ${role}')`);
   await close();
 }
 

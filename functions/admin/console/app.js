@@ -60,6 +60,27 @@ const number = (value) => (value ?? 0).toLocaleString("en");
 const when = (text) => (text ? text.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC") : "–");
 const day = (date) => date.toISOString().slice(0, 10);
 
+/** Whether who asks may change things at all; the gateway decides again, each time. */
+const mayChange = () => session?.role !== "auditor";
+
+/** A button that asks the gateway: it waits for the answer, and tells where there is none. */
+function act(label, what, { kind, about } = {}) {
+  if (!mayChange()) return null;
+  const button = h("button", { type: "button", class: kind, "aria-label": about ? `${label} ${about}` : null }, label);
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    tell("Asking…");
+    try {
+      tell((await what()) ?? "");
+    } catch (error) {
+      tell(error.message, true);
+    } finally {
+      button.disabled = false;
+    }
+  });
+  return button;
+}
+
 /** A table from rows; a column is {name, of, amount?}. */
 function table(caption, columns, rows, empty) {
   if (!rows.length) return h("section", { class: "card" }, h("h2", {}, caption), h("p", { class: "empty" }, empty));
@@ -84,28 +105,50 @@ function tell(text, isBad) {
 // ---- the API -------------------------------------------------------------------------------------
 
 class Refused extends Error {
-  constructor(status, error) {
+  constructor(status, error, version) {
     super(error?.message ?? `The gateway answered ${status}.`);
-    Object.assign(this, { status, field: error?.field, current: error?.current });
+    Object.assign(this, { status, field: error?.field, current: error?.current, version });
   }
 }
 
 /** What no other site's page can send: a browser would ask first whether it may. */
 const OWN = { "x-farebox-console": "1" };
 
-async function api(method, path, body, version) {
+/** What is found, and its version. A file is sent as it stands, anything else as JSON. */
+async function ask(method, path, body, version) {
   const headers = key ? { authorization: `Bearer ${key}` } : { ...OWN };
   if (body !== undefined) headers["content-type"] = "application/json";
-  if (version) headers["if-match"] = version === "*" ? version : `"${version}"`;
-  const sent = { method, headers, cache: "no-store", body: body === undefined ? undefined : JSON.stringify(body) };
-  const answer = await fetch(`v1/${path}`, sent);
-  const text = await answer.text();
-  const found = text ? JSON.parse(text) : null;
-  if (!answer.ok) throw new Refused(answer.status, found?.error);
-  return found;
+  if (version) headers["if-match"] = version;
+  const text = body === undefined || body instanceof Blob ? body : JSON.stringify(body);
+  const answer = await fetch(`v1/${path}`, { method, headers, cache: "no-store", body: text }).catch(() => null);
+  if (!answer) throw new Refused(0, { message: "The gateway did not answer. Try again." });
+  const tag = answer.headers.get("etag");
+  const found = await answer.json().catch(() => null);
+  if (!answer.ok) throw new Refused(answer.status, found?.error, tag);
+  return { found, version: tag };
 }
 
+const api = async (...asked) => (await ask(...asked)).found;
+
 const get = (path) => api("GET", path);
+
+/** All pages of a list that is short by nature. */
+async function all(path, items) {
+  const rows = [];
+  let cursor = null;
+  do {
+    const page = await get(`${path}${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`);
+    rows.push(...page[items]);
+    cursor = page.next_cursor;
+  } while (cursor && rows.length < 1000);
+  return rows;
+}
+
+/** A thing with the version that a change of it is based on, also where nobody has made it yet. */
+const seen = (path) => ask("GET", path).catch((error) => {
+  if (error.status === 404) return { found: null, version: '"0"' };
+  throw error;
+});
 
 /** What a role may not see, or an older gateway has not, is an empty list and not the page's end. */
 const ifAllowed = (path, instead) => get(path).catch((error) => {
@@ -122,76 +165,143 @@ function open(title, ...content) {
 
 const closing = (text = "Close") => h("button", { type: "button", onclick: () => dialog.close() }, text);
 
-/** A form of fields {name, label, value?, type?, options?, hint?}; `send` gets their texts. */
-function form(fields, submit, send) {
+/** A whole number as one; anything else as it is typed, so that the gateway says what is wrong. */
+const whole = (text) => (/^\d{1,15}$/.test(text) ? Number(text) : text);
+const listed = (text) => text.split(/[\s,]+/).filter(Boolean);
+
+function inputOf(field) {
+  const attributes = { id: `f-${field.name}`, name: field.name, autocomplete: "off", required: field.required };
+  if (field.options) {
+    return h("select", attributes, field.options.map((one) => h("option", { value: one, selected: one === field.value }, one)));
+  }
+  if (field.type === "checkbox") return h("input", { ...attributes, type: "checkbox", checked: Boolean(field.value) });
+  if (field.type === "lines") {
+    const area = h("textarea", { ...attributes, rows: 3, placeholder: field.hint, spellcheck: "false" });
+    area.value = field.value ?? "";
+    return area;
+  }
+  return h("input", {
+    ...attributes, type: field.type ?? "text", value: field.value ?? "", placeholder: field.hint, spellcheck: "false",
+    inputmode: field.inputmode, accept: field.accept,
+  });
+}
+
+/** What somebody else has changed meanwhile: what stands there now, beside what is typed here. */
+function conflict(fields, inputs, now) {
+  const text = (value) => (value === true ? "yes" : value === false ? "no" : value === "" ? "nothing" : value);
+  const differing = fields.filter((field) => now && now[field.name] !== undefined && String(now[field.name]) !== String(read(inputs.get(field.name).input)));
+  const take = () => {
+    for (const { name } of differing) write(inputs.get(name).input, now[name]);
+    inputs.get(differing[0].name).input.focus();
+    box.remove();
+  };
+  const what = !now ? "Somebody took it away meanwhile: to save makes it again."
+    : differing.length ? "Somebody changed it meanwhile. To save now puts what is typed here in its place."
+      : "Somebody changed it meanwhile to what is typed here.";
+  const box = h("div", { class: "conflict", role: "alert" }, h("p", {}, what),
+    differing.length ? h("table", {}, h("thead", {}, h("tr", {}, ["Field", "Now there", "Typed here"].map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, differing.map((field) => h("tr", {}, h("th", { scope: "row" }, field.label), h("td", {}, text(now[field.name])),
+        h("td", {}, text(read(inputs.get(field.name).input))))))) : null,
+    differing.length ? h("button", { type: "button", onclick: take }, "Take what is there") : null);
+  return box;
+}
+
+const read = (input) => (input.type === "checkbox" ? input.checked : input.type === "file" ? input.files[0] ?? "" : input.value.trim());
+function write(input, value) {
+  if (input.type === "checkbox") input.checked = Boolean(value);
+  else input.value = value ?? "";
+}
+
+/**
+ * A form of fields {name, label, value?, type?, options?, hint?, group?}; `send` gets their values
+ * and the version that the change is based on. A fault is told at its field, else at `place`.
+ * `shows` makes the fields' values of the thing as it is now, for who comes second.
+ */
+function form(fields, submit, send, { version, shows, place } = {}) {
   const inputs = new Map();
-  const rows = fields.map((field) => {
-    const attributes = { id: `f-${field.name}`, name: field.name, autocomplete: "off", required: field.required };
-    const input = field.options
-      ? h("select", attributes, field.options.map((one) => h("option", { value: one, selected: one === field.value }, one)))
-      : h("input", { ...attributes, type: field.type ?? "text", value: field.value ?? "", placeholder: field.hint, spellcheck: "false" });
+  const row = (field) => {
+    const input = inputOf(field);
     const fault = h("p", { class: "fault", id: `e-${field.name}`, hidden: true });
-    input.setAttribute("aria-describedby", fault.id);
+    const note = field.note ? h("p", { class: "note", id: `n-${field.name}` }, field.note) : null;
+    input.setAttribute("aria-describedby", [note?.id, fault.id].filter(Boolean).join(" "));
     inputs.set(field.name, { input, fault });
     if (field.oninput) input.addEventListener("input", () => field.oninput(values()));
-    return h("label", {}, field.label, input, fault);
+    if (field.type === "checkbox") return h("div", { class: "check" }, h("label", {}, input, field.label), note, fault);
+    return h("div", { class: field.type === "lines" ? "wide" : null }, h("label", {}, field.label, input), note, fault);
+  };
+  const groups = [...new Set(fields.map((field) => field.group))].map((group) => {
+    const rows = h("div", { class: "row" }, fields.filter((field) => field.group === group).map(row));
+    return group ? h("fieldset", {}, h("legend", {}, group), rows) : rows;
   });
-  const values = () => Object.fromEntries([...inputs].map(([name, { input }]) => [name, input.value.trim()]));
+  const values = () => Object.fromEntries([...inputs].map(([name, { input }]) => [name, read(input)]));
   const general = h("p", { class: "fault", role: "alert", hidden: true });
+  const wait = h("p", { class: "note", role: "status" });
   const button = h("button", { type: "submit", class: "main" }, submit);
+  /** `models[0]` and `labels.team` are told at `models` and `labels`. */
+  const at = (name = "") => inputs.get(name) ?? inputs.get(name.split(/[.[]/)[0]) ?? inputs.get(name.split(".").at(-1)) ?? inputs.get(place);
+  const tellFault = (error) => {
+    const found = at(error.field);
+    const shown = found ? found.fault : general;
+    shown.textContent = error.message;
+    shown.hidden = false;
+    if (!found) return;
+    found.input.setAttribute("aria-invalid", "true");
+    found.input.focus();
+  };
   const onsubmit = async (event) => {
     event.preventDefault();
     button.disabled = true;
     general.hidden = true;
+    made.querySelector(".conflict")?.remove();
     for (const { input, fault } of inputs.values()) {
       fault.hidden = true;
       input.removeAttribute("aria-invalid");
     }
+    wait.textContent = "Asking…";
     try {
-      await send(values());
+      await send(values(), version);
     } catch (error) {
-      const at = inputs.get(error.field);
-      const shown = at ? at.fault : general;
-      shown.textContent = error.message;
-      shown.hidden = false;
-      if (at) {
-        at.input.setAttribute("aria-invalid", "true");
-        at.input.focus();
+      if (error.status === 412 && shows) {
+        version = error.version;
+        general.before(conflict(fields, inputs, error.current ? shows(error.current) : null));
+      } else {
+        tellFault(error);
       }
     } finally {
+      wait.textContent = "";
       button.disabled = false;
     }
   };
-  return h("form", { onsubmit, novalidate: true }, h("div", { class: "row" }, rows), general, h("div", { class: "row" }, button, closing("Cancel")));
+  const made = h("form", { onsubmit, novalidate: true }, groups, general, wait, h("div", { class: "row" }, button, closing("Cancel")));
+  return made;
 }
 
-/** Asks before something that cannot be taken back. */
-function confirmed(title, text, label, act) {
+/** What is saved: the dialog is closed, the page shown anew and read out. */
+async function done(text) {
+  dialog.close();
+  await show();
+  tell(text);
+  main.focus();
+}
+
+/** Asks before something is taken away for good, as it is when it is asked. */
+async function confirmed(title, text, label, path) {
+  const { version } = await seen(path);
   const fault = h("p", { class: "fault", role: "alert", hidden: true });
-  const onclick = async () => {
+  const onclick = async (event) => {
+    event.target.disabled = true;
     try {
-      await act();
-      dialog.close();
-      show();
+      await api("DELETE", path, undefined, version);
+      await done("");
     } catch (error) {
-      fault.textContent = error.message;
+      fault.textContent = error.status === 412 ? "Somebody changed it meanwhile. Close this, and look at it again." : error.message;
       fault.hidden = false;
+      event.target.disabled = false;
     }
   };
   const buttons = h("div", { class: "row" }, h("button", { type: "button", class: "danger", onclick }, label), closing("Cancel"));
   open(title, h("p", {}, text), fault, buttons);
 }
-
-/** The button that gives a key another secret. */
-const rotating = (path) => (one) => h("button", { type: "button", onclick: () => {
-  const spans = { "at once": 0, "in an hour": 3600, "in a day": 86400 };
-  open(`Rotate ${one.name}?`, h("p", {}, `Key ${one.id} gets another secret. Its budget and settings stay.`),
-    form([{ name: "grace_s", label: "The old secret ends", options: Object.keys(spans), value: "at once" }], "Rotate", async (values) => {
-      const made = await api("POST", `${path}/${one.id}/rotate`, { grace_s: spans[values.grace_s] }, "*");
-      dialog.close();
-      secret(`The key ${made.name}`, made.secret);
-    }));
-} }, "Rotate");
 
 function secret(title, text) {
   open(title, h("p", {}, "It is shown this once. Copy it now."), h("p", { class: "secret", tabindex: "0" }, text), closing());
@@ -303,7 +413,7 @@ async function budgets(query) {
       { name: "Scope", id: true, of: scopeName }, { name: "Mode", of: (budget) => budget.mode },
       { name: "Day", of: of("day") }, { name: "Month", of: of("month") }, { name: "Total", of: of("total") },
       { name: "Time zone", of: (budget) => budget.time_zone },
-      { name: "", of: (budget) => h("button", { type: "button", onclick: () => editBudget(budget) }, "Edit") },
+      { name: "", of: (budget) => act("Edit", () => editBudget(budget), { about: scopeName(budget) }) },
     ], shown, "No budget fits."),
     more(page.next_cursor, query),
   ];
@@ -323,88 +433,40 @@ function preview(budget, rows, wanted) {
   return changes.filter(Boolean).join(" ") || "Without a limit nothing is refused.";
 }
 
-async function editBudget(listed) {
-  const name = scopeName(listed);
-  const [budget, recent] = await Promise.all([
-    get(`budgets/${encodeURI(name)}`), ifAllowed(`requests?limit=100`, { requests: [] }),
-  ]);
+const budgetValues = (budget) => ({
+  day_limit_usd: budget.day_limit_usd ?? "", month_limit_usd: budget.month_limit_usd ?? "", total_limit_usd: budget.total_limit_usd ?? "",
+  mode: budget.mode, time_zone: budget.time_zone, alert_thresholds: budget.alert_thresholds.join(", "), until: budget.until ?? "",
+  shares: String(budget.shares?.count || ""),
+});
+
+async function editBudget(shown) {
+  const name = scopeName(shown);
+  const path = `budgets/${encodeURI(name)}`;
+  const [{ found: budget, version }, recent] = await Promise.all([ask("GET", path), ifAllowed("requests?limit=100", { requests: [] })]);
   const rows = recent.requests.filter((row) => row.scopes?.includes(name));
-  const divided = String(budget.shares?.count || "");
+  const now = budgetValues(budget);
   const said = h("p", { class: "note", role: "status" }, "");
   const oninput = (values) => { said.textContent = preview(budget, rows, values); };
-  const limit = (period) => ({
-    name: `${period}_limit_usd`, label: `${period[0].toUpperCase()}${period.slice(1)} limit, USD`,
-    value: budget[`${period}_limit_usd`], hint: "no limit", oninput,
-  });
+  const limit = (period) => ({ name: `${period}_limit_usd`, label: `${period[0].toUpperCase()}${period.slice(1)} limit, USD`, hint: "no limit", oninput });
   const fields = [
     limit("day"), limit("month"), limit("total"),
-    { name: "mode", label: "Mode", value: budget.mode, options: ["hard", "balanced", "soft", "observe", "closed"] },
-    { name: "time_zone", label: "Time zone", value: budget.time_zone },
-    { name: "alert_thresholds", label: "Alert at percent", value: budget.alert_thresholds.join(", ") },
-    { name: "until", label: "Until (RFC 3339; then as before)", value: budget.until, hint: "for good" },
-    {
-      name: "shares", label: `Shares of a hot budget${budget.shares?.pending ? ", a change is pending" : ""}`,
-      value: divided, hint: "none; 2 to 64",
-    },
-  ];
-  const send = async (values) => {
+    { name: "mode", label: "Mode", options: ["hard", "balanced", "soft", "observe", "closed"] },
+    { name: "time_zone", label: "Time zone" },
+    { name: "alert_thresholds", label: "Alert at percent" },
+    { name: "until", label: "Until (RFC 3339; then as before)", hint: "for good" },
+    { name: "shares", label: `Shares of a hot budget${budget.shares?.pending ? ", a change is pending" : ""}`, hint: "none; 2 to 64" },
+  ].map((field) => ({ ...field, value: now[field.name] }));
+  const send = async (values, version) => {
     const body = { mode: values.mode, time_zone: values.time_zone };
     for (const period of ["day", "month", "total"]) body[`${period}_limit_usd`] = values[`${period}_limit_usd`] || null;
-    body.alert_thresholds = values.alert_thresholds.split(",").map((part) => part.trim()).filter(Boolean).map(Number);
+    body.alert_thresholds = listed(values.alert_thresholds).map(whole);
     if (values.until) body.until = values.until;
-    if (values.shares !== divided) body.shares = Number(values.shares || 0);
-    try {
-      const changed = await api("PUT", `budgets/${encodeURI(name)}`, body, budget.version);
-      dialog.close();
-      show().then(() => tell(changed?.warnings?.join(" ") || `${name} is changed.`));
-    } catch (error) {
-      if (error.status !== 412) throw error;
-      throw new Error(`Somebody changed it meanwhile; it is now ${JSON.stringify(error.current ?? {})}. Close and look again.`);
-    }
+    if (values.shares !== now.shares) body.shares = whole(values.shares || "0");
+    const changed = await api("PUT", path, body, version);
+    await done(changed?.warnings?.join(" ") || `${name} is changed.`);
   };
-  open(`Budget of ${name}`, form(fields, "Save", send), said);
-  oninput(Object.fromEntries(fields.map((field) => [field.name, field.value ?? ""])));
-}
-
-async function keys(query) {
-  const cursor = query.cursor ? `&cursor=${encodeURIComponent(query.cursor)}` : "";
-  const user = query.user ? `&user=${encodeURIComponent(query.user)}` : "";
-  const page = await get(`keys?limit=${PAGE_ROWS}${user}${cursor}`);
-  const revoke = (one) => () => confirmed(`Revoke ${one.name}?`, `Calls with key ${one.id} are refused from then on. Its books stay.`, "Revoke",
-    () => api("DELETE", `keys/${one.id}`, undefined, one.version ?? "*"));
-  const rotate = rotating("keys");
-  const make = () => {
-    const fields = [
-      { name: "user", label: "User", required: true, value: query.user }, { name: "name", label: "Name, for people", required: true },
-      { name: "max_cost_usd", label: "Most that one call may cost, USD", hint: "no limit" },
-      { name: "models", label: "Models, with commas", hint: "every model" },
-      { name: "labels", label: "Labels, as team=search, env=prod", hint: "none" },
-      { name: "expires_at", label: "Expires (RFC 3339)", hint: "never" },
-    ];
-    open("Make a key", form(fields, "Make", async (values) => {
-      const body = { user: values.user, name: values.name };
-      if (values.max_cost_usd) body.max_cost_usd = values.max_cost_usd;
-      if (values.expires_at) body.expires_at = values.expires_at;
-      if (values.models) body.models = values.models.split(",").map((one) => one.trim());
-      if (values.labels) body.labels = Object.fromEntries(values.labels.split(",").map((pair) => pair.split("=").map((part) => part.trim())));
-      const made = await api("POST", "keys", body);
-      dialog.close();
-      secret(`The key ${made.name}`, made.secret);
-    }));
-  };
-  return [
-    h("h1", {}, "Keys"),
-    h("div", { class: "row" }, h("button", { type: "button", class: "main", onclick: make }, "Make a key")),
-    table("Keys", [
-      { name: "Name", of: (one) => one.name }, { name: "Id", id: true, of: (one) => one.id }, { name: "User", of: (one) => one.user },
-      { name: "State", of: (one) => h("span", { class: one.state === "active" ? "good" : "bad" }, one.state) },
-      { name: "Models", of: (one) => one.models?.join(", ") ?? "every model" },
-      { name: "Labels", of: (one) => Object.entries(one.labels ?? {}).map((pair) => pair.join("=")).join(", ") },
-      { name: "Last used", when: true, of: (one) => when(one.last_used_at) },
-      { name: "", of: (one) => (one.state === "revoked" ? null : [rotate(one), h("button", { type: "button", class: "danger", onclick: revoke(one) }, "Revoke")]) },
-    ], page.keys, "There is no key yet: make one."),
-    more(page.next_cursor, query),
-  ];
+  open(`Budget of ${name}`, form(fields, "Save", send, { version, shows: budgetValues }), said);
+  oninput(now);
 }
 
 async function credentials(query) {
@@ -412,63 +474,40 @@ async function credentials(query) {
   const names = users.users.map((user) => user.id);
   const user = query.user ?? names[0];
   const found = user ? await get(`credentials?user=${encodeURIComponent(user)}`) : { credentials: [] };
-  const path = (one) => `credentials/${one.owner.replace(/^user:/, "")}/${one.provider}`;
-  const put = (given) => {
+  const path = (one) => `credentials/${[one.owner.replace(/^user:/, ""), one.provider, one.name].filter(Boolean).map(encodeURIComponent).join("/")}`;
+  const put = async (given) => {
+    const version = given ? (await seen(path(given))).version : undefined;
     const fields = [
       { name: "owner", label: "Owner: a user, or org:ID", value: given?.owner?.replace(/^user:/, "") ?? user, required: true },
       { name: "provider", label: "Provider", value: given?.provider, required: true },
+      { name: "name", label: "Which of several", value: given?.name, hint: "the only one" },
       { name: "secret", label: "API key (never shown again)", type: "password", required: true },
       { name: "base_url", label: "Base URL", value: given?.base_url, hint: "the provider's own" },
+      { name: "weight", label: "Share of the calls, 1 to 1000", value: given?.weight, hint: "1", inputmode: "numeric" },
     ];
-    open("Store a credential", form(fields, "Store", async (values) => {
+    open("Store a credential", form(fields, "Store", async (values, version) => {
       const body = { secret: values.secret };
       if (values.base_url) body.base_url = values.base_url;
-      await api("PUT", `credentials/${encodeURI(values.owner)}/${encodeURIComponent(values.provider)}`, body, "*");
-      dialog.close();
-      show();
-    }));
+      if (values.weight) body.weight = whole(values.weight);
+      const place = path(values);
+      // One of another name is another credential: what is there of it was not seen yet.
+      const base = given && place === path(given) ? version : (await seen(place)).version;
+      await api("PUT", place, body, base);
+      await done("The credential is stored.");
+    }, { version, shows: (one) => ({ base_url: one.base_url ?? "", weight: String(one.weight ?? "") }) }));
   };
-  const remove = (one) => () => confirmed(`Disable the ${one.provider} credential?`, `Calls of ${one.owner} to ${one.provider} are refused from then on.`, "Disable",
-    () => api("DELETE", path(one), undefined, "*"));
+  const remove = (one) => confirmed(`Disable the ${one.provider} credential?`, `Calls of ${one.owner} to ${one.provider} are refused from then on.`, "Disable", path(one));
   return [
     h("h1", {}, "Credentials"),
-    h("div", { class: "row" }, picker("user", names, { ...query, user }), h("button", { type: "button", class: "main", onclick: () => put(null) }, "Store a credential")),
+    h("div", { class: "row" }, picker("user", names, { ...query, user }), act("Store a credential", () => put(null), { kind: "main" })),
     table(`What ${user ?? "nobody"} can call providers with`, [
-      { name: "Provider", of: (one) => one.provider }, { name: "Owner", of: (one) => one.owner },
+      { name: "Provider", of: (one) => one.provider }, { name: "Owner", of: (one) => one.owner }, { name: "Name", of: (one) => one.name },
       { name: "State", of: (one) => h("span", { class: one.state === "active" ? "good" : "bad" }, one.state) },
       { name: "Base URL", of: (one) => one.base_url ?? "the provider's own" },
       { name: "Set", when: true, of: (one) => when(one.updated_at) }, { name: "Last used", when: true, of: (one) => when(one.last_used_at) },
-      { name: "", of: (one) => h("div", { class: "row" }, h("button", { type: "button", onclick: () => put(one) }, "Replace"),
-        one.state === "active" ? h("button", { type: "button", class: "danger", onclick: remove(one) }, "Disable") : null) },
+      { name: "", of: (one) => h("div", { class: "row" }, act("Replace", () => put(one), { about: path(one) }),
+        one.state === "active" ? act("Disable", () => remove(one), { kind: "danger", about: path(one) }) : null) },
     ], found.credentials, "There is no credential yet: store one, or calls are refused."),
-  ];
-}
-
-async function models(query) {
-  const cursor = query.cursor ? `&cursor=${encodeURIComponent(query.cursor)}` : "";
-  const [prices, routes, quarantine] = await Promise.all([
-    get(`prices?limit=${PAGE_ROWS}${cursor}`), ifAllowed("routes", { routes: [] }), ifAllowed("quarantine", { quarantine: [] }),
-  ]);
-  const acknowledge = (one) => () => confirmed(`Use ${one.provider}/${one.model} again?`, "Check its price and limits first: a call cost more than its worst case.", "Acknowledge",
-    () => api("DELETE", `quarantine/${one.provider}/${encodeURI(one.model)}`, undefined, "*"));
-  const spec = (name) => (row) => row.spec?.[name];
-  return [
-    h("h1", {}, "Models and prices"),
-    quarantine.quarantine.length ? table("In quarantine: hard and balanced budgets refuse them", [
-      { name: "Model", of: (one) => `${one.provider}/${one.model}` }, { name: "Held", amount: true, of: (one) => usd(one.hold_usd) },
-      { name: "Cost", amount: true, of: (one) => usd(one.cost_usd) }, { name: "Seen", of: (one) => when(one.at) },
-      { name: "", of: (one) => h("button", { type: "button", onclick: acknowledge(one) }, "Acknowledge") },
-    ], quarantine.quarantine, "") : null,
-    table("Routes", [
-      { name: "Name", of: (one) => one.name ?? one.id },
-      { name: "Leads to", of: (one) => (one.spec?.targets ?? []).map((target) => target.model + (target.weight ? ` ×${target.weight}` : "")).join(" → ") },
-    ], routes.routes, "No route is set: a call goes to the model that it names."),
-    table("Your own prices, USD per million tokens", [
-      { name: "Model", of: (one) => `${one.provider}/${one.model}` }, { name: "Input", amount: true, of: spec("input") },
-      { name: "Cached", amount: true, of: spec("cached_input") }, { name: "Output", amount: true, of: spec("output") },
-      { name: "Window", amount: true, of: (one) => number(one.spec?.context_window) }, { name: "Version", id: true, of: (one) => one.version },
-    ], prices.prices, "Every model has the price of the built-in catalogue."),
-    more(prices.next_cursor, query),
   ];
 }
 
@@ -533,12 +572,8 @@ async function alerts() {
   const found = await Promise.all(scopes.scopes.slice(0, 20).map((scope) => ifAllowed(`alerts?scope=${encodeURIComponent(scopeName(scope))}`, { alerts: [] })));
   const rows = found.flatMap((page, place) => (page.alerts ?? []).map((alert) => ({ ...alert, scope: alert.scope ?? scopeName(scopes.scopes[place]) })));
   const test = async () => {
-    try {
-      await api("POST", "alerts/test", { scope: scopeName(scopes.scopes[0]) });
-      tell("A test alert is on its way: it arrives within a minute.");
-    } catch (error) {
-      tell(error.message, true);
-    }
+    await api("POST", "alerts/test", { scope: scopeName(scopes.scopes[0]) });
+    return "A test alert is on its way: it arrives within a minute.";
   };
   const columns = [
     { name: "Type", of: (one) => one.type ?? (one.threshold !== undefined ? `${one.threshold}` : null) }, { name: "Scope", id: true, of: (one) => one.scope },
@@ -547,7 +582,7 @@ async function alerts() {
   return [
     h("h1", {}, "Alerts"),
     h("section", { class: "card" }, h("h2", {}, "Channels"), h("p", {}, describe(channels)),
-      h("button", { type: "button", onclick: test, disabled: !scopes.scopes.length }, "Send a test alert")),
+      scopes.scopes.length ? act("Send a test alert", test) : null),
     table("For the operator", columns, operator.alerts ?? [], "Nothing was reported."),
     table("Of budgets", columns, rows, "No budget has reached a threshold."),
   ];
@@ -577,7 +612,7 @@ async function audit(query) {
 
 // ---- the frame -----------------------------------------------------------------------------------
 
-const PAGES = { overview, budgets, keys, credentials, models, requests, alerts, access, audit };
+const PAGES = { overview, budgets, keys, credentials, models, prices, requests, alerts, access, audit };
 const OWN_PAGES = { overview: ownOverview, keys: ownKeys, requests: ownRequests };
 const pages = () => (session?.role === "member" ? OWN_PAGES : PAGES);
 

@@ -2,8 +2,8 @@
 
 use farebox_api::{Price, PriceList, QuarantineList, Quarantined};
 use farebox_aws::control::{PriceRow, QuarantineRow};
-use farebox_core::Error;
-use farebox_core::PriceSpec;
+use farebox_core::pricing::PricingError;
+use farebox_core::{Error, PriceSpec};
 
 use crate::Gate;
 use crate::call::Call;
@@ -37,7 +37,7 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let spec: PriceSpec = call.body()?;
     let prices = gate.control.prices_in_force().await?;
     let made = spec.model(prices.list(), provider, model, "");
-    made.map_err(|error| Error::malformed("body", error.to_string()))?;
+    made.map_err(|error| at_field(&error))?;
     let spec = serde_json::to_string(&spec).map_err(Error::internal)?;
     let row = gate.control.put_price(provider, model, &spec, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
@@ -88,6 +88,13 @@ pub(crate) fn names(call: &Call) -> Result<(&str, &str), Error> {
         return Err(Error::malformed("model", rule));
     }
     Ok((provider(call.parameter("provider"))?, model))
+}
+
+/// The error at its field, which the message need not name again.
+fn at_field(error: &PricingError) -> Error {
+    let (field, text) = (error.field().unwrap_or("body"), error.to_string());
+    let rule = text.strip_prefix(field).map_or(text.as_str(), str::trim_start);
+    Error::malformed(field, rule)
 }
 
 fn quarantined(row: QuarantineRow) -> Quarantined {

@@ -156,6 +156,25 @@ pub enum PricingError {
     },
 }
 
+impl PricingError {
+    /// The field of the price row that is at fault.
+    #[must_use]
+    pub const fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::NotAPrice { field }
+            | Self::NotAFee { field }
+            | Self::ZeroPrice { field }
+            | Self::Missing { field }
+            | Self::NotFree { field } => Some(field),
+            Self::PriceUnknown { .. }
+            | Self::TierUnknown { .. }
+            | Self::UsageUnknown { .. }
+            | Self::TooMany { .. }
+            | Self::TooLarge => None,
+        }
+    }
+}
+
 impl Price {
     /// The most that a call within `bound` can cost, at least one pico-USD.
     ///

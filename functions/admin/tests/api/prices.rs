@@ -123,6 +123,24 @@ async fn a_wrong_discount_is_refused_at_its_field() {
 }
 
 #[tokio::test]
+async fn a_wrong_price_of_ones_own_is_refused_at_its_field() {
+    let world = World::new().await;
+    for (spec, field) in [
+        (json!({"input": "1"}), "output"),
+        (json!({"output": "1"}), "input"),
+        (json!({"input": "1", "output": "ten"}), "output"),
+        (json!({"input": "1", "output": "1", "cached_input": "0"}), "cached_input"),
+        (json!({"input": "1", "output": "1", "web_search": "-1"}), "web_search"),
+        (json!({"free": true, "input": "1"}), "input"),
+        (json!({"input": "1", "output": "1", "context_window": "x"}), "context_window"),
+    ] {
+        let refused = world.ask("PUT", "/admin/v1/prices/openai/x", spec.clone()).await;
+        let told = (refused.status, &refused.body["error"]["field"]);
+        assert_eq!(told, (400, &json!(field)), "{spec}: {}", refused.body);
+    }
+}
+
+#[tokio::test]
 async fn a_price_list_is_looked_at_imported_and_given_up() {
     let world = World::new().await;
     let compiled = get(&world, CATALOGUE).await;
