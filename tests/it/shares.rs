@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use farebox_core::Money;
+use farebox_aws::{Ask, Aws, Config, Held, Ledger};
+use farebox_core::{Decision, Error, Money, Scope};
 use farebox_tests::caller::native;
 use farebox_tests::{Caller, Stack, fresh, run};
 use futures_util::StreamExt;
@@ -16,6 +17,8 @@ use crate::stacks::shared;
 use crate::waiting::ROOM_WAIT;
 
 const SHARES: u8 = 4;
+/// Calls that one budget holds at once (money.md 4.2).
+const PLACES: usize = 200;
 /// A busy machine may leave an answer out so often.
 const TRIES: usize = 40;
 
@@ -184,6 +187,63 @@ fn a_storm_on_a_divided_budget_for_seventeen_calls_serves_seventeen() {
         let refused = org.members[0].chat("exact", &exact()).await.expect(402);
         let header = refused.header("x-farebox-budget").unwrap().to_owned();
         assert_eq!(header, format!("org;month;{limit};{limit};{cost}"));
+    });
+}
+
+/// Calls of one process that hold until all have an answer: those that hold, and how many have
+/// heard of no contention and still hold nothing.
+async fn held_at_once(
+    ledger: &Ledger,
+    aws: &Aws,
+    scope: &Scope,
+    calls: usize,
+) -> (Vec<Held>, usize) {
+    let amount = Money::parse_usd("0.01").unwrap();
+    let calls = (0..calls).map(|_| {
+        let scopes = std::slice::from_ref(scope);
+        ledger.reserve(scopes, aws.new_rid(), Ask::worst(amount), None)
+    });
+    let answers: Vec<_> = futures_util::stream::iter(calls).buffer_unordered(40).collect().await;
+    let (mut held, mut unclear) = (Vec::new(), 0);
+    for answer in answers {
+        match answer {
+            Ok(one) => held.push(one),
+            Err(refusal) => {
+                let is_full = matches!(refusal.error, Error::BudgetContention { .. });
+                unclear += usize::from(!is_full);
+            }
+        }
+    }
+    (held, unclear)
+}
+
+/// A short form of `cargo prove hot`.
+#[test]
+fn a_divided_budget_has_places_for_more_calls_than_one_has() {
+    run(async {
+        let org = Org::new(shared().await, &json!({"month_limit_usd": "1000000"})).await;
+        let environment = org.stack.chat_environment();
+        let known = |wanted: &str| {
+            environment.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone())
+        };
+        let aws = Aws::new(Config::from_lookup(known).unwrap());
+        let scope: Scope = org.scope().parse().unwrap();
+
+        for (shares, least) in [(0, PLACES), (2, PLACES + 40)] {
+            if shares > 0 {
+                org.set_whole(&json!({"month_limit_usd": "1000000", "shares": shares})).await;
+            }
+            // Its caches are new: it sees the shares at once.
+            let ledger = Ledger::new(&aws);
+            let (mut held, unclear) = held_at_once(&ledger, &aws, &scope, PLACES + 40).await;
+
+            assert!(held.len() <= PLACES * usize::from(shares.max(1_u8)), "{}", held.len());
+            assert!(held.len() + unclear >= least, "{} and {unclear}", held.len());
+            for one in &mut held {
+                ledger.end(one, Decision::Void).await;
+            }
+        }
+        assert_eq!(org.settled(2).await, Money::ZERO);
     });
 }
 

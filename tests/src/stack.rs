@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::tap::Tap;
-use crate::wire::Call;
+use crate::wire::{Answer, Call};
 
 /// A start builds tables and seeds the demo; a debug build on a busy machine takes seconds.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -42,6 +42,9 @@ const FOREIGN_VARIABLES: [&str; 21] = [
 
 /// An origin that stacks allow and where nobody listens.
 pub const UNREACHABLE: &str = "http://127.0.0.1:1";
+
+/// What is printed of a stack's log where the test that has started it fails.
+const LOG_LINES: usize = 20;
 
 /// How a stack is started.
 #[derive(Clone, Debug, Default)]
@@ -205,8 +208,13 @@ impl Stack {
     /// # Panics
     /// Where it fails.
     pub async fn schedule(&self, time: &str) {
+        self.try_schedule(time).await.expect(200);
+    }
+
+    /// The same; its answer is not 200 where one of its jobs has failed.
+    pub async fn try_schedule(&self, time: &str) -> Answer {
         let url = format!("{}/_local/schedule?time={time}", self.ready.url("services_url"));
-        Call::new(http::Method::POST, url).send().await.expect(200);
+        Call::new(http::Method::POST, url).send().await
     }
 
     /// What SNS and SES were given, in order.
@@ -296,6 +304,11 @@ impl Drop for Stack {
         // The keeper first: once the child is reaped its number may be another's.
         drop((self.keeper.kill(), self.keeper.wait()));
         drop((self.child.kill(), self.child.wait()));
+        if std::thread::panicking() {
+            let log = self.log();
+            let last: Vec<_> = log.lines().rev().take(LOG_LINES).collect();
+            last.iter().rev().for_each(|line| eprintln!("{line}"));
+        }
         drop(self.log.as_ref().map(std::fs::remove_file));
     }
 }

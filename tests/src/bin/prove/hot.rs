@@ -128,8 +128,9 @@ async fn call(ledger: &Ledger, aws: &Aws, scope: &Scope, counts: &Counts, hold_s
     counts.open_max.fetch_max(open, Ordering::SeqCst);
     let time = tokio::time::sleep(Duration::from_secs(hold_s));
     tokio::join!(time, ledger.draw_ahead(held.shares()));
-    ledger.end(&mut held, Decision::Settle(amount)).await;
+    // Its place is free before its caller hears so: no longer counted, it may still be held.
     counts.open.fetch_sub(1, Ordering::SeqCst);
+    ledger.end(&mut held, Decision::Settle(amount)).await;
     counts.served.fetch_add(counts.is_counted.load(Ordering::SeqCst), Ordering::SeqCst);
 }
 
@@ -143,4 +144,18 @@ fn computed(shares: u8, hold_s: u64) -> u64 {
     };
     let one = (0..=UNITS).take_while(fits).last().unwrap_or_default();
     one * u64::from(shares.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_takes_calls_until_its_units_or_its_places_are_used() {
+        // At 62 calls of 2 s it has 7,140 bytes: 7 units, twice a call; 8 for one call more.
+        assert_eq!(computed(0, 2), 62);
+        // Longer calls use its 200 places first.
+        assert_eq!(computed(0, 10), 20);
+        assert_eq!(computed(8, 10), 160);
+    }
 }
