@@ -18,6 +18,7 @@ mod contrast;
 mod counts;
 mod drop;
 mod explore;
+mod histories;
 mod hot;
 mod kill;
 // The model, the interpreter of the ledger's expressions and the world around it are the ledger's
@@ -30,7 +31,7 @@ mod network;
 #[expect(unused_imports, reason = "its other users name a price's type")]
 #[path = "../../../../infra/local/src/provider/mod.rs"]
 mod provider;
-mod simulate;
+mod seeds;
 mod storm;
 #[path = "../../../../shared/ledger/tests/support/mod.rs"]
 mod support;
@@ -56,6 +57,11 @@ const COMMANDS: &[Command] = &[
         drop::run,
     ),
     (
+        "histories",
+        "the ledger's machines on a faulty network: [--seeds N | --minutes N | --seed N]",
+        histories::run,
+    ),
+    (
         "hot",
         "calls a second on one budget, whole and divided into shares: [--hold SECONDS]",
         hot::run,
@@ -72,16 +78,15 @@ const COMMANDS: &[Command] = &[
     ),
     ("model", "every state of small worlds, and the mutants that die: [names]", explore::run),
     (
-        "network",
-        "the real SDK on a faulty network in virtual time: [--seeds N | --minutes N | --seed N]",
-        network::run,
-    ),
-    (
         "storm",
         "1,000 callers, five budgets, faulty AWS, midnight, a lower limit: [--runs N] [--seed N]",
         storm::run,
     ),
-    ("simulate", "random histories by seed: [--seeds N | --minutes N | --seed N]", simulate::run),
+    (
+        "simulate",
+        "the real SDK on a faulty network in virtual time: [--seeds N | --minutes N | --seed N]",
+        network::run,
+    ),
 ];
 
 fn main() -> ExitCode {
