@@ -1,5 +1,6 @@
 //! The short form of the model check: the smallest world whole, and mutants that it kills.
 
+use crate::model::check::{Until, search};
 use crate::model::shares::{self, Hot};
 use crate::model::{CONFIGS, Config, MUTANTS, Mutant, World, explore};
 
@@ -23,6 +24,17 @@ fn no_state_of_the_smallest_world_breaks_an_invariant() {
     assert!(explored.broken.is_empty(), "{:?}", explored.broken);
     let (states, transitions) = (explored.states, explored.transitions);
     println!("{states} states, {transitions} transitions, {} deep", explored.depth);
+}
+
+#[test]
+fn a_search_that_is_stopped_is_not_whole() {
+    let world = World { config: smallest(), mutant: None };
+
+    let stopped = search(world.clone(), Until::Transitions(100));
+    assert!(!stopped.is_whole && stopped.states > 0, "{} states", stopped.states);
+    let whole = search(world.clone(), Until::Transitions(1_000_000));
+    assert!(whole.is_whole);
+    assert_eq!(whole.states, explore(world).states);
 }
 
 #[test]

@@ -4,39 +4,69 @@ use farebox_core::Decision;
 use farebox_ledger::{Attr, Period};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
-use super::{Action, Call, HOLD, Message, Mutant, Stage, State, World, hold, owner, pico, rid};
+use super::{
+    Action, Call, HOLD, Machine, Message, Mutant, Stage, State, World, hold, owner, pico, rid_of,
+};
 
 /// What a search came to.
 pub struct Explored {
     pub states: usize,
     pub transitions: usize,
     pub depth: usize,
+    /// Whether no state was left.
+    pub is_whole: bool,
     /// The invariants that broke.
     pub broken: Vec<&'static str>,
 }
 
 /// Explores a world breadth first: whole, or with a mutant until something breaks.
 pub fn explore(world: World) -> Explored {
-    let is_mutant = world.mutant.is_some();
-    search(world, is_mutant)
+    let until = Until::of(world.mutant.is_some());
+    search(world, until)
 }
 
-/// Searches any model: whole, or until something breaks.
-pub fn search<M>(model: M, is_mutant: bool) -> Explored
+/// When a search ends, beside at its end.
+#[derive(Clone, Copy, Debug)]
+pub enum Until {
+    Whole,
+    /// At the first broken invariant.
+    Broken,
+    /// After so many transitions.
+    Transitions(usize),
+}
+
+impl Until {
+    pub const fn of(is_mutant: bool) -> Self {
+        if is_mutant { Self::Broken } else { Self::Whole }
+    }
+}
+
+/// Searches any model.
+pub fn search<M>(model: M, until: Until) -> Explored
 where
     M: Model + Send + Sync + 'static,
     M::State: Clone + std::fmt::Debug + std::hash::Hash + PartialEq + Send + Sync,
     M::Action: Clone + std::fmt::Debug + PartialEq + Send + Sync,
 {
-    let until = if is_mutant { HasDiscoveries::Any } else { HasDiscoveries::All };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let checker = model.checker().threads(threads).finish_when(until).spawn_bfs().join();
+    let checker = model.checker().threads(threads);
+    let checker = match until {
+        Until::Whole => checker.finish_when(HasDiscoveries::All),
+        Until::Broken => checker.finish_when(HasDiscoveries::Any),
+        Until::Transitions(most) => checker.target_state_count(most),
+    };
+    let checker = checker.spawn_bfs().join();
     let mut broken: Vec<_> = checker.discoveries().into_keys().collect();
     broken.sort_unstable();
     Explored {
         states: checker.unique_state_count(),
         transitions: checker.state_count(),
         depth: checker.max_depth(),
+        is_whole: match until {
+            Until::Whole => true,
+            Until::Broken => broken.is_empty(),
+            Until::Transitions(most) => checker.state_count() < most,
+        },
         broken,
     }
 }
@@ -56,7 +86,11 @@ impl Model for World {
         for (at, call) in state.calls.iter().enumerate() {
             self.steps_of(state, at, call, actions);
         }
-        for (at, _) in state.wire.iter().enumerate() {
+        for (at, message) in state.wire.iter().enumerate() {
+            if message.is_reserve && self.config.has_calm_reserves {
+                actions.push(Action::Deliver(at, true));
+                continue;
+            }
             let deliveries = [true, false].map(|is_heard| Action::Deliver(at, is_heard));
             actions.extend(deliveries.into_iter().chain([Action::Lose(at)]));
         }
@@ -69,10 +103,10 @@ impl Model for World {
         for scope in self.scopes() {
             let budget = state.budget(scope);
             let due = budget.holds.keys().filter(|rid| {
-                let call = state.call_of(**rid);
+                let (call, of) = state.call_of(**rid);
                 let is_gone = state.calls[call].is_gone() || self.is(Mutant::EarlySweep);
                 let is_free = self.is(Mutant::EarlySweep) || self.is(Mutant::SweepNoWindow);
-                is_gone && (is_free || !state.is_reserve_under_way(call, scope))
+                is_gone && (is_free || !state.is_reserve_under_way(call, of, scope))
             });
             actions.extend(due.map(|rid| Action::Sweep(scope, *rid)));
             if self.config.has_period && !self.closings(&budget, state.period).is_empty() {
@@ -124,12 +158,15 @@ impl World {
 
     fn steps_of(&self, state: &State, at: usize, call: &Call, actions: &mut Vec<Action>) {
         for (lane, place) in call.lanes.iter().enumerate() {
-            if place.machine.is_some() {
+            let machine = place.machine.as_ref().map(|machine| &*machine.value);
+            let is_calm = self.config.has_calm_reserves;
+            if machine.is_some_and(|one| !(is_calm && matches!(one, Machine::Reserve(_)))) {
                 actions.push(Action::Timeout(at, lane));
             }
         }
         match call.stage {
             Stage::Idle => actions.push(Action::Start(at)),
+            Stage::Waiting => actions.extend([Action::Again(at), Action::GiveUp(at)]),
             Stage::Calling => {
                 let costs = self.config.costs.iter();
                 let settled = costs.map(|cost| (Decision::Settle(pico(*cost)), *cost));
@@ -149,7 +186,7 @@ impl World {
                     actions.push(Action::Enqueue(at, true));
                 }
             }
-            Stage::Reserving | Stage::Ending | Stage::Over | Stage::Dead => {}
+            Stage::Reserving | Stage::Voiding | Stage::Ending | Stage::Over | Stage::Dead => {}
         }
         if state.crashes > 0 && call.stage != Stage::Idle && !call.is_gone() {
             actions.push(Action::Crash(at, 0));
@@ -232,10 +269,14 @@ impl World {
                 if call.lanes.iter().all(|lane| lane.scope != scope) {
                     continue;
                 }
-                let rid = rid(at, call.period);
-                let tombstone = state.store.value.get(&owner(scope).tombstone(rid));
+                let tombstone = state.store.value.get(&owner(scope).tombstone(call.rid(at)));
                 let is_provisional =
                     tombstone.as_ref().is_some_and(|item| item["st"] == Attr::S("P".to_owned()));
+                // What an earlier round held is voided: it is never charged, not even by a sweep.
+                let mut before = (0..call.round).map(|round| rid_of(at, call.period, round));
+                if before.any(|rid| state.store.value.get(&owner(scope).tombstone(rid)).is_some()) {
+                    return false;
+                }
                 if is_provisional && !call.is_crashed && !self.config.may_lose_event {
                     return false;
                 }

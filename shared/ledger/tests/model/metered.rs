@@ -5,7 +5,7 @@ use farebox_ledger::{Answer, Attr, Extend, still_open};
 
 use super::{
     Action, Call, EXTENDED, Machine, Mutant, Stage, State, UNKNOWN, World, clock, hold_of, owner,
-    pico, rid,
+    pico,
 };
 
 impl World {
@@ -27,7 +27,7 @@ impl World {
     }
 
     pub(super) fn extend(&self, state: &mut State, at: usize) {
-        let rid = rid(at, state.calls[at].period);
+        let rid = state.calls[at].rid(at);
         let call = &mut state.calls[at];
         call.has_extended = true;
         let period = call.period;
@@ -51,7 +51,7 @@ impl World {
     /// With a mutant, an ending that finds another amount than its own.
     pub(super) fn is_taken_for_done(&self, state: &State, at: usize, answer: &Answer) -> bool {
         let Answer::ConditionFailed(Some(item)) = answer else { return false };
-        let is_other = matches!(still_open(item, rid(at, state.calls[at].period)), Ok(Some(_)));
+        let is_other = matches!(still_open(item, state.calls[at].rid(at)), Ok(Some(_)));
         self.is(Mutant::MismatchDone) && is_other
     }
 
@@ -61,7 +61,7 @@ impl World {
         let calling = state.calls.iter().enumerate();
         let mut calling = calling.filter(|(_, call)| call.stage == Stage::Calling);
         calling.all(|(at, call)| {
-            let rid = rid(at, state.calls[at].period);
+            let rid = state.calls[at].rid(at);
             call.lanes.iter().all(|lane| {
                 let held = state.budget(lane.scope).holds.get(&rid).map(|hold| hold.amount.pico());
                 let swept = state.store.value.get(&owner(lane.scope).tombstone(rid));

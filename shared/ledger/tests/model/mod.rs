@@ -4,7 +4,7 @@
 //! interpreter. What the model adds is the world: requests that are lost, late, or applied with a
 //! lost answer; a queue that tells each event once or twice; a process that dies at any step;
 //! the sweep, the end of a period and a change of the limit at any moment; in some worlds streams
-//! whose hold is extended. Time is abstract: a
+//! whose hold is extended, or calls that wait for room and reserve again. Time is abstract: a
 //! machine's clock stands still, and no reserve outlives the windows of fence and sweep.
 
 pub mod check;
@@ -13,6 +13,7 @@ mod mutants;
 pub mod shares;
 mod table;
 mod turns;
+mod waiting;
 
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -34,6 +35,8 @@ const HOLD: i128 = 2;
 const EXTENDED: i128 = 3;
 /// The kind of a decision that settles at the smallest confirmed hold.
 const UNKNOWN: u8 = 3;
+/// More calls than any world has.
+const CALLS_MAX: u128 = 8;
 const DAY_MS: i64 = 86_400_000;
 
 /// A value that is compared by what it prints, printed once.
@@ -89,12 +92,23 @@ struct Lane {
     is_ambiguous: bool,
     /// What is confirmed to be held.
     amount: i128,
+    /// Where calls may wait: that only open holds refused it, or that something else did.
+    refused: Option<Refused>,
+}
+
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+enum Refused {
+    Contended,
+    Otherwise,
 }
 
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
 enum Stage {
     Idle,
     Reserving,
+    /// What a refused round holds is voided; then the call waits.
+    Voiding,
+    Waiting,
     Calling,
     Ending,
     Over,
@@ -106,6 +120,10 @@ struct Call {
     stage: Stage,
     /// The period in which it began.
     period: u8,
+    /// The rounds of reserves before this one; each has its own rid.
+    round: u8,
+    /// How often it may still reserve again.
+    waits: u8,
     has_extended: bool,
     lanes: Vec<Lane>,
     decision: Option<(u8, i128)>,
@@ -119,6 +137,7 @@ struct Message {
     call: usize,
     lane: usize,
     number: u8,
+    round: u8,
     is_reserve: bool,
     /// Deliveries left: one, but for the mutant whose SDK resends.
     copies: u8,
@@ -152,6 +171,9 @@ pub struct State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     Start(usize),
+    /// A call that has waited reserves again, or gives up.
+    Again(usize),
+    GiveUp(usize),
     Timeout(usize, usize),
     /// A metered stream nears its hold.
     Extend(usize),
@@ -208,7 +230,13 @@ fn hold_of(period: u8, amount: i128) -> Hold {
 }
 
 fn rid(call: usize, period: u8) -> Rid {
-    Rid::new(clock(period), u128::try_from(call).unwrap())
+    rid_of(call, period, 0)
+}
+
+/// The rid of a round of a call.
+fn rid_of(call: usize, period: u8, round: u8) -> Rid {
+    let call = u128::try_from(call).unwrap();
+    Rid::new(clock(period), call + CALLS_MAX * u128::from(round))
 }
 
 impl World {
@@ -222,9 +250,12 @@ impl World {
         for scope in 0..=*scopes.max().unwrap() {
             store.apply(&Budget::create(&owner(scope), &settings(self.config.limits[0]), clock(0)));
         }
+        assert!(self.config.waits == 0 || !self.config.has_period, "a rid is of one period");
         let call = |scopes: &&[usize]| Call {
             stage: Stage::Idle,
             period: 0,
+            round: 0,
+            waits: self.config.waits,
             has_extended: false,
             lanes: scopes.iter().map(|scope| Lane::new(*scope)).collect(),
             decision: None,
@@ -255,6 +286,7 @@ impl Lane {
             is_held: false,
             is_ambiguous: false,
             amount: HOLD,
+            refused: None,
         }
     }
 }
@@ -287,6 +319,11 @@ impl Call {
         self.lanes.iter().map(|lane| lane.amount).min().unwrap()
     }
 
+    /// The rid under which it reserves now.
+    fn rid(&self, at: usize) -> Rid {
+        rid_of(at, self.period, self.round)
+    }
+
     const fn is_gone(&self) -> bool {
         matches!(self.stage, Stage::Over | Stage::Dead)
     }
@@ -302,9 +339,11 @@ impl State {
         self.parsed(scope).expect("a state with a broken budget has no next one")
     }
 
-    fn is_reserve_under_way(&self, call: usize, scope: usize) -> bool {
+    fn is_reserve_under_way(&self, call: usize, round: u8, scope: usize) -> bool {
         let lanes = &self.calls[call].lanes;
-        let on = |message: &Message| message.call == call && lanes[message.lane].scope == scope;
+        let on = |message: &Message| {
+            (message.call, message.round) == (call, round) && lanes[message.lane].scope == scope
+        };
         self.wire.iter().any(|message| message.is_reserve && on(message))
     }
 }

@@ -33,6 +33,7 @@ pub enum Mutant {
     SettleExists,
     MismatchDone,
     UnconfirmedUse,
+    SameRid,
 }
 
 /// A condition that always holds and still uses its placeholders.

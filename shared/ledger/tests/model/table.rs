@@ -23,6 +23,10 @@ pub struct Config {
     pub attempts: u8,
     /// Streams are metered: a hold may be extended once.
     pub has_extend: bool,
+    /// How often a call that only open holds refuse may reserve again.
+    pub waits: u8,
+    /// Reserves arrive and are answered: only endings meet faults.
+    pub has_calm_reserves: bool,
 }
 
 const ONE: Config = Config {
@@ -38,6 +42,8 @@ const ONE: Config = Config {
     copies: 2,
     attempts: 2,
     has_extend: false,
+    waits: 0,
+    has_calm_reserves: false,
 };
 
 const TWO: Config = Config {
@@ -90,6 +96,8 @@ pub const CONFIGS: &[Config] = &[
     Config { name: "extend-admin", limits: [5, 4], has_limit_change: true, ..EXTEND_TWO },
     Config { name: "extend-scopes", scopes: &[&[0, 1]], ..EXTEND },
     Config { name: "extend-shared", scopes: &[&[0, 1], &[0]], ..EXTEND_TWO },
+    WAIT,
+    WAIT_RETRIED,
 ];
 
 /// One metered call, which may extend its hold.
@@ -105,6 +113,21 @@ const EXTEND_TWO: Config = Config {
     has_unknown: false,
     ..EXTEND
 };
+
+/// A call in two scopes and one in the second of them, with room there for one hold and one cost.
+const WAIT: Config = Config {
+    name: "wait",
+    scopes: &[&[0, 1], &[1]],
+    limits: [3, 3],
+    crashes: 0,
+    has_unknown: false,
+    waits: 1,
+    ..TWO
+};
+
+/// The same where a void may be sent twice, and its first copy be late.
+const WAIT_RETRIED: Config =
+    Config { name: "wait-retried", attempts: 2, has_calm_reserves: true, ..WAIT };
 
 /// Each mutant, what is broken in it, and the configuration that kills it.
 pub const MUTANTS: &[(Mutant, &str, &str)] = &[
@@ -132,5 +155,6 @@ pub const MUTANTS: &[(Mutant, &str, &str)] = &[
     (Mutant::ExtendNoEpoch, "an extension without ep = :ep", "extend-admin"),
     (Mutant::SettleExists, "an ending asks only whether there is a hold", "extend"),
     (Mutant::MismatchDone, "an ending that finds another amount is done", "extend"),
+    (Mutant::SameRid, "a call that has waited reserves under the same rid", "wait-retried"),
     (Mutant::UnconfirmedUse, "a stream goes on as if its extension were granted", "extend"),
 ];

@@ -2,14 +2,14 @@
 
 use farebox_core::{Decision, Rid};
 use farebox_ledger::{
-    Admission, Answer, Budget, Closing, Ending, Reserve, Step, Terms, Transaction, Update, archive,
-    update,
+    Admission, Answer, Budget, Closing, Ended, Ending, Reserve, Step, Terms, Transaction, Update,
+    archive, update,
 };
 
 use super::mutants::{always, is_extend, is_reserve};
 use super::{
-    Action, Cached, Event, HOLD, Machine, Message, Mutant, Request, Stage, State, World, clock,
-    hold, hold_of, owner, pico, rid, settings,
+    Action, Cached, Event, HOLD, Machine, Message, Mutant, Refused, Request, Stage, State, World,
+    clock, hold, hold_of, owner, pico, rid_of, settings,
 };
 use crate::support::Store;
 
@@ -17,7 +17,7 @@ use crate::support::Store;
 enum Came {
     To(Admission, bool),
     Extended(i128),
-    AnEnd,
+    AnEnd(Ended),
 }
 
 impl World {
@@ -26,6 +26,8 @@ impl World {
         let mut next = state.clone();
         match *action {
             Action::Start(call) => self.start(&mut next, call),
+            Action::Again(call) => self.again(&mut next, call),
+            Action::GiveUp(call) => next.calls[call].stage = Stage::Over,
             Action::Timeout(call, lane) => self.time_out(&mut next, call, lane),
             Action::Extend(call) => self.extend(&mut next, call),
             Action::Unknown(call, bill) => {
@@ -70,7 +72,7 @@ impl World {
             state.calls[call].lanes[lane].tries = 0;
             let scope = state.calls[call].lanes[lane].scope;
             let terms: Terms = state.budget(scope).terms;
-            let rid = rid(call, state.calls[call].period);
+            let rid = state.calls[call].rid(call);
             let machine = Reserve::new(owner(scope), rid, pico(HOLD), terms, at, 60);
             self.pump(state, call, lane, Machine::Reserve(Box::new(machine)), 0);
         }
@@ -113,31 +115,40 @@ impl World {
                     Step::Transact(transaction) => break Some(Request::Many(transaction)),
                     Step::Read(key) => break Some(Request::Read(key)),
                     Step::Pause { .. } => {}
-                    Step::Done(_) => {
-                        came = Some(Came::AnEnd);
+                    Step::Done(ended) => {
+                        came = Some(Came::AnEnd(ended));
                         break None;
                     }
                 },
             }
         };
+        let is_round = state.calls[call].stage == Stage::Voiding;
         let place = &mut state.calls[call].lanes[lane];
         match came {
             Some(Came::To(admission, is_ambiguous)) => {
                 place.is_held = admission == Admission::Held;
+                if self.config.waits > 0 {
+                    place.refused = Refused::of(&admission);
+                }
                 place.is_ambiguous = is_ambiguous;
             }
             Some(Came::Extended(amount)) => place.amount = amount,
-            Some(Came::AnEnd) | None => {}
+            // What a round's void has not finished stays open, for the queue.
+            Some(Came::AnEnd(ended)) if is_round && !matches!(ended, Ended::HandOver(_)) => {
+                (place.is_held, place.is_ambiguous) = (false, false);
+            }
+            Some(Came::AnEnd(_)) | None => {}
         }
         place.machine = request.is_some().then(|| Cached::new(machine));
         let Some(request) = request else { return };
         place.sent += 1;
         let number = place.sent;
+        let round = state.calls[call].round;
         let is_reserve = matches!(&request, Request::One(one) if is_reserve(one));
         let request = self.as_sent(state, call, request, is_reserve);
         let copies = 1 + u8::from(is_reserve && self.is(Mutant::PlainAdd));
         let request = Cached::new(request);
-        state.wire.push(Message { call, lane, number, is_reserve, copies, request });
+        state.wire.push(Message { call, lane, number, round, is_reserve, copies, request });
         state.wire.sort_by_key(|message| (message.call, message.lane, message.number));
     }
 
@@ -205,6 +216,8 @@ impl World {
             Stage::Reserving if call.lanes.iter().all(|lane| lane.is_held) => {
                 call.stage = Stage::Calling;
             }
+            Stage::Reserving if call.waits > 0 && call.is_contended() => self.void_round(state, at),
+            Stage::Voiding => call.end_round(),
             Stage::Reserving => {
                 let is_open = call.lanes.iter().any(|lane| lane.is_held || lane.is_ambiguous);
                 if is_open && !self.is(Mutant::NoCompensation) {
@@ -214,7 +227,12 @@ impl World {
                 }
             }
             Stage::Ending if !call.is_queue_due => call.stage = Stage::Over,
-            Stage::Idle | Stage::Calling | Stage::Ending | Stage::Over | Stage::Dead => {}
+            Stage::Idle
+            | Stage::Waiting
+            | Stage::Calling
+            | Stage::Ending
+            | Stage::Over
+            | Stage::Dead => {}
         }
     }
 
@@ -249,7 +267,7 @@ impl World {
         is_ambiguous: bool,
         amount: i128,
     ) -> Ending {
-        let (call, rid) = (&state.calls[at], rid(at, state.calls[at].period));
+        let (call, rid) = (&state.calls[at], state.calls[at].rid(at));
         let (owner, hold) = (owner(call.lanes[lane].scope), hold_of(call.period, amount));
         Ending::new(owner, rid, Some(hold), decision, is_ambiguous, clock(call.period))
     }
@@ -407,9 +425,10 @@ impl World {
             }
             let Some(budget) = state.parsed(scope) else { continue };
             for (rid, seen) in budget.fences {
-                let call = state.call_of(rid);
-                let is_reserving = state.calls[call].stage == Stage::Reserving;
-                let is_late = is_reserving || state.is_reserve_under_way(call, scope);
+                let (at, round) = state.call_of(rid);
+                let call = &state.calls[at];
+                let is_reserving = call.stage == Stage::Reserving && call.round == round;
+                let is_late = is_reserving || state.is_reserve_under_way(at, round, scope);
                 if !is_late || self.is(Mutant::NoWindow) {
                     self.write(state, &[update::prune_fence(&owner(scope), rid, seen)]);
                 }
@@ -419,9 +438,10 @@ impl World {
 }
 
 impl State {
-    pub(super) fn call_of(&self, wanted: Rid) -> usize {
-        let places = self.calls.iter().enumerate();
-        let mut found = places.filter(|(at, call)| rid(*at, call.period) == wanted);
-        found.next().unwrap().0
+    /// The call that has, or had, this rid, and the round that it is of.
+    pub(super) fn call_of(&self, wanted: Rid) -> (usize, u8) {
+        let calls = self.calls.iter().enumerate();
+        let mut rounds = calls.flat_map(|(at, call)| (0..=call.round).map(move |of| (at, of)));
+        rounds.find(|(at, of)| rid_of(*at, self.calls[*at].period, *of) == wanted).unwrap()
     }
 }

@@ -2,32 +2,47 @@
 //!
 //! The model is `shared/ledger/tests/model`: the ledger's real machines and writes in a world
 //! that loses, delays and repeats. Words name the configurations to explore; none asks for all of
-//! them and for every mutant.
+//! them and for every mutant. `--most N` stops each world after N transitions, and says so: the
+//! larger ones take hours.
 
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::model::check::Explored;
+use crate::model::check::{Explored, Until, search};
 use crate::model::shares::{self, Hot};
 use crate::model::{CONFIGS, MUTANTS, World, explore};
+use crate::option;
 
 /// A world by name, whole or with a mutant: what is broken in it, and its search.
 type Row = (&'static str, String, &'static str, Box<dyn Fn() -> Explored>);
 
 pub fn run(words: &[String]) -> ExitCode {
-    let is_asked = |row: &Row| words.is_empty() || words.iter().any(|word| word == row.0);
+    let most = option(words, "--most");
+    let until = most.map_or(Until::Whole, |most| {
+        Until::Transitions(usize::try_from(most).expect("a number of transitions"))
+    });
+    let names: Vec<_> = words.iter().take_while(|word| !word.starts_with("--")).collect();
+    for asked in &names {
+        let is_one = wholes(until).iter().any(|(name, ..)| name == asked);
+        assert!(is_one, "no configuration is called {asked}");
+    }
+    let is_asked = |row: &Row| names.is_empty() || names.iter().any(|name| *name == row.0);
     let mut is_sound = true;
     println!(
-        "| configuration | states | transitions | depth | s | broken |\n|---|---|---|---|---|---|"
+        "| configuration | states | transitions | depth | s | broken | whole |\n\
+         |---|---|---|---|---|---|---|"
     );
-    for (name, .., search) in wholes().into_iter().filter(is_asked) {
+    for (name, .., search) in wholes(until).into_iter().filter(is_asked) {
         let began = Instant::now();
         let found = search();
         let seconds = began.elapsed().as_secs();
         let (states, transitions, depth) = (found.states, found.transitions, found.depth);
         let broken =
             if found.broken.is_empty() { "none".to_owned() } else { found.broken.join("; ") };
-        println!("| `{name}` | {states} | {transitions} | {depth} | {seconds} | {broken} |");
+        let whole = if found.is_whole { "yes" } else { "no" };
+        println!(
+            "| `{name}` | {states} | {transitions} | {depth} | {seconds} | {broken} | {whole} |"
+        );
         is_sound &= found.broken.is_empty();
     }
     println!(
@@ -45,14 +60,14 @@ pub fn run(words: &[String]) -> ExitCode {
     if is_sound && killed == all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn wholes() -> Vec<Row> {
+fn wholes(until: Until) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for config in CONFIGS {
-        let search = move || explore(World { config: *config, mutant: None });
+        let search = move || search(World { config: *config, mutant: None }, until);
         rows.push((config.name, String::new(), "", Box::new(search)));
     }
     for config in shares::CONFIGS {
-        let search = move || shares::explore(Hot { config: *config, mutant: None });
+        let search = move || search(Hot { config: *config, mutant: None }, until);
         rows.push((config.name, String::new(), "", Box::new(search)));
     }
     rows

@@ -10,7 +10,7 @@ use farebox_ledger::{
 };
 use stateright::{Model, Property};
 
-use super::check::{Explored, search};
+use super::check::{Explored, Until, search};
 use super::mutants::{always, begins};
 use super::{Cached, HOLD, clock, hold, pico, rid, settings};
 use crate::support::Store;
@@ -174,8 +174,8 @@ fn month(period: u8) -> Period {
 
 /// Explores a world breadth first: whole, or with a mutant until something breaks.
 pub fn explore(world: Hot) -> Explored {
-    let is_mutant = world.mutant.is_some();
-    search(world, is_mutant)
+    let until = Until::of(world.mutant.is_some());
+    search(world, until)
 }
 
 impl Model for Hot {
