@@ -23,8 +23,6 @@ EXTRA = {
     "usage.cost": "what the call cost",
     "reasoning_content": "the word of DeepSeek and others for reasoning, which OpenAI does not tell",
     "reasoning_details": "OpenRouter's word for what a second turn needs of it",
-    "ChatCompletion.choices.content_filter_results": "Azure's own, which survives",
-    "ChatCompletion.choices.native_finish_reason": "OpenRouter's own, which survives",
     "ChatCompletion.choices.delta": "Perplexity's own, which survives",
     "message.citations": "Cohere's citations",
     "delta.citations": "Cohere's citations",
@@ -40,6 +38,73 @@ EXTRA = {
     "RawMessageDeltaEvent.usage.service_tier": "the same",
 }
 
+# What a provider adds of its own to its answers in the format of chat completions, which pass as they came.
+OWN = {
+    "azure": {
+        "prompt_filter_results": "what the filters found in the prompt",
+        "content_filter_results": "what they found in the answer",
+        "latency_checkpoint": "times",
+        "usage.audio_prompt_tokens": "the older place of prompt_tokens_details.audio_tokens",
+        "usage.num_sources_used": "xAI's, whose models Azure serves",
+        "usage.cost_in_usd_ticks": "the same",
+    },
+    "cerebras": {"time_info": "times"},
+    "deepseek": {
+        "usage.prompt_cache_hit_tokens": "the part of the prompt that was cached",
+        "usage.prompt_cache_miss_tokens": "the part that was not",
+    },
+    "gpustack": {
+        "usage.draft_tokens": "llama.cpp's speculative decoding",
+        "usage.draft_tokens_acceptance": "the same",
+        "usage.prompt_tokens_per_second": "speeds",
+        "usage.time_per_output_token_ms": "the same",
+        "usage.time_to_first_token_ms": "the same",
+        "usage.tokens_per_second": "the same",
+    },
+    "groq": {
+        "usage.completion_time": "times",
+        "usage.prompt_time": "the same",
+        "usage.queue_time": "the same",
+        "usage.total_time": "the same",
+        "usage_breakdown": "the counts of each model that took part",
+        "x_groq": "Groq's id and seed, and an older place of the usage",
+    },
+    "mistral": {
+        "ChatCompletionChunk.p": "padding against measuring the lengths of chunks",
+        "usage.prompt_audio_seconds": "the length of what was heard",
+        "usage.service_tier": "the tier, which others tell beside the usage",
+    },
+    "moonshotai": {"usage.cached_tokens": "an older place of prompt_tokens_details.cached_tokens"},
+    "openrouter": {
+        "ChatCompletion.provider": "who served the call",
+        "ChatCompletionChunk.provider": "the same",
+        "choices.native_finish_reason": "the served model's own word",
+        "usage.cost_details": "what the parts of the call cost",
+        "usage.is_byok": "whether a key of the caller's own paid",
+        "usage.provider_cost": "its own usage.cost, beside Farebox's",
+        "usage.prompt_tokens_details.video_tokens": "a count",
+        "usage.completion_tokens_details.image_tokens": "a count",
+        "usage.server_tool_use_details": "searches",
+    },
+    "perplexity": {
+        "ChatCompletion.citations": "the sources, by address",
+        "ChatCompletionChunk.citations": "the same",
+        "search_results": "the sources",
+        "usage.search_context_size": "how much was read of them",
+        "usage.provider_cost": "its own usage.cost, beside Farebox's",
+    },
+    "xai": {
+        "usage.cost_in_usd_ticks": "what the call cost",
+        "usage.num_sources_used": "searches",
+    },
+}
+
+# A provider's own words where a schema lists all that may stand there: which of those it is, and why.
+OWN_WORDS = {
+    ("groq", "service_tier", "on_demand"): ("default", "the usual tier"),
+    ("perplexity", "object", "chat.completion.done"): ("chat.completion.chunk", "the last, which has the whole message"),
+}
+
 
 def by_type(union):
     """The members of a union of events by their `type`."""
@@ -52,6 +117,15 @@ def by_type(union):
 
 EVENTS = {"responses": by_type(ResponseStreamEvent), "messages": by_type(RawMessageStreamEvent)}
 WHOLE = {"chat": ChatCompletion, "responses": Response, "messages": Message, "gemini": GenerateContentResponse}
+
+
+class Found(set):
+    """Paths of fields that no type knows, with the provider whose answer has them."""
+
+    provider = ""
+
+    def add(self, path):
+        super().add((self.provider, path))
 
 
 def extras(value, path, found):
@@ -70,6 +144,11 @@ def extras(value, path, found):
 
 
 def read(model, text, found):
+    value = json.loads(text)
+    for (provider, field, own), (word, _) in OWN_WORDS.items():
+        if found.provider == provider and value.get(field) == own:
+            value[field] = word
+            text = json.dumps(value)
     value = model.model_validate_json(text, strict=True)
     extras(value, model.__name__, found)
     return value
@@ -201,16 +280,18 @@ def judge(line, found):
 
 
 def main():
-    told, wrong, found = collections.Counter(), [], set()
+    told, wrong, found = collections.Counter(), [], Found()
     with open(sys.argv[1], encoding="utf-8") as file:
         for line in map(json.loads, file):
             place = f"{line['dialect']} {line['kind']}"
+            found.provider = line["provider"]
             told[place] += 1
             try:
                 judge(line, found)
             except Exception as why:
                 wrong.append(f"{place} {line['id']}: {type(why).__name__}: {str(why)[:400]}")
-    unknown = sorted(name for name in found if not any(name.endswith(known) for known in EXTRA))
+    named = lambda provider, path: any(path.endswith(known) for known in [*EXTRA, *OWN.get(provider, ())])
+    unknown = sorted(f"{provider} {path}" for provider, path in found if not named(provider, path))
     for line in wrong + [f"a field that no schema has: {name}" for name in unknown]:
         print(line)
     print("judged:", dict(told), f"{len(wrong)} wrong, {len(unknown)} unknown fields")

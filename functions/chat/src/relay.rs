@@ -221,9 +221,10 @@ async fn buffered(
         Err(error) => return exchange.failed(ProviderOutcome::Unknown, error),
     };
     exchange.first_token_at = Some(gate.aws.now());
-    exchange.verbatim = call.is_verbatim().then(|| body.clone());
     match call.resolved.wire.decode(provider, &body) {
         Ok(mut completion) => {
+            let told = || call.resolved.wire.told(provider, body.clone());
+            exchange.verbatim = call.is_verbatim().then(told);
             exchange.reported = completion.reported.take();
             let reason = completion.choices.first().and_then(|first| first.get("finish_reason"));
             exchange.finish_reason = reason.and_then(|text| text.as_str()).map(str::to_owned);

@@ -17,7 +17,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use farebox_chat::dialect::Dialect;
+use farebox_chat::dialect::{Answer, Dialect};
 use farebox_chat::gather::Gathered;
 use farebox_core::{ChatEvent, Completion, Format, Usage};
 use farebox_providers::{Provider, Wire, find};
@@ -77,6 +77,8 @@ struct Exchange {
     provider: &'static Provider,
     wire: &'static dyn Wire,
     stream: bool,
+    /// A caller of chat completions gets it as it came.
+    passes: bool,
     /// How many answers a stream of chunks carries, by their ids.
     answers: usize,
     body: Vec<u8>,
@@ -101,13 +103,14 @@ fn read(file: &Value) -> Result<Exchange, String> {
     let provider = find(stand_in.map_or(name, |row| row.2));
     let provider = provider.ok_or_else(|| format!("provider {name}"))?;
     let wire = provider.wire_for(model, format).map_err(|_| format!("{api} of {name}"))?;
+    let passes = provider.faithful.contains(&Format::Chat) && wire.takes(Format::Chat);
     let stream = file["stream"].as_bool().unwrap();
     let body = text_of(file, api == "bedrock-converse-stream")?;
     let chunks = String::from_utf8_lossy(&body).into_owned();
     let ids = chunks.lines().filter_map(|line| line.strip_prefix("data: {\"id\":\"chatcmpl-"));
     let ids: BTreeSet<_> = ids.filter_map(|line| line.split('"').next()).collect();
     let answers = ids.len();
-    Ok(Exchange { answers, id: text("id").to_owned(), provider, wire, stream, body })
+    Ok(Exchange { answers, id: text("id").to_owned(), provider, wire, stream, passes, body })
 }
 
 /// The body as it was sent; a stream of Bedrock stands in the corpus event by event.
@@ -130,8 +133,8 @@ fn text_of(file: &Value, is_event_stream: bool) -> Result<Vec<u8>, String> {
 }
 
 /// The events of a stream. A file that carries several answers is read up to the second.
-fn events(exchange: &Exchange) -> Result<Vec<ChatEvent>, String> {
-    let mut decoder = exchange.wire.decoder(exchange.provider, false);
+fn events(exchange: &Exchange, frames: bool) -> Result<Vec<ChatEvent>, String> {
+    let mut decoder = exchange.wire.decoder(exchange.provider, frames);
     let mut events = Vec::new();
     let fed = decoder.feed(&exchange.body, &mut events);
     let ended = |events: &[ChatEvent]| events.iter().any(|one| matches!(one, ChatEvent::Done));
@@ -147,7 +150,7 @@ fn events(exchange: &Exchange) -> Result<Vec<ChatEvent>, String> {
 /// A completion of a provider with what `relay` fills in where its format has no word for it.
 fn whole_of(exchange: &Exchange) -> Result<(Completion, Option<Usage>), String> {
     let (mut completion, usage) = if exchange.stream {
-        let events = events(exchange)?;
+        let events = events(exchange, false)?;
         let mut gathered = Gathered::default();
         events.iter().for_each(|event| gathered.event(event));
         let (mut completion, usage) = last_words(&events);
@@ -181,8 +184,8 @@ fn last_words(events: &[ChatEvent]) -> (Completion, Option<Usage>) {
     (completion, usage)
 }
 
-fn streamed(dialect: &dyn Dialect, events: &[ChatEvent]) -> String {
-    let mut writer = begun(dialect, false);
+fn streamed(dialect: &dyn Dialect, events: &[ChatEvent], verbatim: bool) -> String {
+    let mut writer = begun(dialect, verbatim);
     let mut out = Vec::new();
     for event in events {
         let mut event = event.clone();
@@ -196,6 +199,46 @@ fn streamed(dialect: &dyn Dialect, events: &[ChatEvent]) -> String {
     let (completion, usage) = last_words(events);
     out.extend(ended(dialect, &mut *writer, &completion, usage.as_ref()));
     String::from_utf8(out).expect("UTF-8")
+}
+
+/// The names of all fields of an answer or of the chunks of a stream, by their paths.
+fn names(value: &Value, path: &str, out: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+            let path = format!("{path}.{name}");
+            names(value, &path, out);
+            out.insert(path);
+        }),
+        Value::Array(items) => items.iter().for_each(|item| names(item, path, out)),
+        _ => {}
+    }
+}
+
+fn names_of(body: &str, is_stream: bool) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    let chunks = body.lines().filter_map(|line| line.strip_prefix("data:"));
+    let chunks: Vec<&str> = if is_stream { chunks.collect() } else { vec![body] };
+    for value in chunks.into_iter().filter_map(|chunk| serde_json::from_str(chunk).ok()) {
+        names(&value, "", &mut out);
+    }
+    out
+}
+
+/// What a caller of the format is not told as it came, and why.
+const PUT_RIGHT: [(&str, &str); 3] = [
+    (".choices.message.content.", "Mistral's content in parts becomes a text and a thought"),
+    (".choices.delta.content.", "the same"),
+    (".usage.cost.", "a provider's own stands in usage.provider_cost"),
+];
+
+/// No field is lost on the way to a caller of the format.
+fn assert_kept(exchange: &Exchange, told: &str) {
+    let body = String::from_utf8_lossy(&exchange.body);
+    let told = names_of(told, exchange.stream);
+    for name in names_of(&body, exchange.stream) {
+        let reason = PUT_RIGHT.iter().find(|(part, _)| name.starts_with(part));
+        assert!(told.contains(&name) || reason.is_some(), "{}: {name} is lost", exchange.id);
+    }
 }
 
 /// What was said and called, in the common shape.
@@ -225,7 +268,7 @@ fn recorded_answers_are_told_in_every_dialect() {
         let file: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
         let read = read(&file).and_then(|exchange| {
             let whole = whole_of(&exchange)?;
-            let events = if exchange.stream { Some(events(&exchange)?) } else { None };
+            let events = if exchange.stream { Some(events(&exchange, true)?) } else { None };
             Ok((exchange, whole, events))
         });
         let (exchange, (completion, usage), events) = match read {
@@ -237,18 +280,25 @@ fn recorded_answers_are_told_in_every_dialect() {
         };
         let expected: Vec<_> = completion.choices.iter().map(said).collect();
         for (name, dialect) in DIALECTS.iter().filter(|row| JUDGED.contains(&row.0)) {
+            let passes = exchange.passes && *name == "chat";
+            let body = exchange.wire.told(exchange.provider, exchange.body.clone().into());
+            let verbatim = (passes && !exchange.stream).then_some(&body);
             let whole = with_answer(*dialect, &completion, usage.as_ref(), |answer| {
-                dialect.answer(answer).to_vec()
+                dialect.answer(&Answer { verbatim, ..*answer }).to_vec()
             });
             let whole = String::from_utf8(whole).expect("UTF-8");
-            let stream = events.as_ref().map(|events| streamed(*dialect, events));
+            let stream = events.as_ref().map(|events| streamed(*dialect, events, passes));
+            if passes {
+                let told = stream.as_ref().unwrap_or(&whole);
+                assert_kept(&exchange, told);
+            }
             for (kind, body) in [("whole", Some(whole)), ("stream", stream)] {
                 let Some(body) = body else { continue };
                 *told.entry((*name, kind)).or_insert(0) += 1;
                 let choices = if *name == "chat" { expected.len() } else { 1 };
                 let said: Vec<_> = expected.iter().take(choices).collect();
-                let line = json!({"id": exchange.id, "dialect": name, "kind": kind, "body": body,
-                    "said": said, "usage": usage});
+                let line = json!({"id": exchange.id, "provider": exchange.provider.name,
+                    "dialect": name, "kind": kind, "body": body, "said": said, "usage": usage});
                 if let Some(file) = &mut retold {
                     writeln!(file, "{line}").unwrap();
                 }

@@ -102,12 +102,12 @@ pub struct Completion {
     pub reported: Option<Reported>,
 }
 
-/// One event of a stream as the provider wrote it.
+/// One event of a stream as the provider wrote it, but for what its row says is put right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// Its name; empty where it has none.
     pub name: Box<str>,
-    /// Its data, not changed by a byte.
+    /// Its data.
     pub data: Box<str>,
 }
 

@@ -49,5 +49,6 @@ mod usage;
 
 pub use credential::Scheme;
 pub use failure::{Billing, Failure};
+pub use json::Object;
 pub use provider::{PROVIDERS, Provider, Reach, find};
 pub use wire::{CountRequest, Counted, DecodeError, Decoder, Facts, InputBound, Outbound, Wire};

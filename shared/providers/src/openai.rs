@@ -154,8 +154,19 @@ impl Wire for OpenAi {
         }
     }
 
+    fn told(&self, provider: &Provider, body: Bytes) -> Bytes {
+        if !provider.departs || self.endpoint != Endpoint::Chat {
+            return body;
+        }
+        let told = str::from_utf8(&body).ok().and_then(decode::told);
+        told.map_or(body, Bytes::from)
+    }
+
     fn decoder(&self, provider: &Provider, frames: bool) -> Box<dyn Decoder + Send> {
-        Box::new(Stream::new(decode::Chunks::new(provider.usage), frames))
+        Box::new(Stream::new(
+            decode::Chunks::new(provider.usage, provider.departs && frames),
+            frames,
+        ))
     }
 
     fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure {

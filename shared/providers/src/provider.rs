@@ -35,6 +35,11 @@ pub struct Provider {
     /// The formats in which its answers are to the letter, so a caller of one gets its very
     /// events.
     pub faithful: &'static [Format],
+    /// Its answers may depart from `OpenAI`'s words where its clients need them, so this is put
+    /// right as they pass, and nothing else: content in parts becomes a text and a thought, the
+    /// role and the end of a choice are told once, a call has its place and its type, a choice
+    /// that calls ends with `tool_calls` (`OpenAI`'s formats only).
+    pub departs: bool,
     /// The fields beyond `OpenAI`'s own that it takes in messages, parts and tools; the rest of
     /// [`crate::openai::EXTENSIONS`] is taken out before they are sent (`OpenAI`'s format only).
     pub extensions: &'static [&'static str],
@@ -124,7 +129,8 @@ const COMPATIBLE: Provider = Provider {
     base_url: "",
     scheme: None,
     wire: openai,
-    faithful: &[],
+    faithful: &[Format::Chat, Format::Completions],
+    departs: true,
     extensions: &[],
     effort: never,
     cap_field: "max_tokens",
@@ -153,6 +159,7 @@ pub static PROVIDERS: &[Provider] = &[
         name: "openai",
         wire: openais_own,
         faithful: &[Format::Chat, Format::Responses, Format::Completions],
+        departs: false,
         base_url: "https://api.openai.com/v1",
         image: media::of_openai,
         cap_field: "max_completion_tokens",
@@ -224,6 +231,7 @@ pub static PROVIDERS: &[Provider] = &[
             Format::Completions,
             Format::GenerateContent,
         ],
+        departs: false,
         wire: demo,
         cap_field: "max_completion_tokens",
         window_refused_unbilled: false,
@@ -236,6 +244,7 @@ pub static PROVIDERS: &[Provider] = &[
     Provider {
         name: "azure",
         faithful: &[Format::Chat, Format::Responses, Format::Completions],
+        departs: false,
         image: media::of_openai,
         effort: openai_with_reasoning,
         wire: azure,
@@ -248,7 +257,7 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "xai",
-        faithful: &[Format::Responses],
+        faithful: &[Format::Chat, Format::Responses],
         wire: xai,
         base_url: "https://api.x.ai/v1",
         // Recorded: 199 tokens for a request of 143 bytes.
@@ -371,6 +380,17 @@ mod tests {
             assert!(!provider.base_url.ends_with('/'), "{}", provider.name);
         }
         assert!(find("nobody").is_none());
+    }
+
+    #[test]
+    fn who_is_called_by_chat_completions_answers_them_in_its_own_bytes() {
+        for provider in PROVIDERS {
+            for format in [Format::Chat, Format::Completions] {
+                let wire = (provider.wire)("m", format);
+                let takes = wire.is_some_and(|wire| wire.takes(format));
+                assert!(!takes || provider.faithful.contains(&format), "{}", provider.name);
+            }
+        }
     }
 
     #[test]

@@ -135,6 +135,11 @@ pub(crate) trait Handle {
     /// Appends the events that `data` stands for.
     fn handle(&mut self, data: &str, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError>;
 
+    /// The data as a caller of the same format is told it, where that is not how it came.
+    fn told(&mut self, _data: &str) -> Option<String> {
+        None
+    }
+
     /// The stream is over, and no event of it was cut: for formats that have no word for the end.
     fn end(&mut self, _out: &mut Vec<ChatEvent>) {}
 }
@@ -153,6 +158,12 @@ impl<H> Stream<H> {
     }
 }
 
+fn framed(handler: &mut impl Handle, name: &[u8], data: &str) -> ChatEvent {
+    let name = str::from_utf8(name).unwrap_or_default().into();
+    let data = handler.told(data).map_or_else(|| data.into(), Into::into);
+    ChatEvent::Frame(Frame { name, data })
+}
+
 impl<H: Handle> Decoder for Stream<H> {
     fn feed(&mut self, bytes: &[u8], out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
         let (handler, frames) = (&mut self.handler, self.frames);
@@ -161,8 +172,7 @@ impl<H: Handle> Decoder for Stream<H> {
             json::check_values(data.as_bytes(), json::EVENT_VALUES_MAX)?;
             handler.handle(data, out)?;
             if frames {
-                let name = str::from_utf8(name).unwrap_or_default();
-                out.push(ChatEvent::Frame(Frame { name: name.into(), data: data.into() }));
+                out.push(framed(handler, name, data));
             }
             Ok(())
         })
@@ -176,7 +186,11 @@ impl<H: Handle> Decoder for Stream<H> {
         json::check_values(&data, json::EVENT_VALUES_MAX)?;
         let before = out.len();
         let handled = match str::from_utf8(&data) {
-            Ok(data) => self.handler.handle(data, out),
+            Ok(data) => self.handler.handle(data, out).map(|()| {
+                if self.frames {
+                    out.push(framed(&mut self.handler, &[], data));
+                }
+            }),
             Err(_) => Err(DecodeError::lacking("UTF-8")),
         };
         // What does not parse here was cut, and a cut stream is not a malformed one.

@@ -148,6 +148,11 @@ pub trait Wire: Sync {
     /// [`DecodeError`] where the body is not an answer.
     fn decode(&self, provider: &Provider, body: &[u8]) -> Result<Completion, DecodeError>;
 
+    /// A whole answer as a caller of the same format is told it.
+    fn told(&self, _provider: &Provider, body: Bytes) -> Bytes {
+        body
+    }
+
     /// A decoder for one streamed answer. With `frames` it also gives each event as it came.
     fn decoder(&self, provider: &Provider, frames: bool) -> Box<dyn Decoder + Send>;
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::openai::{error_object, paid_usage, verbatim, with_cost};
+use super::openai::{error_object, paid_usage, verbatim};
 use super::{Answer, Dialect, Opening, StreamWriter, data, one_line};
 use crate::incoming::Incoming;
 
@@ -33,7 +33,7 @@ impl Dialect for Completions {
 
     fn answer(&self, answer: &Answer<'_>) -> Bytes {
         if let Some(body) = answer.verbatim {
-            return with_cost(body, answer.paid);
+            return verbatim::whole(body, answer, OBJECT, &made_up_id(answer.paid.request_id));
         }
         let completion = answer.completion;
         let id = match completion.id.as_str() {
@@ -53,7 +53,8 @@ impl Dialect for Completions {
 
     fn stream(&self, opening: Opening) -> Box<dyn StreamWriter + Send> {
         if opening.verbatim {
-            return Box::new(verbatim::Frames::new(opening, OBJECT));
+            let id = made_up_id(opening.request_id);
+            return Box::new(verbatim::Frames::new(opening, OBJECT, id));
         }
         let id = made_up_id(opening.request_id);
         Box::new(Chunks { opening, id, model: String::new() })

@@ -34,7 +34,8 @@ impl Dialect for OpenAi {
 
     fn answer(&self, answer: &Answer<'_>) -> Bytes {
         if let Some(body) = answer.verbatim {
-            return with_cost(body, answer.paid);
+            let id = made_up_id(answer.paid.request_id);
+            return verbatim::whole(body, answer, "chat.completion", &id);
         }
         let completion = answer.completion;
         let mut body = json!({
@@ -57,7 +58,8 @@ impl Dialect for OpenAi {
 
     fn stream(&self, opening: Opening) -> Box<dyn StreamWriter + Send> {
         if opening.verbatim {
-            return Box::new(verbatim::Frames::new(opening, "chat.completion.chunk"));
+            let id = made_up_id(opening.request_id);
+            return Box::new(verbatim::Frames::new(opening, "chat.completion.chunk", id));
         }
         Box::new(Chunks {
             id: made_up_id(opening.request_id),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::parts;
 use super::usage::{self, UsageRules};
 use crate::delta::{OPENING, Speaking};
-use crate::json::{Text, raw};
+use crate::json::{Object, Text, raw};
 use crate::sse::Handle;
 use crate::{DecodeError, failure};
 
@@ -62,6 +62,23 @@ impl<C> Envelope<'_, C> {
         let tier = self.service_tier.as_ref().map(|tier| tier.0.as_ref());
         usage.map_or(Ok(None), |usage| usage::read(usage, rules, tier))
     }
+}
+
+/// A whole answer as a caller of the format is told it, where that is not how it came.
+pub(super) fn told(body: &str) -> Option<String> {
+    let whole = Object::read(body)?;
+    let choices: Vec<&RawValue> = serde_json::from_str(whole.get("choices")?).ok()?;
+    let mut changes = Vec::new();
+    for (place, choice) in choices.into_iter().enumerate() {
+        let choice = Object::read(choice.get())?;
+        let message = choice.get("message").and_then(parts::retold);
+        let called = choice.get("message").is_some_and(parts::calls_in);
+        if called && choice.get("finish_reason") == Some("\"stop\"") {
+            changes.push((place, "finish_reason", parts::CALLED.to_owned()));
+        }
+        changes.extend(message.map(|message| (place, "message", message)));
+    }
+    if changes.is_empty() { None } else { parts::changed(body, changes) }
 }
 
 /// Reads a whole answer.
@@ -123,11 +140,27 @@ pub(super) struct Chunks {
     /// chunk, and only the last are what the call used.
     early: Option<Reported>,
     done: bool,
+    /// What departs from the format is put right in the chunks that a caller of it is passed.
+    departs: bool,
+    /// The choices in which a tool was called.
+    called: u128,
+    /// The changes of the last chunk, by the places of its choices.
+    changes: Vec<(usize, &'static str, String)>,
 }
 
 impl Chunks {
-    pub(super) const fn new(rules: UsageRules) -> Self {
-        Self { rules, started: false, begun: 0, finished: 0, early: None, done: false }
+    pub(super) const fn new(rules: UsageRules, departs: bool) -> Self {
+        Self {
+            rules,
+            started: false,
+            begun: 0,
+            finished: 0,
+            early: None,
+            done: false,
+            departs,
+            called: 0,
+            changes: Vec::new(),
+        }
     }
 
     /// The first chunk of some providers carries no id and no model, so the start waits for
@@ -144,7 +177,25 @@ impl Chunks {
         out.push(ChatEvent::Start { id, model });
     }
 
-    fn choice(&mut self, choice: &Choice<'_>, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
+    /// Notes how the delta of a choice is told where that is not how it came.
+    fn retell(&mut self, place: usize, came: &RawValue, said: Option<&RawValue>, opens: bool) {
+        let said = said.map_or("{}", RawValue::get);
+        let told = match said.strip_prefix('{').map(str::trim_start) {
+            Some("}") if opens => r#"{"role":"assistant"}"#.to_owned(),
+            Some(rest) if opens => format!("{{\"role\":\"assistant\",{rest}"),
+            _ => said.to_owned(),
+        };
+        if told != came.get() {
+            self.changes.push((place, "delta", told));
+        }
+    }
+
+    fn choice(
+        &mut self,
+        place: usize,
+        choice: &Choice<'_>,
+        out: &mut Vec<ChatEvent>,
+    ) -> Result<(), DecodeError> {
         let too_many = DecodeError::lacking("a chunk with a choice below 128");
         let bit = 1_u128.checked_shl(choice.index).ok_or(too_many)?;
         let first = self.begun & bit == 0;
@@ -152,28 +203,43 @@ impl Chunks {
         if let Some(error) = choice.error {
             out.push(ChatEvent::Failed { message: failure::reported(error.get()) });
         }
-        if first && !choice.delta.is_some_and(has_role) {
+        let opens = first && !choice.delta.is_some_and(has_role);
+        if opens {
             let delta = raw(&OPENING)?;
             out.push(ChatEvent::Delta { choice: choice.index, delta, logprobs: None });
         }
-        if let Some(delta) = choice.delta.map(parts::of_delta).transpose()?
-            && let Some(delta) = once(&delta, first)?
-        {
-            let delta = parts::with_indices(delta)?;
-            let logprobs = choice.logprobs.map(ToOwned::to_owned);
-            out.push(ChatEvent::Delta { choice: choice.index, delta, logprobs });
+        if let Some(came) = choice.delta {
+            let delta = once(&parts::of_delta(came)?, first)?;
+            let delta = delta.map(parts::with_indices).transpose()?;
+            if self.departs {
+                self.retell(place, came, delta.as_deref(), opens);
+            }
+            if let Some(delta) = delta {
+                if self.departs && parts::calls_in(delta.get()) {
+                    self.called |= bit;
+                }
+                let logprobs = choice.logprobs.map(ToOwned::to_owned);
+                out.push(ChatEvent::Delta { choice: choice.index, delta, logprobs });
+            }
         }
         if let Some(content) = choice.text.filter(|text| text.get().len() > 2) {
             let (delta, logprobs) =
                 (raw(&Speaking { content })?, choice.logprobs.map(ToOwned::to_owned));
             out.push(ChatEvent::Delta { choice: choice.index, delta, logprobs });
         }
-        if let Some(reason) = choice.finish_reason.as_ref().filter(|reason| !reason.0.is_empty())
-            && self.finished & bit == 0
-        {
-            self.finished |= bit;
-            out.push(ChatEvent::Finish { choice: choice.index, reason: reason.0.to_string() });
+        let Some(reason) = choice.finish_reason.as_ref().filter(|reason| !reason.0.is_empty())
+        else {
+            return Ok(());
+        };
+        if self.finished & bit != 0 {
+            self.changes.push((place, "finish_reason", "null".to_owned()));
+            return Ok(());
         }
+        self.finished |= bit;
+        if reason.0 == "stop" && self.called & bit != 0 {
+            self.changes.push((place, "finish_reason", parts::CALLED.to_owned()));
+        }
+        out.push(ChatEvent::Finish { choice: choice.index, reason: reason.0.to_string() });
         Ok(())
     }
 }
@@ -194,8 +260,9 @@ impl Handle for Chunks {
             .map_err(|fault| DecodeError::from_json("a chat completion chunk", &fault))?;
         self.start(&chunk, out);
         let choices = chunk.choices.as_deref().unwrap_or_default();
-        for choice in choices {
-            self.choice(choice, out)?;
+        self.changes.clear();
+        for (place, choice) in choices.iter().enumerate() {
+            self.choice(place, choice, out)?;
         }
         if let Some(error) = chunk.error() {
             out.push(ChatEvent::Failed { message: failure::reported(error.get()) });
@@ -210,6 +277,11 @@ impl Handle for Chunks {
             }
         }
         Ok(())
+    }
+
+    fn told(&mut self, data: &str) -> Option<String> {
+        let changes = std::mem::take(&mut self.changes);
+        if changes.is_empty() || !self.departs { None } else { parts::changed(data, changes) }
     }
 }
 
@@ -242,4 +314,99 @@ fn once(delta: &RawValue, first: bool) -> Result<Option<Box<RawValue>>, DecodeEr
         return Ok(Some(delta.to_owned()));
     }
     if fields.is_empty() { Ok(None) } else { raw(&fields).map(Some) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Decoder;
+    use crate::sse::Stream;
+
+    /// The chunks that a caller of the format is passed.
+    fn passed(departs: bool, chunks: &[&str]) -> Vec<String> {
+        let mut stream = Stream::new(Chunks::new(UsageRules::OPENAI, departs), true);
+        let mut events = Vec::new();
+        for chunk in chunks {
+            stream.feed(format!("data: {chunk}\n\n").as_bytes(), &mut events).unwrap();
+        }
+        let frames = events.into_iter().filter_map(|event| match event {
+            ChatEvent::Frame(frame) => Some(frame.data.into_string()),
+            _ => None,
+        });
+        frames.collect()
+    }
+
+    /// What comes, and what is told of it.
+    const DEPARTURES: [(&str, &str); 8] = [
+        // No role in the first, and fields that nobody here knows.
+        (
+            r#"{"id":"a", "odd":1.50,"choices":[{"index":0,"delta":{"content":"x"},"k":1e2}]}"#,
+            concat!(
+                r#"{"id":"a", "odd":1.50,"choices":"#,
+                r#"[{"index":0,"delta":{"role":"assistant","content":"x"},"k":1e2}]}"#
+            ),
+        ),
+        // A role in every delta.
+        (
+            r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":"x"}}],"cited":[]}"#,
+            r#"{"choices":[{"index":0,"delta":{"content":"x"}}],"cited":[]}"#,
+        ),
+        (
+            r#"{"choices":[{"index":0,"delta":{"role":"assistant"}}]}"#,
+            r#"{"choices":[{"index":0,"delta":{}}]}"#,
+        ),
+        // Mistral: content in parts, a call without a place.
+        (
+            concat!(
+                r#"{"choices":[{"index":0,"delta":{"content":[{"type":"thinking","thinking":"#,
+                r#"[{"text":"h"}]}]}}],"p":"ab"}"#
+            ),
+            r#"{"choices":[{"index":0,"delta":{"reasoning_content":"h"}}],"p":"ab"}"#,
+        ),
+        (
+            r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"id":"c"}]}}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"id":"c","index":0}]}}]}"#,
+        ),
+        // A choice that calls, and says that it stops; and says so twice.
+        (
+            r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+            r#"{"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#,
+        ),
+        (
+            r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{}}"#,
+            r#"{"choices":[{"index":0,"delta":{},"finish_reason":null}],"usage":{}}"#,
+        ),
+        ("[DONE]", "[DONE]"),
+    ];
+
+    #[test]
+    fn departures_are_put_right_in_what_is_passed_on_and_the_rest_stays() {
+        let came = DEPARTURES.map(|(came, _)| came);
+
+        assert_eq!(passed(true, &came), DEPARTURES.map(|(_, told)| told));
+        assert_eq!(passed(false, &came), came);
+    }
+
+    #[test]
+    fn a_whole_answer_keeps_what_it_says_by_the_byte() {
+        let odd = r#""search_results" : [ {"date":null} ],"usage":{"n":0.10}}"#;
+        let of = |message: &str, reason: &str| {
+            let choice =
+                format!(r#"{{"index":0, "message":{message},"finish_reason":"{reason}","k":1e2}}"#);
+            format!(r#"{{"id":"a","choices":[{choice}],{odd}"#)
+        };
+        for (came, reason, told, ends) in [
+            (r#"{"content":[{"text":"x"}],"odd":1}"#, "stop", r#"{"content":"x","odd":1}"#, "stop"),
+            (
+                r#"{"content":"","tool_calls":[{"id":"c"}]}"#,
+                "stop",
+                r#"{"content":"","tool_calls":[{"id":"c","type":"function"}]}"#,
+                "tool_calls",
+            ),
+            (r#"{"odd":1}"#, "stop", r#"{"odd":1,"content":null}"#, "stop"),
+        ] {
+            assert_eq!(super::told(&of(came, reason)), Some(of(told, ends)));
+        }
+        assert_eq!(super::told(&of(r#"{ "content" : "x", "odd": 1.50 }"#, "stop")), None);
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::DecodeError;
-use crate::json::raw;
+use crate::json::{Object, raw};
 use crate::wire::check_calls;
 
 /// A message or a delta with its content as one text, and its thoughts apart.
@@ -49,6 +49,70 @@ pub(super) fn of_whole(message: &mut Map<String, Value>) {
     }
 }
 
+/// What a choice ends with where it calls tools. Some say `stop`, and strict clients then drop the
+/// calls.
+pub(super) const CALLED: &str = "\"tool_calls\"";
+
+/// The message of a whole answer with its departures put right; `None` where it has none.
+pub(super) fn retold(message: &str) -> Option<String> {
+    let fields = Object::read(message)?;
+    let content = fields.get("content");
+    let untyped = || {
+        let calls: Option<Vec<&RawValue>> = serde_json::from_str(fields.get("tool_calls")?).ok()?;
+        let mut calls = calls?.into_iter().filter_map(|call| Object::read(call.get()));
+        calls.find(|call| call.get("type").is_none())
+    };
+    if content.is_some_and(|content| !content.starts_with('[')) && untyped().is_none() {
+        return None;
+    }
+    let mut message = serde_json::from_str(message).ok()?;
+    of_whole(&mut message);
+    Some(Value::from(message).to_string())
+}
+
+/// A body or a chunk with changes in its choices, by their places.
+pub(super) fn changed(data: &str, changes: Vec<(usize, &'static str, String)>) -> Option<String> {
+    let mut outer = Object::read(data)?;
+    let inner = outer.get("choices")?;
+    let choices: Vec<&RawValue> = serde_json::from_str(inner).ok()?;
+    let mut choices: Vec<_> =
+        choices.into_iter().map(|choice| Object::read(choice.get())).collect::<Option<_>>()?;
+    for (place, field, value) in changes {
+        choices.get_mut(place)?.set(field, value);
+    }
+    let choices: Vec<String> = choices.iter().map(Object::text).collect();
+    let choices = format!("[{}]", choices.join(","));
+    outer.set("choices", choices);
+    Some(outer.text())
+}
+
+#[derive(Deserialize)]
+struct Calling {
+    #[serde(default)]
+    tool_calls: Option<Vec<Call>>,
+}
+
+#[derive(Deserialize)]
+struct Call {
+    #[serde(default)]
+    index: Option<u64>,
+}
+
+/// The calls of a message or a delta. What is no list of them is passed on as it is, and read as
+/// none.
+fn calls_of(said: &str) -> Vec<Call> {
+    if memchr::memmem::find(said.as_bytes(), br#""tool_calls""#).is_none() {
+        return Vec::new();
+    }
+    let calling = serde_json::from_str::<Calling>(said).ok();
+    calling.and_then(|calling| calling.tool_calls).unwrap_or_default()
+}
+
+/// Whether a tool is called in a message or a delta.
+pub(super) fn calls_in(said: &str) -> bool {
+    !calls_of(said).is_empty()
+}
+
 /// A delta, read only where its content may be in parts.
 pub(super) fn of_delta(delta: &RawValue) -> Result<Cow<'_, RawValue>, DecodeError> {
     let bytes = delta.get().as_bytes();
@@ -66,22 +130,7 @@ pub(super) fn of_delta(delta: &RawValue) -> Result<Cow<'_, RawValue>, DecodeErro
 /// A delta whose calls tell their places: Mistral leaves them out, and tells each call in one
 /// piece. A place beyond every number of calls is refused.
 pub(super) fn with_indices(delta: Box<RawValue>) -> Result<Box<RawValue>, DecodeError> {
-    #[derive(Deserialize)]
-    struct Calling {
-        #[serde(default)]
-        tool_calls: Option<Vec<Call>>,
-    }
-    #[derive(Deserialize)]
-    struct Call {
-        #[serde(default)]
-        index: Option<u64>,
-    }
-    if memchr::memmem::find(delta.get().as_bytes(), br#""tool_calls""#).is_none() {
-        return Ok(delta);
-    }
-    // What is no such list is passed on as it is, and read as none.
-    let calling = serde_json::from_str::<Calling>(delta.get()).ok();
-    let calls = calling.and_then(|calling| calling.tool_calls).unwrap_or_default();
+    let calls = calls_of(delta.get());
     calls.iter().filter_map(|call| call.index).try_for_each(check_calls)?;
     if calls.iter().all(|call| call.index.is_some()) {
         return Ok(delta);
