@@ -95,7 +95,7 @@ fn is_paid(object: &mut Object<'_>, read: Option<Value>, paid: &Paid) -> bool {
 /// Sets the counts that differ from what was read. One that is missing counts as 0.
 fn put_right(came: &mut Object<'_>, read: Option<&Map<String, Value>>) {
     for (name, count) in read.into_iter().flatten() {
-        let told = came.get(name).unwrap_or("0");
+        let (told, wanted) = (came.get(name).unwrap_or("0"), count.to_string());
         if let Value::Object(details) = count {
             let text = told.to_owned();
             let none = Object::read("{}");
@@ -107,8 +107,8 @@ fn put_right(came: &mut Object<'_>, read: Option<&Map<String, Value>>) {
                     came.set(name, after);
                 }
             }
-        } else if told != count.to_string() && !(told == "null" && *count == 0) {
-            came.set(name, count.to_string());
+        } else if told != wanted && !(told == "null" && *count == 0) {
+            came.set(name, wanted);
         }
     }
 }
