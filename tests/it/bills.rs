@@ -11,14 +11,14 @@ use crate::eventstream;
 use crate::stacks::shared;
 
 /// Whose model is called, and how: the credential's provider, path, and body.
-struct Ask {
+pub struct Ask {
     provider: &'static str,
     secret: String,
     path: &'static str,
     body: Value,
 }
 
-fn ask(provider: &'static str, path: &'static str, body: Value) -> Ask {
+pub fn ask(provider: &'static str, path: &'static str, body: Value) -> Ask {
     Ask { provider, secret: "sk-scripted".to_owned(), path, body }
 }
 
@@ -28,7 +28,7 @@ fn said() -> Value {
 }
 
 /// Sends a call whose provider answers by a script; gives the answer and what the provider got.
-async fn send(caller: &Caller<'_>, ask: &Ask, script: Script) -> (Answer, Value) {
+pub async fn send(caller: &Caller<'_>, ask: &Ask, script: Script) -> (Answer, Value) {
     let stack = caller.stack();
     stack.tap().script(&caller.user, script);
     let url = stack.tap().base_url(&caller.user);

@@ -2,10 +2,12 @@
 
 use farebox_core::Money;
 use farebox_tests::moved::next_year;
-use farebox_tests::{Caller, Stack, run, usd};
+use farebox_tests::tap::Script;
+use farebox_tests::{Caller, Moved, Stack, run, usd};
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::bills::{ask, send};
 use crate::books::orphan;
 use crate::money::{exact, times};
 use crate::periods::moved;
@@ -163,61 +165,233 @@ fn a_range_that_is_none_is_refused_by_its_field() {
     });
 }
 
+/// What a bucket of a provider's report, the twelfth of May, says of a model.
+struct Report<'s> {
+    stack: &'s Stack,
+    provider: &'static str,
+}
+
+impl Report<'_> {
+    async fn line(&self, model: &str, usage: Value, apply: bool) -> Value {
+        let year = next_year();
+        let body = json!({"provider": self.provider, "from": format!("{year}-05-12T00:00:00Z"),
+            "to": format!("{year}-05-13T00:00:00Z"), "usage": usage, "apply": apply});
+        let answer = self.stack.admin(Method::POST, "/reconcile").json(&body).send().await;
+        let lines = answer.expect(200).json()["lines"].as_array().unwrap().clone();
+        lines.into_iter().find(|line| line["model"] == model).unwrap()
+    }
+}
+
+/// A call whose provider answers with an error that may be billed.
+async fn unknown(caller: &Caller<'_>, model: &str, max_tokens: u64) -> String {
+    let answer = caller.chat(model, &json!({"max_tokens": max_tokens})).await;
+    answer.header("x-request-id").unwrap().to_owned()
+}
+
+/// Later than any report of the twelfth of May can grow.
+fn a_day_later(clock: &Moved) {
+    clock.to(&format!("{}-05-13T02:00:00Z", next_year()));
+}
+
+fn the_day() -> u64 {
+    format!("{}0512", next_year()).parse().unwrap()
+}
+
 #[test]
 fn a_usage_report_determines_an_unknown_charge_only_where_it_can_mean_nothing_else() {
     run(async {
         let clock = moved(&format!("{}-05-12T12:00:00Z", next_year())).await;
-        let stack = &clock.stack;
-        let caller = Caller::new(stack).await;
+        let caller = Caller::new(&clock.stack).await;
         let answer = caller.chat("exact", &exact()).await.expect(200);
         let cost = usd(answer.header("x-farebox-cost-usd").unwrap());
-        let unknown = caller.chat("fail", &json!({"max_tokens": 20})).await;
-        let id = unknown.header("x-request-id").unwrap();
-        let row = caller.row(id).await;
-        assert_eq!(row["outcome"], "worst");
+        let id = unknown(&caller, "fail", 20).await;
+        assert_eq!(caller.row(&id).await["outcome"], "worst");
         let held = caller.user_books().await.settled().minus(cost).unwrap();
-        let report = async |usage: Value, apply: bool| {
-            let (from, to) = (
-                format!("{}-05-12T00:00:00Z", next_year()),
-                format!("{}-05-13T00:00:00Z", next_year()),
-            );
-            let body =
-                json!({"provider": "demo", "from": from, "to": to, "usage": usage, "apply": apply});
-            let answer = stack.admin(Method::POST, "/reconcile").json(&body).send().await;
-            let lines = answer.expect(200).json()["lines"].as_array().unwrap().clone();
-            lines.into_iter().find(|line| line["model"] == "fail").unwrap()
-        };
+        let report = Report { stack: &clock.stack, provider: "demo" };
         let of = |completion: u64, calls: u64| {
             let model = "fail-2026-01-01";
             json!([{"model": model, "prompt": 10, "completion": completion, "calls": calls}])
         };
 
-        let line = report(of(5, 2), true).await;
+        let line = report.line("fail", of(5, 1), true).await;
+        assert_eq!(line["determined"], json!([]), "the day is not over");
+        assert!(line["open"].as_str().unwrap().contains("not an hour past"), "{line}");
+        a_day_later(&clock);
+        let line = report.line("fail", of(5, 2), true).await;
         assert_eq!(
             (&line["determined"], &line["error_bar_usd"]),
             (&json!([]), &json!(held.to_string()))
         );
-        let line = report(of(900_000, 1), true).await;
+        let line = report.line("fail", of(900_000, 1), true).await;
         assert_eq!(line["determined"], json!([]), "more than it can have cost");
+        let line = report.line("fail", json!([]), true).await;
+        assert_eq!(line["determined"], json!([]), "the report does not name the model");
         assert_eq!(caller.user_books().await.settled(), cost.plus(held).unwrap());
 
-        let line = report(of(5, 1), false).await;
+        let line = report.line("fail", of(5, 1), false).await;
         assert_eq!((&line["determined"], &line["error_bar_usd"]), (&json!([id]), &json!("0")));
         let truth = usd(line["determined_usd"].as_str().unwrap());
         assert!(truth > Money::ZERO && truth < held);
         assert_eq!(caller.user_books().await.settled(), cost.plus(held).unwrap(), "not applied");
-        report(of(5, 1), true).await;
-        report(of(5, 1), true).await;
+        report.line("fail", of(5, 1), true).await;
+        let again = report.line("fail", of(5, 1), true).await;
+        assert_eq!(again["charged_usd"], truth.to_string());
 
         assert_eq!(caller.user_books().await.settled(), cost.plus(truth).unwrap(), "once");
         assert_eq!(caller.key_books().await.settled(), cost.plus(truth).unwrap());
-        assert_reconciled(&caller, format!("{}0512", next_year()).parse().unwrap()).await;
+        assert_reconciled(&caller, the_day()).await;
 
-        let swept = caller.chat("fail", &json!({"max_tokens": 20})).await;
-        let swept = swept.header("x-request-id").unwrap();
-        stack.drain().await;
-        let line = report(of(5, 1), true).await;
-        assert_eq!(line["determined"], json!([]), "what is left may be the first call's");
-        assert!(line["unknown_calls"] == 1 && caller.row(swept).await["outcome"] == "worst");
+        // A report that has grown since is followed.
+        let line = report.line("fail", of(6, 1), true).await;
+        let grown = usd(line["determined_usd"].as_str().unwrap());
+        assert!(grown > truth);
+        assert_eq!(caller.user_books().await.settled(), cost.plus(grown).unwrap());
+        let by_hand = json!({"request_id": id, "cost_usd": "0.00001", "reason": "the bill"});
+        caller.stack().admin(Method::POST, "/corrections").json(&by_hand).send().await.expect(200);
+        let line = report.line("fail", of(5, 1), true).await;
+        assert_eq!((&line["determined"], &line["unknown_calls"]), (&json!([]), &json!(0)));
+        let settled = cost.plus(usd("0.00001")).unwrap();
+        assert_eq!(caller.user_books().await.settled(), settled, "an admin's word stays");
+    });
+}
+
+#[test]
+fn several_unknown_calls_of_a_bucket_become_their_sum_in_each_budget_that_they_share() {
+    run(async {
+        let clock = moved(&format!("{}-05-12T12:00:00Z", next_year())).await;
+        let (caller, other) = (Caller::new(&clock.stack).await, Caller::new(&clock.stack).await);
+        let mut ids = Vec::new();
+        for max_tokens in [20, 400, 40] {
+            ids.push(unknown(&caller, "fail", max_tokens).await);
+        }
+        for one in [&caller, &other] {
+            unknown(one, "claude-fail", 20).await;
+        }
+        a_day_later(&clock);
+        clock.stack.drain().await;
+        let held = caller.user_books().await.settled();
+        let others = other.user_books().await.settled();
+        let report = Report { stack: &clock.stack, provider: "demo" };
+        // 300 at 0.5 USD a million and 60 at 2; one of the three was not billed.
+        let usage = json!([{"model": "fail", "prompt": 300, "completion": 60, "calls": 2}]);
+        let sum = usd("0.00027");
+
+        let before = report.line("fail", usage.clone(), false).await;
+        assert_eq!(before["determined"].as_array().unwrap().len(), 3, "{before}");
+        assert_eq!(before["determined_usd"], sum.to_string());
+        let charged = usd(before["charged_usd"].as_str().unwrap());
+        let truth = held.minus(charged).unwrap().plus(sum).unwrap();
+        tokio::join!(
+            report.line("fail", usage.clone(), true),
+            report.line("fail", usage.clone(), true)
+        );
+        let after = report.line("fail", usage, true).await;
+
+        assert_eq!(
+            (&after["charged_usd"], &after["error_bar_usd"]),
+            (&json!("0.00027"), &json!("0"))
+        );
+        for books in [caller.user_books().await, caller.key_books().await] {
+            assert_eq!(books.settled(), truth, "{}: once", books.scope);
+        }
+        assert_reconciled(&caller, the_day()).await;
+
+        // Whose they are of two callers nobody tells: the sum is the error bar's end.
+        let usage = json!([{"model": "claude-fail", "prompt": 10}]);
+        let line = report.line("claude-fail", usage, true).await;
+        assert_eq!((&line["determined"], &line["unknown_calls"]), (&json!([]), &json!(2)));
+        assert!(line["open"].as_str().unwrap().contains("different budgets"), "{line}");
+        let charged = usd(line["charged_usd"].as_str().unwrap());
+        let bar = charged.minus(usd("0.00001")).unwrap();
+        assert_eq!(line["error_bar_usd"], bar.to_string());
+        assert_eq!(caller.user_books().await.settled(), truth);
+        assert_eq!(other.user_books().await.settled(), others);
+    });
+}
+
+#[test]
+fn a_dear_call_is_corrected_at_its_own_tier_and_place_or_not_at_all() {
+    run(async {
+        let clock = moved(&format!("{}-05-12T12:00:00Z", next_year())).await;
+        let caller = Caller::new(&clock.stack).await;
+        let body = json!({"model": "anthropic/claude-opus-5", "max_tokens": 200, "speed": "fast",
+            "messages": [{"role": "user", "content": "hello"}]});
+        let ask = ask("anthropic", "/v1/messages", body);
+        let error = json!({"type": "error", "error": {"type": "api_error", "message": "no"}});
+        let (answer, _) = send(&caller, &ask, Script::json(500, &error)).await;
+        let id = answer.header("x-request-id").unwrap().to_owned();
+        let held = caller.user_books().await.settled();
+        clock.stack.drain().await;
+        a_day_later(&clock);
+        let report = Report { stack: &clock.stack, provider: "anthropic" };
+        let of = |more: Value| {
+            let mut row = json!({"model": "claude-opus-5-20260101", "prompt": 100, "completion": 10,
+                "cache_write_5m": 0, "web_searches": 0});
+            row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!([row])
+        };
+
+        for more in [
+            json!({}),
+            json!({"service_tier": "fast"}),
+            json!({"us_geography": true}),
+            json!({"service_tier": "batch", "us_geography": true}),
+        ] {
+            let line = report.line("claude-opus-5", of(more.clone()), true).await;
+            assert_eq!(line["determined"], json!([]), "{more}");
+            assert_eq!(caller.user_books().await.settled(), held, "{more}: {line}");
+        }
+        // Fast is 10 and 50 USD a million, and us a tenth more: 0.0015 x 1.1.
+        let line = report.line(
+            "claude-opus-5",
+            of(json!({"service_tier": "fast", "us_geography": true})),
+            true,
+        );
+        assert_eq!(line.await["determined"], json!([id]));
+        for books in [caller.user_books().await, caller.key_books().await] {
+            assert_eq!(books.settled(), usd("0.00165"), "{}", books.scope);
+        }
+    });
+}
+
+#[test]
+fn a_swept_call_becomes_what_one_model_of_the_report_has_left() {
+    run(async {
+        let year = next_year();
+        let clock = moved(&format!("{year}-05-12T12:00:00Z")).await;
+        let caller = Caller::new(&clock.stack).await;
+        let (rid, _) = orphan(&caller).await;
+        let late = format!("{year}-05-12T12:25:00Z");
+        clock.to(&late);
+        clock.stack.schedule(&late).await;
+        clock.stack.drain().await;
+        let held = caller.user_books().await.settled();
+        a_day_later(&clock);
+        let report = Report { stack: &clock.stack, provider: "demo" };
+        let usage = |more: Value| {
+            let mut row = json!({"model": "hang", "prompt": 4, "completion": 2});
+            row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!([row])
+        };
+        let told = json!({"service_tier": "standard", "us_geography": false, "web_searches": 0});
+
+        let line = report.line("", usage(json!({})), true).await;
+        assert_eq!(line["determined"], json!([]), "nobody knows what it asked for: {line}");
+        let line = report.line("", json!([]), true).await;
+        assert_eq!(line["determined"], json!([]), "another provider may bill it");
+        assert_eq!(line["error_bar_usd"], held.to_string());
+        for _ in 0..2 {
+            let line = report.line("", usage(told.clone()), true).await;
+            assert_eq!(line["determined"], json!([rid]), "{line}");
+            clock.stack.drain().await;
+        }
+
+        // 4 at 0.5 USD a million and 2 at 2.
+        for books in [caller.user_books().await, caller.key_books().await] {
+            books.assert_quiet();
+            assert_eq!(books.settled(), usd("0.000006"), "{}", books.scope);
+        }
+        assert_eq!(caller.row(&rid).await["outcome"], "adjusted");
+        assert_reconciled(&caller, the_day()).await;
     });
 }

@@ -339,6 +339,7 @@ async fn attempt(gate: &Gate, road: &mut Road, begun: Begun, reply: &mut Reply) 
         record.overrun = !held.is_metered;
     }
     record.unpriced = exchange.is_unpriced;
+    record.asked = (decided.decision == Decision::Worst).then(|| call.plan.asked());
     let charged = match decided.decision {
         Decision::Settle(cost) => cost,
         Decision::Void => Money::ZERO,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use farebox_aws::Ask;
 use farebox_core::pricing::{Bound, Price, PricingError};
-use farebox_core::{ChatCall, Clamp, Error, Money};
+use farebox_core::{Asked, ChatCall, Clamp, Error, Money};
 use farebox_providers::{Facts, Outbound};
 
 use crate::resolve::Resolved;
@@ -76,6 +76,17 @@ pub struct Planned {
 }
 
 impl Plan {
+    /// What the log keeps of it where nobody knows what was used.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked {
+            service_tier: self.bound.service_tier.clone(),
+            us_geography: self.bound.multiplier_us,
+            web_searches: self.bound.web_searches,
+            fee: self.bound.fee,
+        }
+    }
+
     /// What is held before the provider is called.
     #[must_use]
     pub fn ask(&self) -> Ask {

@@ -218,13 +218,21 @@ pub struct PostStatement {
     pub apply: bool,
 }
 
-/// What a provider counted of one model, in disjoint classes.
+/// What a provider counted of one model, in disjoint classes. What a report does not tell is left
+/// out: where it would change the amount, nothing is determined.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ReportedUsage {
     /// As the report names it.
     pub model: String,
+    /// The service tier, or Anthropic's speed `fast`; `standard` for the usual one. Left out: the
+    /// report does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<String>,
+    /// Served in Anthropic's `us` geography. Left out: the report does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub us_geography: Option<bool>,
     /// Requests, where the report counts them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calls: Option<u64>,
@@ -232,14 +240,19 @@ pub struct ReportedUsage {
     pub prompt: u64,
     /// Prompt tokens read from the cache.
     pub cached: u64,
-    /// Prompt tokens written to the cache for five minutes.
-    pub cache_write_5m: u64,
+    /// Prompt tokens written to the cache for five minutes, where the report counts them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_write_5m: Option<u64>,
     /// Prompt tokens written to the cache for an hour.
     pub cache_write_1h: u64,
     /// Output tokens, reasoning included.
     pub completion: u64,
-    /// Searches.
-    pub web_searches: u64,
+    /// Searches, where the report counts them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web_searches: Option<u64>,
+    /// Tokens of audio. Reports do not say which of the others they are among, so with them
+    /// nothing is determined.
+    pub audio: u64,
 }
 
 /// The answer to it.
@@ -254,7 +267,8 @@ pub struct Statement {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatementLine {
-    /// Without the date of its version.
+    /// Without the date of its version; empty for the calls of which nobody knows the model,
+    /// because the process that made them died.
     pub model: String,
     /// Tokens that the provider reports.
     pub reported_tokens: String,
@@ -262,14 +276,20 @@ pub struct StatementLine {
     pub settled_tokens: String,
     /// What these cost.
     pub settled_usd: String,
-    /// Calls that are charged their hold, because nobody knew.
+    /// Calls that were charged their hold, because nobody knew, those corrected by a report
+    /// included.
     pub unknown_calls: u32,
-    /// What these are charged.
+    /// What these are charged now.
     pub charged_usd: String,
-    /// Those of them whose cost the report determines.
+    /// Those of them whose cost the report determines. Where they are several, it is known in
+    /// sum, and shared out by their holds.
     pub determined: Vec<String>,
     /// What these cost, by the report.
     pub determined_usd: String,
-    /// By how much the books may be too high: the holds of the others.
+    /// By how much the books may be too high: what the others are charged, less what the report
+    /// says that they cost together, where it does.
     pub error_bar_usd: String,
+    /// Why the others are not determined.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub open: String,
 }

@@ -56,7 +56,7 @@ pub use limits::{Allowance, RateLimits};
 pub use money::{Money, MoneyError};
 pub use pricing::{Bound, CacheWrite, FemtoPerToken, Price, PricingError, Rates};
 pub use record::{
-    CallRecord, Correction, Cost, Decision, Earlier, Outcome, SETTLEMENT_LINE, ScopePart,
+    Asked, CallRecord, Correction, Cost, Decision, Earlier, Outcome, SETTLEMENT_LINE, ScopePart,
 };
 pub use route::{OnBudgetRefusal, Route, RouteTarget, Timeouts};
 pub use secret::Secret;

@@ -106,6 +106,24 @@ pub struct Earlier {
     pub error_code: Option<String>,
 }
 
+/// What a call could use beside tokens at the usual prices: a provider's usage report does not
+/// always tell (`farebox reconcile --import`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The service tier, where it was not the usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<String>,
+    /// Anthropic's `us` geography could not be excluded.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub us_geography: bool,
+    /// The most searches.
+    #[serde(default)]
+    pub web_searches: u64,
+    /// The most that other tools of the provider could cost.
+    #[serde(default)]
+    pub fee: Money,
+}
+
 /// The cost of a call, split as the answer shows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
@@ -228,6 +246,9 @@ pub struct CallRecord {
     /// Served at Anthropic's `us` geography, at 1.1 times the price.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub us_geography: bool,
+    /// What was asked for, where nobody knows what was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
     /// Why the model stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
@@ -316,6 +337,7 @@ impl CallRecord {
             usage: None,
             service_tier: None,
             us_geography: false,
+            asked: None,
             finish_reason: None,
             http_status: 0,
             error_code: None,

@@ -16,7 +16,7 @@ use farebox_api::{PostStatement, ReportedUsage};
 use farebox_core::{Money, Timestamp};
 
 use super::plus;
-use super::statement::{Bucket, amount, seconds};
+use super::statement::{Bucket, add, amount, anthropics_tier, openais_tier, seconds};
 use crate::failure::Failure;
 
 const DAY_MS: i64 = 86_400_000;
@@ -25,7 +25,10 @@ const ADVICE: &str =
     "export the usage grouped by model, or the cost, and import the file as it came";
 
 /// Where a class of tokens is counted in a line.
-type Class = (&'static str, fn(&mut ReportedUsage) -> &mut u64);
+type Class = (&'static str, fn(&mut ReportedUsage, u64));
+
+/// A service tier, and whether Anthropic's `us` geography; `None` where it is not told.
+type Kind = (Option<String>, Option<bool>);
 
 /// The export of a provider. One row a provider.
 struct Export {
@@ -36,8 +39,12 @@ struct Export {
     model: &'static str,
     calls: Option<&'static str>,
     classes: &'static [Class],
-    /// The prompt's count has the cached tokens in it.
+    /// Classes that older files do not have.
+    later: &'static [Class],
+    /// The prompt's count has the cached tokens in it, and the written ones.
     counts_cached_twice: bool,
+    /// At which tier and place the line was served, as far as it tells.
+    kind: fn(&Line<'_>) -> Kind,
     /// Where a cost export has an amount in USD, and its currency.
     amount: &'static str,
     currency: Option<&'static str>,
@@ -51,11 +58,20 @@ const EXPORTS: [Export; 2] = [
         model: "model",
         calls: Some("num_model_requests"),
         classes: &[
-            ("input_tokens", |usage| &mut usage.prompt),
-            ("input_cached_tokens", |usage| &mut usage.cached),
-            ("output_tokens", |usage| &mut usage.completion),
+            ("input_tokens", |usage, count| usage.prompt = count),
+            ("input_cached_tokens", |usage, count| usage.cached = count),
+            ("output_tokens", |usage, count| usage.completion = count),
+        ],
+        later: &[
+            ("input_cache_write_tokens", |usage, count| usage.cache_write_5m = Some(count)),
+            ("input_audio_tokens", |usage, count| usage.audio = count),
+            ("output_audio_tokens", |usage, count| usage.audio = usage.audio.saturating_add(count)),
         ],
         counts_cached_twice: true,
+        kind: |line| {
+            let is_batch = line.told("batch").map(|told| told.eq_ignore_ascii_case("true"));
+            (openais_tier(is_batch, line.told("service_tier")), Some(false))
+        },
         amount: "amount_value",
         currency: Some("amount_currency"),
     },
@@ -66,14 +82,21 @@ const EXPORTS: [Export; 2] = [
         model: "model_version",
         calls: None,
         classes: &[
-            ("usage_input_tokens_no_cache", |usage| &mut usage.prompt),
-            ("usage_input_tokens_cache_read", |usage| &mut usage.cached),
-            ("usage_input_tokens_cache_write_5m", |usage| &mut usage.cache_write_5m),
-            ("usage_input_tokens_cache_write_1h", |usage| &mut usage.cache_write_1h),
-            ("usage_output_tokens", |usage| &mut usage.completion),
-            ("web_search_count", |usage| &mut usage.web_searches),
+            ("usage_input_tokens_no_cache", |usage, count| usage.prompt = count),
+            ("usage_input_tokens_cache_read", |usage, count| usage.cached = count),
+            ("usage_input_tokens_cache_write_5m", |usage, count| {
+                usage.cache_write_5m = Some(count);
+            }),
+            ("usage_input_tokens_cache_write_1h", |usage, count| usage.cache_write_1h = count),
+            ("usage_output_tokens", |usage, count| usage.completion = count),
+            ("web_search_count", |usage, count| usage.web_searches = Some(count)),
         ],
+        later: &[],
         counts_cached_twice: false,
+        kind: |line| {
+            let place = line.told("inference_geo").map(|place| place == "us");
+            (anthropics_tier(line.told("usage_type"), line.told("speed")), place)
+        },
         amount: "cost_usd",
         currency: None,
     },
@@ -82,7 +105,7 @@ const EXPORTS: [Export; 2] = [
 /// The lines of one time: counts by model, or an amount.
 #[derive(Default)]
 struct Sum {
-    usage: BTreeMap<String, ReportedUsage>,
+    usage: Vec<ReportedUsage>,
     cost: Option<Money>,
 }
 
@@ -117,33 +140,14 @@ pub fn buckets(text: &str, provider: &str, apply: bool) -> Result<Vec<Bucket>, F
                 sum.cost = Some(plus(sum.cost.unwrap_or_default(), more)?);
             }
         } else if let Some(usage) = line.usage(export)? {
-            let of_model = sum.usage.entry(usage.model.clone()).or_default();
-            add(of_model, &usage, export);
+            add(&mut sum.usage, &usage);
         }
     }
     let buckets = sums.into_iter().map(|((from, to), Sum { usage, cost })| Bucket {
-        statement: PostStatement {
-            provider: provider.to_owned(),
-            from,
-            to,
-            usage: usage.into_values().collect(),
-            apply,
-        },
+        statement: PostStatement { provider: provider.to_owned(), from, to, usage, apply },
         cost: if is_cost { Some(cost.unwrap_or_default()) } else { None },
     });
     Ok(buckets.collect())
-}
-
-fn add(sum: &mut ReportedUsage, more: &ReportedUsage, export: &Export) {
-    let mut more = more.clone();
-    sum.model.clone_from(&more.model);
-    let calls = more.calls.map(|calls| sum.calls.unwrap_or_default().saturating_add(calls));
-    sum.calls = calls.or(sum.calls);
-    for (_, class) in export.classes {
-        let count = *class(&mut more);
-        let total = class(sum);
-        *total = total.saturating_add(count);
-    }
 }
 
 fn broken(file: &str, fault: &csv::Error) -> Failure {
@@ -177,6 +181,11 @@ impl Line<'_> {
         let at = self.header.iter().position(|name| name == column);
         let missing = || Failure::new(format!("line 1: there is no column {column}"), ADVICE);
         Ok(self.record.get(at.ok_or_else(missing)?).unwrap_or_default())
+    }
+
+    /// What a column says that files may leave out, or leave empty.
+    fn told(&self, column: &str) -> Option<&str> {
+        self.text(column).ok().filter(|text| !text.is_empty())
     }
 
     /// From when to when the line tells.
@@ -214,9 +223,11 @@ impl Line<'_> {
             ReportedUsage { model: self.text(export.model)?.to_owned(), ..Default::default() };
         usage.calls = export.calls.map(|column| self.count(column)).transpose()?;
         let mut is_empty = usage.calls.unwrap_or_default() == 0;
-        for (column, class) in export.classes {
-            *class(&mut usage) = self.count(column)?;
-            is_empty &= *class(&mut usage) == 0;
+        let later = export.later.iter().filter(|(column, _)| self.text(column).is_ok());
+        for (column, class) in export.classes.iter().chain(later) {
+            let count = self.count(column)?;
+            class(&mut usage, count);
+            is_empty &= count == 0;
         }
         if is_empty {
             return Ok(None);
@@ -225,10 +236,12 @@ impl Line<'_> {
             return Err(self.wrong(export.model, "is empty, so nobody knows whose the counts are"));
         }
         if export.counts_cached_twice {
-            let less = usage.prompt.checked_sub(usage.cached);
+            let within = usage.cached.checked_add(usage.cache_write_5m.unwrap_or_default());
+            let less = within.and_then(|within| usage.prompt.checked_sub(within));
             let more = || self.wrong("input_cached_tokens", "is more than all input tokens");
             usage.prompt = less.ok_or_else(more)?;
         }
+        (usage.service_tier, usage.us_geography) = (export.kind)(self);
         Ok(Some(usage))
     }
 
@@ -290,10 +303,51 @@ mod tests {
         assert_eq!(statement.from, "2026-08-05T00:00:00Z");
         assert_eq!(statement.to, "2026-08-06T00:00:00Z");
         assert_eq!(statement.usage.len(), 2);
-        let usage = &statement.usage[1];
+        let usage = &statement.usage[0];
         assert_eq!((usage.model.as_str(), usage.calls), ("claude-opus-5", None));
-        assert_eq!([usage.prompt, usage.cached, usage.cache_write_5m], [7, 3, 1]);
-        assert_eq!([usage.cache_write_1h, usage.completion, usage.web_searches], [2, 4, 6]);
+        assert_eq!([usage.prompt, usage.cached, usage.cache_write_1h], [7, 3, 2]);
+        assert_eq!([usage.cache_write_5m, usage.web_searches], [Some(1), Some(6)]);
+        assert_eq!(
+            (usage.completion, &usage.service_tier, usage.us_geography),
+            (4, &None, Some(false))
+        );
+    }
+
+    #[test]
+    fn lines_of_another_tier_or_place_are_not_added_up_with_the_usual_ones() {
+        let rows = |text: &str, provider| -> Vec<_> {
+            let buckets = buckets(text, provider, false).unwrap();
+            let rows = buckets.into_iter().flat_map(|bucket| bucket.statement.usage);
+            rows.map(|row| (row.prompt, row.service_tier.unwrap_or_default(), row.us_geography))
+                .collect()
+        };
+        let us = "2026-08-05,claude-opus-5,k,Default,standard,≤ 200k,1,0,0,0,1,0,us,fast\n\
+                  2026-08-05,claude-opus-5,k,Default,batch,≤ 200k,2,0,0,0,1,0,us,\n";
+        let text = format!("{ANTHROPIC}{us}{us}");
+        assert_eq!(
+            rows(&text, "anthropic"),
+            [
+                (7, String::new(), Some(false)),
+                (70, String::new(), Some(false)),
+                (2, "fast".to_owned(), Some(true)),
+                (4, "batch".to_owned(), Some(true)),
+            ]
+        );
+        let text = "start_time,end_time,num_model_requests,model,batch,service_tier,input_tokens,\
+            output_tokens,input_cached_tokens,input_cache_write_tokens\n\
+            1,2,1,m,false,default,10,1,2,3\n1,2,1,m,True,default,20,1,0,0\n\
+            1,2,1,m,false,priority,40,1,0,0\n1,2,1,m,,,80,1,0,0\n";
+        assert_eq!(
+            rows(text, "openai"),
+            [
+                (5, "standard".to_owned(), Some(false)),
+                (20, "batch".to_owned(), Some(false)),
+                (40, "priority".to_owned(), Some(false)),
+                (80, String::new(), Some(false)),
+            ]
+        );
+        let more = text.replace("10,1,2,3", "10,1,8,3");
+        assert!(fault(&more, "openai").contains("line 2, column input_cached_tokens"));
     }
 
     #[test]

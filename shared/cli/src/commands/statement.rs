@@ -15,7 +15,7 @@ struct Format {
     provider: &'static str,
     starts: &'static str,
     ends: &'static str,
-    usage: fn(&Value) -> ReportedUsage,
+    usage: fn(&Value) -> Option<ReportedUsage>,
     /// Where a cost report has an amount, and the powers of ten from its unit to a USD.
     amount: &'static str,
     decimals: u32,
@@ -60,14 +60,60 @@ pub async fn import(
     let format = format.ok_or_else(|| {
         Failure::new(format!("no report of {provider} is known"), "use openai or anthropic")
     })?;
-    let buckets = match text.trim_start().starts_with('{') {
+    let mut buckets = match text.trim_start().starts_with('{') {
         true => buckets(&text, format, apply)?,
         false => provider_csv::buckets(&text, provider, apply)?,
     };
     if buckets.iter().any(|bucket| bucket.cost.is_some()) {
         return costs(client, buckets).await;
     }
+    buckets = by_day(buckets);
     usage(client, buckets, apply).await
+}
+
+/// The buckets of a UTC day as one, where they follow each other: a call that runs from one bucket
+/// into the next is counted in either.
+fn by_day(buckets: Vec<Bucket>) -> Vec<Bucket> {
+    let mut days = Vec::<Bucket>::new();
+    for bucket in buckets {
+        let day = |time: &str| time.get(..10).map(str::to_owned);
+        let next = &bucket.statement;
+        match days.last_mut().map(|last| &mut last.statement) {
+            Some(last) if last.to == next.from && day(&last.from) == day(&next.from) => {
+                last.to.clone_from(&next.to);
+                for usage in &next.usage {
+                    add(&mut last.usage, usage);
+                }
+            }
+            _ => days.push(bucket),
+        }
+    }
+    days
+}
+
+/// Adds a row of a report to those before it: one a model, tier and place.
+pub fn add(sums: &mut Vec<ReportedUsage>, more: &ReportedUsage) {
+    let kind = |row: &ReportedUsage| {
+        let told = (row.calls.is_some(), row.cache_write_5m.is_some(), row.web_searches.is_some());
+        (row.model.clone(), row.service_tier.clone(), row.us_geography, told)
+    };
+    let Some(sum) = sums.iter_mut().find(|sum| kind(sum) == kind(more)) else {
+        sums.push(more.clone());
+        return;
+    };
+    let plus = |a: Option<u64>, b: Option<u64>| a.zip(b).map(|(a, b)| a.saturating_add(b));
+    sum.calls = plus(sum.calls, more.calls);
+    sum.cache_write_5m = plus(sum.cache_write_5m, more.cache_write_5m);
+    sum.web_searches = plus(sum.web_searches, more.web_searches);
+    for (sum, more) in [
+        (&mut sum.prompt, more.prompt),
+        (&mut sum.cached, more.cached),
+        (&mut sum.cache_write_1h, more.cache_write_1h),
+        (&mut sum.completion, more.completion),
+        (&mut sum.audio, more.audio),
+    ] {
+        *sum = sum.saturating_add(more);
+    }
 }
 
 /// A usage report: what it determines of the unknown calls.
@@ -82,6 +128,7 @@ async fn usage(client: &Client, buckets: Vec<Bucket>, apply: bool) -> Result<Out
         "DETERMINED",
         "COST_USD",
         "ERROR_BAR_USD",
+        "WHY_OPEN",
     ];
     let (mut table, mut bar, mut too_high) = (Table::new(&head), Money::ZERO, Money::ZERO);
     let mut answers = Vec::new();
@@ -92,11 +139,13 @@ async fn usage(client: &Client, buckets: Vec<Bucket>, apply: bool) -> Result<Out
             let determined = line.determined.len().to_string();
             bar = plus(bar, usd(&line.error_bar_usd)?)?;
             let cost = if line.determined_usd.is_empty() { "0" } else { &line.determined_usd };
-            let charged = plus(usd(&line.charged_usd)?, usd(&line.error_bar_usd)?.negated())?;
-            too_high = plus(too_high, plus(charged, usd(cost)?.negated())?)?;
+            if determined != "0" {
+                let charged = plus(usd(&line.charged_usd)?, usd(cost)?.negated())?;
+                too_high = plus(too_high, charged)?;
+            }
             table.push(vec![
                 bucket.from.clone(),
-                line.model,
+                if line.model.is_empty() { "?".to_owned() } else { line.model },
                 line.reported_tokens,
                 line.settled_tokens,
                 line.unknown_calls.to_string(),
@@ -104,6 +153,7 @@ async fn usage(client: &Client, buckets: Vec<Bucket>, apply: bool) -> Result<Out
                 determined,
                 line.determined_usd,
                 line.error_bar_usd,
+                line.open,
             ]);
         }
         answers.push(answer.body);
@@ -184,9 +234,10 @@ fn buckets(text: &str, format: &Format, apply: bool) -> Result<Vec<Bucket>, Fail
             "save the answers of its usage API, grouped by model, or of its cost API, as they came",
         )
     };
-    let mut buckets = Vec::new();
+    let (mut buckets, mut has_more) = (Vec::new(), false);
     for page in serde_json::Deserializer::from_str(text).into_iter::<Value>() {
         let page = page.map_err(|error| wrong(&error.to_string()))?;
+        has_more = page.get("has_more").and_then(Value::as_bool).unwrap_or_default();
         let data = page.get("data").and_then(Value::as_array).ok_or_else(|| wrong("no data"))?;
         for bucket in data {
             let time = |name: &str| bucket.get(name).and_then(instant).ok_or_else(|| wrong(name));
@@ -199,7 +250,10 @@ fn buckets(text: &str, format: &Format, apply: bool) -> Result<Vec<Bucket>, Fail
             }
             let usage: Vec<_> = match cost {
                 Some(_) => Vec::new(),
-                None => results.iter().map(format.usage).collect(),
+                None => {
+                    let usage: Option<Vec<_>> = results.iter().map(format.usage).collect();
+                    usage.ok_or_else(|| wrong("a result has no counts that add up"))?
+                }
             };
             if usage.iter().any(|one| one.model.is_empty()) {
                 return Err(wrong("a result names no model"));
@@ -210,7 +264,8 @@ fn buckets(text: &str, format: &Format, apply: bool) -> Result<Vec<Bucket>, Fail
             buckets.push(Bucket { statement, cost });
         }
     }
-    Ok(buckets)
+    // A part of a bucket would leave too little for the calls that it is compared with.
+    if has_more { Err(wrong("its last page says has_more")) } else { Ok(buckets) }
 }
 
 /// A time as seconds or as RFC 3339.
@@ -227,108 +282,78 @@ pub fn seconds(seconds: i64) -> Option<String> {
     Some(Timestamp::from_ms(seconds.checked_mul(1_000)?).to_string())
 }
 
-fn count(result: &Value, pointer: &str) -> u64 {
-    result.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
+/// A count that must be there.
+fn count(result: &Value, pointer: &str) -> Option<u64> {
+    result.pointer(pointer)?.as_u64()
 }
 
-fn model(result: &Value) -> String {
-    result.get("model").and_then(Value::as_str).unwrap_or_default().to_owned()
+/// A count that may be left out or null, for none.
+fn some(result: &Value, pointer: &str) -> u64 {
+    count(result, pointer).unwrap_or_default()
 }
 
-/// `organization.usage.completions.result`: input counts the cached tokens too.
-fn openai(result: &Value) -> ReportedUsage {
-    let cached = count(result, "/input_cached_tokens");
-    ReportedUsage {
-        model: model(result),
-        calls: result.get("num_model_requests").and_then(Value::as_u64),
-        prompt: count(result, "/input_tokens").saturating_sub(cached),
+fn text<'v>(result: &'v Value, field: &str) -> Option<&'v str> {
+    result.get(field).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// `organization.usage.completions.result`: input counts the cached tokens and the written ones
+/// too.
+fn openai(result: &Value) -> Option<ReportedUsage> {
+    let (cached, written) =
+        (some(result, "/input_cached_tokens"), count(result, "/input_cache_write_tokens"));
+    let plain = count(result, "/input_tokens")?.checked_sub(cached)?;
+    let is_batch = result.get("batch").and_then(Value::as_bool);
+    Some(ReportedUsage {
+        model: text(result, "model").unwrap_or_default().to_owned(),
+        service_tier: openais_tier(is_batch, text(result, "service_tier")),
+        us_geography: Some(false),
+        calls: count(result, "/num_model_requests"),
+        prompt: plain.checked_sub(written.unwrap_or_default())?,
         cached,
-        completion: count(result, "/output_tokens"),
+        cache_write_5m: written,
+        completion: count(result, "/output_tokens")?,
+        audio: some(result, "/input_audio_tokens")
+            .saturating_add(some(result, "/output_audio_tokens")),
         ..ReportedUsage::default()
+    })
+}
+
+/// `OpenAI`'s tier, where the report is grouped by it. A batch says so in a field of its own.
+pub fn openais_tier(is_batch: Option<bool>, tier: Option<&str>) -> Option<String> {
+    match (is_batch, tier) {
+        (Some(true), _) => Some("batch".to_owned()),
+        (_, Some("default")) => Some("standard".to_owned()),
+        (_, tier) => tier.map(str::to_owned),
     }
 }
 
 /// A result of `usage_report/messages`.
-fn anthropic(result: &Value) -> ReportedUsage {
-    ReportedUsage {
-        model: model(result),
-        calls: None,
-        prompt: count(result, "/uncached_input_tokens"),
-        cached: count(result, "/cache_read_input_tokens"),
-        cache_write_5m: count(result, "/cache_creation/ephemeral_5m_input_tokens"),
-        cache_write_1h: count(result, "/cache_creation/ephemeral_1h_input_tokens"),
-        completion: count(result, "/output_tokens"),
-        web_searches: count(result, "/server_tool_use/web_search_requests"),
+fn anthropic(result: &Value) -> Option<ReportedUsage> {
+    Some(ReportedUsage {
+        model: text(result, "model").unwrap_or_default().to_owned(),
+        service_tier: anthropics_tier(text(result, "service_tier"), text(result, "speed")),
+        us_geography: text(result, "inference_geo").map(|place| place == "us"),
+        prompt: count(result, "/uncached_input_tokens")?,
+        cached: some(result, "/cache_read_input_tokens"),
+        cache_write_5m: Some(some(result, "/cache_creation/ephemeral_5m_input_tokens")),
+        cache_write_1h: some(result, "/cache_creation/ephemeral_1h_input_tokens"),
+        completion: count(result, "/output_tokens")?,
+        web_searches: Some(some(result, "/server_tool_use/web_search_requests")),
+        ..ReportedUsage::default()
+    })
+}
+
+/// Anthropic's tier and speed as one. Where a report has no speed, a call at the usual tier may
+/// have been a fast one; an answer says `standard` of both.
+pub fn anthropics_tier(tier: Option<&str>, speed: Option<&str>) -> Option<String> {
+    match (tier?, speed) {
+        ("standard", None) => None,
+        ("standard", Some(speed)) => Some(speed.to_owned()),
+        (tier, None | Some("standard")) => Some(tier.to_owned()),
+        // Such a tier has no price, so it is not ours.
+        (tier, Some(speed)) => Some(format!("{tier} {speed}")),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str, provider: &str) -> Result<Vec<PostStatement>, Failure> {
-        let format = FORMATS.iter().find(|format| format.provider == provider).unwrap();
-        let buckets = buckets(text, format, false)?;
-        Ok(buckets.into_iter().map(|bucket| bucket.statement).collect())
-    }
-
-    #[test]
-    fn a_cost_report_is_read_to_the_pico_and_names_no_counts() {
-        let cost = |text: &str, at: usize| {
-            let bucket = buckets(text, &FORMATS[at], true).unwrap().pop().unwrap();
-            assert!(bucket.statement.usage.is_empty());
-            bucket.cost.unwrap().to_string()
-        };
-        let openai = r#"{"data":[{"start_time":1,"end_time":2,"results":[
-            {"amount":{"value":0.06,"currency":"usd"},"line_item":null},
-            {"amount":{"value":1e-7,"currency":"usd"}}]}]}"#;
-        let anthropic = r#"{"data":[{"starting_at":"2026-11-23T00:00:00Z",
-            "ending_at":"2026-11-24T00:00:00Z",
-            "results":[{"currency":"USD","amount":"123.45"}]}]}"#;
-
-        assert_eq!(cost(openai, 0), "0.0600001");
-        assert_eq!(cost(anthropic, 1), "1.2345");
-        for wrong in [json!("x"), json!(null), json!("1e999"), json!("1.2.3")] {
-            assert_eq!(amount(&wrong, 0), None, "{wrong}");
-        }
-        assert_eq!(amount(&json!(1e-30), 0), Some(Money::ZERO));
-    }
-
-    #[test]
-    fn both_providers_reports_become_disjoint_classes() {
-        let openai = r#"{"object":"page","data":[{"object":"bucket","start_time":1730419200,
-            "end_time":1730505600,"results":[{"input_tokens":1000,"output_tokens":500,
-            "input_cached_tokens":800,"num_model_requests":5,
-            "model":"gpt-4o-mini-2024-07-18"}]}]}"#;
-        let anthropic = r#"{"data":[{"starting_at":"2026-11-23T00:00:00Z",
-            "ending_at":"2026-11-24T00:00:00Z","results":[{"uncached_input_tokens":7,
-            "cache_creation":{"ephemeral_1h_input_tokens":2,"ephemeral_5m_input_tokens":1},
-            "cache_read_input_tokens":3,"output_tokens":4,
-            "server_tool_use":{"web_search_requests":6},"model":"claude-sonnet-4-20250514"}]}]}"#;
-
-        let theirs = read(openai, "openai").unwrap();
-        assert_eq!(theirs[0].from, "2024-11-01T00:00:00Z");
-        let usage = &theirs[0].usage[0];
-        assert_eq!(
-            (usage.prompt, usage.cached, usage.completion, usage.calls),
-            (200, 800, 500, Some(5))
-        );
-
-        // Two pages in one file.
-        let theirs = read(&format!("{anthropic}\n{anthropic}"), "anthropic").unwrap();
-        assert_eq!(theirs.len(), 2);
-        let usage = &theirs[0].usage[0];
-        assert_eq!([usage.prompt, usage.cached, usage.cache_write_5m], [7, 3, 1]);
-        assert_eq!([usage.cache_write_1h, usage.completion, usage.web_searches], [2, 4, 6]);
-    }
-
-    #[test]
-    fn what_is_no_report_is_refused() {
-        for text in ["{", "{}", r#"{"data":[{}]}"#] {
-            assert!(read(text, "openai").is_err(), "{text}");
-        }
-        let ungrouped = r#"{"data":[{"start_time":1,"end_time":2,"results":[{"model":null}]}]}"#;
-        let refused = read(ungrouped, "openai").unwrap_err().to_string();
-        assert!(refused.contains("names no model") && refused.contains("grouped by model"));
-    }
-}
+mod tests;
