@@ -26,27 +26,111 @@ async fn assert_paid_once(caller: &Caller<'_>) {
     assert!(caller.assert_settled_to_the_bill().await > Money::ZERO);
 }
 
-#[test]
-fn a_repeat_gets_the_kept_answer_and_costs_nothing() {
-    run(async {
-        for (path, body) in [
-            ("/v1/chat", native("chat", &json!({}))),
-            ("/v1/chat", native("chat", &json!({"stream": true}))),
-            ("/v1/chat/completions", openai("demo/chat", &json!({}))),
-            ("/v1/chat/completions", openai("demo/chat", &json!({"stream": true}))),
-        ] {
-            let caller = Caller::new(shared().await).await;
-            let first = send(&caller, path, &body, "k").await.expect(200);
-            let again = send(&caller, path, &body, "k").await.expect(200);
+/// Every request that costs money, in every form of its answer: a row has the route as chat names
+/// it, the path of a call, its body, and what asks for a stream of it.
+fn paid() -> Vec<(&'static str, &'static str, Value, Form)> {
+    let gemini = json!({"contents": [{"role": "user", "parts": [{"text": "hello"}]}],
+        "generationConfig": {"maxOutputTokens": 64}});
+    let said = json!([{"role": "user", "content": "hello"}]);
+    let message = json!({"model": "demo/claude", "max_tokens": 64, "messages": said});
+    let response = json!({"model": "demo/codex", "input": "hello", "max_output_tokens": 64});
+    let completion = json!({"model": "demo/chat", "prompt": "hello", "max_tokens": 64});
+    let embedding = json!({"model": "demo/embed", "input": "hello"});
+    vec![
+        ("/v1/chat", "/v1/chat", native("chat", &json!({})), Form::Option),
+        ("/v1/chat/completions", PATH, openai("demo/chat", &json!({})), Form::Field),
+        ("/v1/messages", "/v1/messages", message, Form::Field),
+        ("/v1/responses", "/v1/responses", response, Form::Field),
+        ("/v1/completions", "/v1/completions", completion, Form::Field),
+        ("/v1/embeddings", "/v1/embeddings", embedding, Form::Whole),
+        ("/v1beta/models/*", "/v1beta/models/demo/gemini", gemini.clone(), Form::Verb),
+        ("/v1/models/*", "/v1/models/demo/gemini", gemini, Form::Verb),
+    ]
+}
 
-            assert_eq!(again.text(), first.text(), "{path}");
-            for name in ["x-request-id", "content-type", "x-farebox-cost-usd"] {
-                assert_eq!(again.header(name), first.header(name), "{name} of {path}");
+/// How a streamed answer is asked for.
+#[derive(Clone, Copy)]
+enum Form {
+    /// It never is.
+    Whole,
+    /// By a field of the body.
+    Field,
+    /// By one of its options.
+    Option,
+    /// By the verb of the path and its query.
+    Verb,
+}
+
+impl Form {
+    fn asks(self, path: &str, body: &Value) -> Vec<(String, Value)> {
+        let verbs = ["generateContent", "streamGenerateContent?alt=sse", "streamGenerateContent"];
+        let mut streamed = body.clone();
+        match self {
+            Self::Option => streamed["options"]["stream"] = true.into(),
+            _ => streamed["stream"] = true.into(),
+        }
+        match self {
+            Self::Whole => vec![(path.to_owned(), body.clone())],
+            Self::Field | Self::Option => {
+                vec![(path.to_owned(), body.clone()), (path.to_owned(), streamed)]
             }
-            assert_eq!((first.header(REPLAYED), again.header(REPLAYED)), (None, Some("true")));
-            assert_paid_once(&caller).await;
+            Self::Verb => verbs.map(|verb| (format!("{path}:{verb}"), body.clone())).to_vec(),
+        }
+    }
+}
+
+#[test]
+fn a_repeat_gets_the_kept_answer_and_costs_nothing_at_every_paid_endpoint() {
+    run(async {
+        for (_, path, body, form) in paid() {
+            for (path, body) in form.asks(path, &body) {
+                let caller = Caller::new(shared().await).await;
+                let first = send(&caller, &path, &body, "k").await.expect(200);
+                let again = send(&caller, &path, &body, "k").await.expect(200);
+
+                assert_eq!(again.text(), first.text(), "{path} {body}");
+                assert!(!first.text().is_empty());
+                for name in ["x-request-id", "content-type", "x-farebox-cost-usd"] {
+                    assert_eq!(again.header(name), first.header(name), "{name} of {path}");
+                }
+                assert_eq!((first.header(REPLAYED), again.header(REPLAYED)), (None, Some("true")));
+                assert_paid_once(&caller).await;
+            }
         }
     });
+}
+
+#[test]
+fn no_form_of_an_answer_is_replayed_for_another() {
+    run(async {
+        for (_, path, body, form) in paid() {
+            let asks = form.asks(path, &body);
+            for (first, (path, body)) in asks.iter().enumerate() {
+                let caller = Caller::new(shared().await).await;
+                send(&caller, path, body, "k").await.expect(200);
+                for (other, (path, body)) in asks.iter().enumerate() {
+                    if other != first {
+                        let refused = send(&caller, path, body, "k").await;
+                        assert_eq!(refused.code(), 422, "{path} {body}: {}", refused.text());
+                    }
+                }
+                assert_eq!(caller.posts().len(), 1);
+            }
+        }
+    });
+}
+
+#[test]
+fn every_route_that_costs_money_is_in_the_table() {
+    let routes = include_str!("../../functions/chat/src/lib.rs").lines().filter(|line| {
+        let is_paid = line.contains("Handler::Chat,") || line.contains("Handler::Generate,");
+        is_paid && line.trim_start().starts_with("(Method::")
+    });
+    let paths: Vec<_> = routes.map(|line| line.split('"').nth(1).unwrap()).collect();
+    assert!(paths.len() >= 8, "{paths:?}");
+    for path in paths {
+        assert!(paid().iter().any(|(route, ..)| *route == path), "{path} has no row");
+    }
 }
 
 #[test]

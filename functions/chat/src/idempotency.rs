@@ -56,8 +56,8 @@ pub async fn claim(gate: &Gate, incoming: &Incoming, key: &KeyItem) -> Result<Cl
     let sealer = Sealer::new(&pepper);
     let hash = sealer.digest("idempotency-key", &[given.as_bytes()])?;
     let (method, path) = (incoming.method.as_str().as_bytes(), incoming.path.as_bytes());
-    let body = canonical(&incoming.body);
-    let fingerprint = sealer.digest("request", &[method, path, &body])?;
+    let (body, query) = (canonical(&incoming.body), query(&incoming.query));
+    let fingerprint = sealer.digest("request", &[method, path, &body, &query])?;
     let tenant = &gate.aws.config().tenant;
     let claim = Claim::new(tenant, &key.user, &hash, incoming.request_id, fingerprint);
     let mut look = LOOK_MS.0;
@@ -124,6 +124,16 @@ fn canonical(body: &Bytes) -> Bytes {
         // It is refused later, and its claim with it.
         Err(_) => body.clone(),
     }
+}
+
+/// The query whatever the order of its names: Gemini's `alt=sse` asks for another form of the
+/// answer.
+fn query(pairs: &[(String, String)]) -> Vec<u8> {
+    let mut pairs: Vec<_> = pairs.iter().collect();
+    pairs.sort();
+    Value::from_iter(pairs.into_iter().map(|(name, value)| vec![name.as_str(), value]))
+        .to_string()
+        .into_bytes()
 }
 
 /// What a caller is sent, from its status to its last byte.
