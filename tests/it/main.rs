@@ -63,5 +63,6 @@ mod tighten;
 mod timeouts;
 mod told;
 mod tools;
+mod twice;
 mod usage;
 mod waiting;
