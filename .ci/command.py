@@ -5,6 +5,7 @@ what the command says must be what the gateway's own answers add up to. A part o
 pseudo-terminal. Shared libraries beside libc fail it.
 """
 
+import calendar
 import csv
 import io
 import json
@@ -15,9 +16,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.error
 import urllib.request
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow.parquet
@@ -224,16 +228,180 @@ def signs(farebox, ready, folder):
     farebox.environment = by_key
 
 
+class Refuses(BaseHTTPRequestHandler):
+    """A provider whose every answer is a fault: nobody knows what it bills."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        body = b'{"type":"error","error":{"type":"api_error","message":"no"}}'
+        self.send_response(500)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class Clock:
+    """The clock of the stack, by the file that moves it; days are counted from tomorrow."""
+
+    def __init__(self, folder):
+        self.file = Path(folder, "clock")
+        self.file.write_text("0")
+
+    def noon(self, day):
+        wanted = (int(time.time()) // 86400 + 1 + day) * 86400 + 43200
+        beside = self.file.with_suffix(".new")
+        beside.write_text(str(wanted * 1000 - int(time.time() * 1000)))
+        beside.rename(self.file)
+        return time.strftime("%Y-%m-%d", time.gmtime(wanted)), wanted
+
+
+def post(ready, path, body, key=None):
+    """Status, answer's id and text of a call."""
+    headers = {"Authorization": f"Bearer {key or ready['key']}", "Content-Type": "application/json"}
+    request = urllib.request.Request(ready["base_url"] + path, json.dumps(body).encode(), headers)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, answer.headers["x-request-id"], answer.read()
+    except urllib.error.HTTPError as answer:
+        return answer.code, answer.headers["x-request-id"], answer.read()
+
+
+def drain(ready):
+    request = urllib.request.Request(ready["services_url"] + "/_local/drain", method="POST")
+    urllib.request.urlopen(request).close()
+
+
+def settled(farebox, day):
+    """What a day of the user's budget has, as `reconcile` tells it: it fails where the log's rows add up to another sum."""
+    lines = farebox.json(f"reconcile --month {day[:7]} --scope user:demo")
+    of_day = [line for line in lines if line["period"].replace("-", "") == day.replace("-", "")]
+    return Decimal(of_day[0]["settled_usd"]) if of_day else Decimal(0)
+
+
+def corrects(farebox, ready, folder, clock, origin):
+    """Calls whose cost nobody knew, corrected to what the exports of both providers' consoles say."""
+    day, _ = clock.noon(0)
+    said = [{"role": "user", "content": "hello"}]
+    claude = {"model": "anthropic/claude-opus-5", "max_tokens": 200, "speed": "fast", "messages": said}
+    gpt = {"model": "openai/gpt-4o-mini", "max_tokens": 200, "messages": said}
+    for provider in ("anthropic", "openai"):
+        farebox.run(f"credential set demo {provider} --base-url {origin}", given="sk-x\n")
+    for path, body in [("/v1/messages", claude), ("/v1/chat/completions", gpt)]:
+        for _ in range(2):
+            status, _, text = post(ready, path, body)
+            assert status >= 500, (status, text)
+    drain(ready)
+    held = settled(farebox, day)
+
+    # claude-opus-5, fast and us: 10 and 50 USD a million, a tenth more. gpt-4o-mini: 0.15 and 0.6.
+    exports = {
+        "anthropic": ("0.01144", "usage_date_utc,model_version,api_key,workspace,usage_type,context_window,usage_input_tokens_no_cache,"
+                      "usage_input_tokens_cache_write_5m,usage_input_tokens_cache_write_1h,usage_input_tokens_cache_read,"
+                      "usage_output_tokens,web_search_count,inference_geo,speed\n"
+                      f"{day},claude-opus-5,k,Default,standard,≤ 200k,30,0,0,0,150,0,us,fast\n"
+                      f"{day},claude-opus-5,k,Default,standard,≤ 200k,10,0,0,0,50,0,us,fast\n"
+                      f"{day},claude-opus-5,k,Default,batch,≤ 200k,7000,0,0,0,5000,0,global,\n"),
+        "openai": ("0.000009", "start_time,end_time,num_model_requests,model,batch,service_tier,input_tokens,output_tokens,input_cached_tokens\n"
+                   + "".join(f"{hour},{hour + 3600},{calls},gpt-4o-mini-2024-07-18,false,default,{calls * 10},{calls * 5},0\n"
+                             for hour, calls in openai_hours(day))),
+    }
+    for provider, (cost, text) in exports.items():
+        Path(folder, f"{provider}.csv").write_text(text)
+        line, = unknown_lines(farebox, f"reconcile --import {folder}/{provider}.csv --provider {provider}")
+        assert line["determined"] == [] and "not an hour past" in line["open"], line
+    assert settled(farebox, day) == held, "a day that is not over determines nothing"
+
+    clock.noon(1)
+    truth = Decimal(0)
+    for provider, (cost, text) in exports.items():
+        ask = f"reconcile --import {folder}/{provider}.csv --provider {provider}"
+        line, = unknown_lines(farebox, ask)
+        assert (line["unknown_calls"], len(line["determined"]), line["determined_usd"]) == (2, 2, cost), line
+        held -= Decimal(line["charged_usd"])
+        truth += Decimal(cost)
+        assert "They are corrected." in farebox.run(ask + " --apply")
+        again, = unknown_lines(farebox, ask + " --apply")
+        assert (again["charged_usd"], again["error_bar_usd"]) == (cost, "0"), again
+        drain(ready)
+        assert settled(farebox, day) == held + truth, provider
+    assert held == 0
+
+
+def openai_hours(day):
+    """Every hour of the day, and the two calls at noon."""
+    start = calendar.timegm(time.strptime(day, "%Y-%m-%d"))
+    return [(start + hour * 3600, 2 if hour == 12 else 0) for hour in range(24)]
+
+
+def unknown_lines(farebox, line):
+    return [line for bucket in farebox.json(line) for line in bucket["lines"] if line["unknown_calls"]]
+
+
+def rates_again(farebox, ready, clock):
+    """A call explained, its day rated again, and a lost settlement replayed: each once."""
+    day, now = clock.noon(2)
+    body = {"model": "demo/exact", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 30}
+    status, request_id, _ = post(ready, "/v1/chat/completions", body)
+    assert status == 200
+    drain(ready)
+    row = farebox.json(f"explain {request_id}")
+    cost = Decimal(row["cost_usd"])
+    assert cost == sum(Decimal(line["amount_usd"]) for line in row["lines"]) > 0, row
+    told = farebox.run(f"explain {request_id}")
+    assert f"= {row['cost_usd']} USD  settled" in told and "prompt" in told and "in user:demo, key:" in told, told
+    farebox.run("explain no_such", ok=False)
+    assert settled(farebox, day) == cost
+
+    farebox.run("price set demo/exact --input 100 --output 200")
+    count = {line["class"]: line["count"] for line in row["lines"]}
+    new = Decimal(count["prompt"] * 100 + count["completion"] * 200) / 1000000
+    ask = f"rerate --from {day} --to {day} --model demo/exact"
+    told = farebox.run(ask)
+    assert f"1 of 1 calls differ, by {new - cost:f} USD together. Nothing is entered yet" in told, told
+    assert settled(farebox, day) == cost
+    assert "They are entered." in farebox.run(ask + " --apply")
+    assert "Nothing to enter." in farebox.run(ask + " --apply")
+    drain(ready)
+    assert settled(farebox, day) == new
+    assert f"= {new:f} USD  rated at" in farebox.run(f"explain {request_id}")
+    farebox.run("price delete demo/exact")
+
+    part = {"unheld": True, "day": int(day.replace("-", ""))}
+    record = {"v": 1, "request_id": ulid(now), "rid": ulid(now), "tenant": "main", "user": "demo", "key_id": row["key_id"],
+              "endpoint": "/v1/chat", "outcome": "settled", "decision": {"settle": "0.25"}, "http_status": 200,
+              "response_time_ms": 5, "started_at": now * 1000, "scopes": row["scopes"],
+              "parts": [{"scope": scope, **part} for scope in row["scopes"]]}
+    lines = 'START\n2026 {"farebox.settlement.v1":%s}\nEND\n' % json.dumps(record)
+    for _ in range(2):
+        assert "1 settlements are sent" in farebox.run("replay -", given=lines)
+        drain(ready)
+    assert settled(farebox, day) == new + Decimal("0.25"), "once"
+    refused = farebox.run("replay -", ok=False, given=lines.replace('"v": 1', '"v": 2'))
+    assert "line 2:" in refused and "0 settlements are sent, 1 are not" in refused, refused
+
+
+def ulid(seconds):
+    number, digits = (seconds * 1000 << 80) + 7, "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    return "".join(digits[number >> 5 * place & 31] for place in reversed(range(26)))
+
+
 def main(executable, local):
     libraries(executable)
     with tempfile.TemporaryDirectory() as folder:
-        stack = subprocess.Popen([local, "--port", "0", "--json", "--ephemeral"], stdout=subprocess.PIPE, text=True, cwd=folder)
+        clock, refuses = Clock(folder), ThreadingHTTPServer(("127.0.0.1", 0), Refuses)
+        threading.Thread(target=refuses.serve_forever, daemon=True).start()
+        origin = f"http://127.0.0.1:{refuses.server_port}"
+        stack = subprocess.Popen([local, "--port", "0", "--json", "--ephemeral", "--clock", clock.file], stdout=subprocess.PIPE, text=True, cwd=folder,
+                                 env=os.environ | {"FAREBOX_ALLOWED_ORIGINS": origin})
         try:
             ready = json.loads(stack.stdout.readline())
             farebox = Command(executable, ready, folder)
             spent = ask(ready, "chat", "team=search") + ask(ready, "exact") + ask(ready, "claude")
-            drain = urllib.request.Request(ready["services_url"] + "/_local/drain", method="POST")
-            urllib.request.urlopen(drain).close()
+            drain(ready)
             reports(farebox, spent, folder)
             looks(farebox)
             imports(farebox, folder)
@@ -241,6 +409,10 @@ def main(executable, local):
             terminals(farebox, ready)
             lets_in(farebox)
             signs(farebox, ready, folder)
+            # The profile signs now, by the machine's clock; what follows moves the stack's.
+            farebox.environment["FAREBOX_AUTH"] = "key"
+            corrects(farebox, ready, folder, clock, origin)
+            rates_again(farebox, ready, clock)
         finally:
             stack.send_signal(signal.SIGINT)
             stack.wait(timeout=30)
