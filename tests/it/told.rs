@@ -52,7 +52,8 @@ impl<'s> Hook<'s> {
     }
 }
 
-/// Moves the clock and runs the scheduler once; the queue is empty before.
+/// Moves the clock and runs the scheduler once; the queue is empty before. The times are far apart:
+/// the clock goes on by itself, and what a slow machine records after its minute is not due yet.
 async fn tick(clock: &Moved, time: &str) {
     clock.stack.drain().await;
     clock.to(time);
@@ -82,15 +83,15 @@ fn a_refusal_is_told_once_for_each_version_of_the_limit() {
         };
         limit(cost).await;
         caller.chat("exact", &exact()).await.expect(200);
-        tick(&clock, &time(2)).await;
+        tick(&clock, &time(11)).await;
         assert!(hook.of("budget.refused", &scope).is_empty(), "nothing was refused");
 
         refused().await;
         refused().await;
-        tick(&clock, &time(3)).await;
+        tick(&clock, &time(21)).await;
         let first = hook.of("budget.refused", &scope);
         refused().await;
-        tick(&clock, &time(4)).await;
+        tick(&clock, &time(31)).await;
         assert_eq!(hook.of("budget.refused", &scope), first);
         let told = hook.told();
         let one = told.iter().find(|body| body["type"] == "budget.refused").unwrap();
@@ -100,7 +101,7 @@ fn a_refusal_is_told_once_for_each_version_of_the_limit() {
 
         limit(cost.plus(Money::ONE_PICO).unwrap()).await;
         refused().await;
-        tick(&clock, &time(5)).await;
+        tick(&clock, &time(41)).await;
 
         let only = first.first().unwrap();
         assert_eq!(first.len(), 1);
@@ -127,19 +128,19 @@ fn a_level_is_told_once_for_each_version_of_the_limit_and_each_period() {
         let told = || hook.of("budget.threshold", &scope);
         limit(4).await;
         caller.chat("exact", &exact()).await.expect(200);
-        tick(&clock, &at(12, 2)).await;
+        tick(&clock, &at(12, 11)).await;
         let first = told();
         assert_eq!(first.len(), 1);
         // The level stands; each call, each scan and each repeat sees it again.
         caller.chat("exact", &exact()).await.expect(200);
-        tick(&clock, &at(12, 5)).await;
-        tick(&clock, &at(12, 10)).await;
+        tick(&clock, &at(12, 25)).await;
+        tick(&clock, &at(12, 35)).await;
         assert_eq!(told(), first);
 
         limit(5).await;
-        tick(&clock, &at(12, 15)).await;
+        tick(&clock, &at(12, 45)).await;
         caller.chat("exact", &exact()).await.expect(200);
-        tick(&clock, &at(12, 20)).await;
+        tick(&clock, &at(12, 55)).await;
 
         let before = first.first().unwrap();
         let (version, day) = next(before);
@@ -149,8 +150,8 @@ fn a_level_is_told_once_for_each_version_of_the_limit_and_each_period() {
 
         clock.to(&at(13, 1));
         caller.chat("exact", &exact()).await.expect(200);
-        tick(&clock, &at(13, 5)).await;
-        tick(&clock, &at(13, 10)).await;
+        tick(&clock, &at(13, 15)).await;
+        tick(&clock, &at(13, 25)).await;
 
         let mut three = both;
         three.insert((version, format!("{year}0513")));
@@ -175,7 +176,7 @@ fn a_level_that_logger_and_scans_see_at_once_is_told_once() {
         }
 
         clock.to(&time(5));
-        let (at, later) = (time(5), time(6));
+        let (at, later) = (time(5), time(15));
         let calls = join_all(callers.iter().map(async |caller| {
             caller.chat("exact", &exact()).await.expect(200);
         }));
@@ -186,7 +187,7 @@ fn a_level_that_logger_and_scans_see_at_once_is_told_once() {
         };
         tokio::join!(calls, scans);
         tick(&clock, &later).await;
-        tick(&clock, &time(10)).await;
+        tick(&clock, &time(20)).await;
 
         let told = hook.told();
         assert_eq!(told.len(), 8, "two levels of each caller: {told:?}");
@@ -238,8 +239,8 @@ fn a_price_that_is_wrong_or_missing_is_told_once_a_day_and_model() {
         let differs = call(yi, &other).await;
         call("openai/gpt-5.5", &missing).await;
         call(yi, &other).await;
-        tick(&clock, &at(12, 2)).await;
-        tick(&clock, &at(12, 3)).await;
+        tick(&clock, &at(12, 11)).await;
+        tick(&clock, &at(12, 21)).await;
 
         let kinds = || {
             let told = hook.told().into_iter();
@@ -265,7 +266,7 @@ fn a_price_that_is_wrong_or_missing_is_told_once_a_day_and_model() {
 
         clock.to(&at(13, 1));
         call(yi, &other).await;
-        tick(&clock, &at(13, 2)).await;
+        tick(&clock, &at(13, 11)).await;
 
         let [differs, unpriced] = first;
         assert_eq!(kinds(), [differs, of("operator.cost_differs", yi, 13), unpriced]);
@@ -288,7 +289,10 @@ fn a_crossing_just_before_a_run_is_told_by_its_second_look() {
         let hook = Hook::new(stack).await;
         let caller = Caller::new(stack).await;
         let limit = times(cost, 4).to_string();
-        let budget = json!({"month_limit_usd": limit, "alert_thresholds": [20]});
+        let budget = json!({"month_limit_usd": limit, "alert_thresholds": [50]});
+        // The environments are there already: what follows takes seconds.
+        caller.chat("exact", &exact()).await.expect(200);
+        stack.drain().await;
         caller.limit_user(&budget).await;
         // Recorded after the begin of the run that is to tell it.
         clock.to(&time(3));

@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn another_cost_than_ours_is_the_operators_and_the_same_is_nobodys() {
-        let usd = |text| Money::parse_usd(text).unwrap();
+        let usd = |text: &str| Money::parse_usd(text).unwrap();
         let cost =
             Cost { input: usd("0.5"), output: usd("0.5"), fees: Money::ZERO, total: usd("1") };
         let stated = |theirs: Option<&str>| CallRecord {
