@@ -4,6 +4,8 @@ use clap::{Args as Options, Parser, Subcommand};
 
 use crate::profile::Auth;
 
+mod admins;
+mod asks;
 mod books;
 mod keys;
 mod owners;
@@ -11,10 +13,12 @@ mod prices;
 mod reports;
 mod routes;
 
+pub use admins::{AdminKey, Iam};
+pub use asks::{BudgetRequest, Me, OwnCredential, OwnKey, OwnRequest};
 pub use books::{Correction, Reconcile, Rerate};
 pub use keys::{Key, KeyChange};
-pub use owners::{Content, Org, Sso, Team, User};
-pub use prices::{Discount, Price, PriceChange};
+pub use owners::{Content, Org, SelfService, Sso, Team, User};
+pub use prices::{Discount, Model, Price, PriceChange};
 pub use reports::{Audit, Export, Focus, Import, Profile, Shell, Statement, Top, Usage};
 pub use routes::{Limit, LimitChange, Route, RouteChange};
 
@@ -48,8 +52,11 @@ pub struct Args {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Keep the URL in a profile file with the admin key, which is asked for, or with --auth iam
+    /// Keep the URL in a profile file with a key, an admin's or a member's own, which is asked
+    /// for, or with --auth iam
     Login,
+    /// Who you are to the gateway, and in which role
+    Whoami,
     /// People and services that call models
     #[command(subcommand)]
     User(User),
@@ -62,6 +69,12 @@ pub enum Command {
     /// Who may sign in to the console by single sign-on, and who has
     #[command(subcommand)]
     Sso(Sso),
+    /// Keys of people and programs that manage the gateway
+    #[command(subcommand)]
+    AdminKey(AdminKey),
+    /// IAM users and roles that manage the gateway with --auth iam
+    #[command(subcommand)]
+    Iam(Iam),
     /// Farebox keys
     #[command(subcommand)]
     Key(Key),
@@ -71,6 +84,15 @@ pub enum Command {
     /// Limits
     #[command(subcommand)]
     Budget(Budget),
+    /// Requests of members for more budget
+    #[command(subcommand)]
+    BudgetRequest(BudgetRequest),
+    /// What members do for themselves, with a Farebox key of their own
+    #[command(subcommand)]
+    Me(Me),
+    /// Models that can be called, with the prices in force
+    #[command(subcommand)]
+    Model(Model),
     /// Your own prices, which go before the catalogue's
     #[command(subcommand)]
     Price(Price),
@@ -96,6 +118,12 @@ pub enum Command {
     },
     /// Correct or refund what a scope, or one call, was charged
     Correct(Correction),
+    /// What was corrected
+    Corrections {
+        /// Only of org:ID, team:ID, user:ID, key:ID
+        #[arg(long)]
+        scope: Option<String>,
+    },
     /// Price settled calls again after a price was corrected; shows what differs
     Rerate(Rerate),
     /// Compare what budgets say of a month with the sum of the log's rows
@@ -163,6 +191,16 @@ pub enum Credential {
         #[arg(long)]
         user: String,
     },
+    /// Show one credential, without its secret
+    Show {
+        /// Whose: a user's ID, or org:ID
+        owner: String,
+        /// The provider
+        provider: String,
+        /// Which of several
+        #[arg(long)]
+        name: Option<String>,
+    },
     /// Stop using a credential, and erase it
     Disable {
         /// Whose: a user's ID, or org:ID
@@ -226,7 +264,9 @@ pub enum Webhook {
     /// Deliver alerts to a URL; the signing secret is printed this once
     Set {
         /// https with a public host
-        url: String,
+        // Not `url`: clap would take it for the global --url, and send the admin key there.
+        #[arg(value_name = "URL")]
+        target: String,
     },
     /// Show where alerts are delivered: the webhook, and the topic and addresses of the deployment
     Show,
@@ -252,11 +292,40 @@ pub enum Requests {
         #[arg(short = 'f', long)]
         follow: bool,
     },
+    /// Calls that fit, the newest last
+    List(Wanted),
     /// One call
     Show {
         /// The x-request-id of its answer
         id: String,
     },
+}
+
+/// Which calls `farebox requests list` shows.
+#[derive(Debug, Default, Options)]
+pub struct Wanted {
+    /// Only this user's
+    #[arg(long)]
+    pub user: Option<String>,
+    /// Only of the key with this id
+    #[arg(long)]
+    pub key: Option<String>,
+    /// Only at this provider
+    #[arg(long)]
+    pub provider: Option<String>,
+    /// Only of this model, without its provider
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Only those that ended so: settled, refused, worst, …
+    #[arg(long)]
+    pub outcome: Option<String>,
+    /// Only those with this error code
+    #[arg(long)]
+    pub error: Option<String>,
+    /// How many rows are looked at, from the newest on
+    #[arg(short = 'n', default_value_t = 100)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub count: u32,
 }
 
 #[cfg(test)]
@@ -304,6 +373,14 @@ mod tests {
             "farebox price show",
             "farebox price versions",
             "farebox price switch 2026-11-23.9f86d081 --apply",
+            "farebox admin-key create --name Ann --role auditor",
+            "farebox admin-key rotate k1 --overlap-s 3600",
+            "farebox iam grant arn:aws:iam::111122223333:role/Ops --role admin",
+            "farebox iam revoke arn:aws:iam::111122223333:role/Ops",
+            "farebox budget-request approve u1 r1 --until 2027-01-01T00:00:00Z --month 50",
+            "farebox me key create --name laptop",
+            "farebox me budget-request create --month 100 --reason evaluation",
+            "farebox user allow u1 --keys 2 --key-model openai/* --credentials true",
             "farebox price delete openai/gpt-x",
             "farebox route set fast --target openai/gpt-5-mini=3 --target anthropic/x",
             "farebox route set fast --retries 2 --after-charge true --on-budget-refusal next",

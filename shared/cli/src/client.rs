@@ -20,6 +20,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A list that has more pages is not for a terminal.
 const PAGES_MAX: usize = 200;
 
+/// The version of what nobody has made yet.
+pub const ABSENT: &str = "\"0\"";
+
 /// What stands before the paths of signed requests.
 const SIGNED: &str = "/iam";
 
@@ -114,6 +117,18 @@ impl Client {
     /// Why there is no good answer, and what to type next.
     pub async fn get(&self, path: &str) -> Result<Answer, Failure> {
         self.perform(path, self.request(Method::GET, path)).await
+    }
+
+    /// Reads what may not be there.
+    ///
+    /// # Errors
+    /// As [`Self::get`], but for what is not there.
+    pub async fn find(&self, path: &str) -> Result<Option<Answer>, Failure> {
+        match self.get(path).await {
+            Ok(found) => Ok(Some(found)),
+            Err(failure) if failure.is_absent() => Ok(None),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Writes; a `PUT` without a version that it is based on replaces whatever is there.

@@ -12,6 +12,8 @@ use crate::print::{Output, Table};
 use crate::profile::{self, Auth, Profile, Profiles};
 
 mod access;
+mod admins;
+mod asks;
 mod audit;
 mod content;
 mod correct;
@@ -23,6 +25,8 @@ mod hostile;
 mod import;
 mod keys;
 mod limits;
+mod me;
+mod models;
 mod money;
 mod prices;
 mod provider_csv;
@@ -40,6 +44,14 @@ mod usage;
 /// The paths of the API.
 fn path(rest: &str) -> String {
     format!("{}/{rest}", farebox_api::BASE_PATH)
+}
+
+/// A path of the API with those parameters of the query that are given.
+fn filtered(rest: &str, query: &[(&str, Option<String>)]) -> String {
+    let given = query.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    let pairs: Vec<_> = given.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    let joint = if pairs.is_empty() { "" } else { "?" };
+    path(&format!("{rest}{joint}{}", pairs.join("&")))
 }
 
 /// Performs one command.
@@ -78,6 +90,12 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         Command::Login => login(profiles, args.profile, url, auth).await,
         Command::Profile(command) => profile_command(profiles, command),
         Command::Completion { shell } => Ok(completion(shell)),
+        Command::Whoami => admins::whoami(&client).await,
+        Command::AdminKey(command) => admins::admin_key(&client, command).await,
+        Command::Iam(command) => admins::iam(&client, command).await,
+        Command::BudgetRequest(command) => asks::budget_request(&client, command).await,
+        Command::Me(command) => me::me(&client, command).await,
+        Command::Model(command) => models::model(&client, command).await,
         Command::User(command) => access::user(&client, command).await,
         Command::Org(command) => access::org(&client, command).await,
         Command::Team(command) => access::team(&client, command).await,
@@ -99,6 +117,7 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         Command::Content(command) => content::content(&client, command).await,
         Command::Explain { id } => explain::explain(&client, &id).await,
         Command::Correct(correction) => correct::correct(&client, correction).await,
+        Command::Corrections { scope } => correct::corrections(&client, scope).await,
         Command::Rerate(range) => rerate::rerate(&client, range).await,
         Command::Reconcile(month) => reconcile::reconcile(&client, month).await,
         Command::Replay { file } => replay::replay(&client, &file).await,
@@ -120,13 +139,13 @@ async fn login(
 ) -> Result<Output, Failure> {
     let (admin_key, client) = match auth {
         Auth::Key => {
-            let key = crate::secret::read("admin key")?;
+            let key = crate::secret::read("key")?;
             let client = Client::new(&url, &key)?;
             (Some(key), client)
         }
         Auth::Iam => (None, Client::signed(&url)?),
     };
-    client.get(&path("users?limit=1")).await?;
+    client.get(&path("session")).await?;
     let name = name.unwrap_or_else(|| profiles.current.clone());
     let is_kept = if admin_key.is_some() { "The key" } else { "That AWS access keys sign" };
     let kept = Profile { url: Some(url.clone()), admin_key, auth: Some(auth) };

@@ -11,12 +11,18 @@ use crate::print::clean;
 pub struct Failure {
     message: String,
     next: String,
+    is_absent: bool,
 }
 
 impl Failure {
     /// From what went wrong and what to type next.
     pub fn new(message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { message: message.into(), next: next.into() }
+        Self { message: message.into(), next: next.into(), is_absent: false }
+    }
+
+    /// Whether the gateway has nothing there.
+    pub const fn is_absent(&self) -> bool {
+        self.is_absent
     }
 
     /// What went wrong.
@@ -33,7 +39,8 @@ impl Failure {
             _ => format!("{} ({})", error.message, error.code),
         };
         let resource = path.strip_prefix(farebox_api::BASE_PATH).unwrap_or(path);
-        Self::new(message, next_step(&error.code, resource))
+        let is_absent = error.code == "not_found";
+        Self { is_absent, ..Self::new(message, next_step(&error.code, resource)) }
     }
 }
 
@@ -50,6 +57,12 @@ fn next_step(code: &str, resource: &str) -> &'static str {
         "not_found" if about("keys") => {
             "farebox key list; farebox user list; a new user: farebox user add ID"
         }
+        "not_found" if about("admin-keys") => "farebox admin-key list",
+        "not_found" if about("iam") => "farebox iam list",
+        "not_found" if about("sso") => "farebox sso list; farebox sso sessions",
+        "not_found" if about("budget-requests") => "farebox budget-request list",
+        "not_found" if about("models") => "farebox model list PROVIDER",
+        "not_found" if about("me") => "farebox me show: only what is yours is found there",
         "not_found" if about("prices") => "farebox price show",
         "not_found" if about("discounts") => "farebox price discount list",
         "not_found" if about("catalogue/lists") => "farebox price versions",
@@ -67,8 +80,11 @@ fn next_step(code: &str, resource: &str) -> &'static str {
         "precondition_failed" | "precondition_required" if about("routes") => {
             "somebody else changed it: farebox route show NAME, then set it again"
         }
-        "precondition_failed" | "precondition_required" => {
+        "precondition_failed" | "precondition_required" if about("budgets") => {
             "somebody else changed it: farebox budget show, then set it again"
+        }
+        "precondition_failed" | "precondition_required" => {
+            "somebody else changed it: look at it again, then type it again"
         }
         "invalid_request_error" => "correct the value; `farebox help COMMAND` lists what it takes",
         "not_supported" => "farebox budget set SCOPE --mode hard (or soft, observe)",

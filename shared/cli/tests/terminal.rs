@@ -17,6 +17,33 @@ const AUDIT: &str = include_str!("answers/audit.json");
 const LISTS: &str = include_str!("answers/lists.json");
 const LOOK: &str = include_str!("answers/look.json");
 const CATALOGUE: &str = include_str!("answers/catalogue.json");
+const ADMIN_KEYS: &str = r#"{"admin_keys":[
+    {"id":"a1b2c3d4e5","name":"Ann","role":"owner","state":"active",
+     "created_at":"2026-11-23T09:00:00Z"},
+    {"id":"f6g7h8i9j0","name":"Grafana","role":"auditor","state":"expired",
+     "created_at":"2026-10-01T09:00:00Z","expires_at":"2026-11-01T00:00:00Z"}],"next_cursor":null}"#;
+const PRINCIPALS: &str = r#"{"principals":[
+    {"arn":"arn:aws:iam::111122223333:role/Ops","role":"admin",
+     "created_at":"2026-11-23T09:00:00Z"}],"next_cursor":null}"#;
+const ASKS: &str = r#"{"budget_requests":[
+    {"id":"01KAQ4ZV0M7W1C9Y3T5B8D2E6F","user":"lin","state":"open","month_limit_usd":"100",
+     "reason":"The evaluation of the new model","created_at":"2026-11-23T09:00:00Z"}],
+    "next_cursor":null}"#;
+const MODELS: &str = r#"{"models":[
+    {"provider":"openai","model":"gpt-4o","mode":"chat","context_window":128000,
+     "max_output_tokens":16384,"source":"catalogue","price_version":"2026-11-23.9f86d081",
+     "prices":{"input":"2.5","output":"10","cached_input":"1.25","cache_write_5m":null,
+     "cache_write_1h":null}},
+    {"provider":"openai","model":"gpt-x","mode":"unknown","context_window":null,
+     "max_output_tokens":null,"source":"catalogue","price_version":null,"prices":null}],
+    "next_cursor":null}"#;
+const ME: &str = r#"{"user":"lin","name":"Lin","key_id":"k1","self_service":
+    {"keys":2,"key_max_cost_usd":"0.5","key_days":90,"key_models":["openai/*"],
+     "credentials":false}}"#;
+const USER: &str = r#"{"id":"lin","name":"Lin","org":"acme","self_service":
+    {"keys":2,"key_max_cost_usd":"0.5","key_days":90,"key_models":["openai/*"],
+     "credentials":false},"created_at":"2026-11-23T09:00:00Z"}"#;
+const SESSION: &str = r#"{"actor":"iam:arn:aws:iam::111122223333:role/Ops","role":"admin"}"#;
 const NOTHING: &str = r#"{"users":[],"keys":[],"budgets":[],"channels":[],"alerts":[],
     "quarantine":[],"next_cursor":null}"#;
 const QUEUES: &str = r#"{"waiting":2,"in_flight":0,"dead_letters":0,"scanned_at":null}"#;
@@ -94,6 +121,13 @@ fn what_is_shown_is_what_is_kept() {
         ("/admin/v1/catalogue/lists/", 404, r#"{"error":{"code":"not_found","message":"no"}}"#),
         ("/admin/v1/catalogue/lists", 200, LISTS),
         ("/admin/v1/catalogue", 200, CATALOGUE),
+        ("/admin/v1/admin-keys", 200, ADMIN_KEYS),
+        ("/admin/v1/iam", 200, PRINCIPALS),
+        ("/admin/v1/budget-requests", 200, ASKS),
+        ("/admin/v1/models", 200, MODELS),
+        ("/admin/v1/me", 200, ME),
+        ("/admin/v1/users/lin", 200, USER),
+        ("/admin/v1/session", 200, SESSION),
     ];
     const EMPTY: Answers = &[
         ("/healthz", 200, r#"{"status":"ok","catalog":"2026-11-23"}"#),
@@ -114,6 +148,13 @@ fn what_is_shown_is_what_is_kept() {
         ("versions.txt", ALL, "price versions"),
         ("switch.txt", ALL, "price switch 2026-11-30.7b52009b"),
         ("built.txt", ALL, "price switch 2026-11-23.9f86d081"),
+        ("admin-keys.txt", ALL, "admin-key list"),
+        ("iam.txt", ALL, "iam list"),
+        ("budget-requests.txt", ALL, "budget-request list --state open"),
+        ("models.txt", ALL, "model list openai"),
+        ("me.txt", ALL, "me show"),
+        ("user.txt", ALL, "user show lin"),
+        ("whoami.txt", ALL, "whoami"),
         ("doctor.txt", EMPTY, "doctor"),
         ("stranger.txt", STRANGER, "usage --by model"),
         ("wrong.txt", STRANGER, "usage --by model --since 0d"),

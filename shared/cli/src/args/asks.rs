@@ -2,7 +2,7 @@
 
 use clap::{Args as Options, Subcommand};
 
-use super::keys::KeyChange;
+use super::keys::{KeyChange, span};
 
 /// `farebox budget-request …`
 #[derive(Debug, Subcommand)]
@@ -123,6 +123,15 @@ pub enum OwnKey {
     Show {
         /// The id, not the secret
         id: String,
+    },
+    /// Give a key another secret, which is printed this once
+    Rotate {
+        /// The id, not the secret
+        id: String,
+        /// How long the old secret works beside it, such as 30m, 1h or 2d; a week at most.
+        /// Left out: not at all
+        #[arg(long, value_name = "TIME", value_parser = span)]
+        grace: Option<u32>,
     },
     /// Stop a key for ever
     Revoke {

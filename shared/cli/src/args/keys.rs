@@ -51,6 +51,11 @@ pub enum Key {
         #[arg(long, value_name = "TIME", value_parser = span)]
         grace: Option<u32>,
     },
+    /// Show one key, without its secret
+    Show {
+        /// The id, not the secret
+        id: String,
+    },
     /// Stop a key for ever
     Revoke {
         /// The id, not the secret
@@ -111,7 +116,7 @@ fn label(text: &str) -> Result<(String, String), String> {
 }
 
 /// The seconds of a span as it is typed; the gateway knows the longest.
-fn span(text: &str) -> Result<u32, String> {
+pub(super) fn span(text: &str) -> Result<u32, String> {
     let units = [("s", 1_u32), ("m", 60), ("h", 3_600), ("d", 86_400)];
     let given = units.iter().find_map(|(unit, seconds)| {
         let count: u32 = text.strip_suffix(unit)?.parse().ok()?;

@@ -1,6 +1,6 @@
 //! Whom calls belong to, and what is kept of what they said.
 
-use clap::Subcommand;
+use clap::{Args as Options, Subcommand};
 
 /// `farebox user …`
 #[derive(Debug, Subcommand)]
@@ -21,6 +21,35 @@ pub enum User {
     },
     /// List users
     List,
+    /// Show one user, and what it may do for itself
+    Show {
+        /// The user's id
+        id: String,
+    },
+    /// Say what a user may do for itself; what is not named stays
+    Allow(SelfService),
+}
+
+/// What `farebox user allow` says.
+#[derive(Debug, Default, Options)]
+pub struct SelfService {
+    /// The user's id
+    pub id: String,
+    /// How many keys of its own it may have: 0 to 50
+    #[arg(long)]
+    pub keys: Option<u32>,
+    /// The most that one call of such a key may cost; none: no limit
+    #[arg(long, value_name = "USD")]
+    pub key_max_cost_usd: Option<String>,
+    /// The longest life of such a key, 1 to 3650; 0: no limit
+    #[arg(long, value_name = "DAYS")]
+    pub key_days: Option<u32>,
+    /// A model that such a key may use: provider/model or provider/*; repeat it for more; none: every model
+    #[arg(long = "key-model", value_name = "MODEL")]
+    pub key_models: Vec<String>,
+    /// Whether it may store credentials of its own
+    #[arg(long, value_name = "BOOL")]
+    pub credentials: Option<bool>,
 }
 
 /// `farebox sso …`
@@ -39,6 +68,11 @@ pub enum Sso {
     },
     /// List addresses and groups that may sign in
     List,
+    /// Show one of them
+    Show {
+        /// As `farebox sso list` shows it
+        subject: String,
+    },
     /// Take a role away, which ends its sessions
     Remove {
         /// As `farebox sso list` shows it
@@ -46,6 +80,11 @@ pub enum Sso {
     },
     /// List sessions, ended ones for a day
     Sessions,
+    /// Show one session
+    Session {
+        /// As `farebox sso sessions` shows it
+        id: String,
+    },
     /// End a session; its person can sign in again
     End {
         /// As `farebox sso sessions` shows it
@@ -94,6 +133,11 @@ pub enum Org {
     },
     /// List organisations
     List,
+    /// Show one organisation
+    Show {
+        /// Its id
+        id: String,
+    },
 }
 
 /// `farebox team …`
@@ -109,4 +153,9 @@ pub enum Team {
     },
     /// List teams
     List,
+    /// Show one team
+    Show {
+        /// Its id
+        id: String,
+    },
 }

@@ -2,6 +2,24 @@
 
 use clap::{Args as Options, Subcommand};
 
+/// `farebox model …`
+#[derive(Debug, Subcommand)]
+pub enum Model {
+    /// List models of a provider
+    List {
+        /// Such as openai
+        provider: String,
+        /// A part of their names
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+    },
+    /// Show one model
+    Show {
+        /// provider/model
+        model: String,
+    },
+}
+
 /// `farebox price …`
 #[derive(Debug, Subcommand)]
 pub enum Price {
@@ -67,6 +85,11 @@ pub enum Discount {
     },
     /// List discounts
     List,
+    /// Show one discount
+    Show {
+        /// provider/model, provider/* or *
+        target: String,
+    },
     /// Take a discount away, as if it had never been (to end one: set --off 0)
     Delete {
         /// provider/model, provider/* or *

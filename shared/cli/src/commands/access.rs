@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use farebox_api::{
     CreateKey, CreatedKey, Credential as Stored, CredentialList, Key as Made, KeyList,
-    Org as Group, OrgList, PutCredential, PutOrg, PutTeam, PutUser, Team as Crew, TeamList,
-    User as Person, UserList,
+    Org as Group, OrgList, PutCredential, PutOrg, PutTeam, PutUser, SelfService as Own,
+    Team as Crew, TeamList, User as Person, UserList,
 };
 use reqwest::Method;
 
 use super::{path, table};
-use crate::args::{Credential, Key, Org, Team, User};
-use crate::client::{Client, encoded};
+use crate::args::{Credential, Key, Org, SelfService, Team, User};
+use crate::client::{ABSENT, Client, encoded};
 use crate::failure::Failure;
 use crate::print::{Output, cell};
 
@@ -19,10 +19,15 @@ use crate::print::{Output, cell};
 pub async fn user(client: &Client, command: User) -> Result<Output, Failure> {
     match command {
         User::Add { id, name, org, team } => {
-            let path = path(&format!("users/{}", encoded(&id)));
-            let answer = client
-                .send(Method::PUT, &path, &PutUser { name, org, team, ..PutUser::default() }, None)
-                .await?;
+            let of = of_user(&id);
+            // What a user may do for itself stays.
+            let known = client.find(&of).await?;
+            let tag = known.as_ref().and_then(|known| known.etag.clone());
+            let known: Option<Person> = known.map(|known| known.parse()).transpose()?;
+            let self_service = known.and_then(|known| known.self_service);
+            let body = PutUser { name, org, team, self_service };
+            let tag = tag.unwrap_or_else(|| ABSENT.to_owned());
+            let answer = client.send(Method::PUT, &of, &body, Some(&tag)).await?;
             let user: Person = answer.parse()?;
             let next = format!("Next: farebox key create --user {}", user.id);
             Ok(Output::new(answer.body, format!("User {} is there. {next}", user.id)))
@@ -30,14 +35,80 @@ pub async fn user(client: &Client, command: User) -> Result<Output, Failure> {
         User::List => {
             let answer = client.all(&path("users"), "users").await?;
             let list: UserList = answer.parse()?;
-            let text = table(&["ID", "NAME", "ORG", "TEAM", "CREATED"], &list.users, |user| {
-                let (name, org) = (cell(user.name.as_ref()), cell(user.org.as_ref()));
-                let team = cell(user.team.as_ref());
-                vec![user.id.clone(), name, org, team, user.created_at.clone()]
-            });
+            Ok(Output::new(answer.body, users_text(&list.users)))
+        }
+        User::Show { id } => {
+            let answer = client.get(&of_user(&id)).await?;
+            let text = self_service_text(&answer.parse()?);
+            Ok(Output::new(answer.body, text))
+        }
+        User::Allow(change) => {
+            let of = of_user(&change.id);
+            let read = client.get(&of).await?;
+            let known: Person = read.parse()?;
+            let body = PutUser {
+                self_service: Some(allowed(known.self_service.unwrap_or_default(), change)),
+                name: known.name,
+                org: known.org,
+                team: known.team,
+            };
+            let answer = client.send(Method::PUT, &of, &body, read.etag.as_deref()).await?;
+            let text = self_service_text(&answer.parse()?);
             Ok(Output::new(answer.body, text))
         }
     }
+}
+
+fn of_user(id: &str) -> String {
+    path(&format!("users/{}", encoded(id)))
+}
+
+fn users_text(users: &[Person]) -> String {
+    table(&["ID", "NAME", "ORG", "TEAM", "CREATED"], users, |user| {
+        let (name, org) = (cell(user.name.as_ref()), cell(user.org.as_ref()));
+        let team = cell(user.team.as_ref());
+        vec![user.id.clone(), name, org, team, user.created_at.clone()]
+    })
+}
+
+/// What a user may do for itself with the changes in it: what is not named stays.
+fn allowed(now: Own, change: SelfService) -> Own {
+    let key_models = match change.key_models.as_slice() {
+        [] => now.key_models,
+        [none] if none == "none" => None,
+        _ => Some(change.key_models),
+    };
+    Own {
+        keys: change.keys.unwrap_or(now.keys),
+        key_max_cost_usd: match change.key_max_cost_usd.as_deref() {
+            None => now.key_max_cost_usd,
+            Some("none") => None,
+            Some(_) => change.key_max_cost_usd,
+        },
+        key_days: match change.key_days {
+            None => now.key_days,
+            Some(0) => None,
+            days => days,
+        },
+        key_models,
+        credentials: change.credentials.unwrap_or(now.credentials),
+    }
+}
+
+fn self_service_text(user: &Person) -> String {
+    let own = user.self_service.clone().unwrap_or_default();
+    let models = own.key_models.map(|models| models.join(","));
+    let head = ["OWN KEYS", "MAX_COST_USD", "DAYS", "MODELS", "OWN CREDENTIALS"];
+    let may = table(&head, &[()], |()| {
+        vec![
+            own.keys.to_string(),
+            cell(own.key_max_cost_usd.as_ref()),
+            cell(own.key_days.map(|days| days.to_string()).as_ref()),
+            models.clone().unwrap_or_else(|| "all".to_owned()),
+            if own.credentials { "yes" } else { "no" }.to_owned(),
+        ]
+    });
+    format!("{}\n\n{may}", users_text(core::slice::from_ref(user)))
 }
 
 /// `farebox org …`
@@ -52,12 +123,20 @@ pub async fn org(client: &Client, command: Org) -> Result<Output, Failure> {
         Org::List => {
             let answer = client.all(&path("orgs"), "orgs").await?;
             let list: OrgList = answer.parse()?;
-            let text = table(&["ID", "NAME", "CREATED"], &list.orgs, |org| {
-                vec![org.id.clone(), cell(org.name.as_ref()), org.created_at.clone()]
-            });
+            Ok(Output::new(answer.body, orgs_text(&list.orgs)))
+        }
+        Org::Show { id } => {
+            let answer = client.get(&path(&format!("orgs/{}", encoded(&id)))).await?;
+            let text = orgs_text(&[answer.parse()?]);
             Ok(Output::new(answer.body, text))
         }
     }
+}
+
+fn orgs_text(orgs: &[Group]) -> String {
+    table(&["ID", "NAME", "CREATED"], orgs, |org| {
+        vec![org.id.clone(), cell(org.name.as_ref()), org.created_at.clone()]
+    })
 }
 
 /// `farebox team …`
@@ -73,12 +152,20 @@ pub async fn team(client: &Client, command: Team) -> Result<Output, Failure> {
         Team::List => {
             let answer = client.all(&path("teams"), "teams").await?;
             let list: TeamList = answer.parse()?;
-            let text = table(&["ID", "NAME", "CREATED"], &list.teams, |team| {
-                vec![team.id.clone(), cell(team.name.as_ref()), team.created_at.clone()]
-            });
+            Ok(Output::new(answer.body, teams_text(&list.teams)))
+        }
+        Team::Show { id } => {
+            let answer = client.get(&path(&format!("teams/{}", encoded(&id)))).await?;
+            let text = teams_text(&[answer.parse()?]);
             Ok(Output::new(answer.body, text))
         }
     }
+}
+
+fn teams_text(teams: &[Crew]) -> String {
+    table(&["ID", "NAME", "CREATED"], teams, |team| {
+        vec![team.id.clone(), cell(team.name.as_ref()), team.created_at.clone()]
+    })
 }
 
 /// `farebox key …`
@@ -116,7 +203,12 @@ pub async fn key(client: &Client, command: Key) -> Result<Output, Failure> {
             let list: KeyList = answer.parse()?;
             Ok(Output::new(answer.body, keys_text(&list.keys)))
         }
-        Key::Rotate { id, grace } => super::keys::rotate(client, &id, grace).await,
+        Key::Rotate { id, grace } => super::keys::rotate(client, "keys", &id, grace).await,
+        Key::Show { id } => {
+            let answer = client.get(&path(&format!("keys/{}", encoded(&id)))).await?;
+            let text = keys_text(&[answer.parse()?]);
+            Ok(Output::new(answer.body, text))
+        }
         Key::Revoke { id } => {
             let answer = client.delete(&path(&format!("keys/{}", encoded(&id)))).await?;
             let text = format!("Key {id} is revoked. It stops working within 30 seconds.");
@@ -125,7 +217,7 @@ pub async fn key(client: &Client, command: Key) -> Result<Output, Failure> {
     }
 }
 
-fn created_text(created: &CreatedKey) -> String {
+pub(super) fn created_text(created: &CreatedKey) -> String {
     format!(
         "{}\n\nKey {} of user {}. The line above is shown this once: store it now.",
         created.secret, created.key.id, created.key.user
@@ -192,28 +284,11 @@ pub async fn credential(client: &Client, command: Credential) -> Result<Output, 
             let path = path(&format!("credentials?user={}", encoded(&user)));
             let answer = client.get(&path).await?;
             let list: CredentialList = answer.parse()?;
-            let head = [
-                "OWNER",
-                "PROVIDER",
-                "NAME",
-                "WEIGHT",
-                "STATE",
-                "BASE URL",
-                "UPDATED",
-                "LAST USED",
-            ];
-            let text = table(&head, &list.credentials, |stored| {
-                vec![
-                    stored.owner.clone(),
-                    stored.provider.clone(),
-                    cell(stored.name.as_ref()),
-                    stored.weight.to_string(),
-                    stored.state.clone(),
-                    cell(stored.base_url.as_ref()),
-                    stored.updated_at.clone(),
-                    cell(stored.last_used_at.as_ref()),
-                ]
-            });
+            Ok(Output::new(answer.body, credentials_text(&list.credentials)))
+        }
+        Credential::Show { owner, provider, name } => {
+            let answer = client.get(&of(&owner, &provider, name.as_deref())).await?;
+            let text = credentials_text(&[answer.parse()?]);
             Ok(Output::new(answer.body, text))
         }
         Credential::Disable { owner, provider, name } => {
@@ -227,9 +302,47 @@ pub async fn credential(client: &Client, command: Credential) -> Result<Output, 
     }
 }
 
+pub(super) fn credentials_text(credentials: &[Stored]) -> String {
+    let head = ["OWNER", "PROVIDER", "NAME", "WEIGHT", "STATE", "BASE URL", "UPDATED", "LAST USED"];
+    table(&head, credentials, |stored| {
+        vec![
+            stored.owner.clone(),
+            stored.provider.clone(),
+            cell(stored.name.as_ref()),
+            stored.weight.to_string(),
+            stored.state.clone(),
+            cell(stored.base_url.as_ref()),
+            stored.updated_at.clone(),
+            cell(stored.last_used_at.as_ref()),
+        ]
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_user_may_do_stays_where_it_is_not_named() {
+        let now = Own {
+            keys: 2,
+            key_max_cost_usd: Some("1".into()),
+            key_days: Some(30),
+            key_models: Some(vec!["openai/*".into()]),
+            credentials: true,
+        };
+
+        assert_eq!(allowed(now.clone(), SelfService::default()), now);
+        let change = SelfService {
+            keys: Some(3),
+            key_max_cost_usd: Some("none".into()),
+            key_days: Some(0),
+            key_models: vec!["none".into()],
+            credentials: Some(false),
+            ..SelfService::default()
+        };
+        assert_eq!(allowed(now, change), Own { keys: 3, ..Own::default() });
+    }
 
     fn key() -> Made {
         Made {

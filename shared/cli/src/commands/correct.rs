@@ -1,9 +1,9 @@
 //! Corrections and refunds.
 
-use farebox_api::{Correction, PostCorrection};
+use farebox_api::{Correction, CorrectionList, PostCorrection};
 use reqwest::Method;
 
-use super::path;
+use super::{filtered, path, table};
 use crate::args;
 use crate::client::Client;
 use crate::failure::Failure;
@@ -22,6 +22,25 @@ pub async fn correct(client: &Client, given: args::Correction) -> Result<Output,
     };
     let answer = client.send(Method::POST, &path("corrections"), &body, None).await?;
     let text = text(&answer.parse()?);
+    Ok(Output::new(answer.body, text))
+}
+
+/// `farebox corrections`
+pub async fn corrections(client: &Client, scope: Option<String>) -> Result<Output, Failure> {
+    let answer = client.all(&filtered("corrections", &[("scope", scope)]), "corrections").await?;
+    let list: CorrectionList = answer.parse()?;
+    let head = ["AT", "ROW", "REQUEST", "SCOPES", "AMOUNT_USD", "COST_USD", "REASON"];
+    let text = table(&head, &list.corrections, |one| {
+        vec![
+            cell(one.at.as_ref()),
+            cell(one.id.as_ref()),
+            cell(one.request_id.as_ref()),
+            one.scopes.join(","),
+            cell(one.amount_usd.as_ref()),
+            cell(one.cost_usd.as_ref()),
+            one.reason.clone(),
+        ]
+    });
     Ok(Output::new(answer.body, text))
 }
 

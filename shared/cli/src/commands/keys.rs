@@ -22,8 +22,16 @@ pub async fn set(client: &Client, change: KeyChange) -> Result<Output, Failure> 
 }
 
 /// `farebox key rotate`
-pub async fn rotate(client: &Client, id: &str, grace_s: Option<u32>) -> Result<Output, Failure> {
-    let path = path(&format!("keys/{}", encoded(id)));
+///
+/// # Errors
+/// Why there is no new secret.
+pub async fn rotate(
+    client: &Client,
+    place: &str,
+    id: &str,
+    grace_s: Option<u32>,
+) -> Result<Output, Failure> {
+    let path = path(&format!("{place}/{}", encoded(id)));
     let read = client.get(&path).await?;
     let body = RotateKey { grace_s };
     // The version that was read: somebody else's new secret is not ended unseen.
@@ -47,7 +55,7 @@ fn rotated_text(rotated: &CreatedKey) -> String {
 }
 
 /// The settings with the changes in them: what the operator does not name stays.
-fn changed(now: Key, change: KeyChange) -> Result<PutKey, Failure> {
+pub(super) fn changed(now: Key, change: KeyChange) -> Result<PutKey, Failure> {
     let text = |given: Option<String>, now: Option<String>| match given.as_deref() {
         None => now,
         Some("none") => None,

@@ -94,6 +94,7 @@ async fn key(client: &Client, command: OwnKey) -> Result<Output, Failure> {
             let text = keys_text(&[answer.parse()?]);
             Ok(Output::new(answer.body, text))
         }
+        OwnKey::Rotate { id, grace } => keys::rotate(client, "me/keys", &id, grace).await,
         OwnKey::Revoke { id } => {
             let answer = client.delete(&of(&id)).await?;
             let text = format!("Key {id} is revoked. It stops working within 30 seconds.");

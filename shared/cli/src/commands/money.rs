@@ -29,13 +29,17 @@ pub async fn budget(client: &Client, command: Budget) -> Result<Output, Failure>
         Budget::Show { scope: None } => {
             let answer = client.all(&path("budgets"), "budgets").await?;
             let list: BudgetList = answer.parse()?;
-            let mut table = Table::new(&PERIOD_HEAD);
-            for budget in &list.budgets {
-                push(&mut table, &budget.kind, &budget.id, &budget.mode, &budget.periods);
-            }
-            Ok(Output::new(answer.body, table.with_head()))
+            Ok(Output::new(answer.body, budgets_text(&list)))
         }
     }
+}
+
+pub(super) fn budgets_text(list: &BudgetList) -> String {
+    let mut table = Table::new(&PERIOD_HEAD);
+    for budget in &list.budgets {
+        push(&mut table, &budget.kind, &budget.id, &budget.mode, &budget.periods);
+    }
+    table.with_head()
 }
 
 /// The budget with the changes in it: what the operator does not name stays.

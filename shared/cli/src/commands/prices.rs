@@ -101,6 +101,11 @@ async fn discount(client: &Client, command: Discount) -> Result<Output, Failure>
             let list: DiscountList = answer.parse()?;
             Ok(Output::new(answer.body, discounts_text(&list.discounts)))
         }
+        Discount::Show { target } => {
+            let answer = client.get(&of(&target)).await?;
+            let text = discounts_text(&[answer.parse()?]);
+            Ok(Output::new(answer.body, text))
+        }
         Discount::Delete { target } => {
             let answer = client.delete(&of(&target)).await?;
             let text = format!("Nothing comes off {target}, within a minute.");

@@ -10,7 +10,7 @@ use farebox_api::{
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{path, table};
+use super::{filtered, path, table};
 use crate::args::{Requests, Webhook};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
@@ -36,6 +36,23 @@ pub async fn requests(
             if follow {
                 return follow_from(client, list.requests, as_json).await;
             }
+            Ok(Output::new(answer.body, rows(&list.requests).with_head()))
+        }
+        Requests::List(wanted) => {
+            let path = filtered(
+                "requests",
+                &[
+                    ("limit", Some(wanted.count.to_string())),
+                    ("user", wanted.user),
+                    ("key", wanted.key),
+                    ("provider", wanted.provider),
+                    ("model", wanted.model),
+                    ("outcome", wanted.outcome),
+                    ("error", wanted.error),
+                ],
+            );
+            let answer = client.get(&path).await?;
+            let list: RequestList = answer.parse()?;
             Ok(Output::new(answer.body, rows(&list.requests).with_head()))
         }
         Requests::Show { id } => {
@@ -77,7 +94,7 @@ async fn follow_from(
     }
 }
 
-fn rows(newest_first: &[RequestRow]) -> Table {
+pub(super) fn rows(newest_first: &[RequestRow]) -> Table {
     let mut table = Table::new(&[
         "TIME",
         "REQUEST ID",
@@ -117,7 +134,7 @@ fn rows(newest_first: &[RequestRow]) -> Table {
     table
 }
 
-fn fields_text(body: &Value) -> String {
+pub(super) fn fields_text(body: &Value) -> String {
     let mut table = Table::new(&["FIELD", "VALUE"]);
     for (name, value) in body.as_object().into_iter().flatten() {
         let shown = match value {
@@ -135,10 +152,14 @@ pub async fn alerts(client: &Client, scope: &str) -> Result<Output, Failure> {
     if scope == "operator" {
         return operator_alerts(client).await;
     }
-    let answer = client.get(&path(&format!("alerts?scope={}", encoded(scope)))).await?;
+    let answer = client.all(&path(&format!("alerts?scope={}", encoded(scope))), "alerts").await?;
     let list: AlertList = answer.parse()?;
+    Ok(Output::new(answer.body, alerts_text(&list)))
+}
+
+pub(super) fn alerts_text(list: &AlertList) -> String {
     let head = ["PERIOD", "THRESHOLD", "SPENT_USD", "LIMIT_USD", "SENT"];
-    let text = table(&head, &list.alerts, |alert| {
+    table(&head, &list.alerts, |alert| {
         let which = alert.period_id.as_ref().map_or_else(String::new, |id| format!(" {id}"));
         vec![
             format!("{}{which}", alert.period),
@@ -147,12 +168,11 @@ pub async fn alerts(client: &Client, scope: &str) -> Result<Output, Failure> {
             alert.limit_usd.clone(),
             cell(alert.sent_at.as_ref()),
         ]
-    });
-    Ok(Output::new(answer.body, text))
+    })
 }
 
 async fn operator_alerts(client: &Client) -> Result<Output, Failure> {
-    let answer = client.get(&path("alerts/operator")).await?;
+    let answer = client.all(&path("alerts/operator"), "alerts").await?;
     let list: OperatorAlertList = answer.parse()?;
     let head = ["TYPE", "SUBJECT", "SINCE", "REQUEST", "HOLD_USD", "CHARGED_USD", "COUNT", "SENT"];
     let text = table(&head, &list.alerts, |alert| {
@@ -174,7 +194,7 @@ async fn operator_alerts(client: &Client) -> Result<Output, Failure> {
 pub async fn webhook(client: &Client, command: Webhook) -> Result<Output, Failure> {
     let path = path("webhook");
     match command {
-        Webhook::Set { url } => {
+        Webhook::Set { target: url } => {
             let answer = client.send(Method::PUT, &path, &PutWebhook { url }, None).await?;
             let set: SetWebhook = answer.parse()?;
             let text = format!(

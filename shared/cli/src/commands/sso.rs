@@ -1,6 +1,6 @@
 //! Who may sign in to the console, and who has.
 
-use farebox_api::{Binding, BindingList, PutBinding, SsoSessionList};
+use farebox_api::{Binding, BindingList, PutBinding, SsoSession, SsoSessionList};
 use reqwest::Method;
 
 use super::{path, table};
@@ -23,10 +23,11 @@ pub async fn sso(client: &Client, command: Sso) -> Result<Output, Failure> {
         Sso::List => {
             let answer = client.all(&path("sso"), "bindings").await?;
             let list: BindingList = answer.parse()?;
-            let text = table(&["SUBJECT", "ROLE", "USER", "SINCE"], &list.bindings, |one| {
-                let user = cell(one.user.as_ref());
-                vec![one.subject.clone(), one.role.clone(), user, one.created_at.clone()]
-            });
+            Ok(Output::new(answer.body, bindings_text(&list.bindings)))
+        }
+        Sso::Show { subject } => {
+            let answer = client.get(&place(&subject)).await?;
+            let text = bindings_text(&[answer.parse()?]);
             Ok(Output::new(answer.body, text))
         }
         Sso::Remove { subject } => {
@@ -37,12 +38,11 @@ pub async fn sso(client: &Client, command: Sso) -> Result<Output, Failure> {
         Sso::Sessions => {
             let answer = client.all(&path("sso-sessions"), "sessions").await?;
             let list: SsoSessionList = answer.parse()?;
-            let head = ["ID", "WHO", "BY", "STATE", "SIGNED IN", "LAST USED"];
-            let text = table(&head, &list.sessions, |one| {
-                let (id, email, by) = (one.id.clone(), one.email.clone(), one.subject.clone());
-                let (at, used) = (one.created_at.clone(), one.last_used_at.clone());
-                vec![id, email, by, one.state.clone(), at, used]
-            });
+            Ok(Output::new(answer.body, sessions_text(&list.sessions)))
+        }
+        Sso::Session { id } => {
+            let answer = client.get(&path(&format!("sso-sessions/{}", encoded(&id)))).await?;
+            let text = sessions_text(&[answer.parse()?]);
             Ok(Output::new(answer.body, text))
         }
         Sso::End { id } => {
@@ -50,4 +50,19 @@ pub async fn sso(client: &Client, command: Sso) -> Result<Output, Failure> {
             Ok(Output::new(answer.body, format!("Session {id} has ended.")))
         }
     }
+}
+
+fn bindings_text(bindings: &[Binding]) -> String {
+    table(&["SUBJECT", "ROLE", "USER", "SINCE"], bindings, |one| {
+        let user = cell(one.user.as_ref());
+        vec![one.subject.clone(), one.role.clone(), user, one.created_at.clone()]
+    })
+}
+
+fn sessions_text(sessions: &[SsoSession]) -> String {
+    table(&["ID", "WHO", "BY", "STATE", "SIGNED IN", "LAST USED"], sessions, |one| {
+        let (id, email, by) = (one.id.clone(), one.email.clone(), one.subject.clone());
+        let (at, used) = (one.created_at.clone(), one.last_used_at.clone());
+        vec![id, email, by, one.state.clone(), at, used]
+    })
 }
