@@ -19,6 +19,9 @@ def claude_code(stack, script, model, home):
             "ANTHROPIC_API_KEY": stack.key,
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         }
+        if not model.startswith("anthropic/"):
+            # It may say how hard to think, which not every model can be told.
+            env["ANTHROPIC_CUSTOM_HEADERS"] = "x-farebox-drop-params: true"
         command = [os.path.join(os.environ["FAREBOX_NODE_MODULES"], ".bin", "claude"), "-p", "Write hello.txt",
                    "--model", model, "--allowedTools", "Write", "--permission-mode", "acceptEdits",
                    "--output-format", "json"]

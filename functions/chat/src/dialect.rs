@@ -121,6 +121,8 @@ pub struct Answer<'a> {
     pub usage: Option<&'a Usage>,
     /// What it cost.
     pub paid: &'a Paid,
+    /// The service tier at which it was served, as the provider says.
+    pub tier: Option<&'a str>,
     /// What it repeats of the request.
     pub repeated: &'a Arc<Map<String, Value>>,
     /// Seconds since the epoch.
@@ -219,6 +221,15 @@ fn usage_object(usage: &Usage) -> Value {
             "audio_tokens": usage.audio_completion,
         },
     })
+}
+
+/// `OpenAI`'s word for a service tier; `None` where it has none, or nothing was said.
+fn tier_of_openai(tier: Option<&str>) -> Option<&'static str> {
+    const WORDS: [&str; 5] = ["default", "flex", "priority", "fast", "scale"];
+    match tier? {
+        "standard" | "standard_only" | "on_demand" => Some("default"),
+        tier => WORDS.into_iter().find(|word| *word == tier),
+    }
 }
 
 /// The cost of a call as both dialects show it: exact decimal texts.

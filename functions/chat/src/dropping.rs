@@ -1,17 +1,19 @@
 //! Options that a provider cannot do, left out where the caller asks for that instead of a refusal.
 
 use farebox_core::{ChatCall, Error};
+use serde_json::Value;
 
 use crate::incoming::Incoming;
 
 /// The header that asks for it.
 const DROP_HEADER: &str = "x-farebox-drop-params";
 
-/// What may be left out: wishes about how tokens are chosen and told, and marks. Not what bounds
-/// an answer or what it costs (the caps, `n`, `stop`, `reasoning_effort`, `verbosity`), and not
+/// What may be left out: wishes about how tokens are chosen and told and how hard a model thinks
+/// (within a cap that is held), and marks. Not what bounds an answer (the caps, `n`, `stop`,
+/// `verbosity`), and not
 /// what it is about (`messages`, tools, `response_format`): of the tools only a search that the
 /// provider would have to run.
-const DROPPABLE: [&str; 17] = [
+const DROPPABLE: [&str; 18] = [
     "temperature",
     "top_p",
     "min_p",
@@ -29,7 +31,11 @@ const DROPPABLE: [&str; 17] = [
     "metadata",
     "store",
     "parallel_tool_calls",
+    "reasoning_effort",
 ];
+
+/// How closely an image is looked at.
+const DETAIL: &str = "image_url.detail";
 
 /// Whether a request asks for it; `None` where it does not say, and its key decides.
 ///
@@ -52,10 +58,25 @@ pub fn without(call: &ChatCall, refusal: &Error) -> Option<(ChatCall, &'static s
         return Some((ChatCall { beyond: None, droppable: false, ..call.clone() }, "tools"));
     }
     let Error::Malformed { field, .. } = refusal else { return None };
+    if field.ends_with(DETAIL) {
+        return Some((without_detail(call), DETAIL));
+    }
     let top = field.split(['.', '[']).next().unwrap_or(field);
     let name = DROPPABLE.into_iter().find(|name| *name == top)?;
     let mut call = call.clone();
     call.body.shift_remove(name).map(|_| (call, name))
+}
+
+fn without_detail(call: &ChatCall) -> ChatCall {
+    let mut call = call.clone();
+    let messages = call.body.get_mut("messages").and_then(Value::as_array_mut);
+    let contents = messages.into_iter().flatten().filter_map(|message| message.get_mut("content"));
+    for part in contents.filter_map(Value::as_array_mut).flatten() {
+        if let Some(image) = part.get_mut("image_url").and_then(Value::as_object_mut) {
+            image.shift_remove("detail");
+        }
+    }
+    call
 }
 
 #[cfg(test)]
@@ -74,6 +95,8 @@ mod tests {
 
         assert_eq!(name, "seed");
         assert!(!less.body.contains_key("seed") && less.body.contains_key("reasoning_effort"));
+        let refusal = Error::malformed("reasoning_effort", "no");
+        assert_eq!(without(&less, &refusal).map(|left| left.1), Some("reasoning_effort"));
         assert!(without(&less, &Error::malformed("seed", "no")).is_none(), "no second time");
     }
 
@@ -90,9 +113,24 @@ mod tests {
     }
 
     #[test]
+    fn how_closely_images_are_looked_at_is_left_out_of_all() {
+        let body = r#"{"model":"m","messages":[{"role":"user","content":[
+            {"type":"image_url","image_url":{"url":"u","detail":"low"}},
+            {"type":"image_url","image_url":{"url":"v","detail":"high"}}]}]}"#;
+        let call = ChatCall::from_openai(body.as_bytes()).unwrap();
+        let refusal = Error::malformed("messages[0].content[1].image_url.detail", "no");
+
+        let (less, name) = without(&call, &refusal).unwrap();
+
+        assert_eq!(name, "image_url.detail");
+        let parts = less.messages()[0]["content"].as_array().unwrap();
+        assert!(parts.iter().all(|part| part["image_url"]["detail"].is_null()), "{parts:?}");
+        assert_eq!(parts[1]["image_url"]["url"], "v");
+    }
+
+    #[test]
     fn what_bounds_the_cost_or_is_the_question_stays() {
-        for field in ["n", "reasoning_effort", "messages[0].content", "max_tokens", "tools", "body"]
-        {
+        for field in ["n", "messages[0].content", "max_tokens", "tools", "body"] {
             assert!(without(&call(), &Error::malformed(field, "no")).is_none(), "{field}");
         }
         let unbounded = Error::UnboundedCall { field: "seed".into(), hint: String::new() };

@@ -210,6 +210,7 @@ impl Reply {
             verbatim: exchange.verbatim.as_ref(),
             usage: exchange.reported.as_ref().map(|reported| &reported.usage),
             paid,
+            tier: exchange.reported.as_ref().and_then(|told| told.service_tier.as_deref()),
             repeated: &self.repeated,
             created: self.created,
         };

@@ -3,6 +3,7 @@
 mod messages;
 mod options;
 mod texts;
+mod written;
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 use self::messages::check_messages;
 use self::options::OPTIONS;
 pub use self::texts::{Prompt, prompts};
+pub use self::written::Written;
 use crate::{Error, Labels, Reported};
 
 /// The longest body that is read. Lambda refuses an event above 6 MB; the event carries the
@@ -42,7 +44,8 @@ pub enum Format {
     Embeddings,
 }
 
-/// A chat call, checked: every field is known, of its type, and bounded.
+/// A chat call, checked: every known field is of its type, and bounded. A provider of another
+/// format refuses the others by name, one of `OpenAI`'s by [`ChatCall::understood`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChatCall {
     /// How the caller wrote it.
@@ -64,6 +67,8 @@ pub struct ChatCall {
     /// `messages` and the options in `OpenAI`'s shape, without `model`, `stream`,
     /// `stream_options`, the cap fields and `service_tier`: what Farebox decides itself.
     pub body: Map<String, Value>,
+    /// The fields of the caller's own body as it wrote them.
+    pub written: Written,
     /// The caller's output cap for each choice.
     pub cap: Option<u64>,
     /// How many choices (`n`), at least one.
@@ -159,7 +164,24 @@ impl ChatCall {
     pub fn from_openai(bytes: &[u8]) -> Result<Self, Error> {
         let mut body = object(bytes)?;
         let model = take_text(&mut body, "model", "")?;
-        Self::checked(None, model, body, "")
+        let call = Self::checked(None, model, body, "")?;
+        let written = Written::of(bytes, &call.body);
+        Ok(Self { written, ..call })
+    }
+
+    /// Refuses an option that neither Farebox nor the call's provider knows: what nobody
+    /// understands may cost money that nobody has held.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] names it.
+    pub fn understood(&self, passes: impl Fn(&str) -> bool) -> Result<(), Error> {
+        let known = |field: &str| {
+            field == "messages" || OPTIONS.iter().any(|(name, _)| *name == field) || passes(field)
+        };
+        match self.body.keys().find(|field| !known(field)) {
+            Some(field) => Err(unknown_option(field)),
+            None => Ok(()),
+        }
     }
 
     /// A call of another format: `body` is what it means in `OpenAI`'s shape, `original` what the
@@ -251,12 +273,9 @@ impl ChatCall {
             if field == "messages" {
                 continue;
             }
-            let Some((_, rule)) = OPTIONS.iter().find(|(name, _)| name == field) else {
-                return Err(unknown_option(&format!("{at}{field}")));
-            };
-            if value.is_null() {
-                continue;
-            }
+            // What no rule is for is for the provider to know.
+            let rule = OPTIONS.iter().find(|(name, _)| name == field);
+            let Some((_, rule)) = rule.filter(|_| !value.is_null()) else { continue };
             rule.check(&format!("{at}{field}"), value)?;
             if field == "n" {
                 choices = value.as_u64().unwrap_or(1);
@@ -437,7 +456,6 @@ mod tests {
             (r#","max_tokens":1,"max_completion_tokens":1"#, "max_tokens"),
             (r#","temperature":3"#, "temperature"),
             (r#","n":0"#, "n"),
-            (r#","plugins":[]"#, "plugins"),
             (r#","stream":"yes""#, "stream"),
             (r#","stream_options":{}"#, "stream_options"),
             (r#","prediction":{}"#, "prediction"),
@@ -450,6 +468,18 @@ mod tests {
         assert_eq!(field_of(orphan), "messages[0].tool_call_id");
         assert_eq!(field_of(r#"{"messages":[]}"#), "model");
         assert_eq!(field_of(&"[".repeat(1_000)), "body");
+    }
+
+    #[test]
+    fn an_option_that_nobody_knows_is_refused_by_name() {
+        let body = br#"{"model":"m","messages":[{"role":"user","content":"x"}],"seed":1,
+            "plugins":[],"safe_prompt":true,"gone":null}"#;
+        let call = ChatCall::from_openai(body).unwrap();
+
+        let refusal = call.understood(|field| field == "safe_prompt").unwrap_err();
+
+        assert_eq!(refusal.field(), Some("plugins"));
+        assert!(call.understood(|field| ["safe_prompt", "plugins"].contains(&field)).is_ok());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use farebox_core::chat::Written;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
@@ -155,6 +156,8 @@ impl<'de> Deserialize<'de> for Pairs<'de> {
 pub struct Body<'a> {
     /// The caller's fields.
     pub caller: &'a Map<String, Value>,
+    /// Those of them that go as they were written.
+    pub written: &'a Written,
     /// The fields that the caller cannot set.
     pub ours: &'a [&'a str],
     /// What Farebox sets of them.
@@ -165,8 +168,10 @@ impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (field, value) in self.caller {
-            if !self.ours.contains(&field.as_str()) {
-                map.serialize_entry(field, value)?;
+            match self.written.get(field) {
+                _ if self.ours.contains(&field.as_str()) => {}
+                Some(text) => map.serialize_entry(field, text)?,
+                None => map.serialize_entry(field, value)?,
             }
         }
         for (field, value) in self.farebox {
@@ -174,6 +179,24 @@ impl Serialize for Body<'_> {
         }
         map.end()
     }
+}
+
+/// How many bytes a value takes as JSON without white space.
+pub fn length<T: Serialize>(value: &T) -> Result<usize, serde_json::Error> {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, value)?;
+    Ok(count.0)
 }
 
 /// Writes a value down once, with the raw parts in it as they are.

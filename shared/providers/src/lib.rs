@@ -50,5 +50,5 @@ mod usage;
 pub use credential::Scheme;
 pub use failure::{Billing, Failure};
 pub use json::Object;
-pub use provider::{PROVIDERS, Provider, Reach, find};
+pub use provider::{PROVIDERS, Provider, Reach, Thoughts, find};
 pub use wire::{CountRequest, Counted, DecodeError, Decoder, Facts, InputBound, Outbound, Wire};

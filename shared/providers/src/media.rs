@@ -7,6 +7,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use farebox_core::Error;
 use serde_json::Value;
 
 /// Width and height in pixels. No rule below knows one from the other, so it does not matter
@@ -244,6 +245,17 @@ pub(crate) fn of_gemini(model: &str, size: Option<Size>) -> Option<u64> {
 #[must_use]
 pub(crate) const fn unstated(_: &str, _: Option<Size>) -> Option<u64> {
     None
+}
+
+/// For formats that have no word for how closely an image is looked at.
+pub fn without_detail(field: &str, part: &Value) -> Result<(), Error> {
+    match part.pointer("/image_url/detail").and_then(Value::as_str) {
+        None | Some("auto") => Ok(()),
+        Some(_) => {
+            let rule = "has no counterpart in the API of this model: leave it out, or send auto";
+            Err(Error::malformed(format!("{field}.image_url.detail"), rule))
+        }
+    }
 }
 
 #[cfg(test)]

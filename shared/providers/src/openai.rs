@@ -4,7 +4,10 @@
 //! Sources: developers.openai.com/api/docs and openai/openai-openapi (read 2026-06…11); the
 //! departures of others are in their rows of [`crate::PROVIDERS`].
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
+use farebox_core::chat::Written;
 use farebox_core::{ChatCall, Completion, Error, Format, Secret};
 use serde_json::{Map, Value, json};
 
@@ -95,6 +98,7 @@ impl Wire for OpenAi {
             Endpoint::Completions => return texts::completions(provider, call, facts, cap, stream),
             Endpoint::Embeddings => return texts::embeddings(provider, call, facts),
         }
+        call.understood(|field| provider.passes.iter().any(|(name, _)| *name == field))?;
         let mut ours = Map::new();
         ours.insert("model".to_owned(), Value::from(facts.model));
         let cap = facts.completion_max.map_or(cap, |most| cap.min(most));
@@ -108,12 +112,23 @@ impl Wire for OpenAi {
         let service_tier = provider.tier(call)?;
         let sent_tier = service_tier.or(provider.service_tiers.then_some("default"));
         ours.extend(sent_tier.map(|tier| ("service_tier".to_owned(), Value::from(tier))));
-        let mut caller = extensions::within(&call.body, provider.extensions);
+        let thoughts = (provider.thoughts)(facts.model);
+        let caller = extensions::within(&call.body, provider.extensions, thoughts);
+        let caller = extensions::with_thoughts(caller, &call.body, thoughts);
         let is_wish = call.original.is_some() && caller.contains_key("reasoning_effort");
         if is_wish && !(provider.effort)(facts.model) {
-            caller.to_mut().shift_remove("reasoning_effort");
+            let rule = "this model is not known to take it: leave it out, or let it be dropped by \
+                        x-farebox-drop-params: true, or by a key that always asks for that";
+            return Err(Error::malformed("reasoning_effort", rule));
         }
-        let body = Body { caller: &caller, ours: &OURS, farebox: &ours };
+        let mut written = call.written(Format::Chat).clone();
+        if matches!(caller, Cow::Owned(_)) {
+            extensions::CARRIERS.into_iter().for_each(|field| written.forget(field));
+        }
+        let body = Body { caller: &caller, written: &written, ours: &OURS, farebox: &ours };
+        // What bounds the prompt is what is said, however widely it is written.
+        let plain = Body { written: &Written::default(), ..body };
+        let bytes = json::length(&plain).map_err(Error::internal)?;
         let body = Bytes::from(serde_json::to_vec(&body).map_err(Error::internal)?);
         let sent = ours.get(provider.cap_field).and_then(Value::as_u64).unwrap_or(cap);
         let reach = match (provider.reach)(facts.model) {
@@ -122,7 +137,10 @@ impl Wire for OpenAi {
             reach => reach,
         };
         let cap = bound::completion(reach, facts, sent)?;
-        let bound = bound::prompt(provider, &caller, call.media, facts, body.len())?;
+        let asked = provider.passes.iter().filter(|(name, _)| caller.contains_key(*name));
+        let preamble = asked.fold(provider.preamble, |sum, (_, adds)| sum.saturating_add(*adds));
+        let bytes = bound::count(bytes).saturating_add(preamble);
+        let bound = bound::prompt(provider, &caller, call.media, facts, bytes)?;
         let audio_answer = call.audio_answer;
         let bound = InputBound { service_tier, audio_answer, ..bound };
         Ok(Outbound {

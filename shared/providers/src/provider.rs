@@ -10,12 +10,14 @@ use crate::openai::{UsageRules, cost_in_ticks, cost_in_usd, cost_total};
 use crate::{Scheme, Wire};
 
 mod models;
+mod passes;
 mod wires;
 
 use models::{
-    always, bounded, compound, never, nowhere, openai_region, openai_with_reasoning,
-    openai_with_regions, openai_without_reasoning, openly, research, routed, to_cap,
-    to_cap_where_measured, to_model_maximum, to_window, xai_region,
+    always, bounded, compound, dropped, gpt_oss, grok_mini, in_parts_of_magistral, in_reasoning,
+    in_reasoning_content, in_reasoning_of_qwen, never, nowhere, openai_region,
+    openai_with_reasoning, openai_with_regions, openai_without_reasoning, openly, research, routed,
+    sonar_reasoning, to_cap, to_cap_where_measured, to_model_maximum, to_window, xai_region,
 };
 use wires::{
     anthropic, azure, bedrock, cohere, demo, gemini, openai, openais_own, vertex, with_embeddings,
@@ -40,11 +42,17 @@ pub struct Provider {
     /// role and the end of a choice are told once, a call has its place and its type, a choice
     /// that calls ends with `tool_calls` (`OpenAI`'s formats only).
     pub departs: bool,
+    /// The options beyond `OpenAI`'s own that it documents and that cost nothing, with the tokens
+    /// that each may add to a prompt. Every other is refused (`OpenAI`'s format only).
+    pub passes: &'static [(&'static str, u64)],
     /// The fields beyond `OpenAI`'s own that it takes in messages, parts and tools; the rest of
     /// [`crate::openai::EXTENSIONS`] is taken out before they are sent (`OpenAI`'s format only).
     pub extensions: &'static [&'static str],
-    /// The models that are told how hard to think where the caller's dialect takes that for a
-    /// wish: others refuse the option (`OpenAI`'s format only).
+    /// How it takes back what a model thought in an earlier turn (`OpenAI`'s format only).
+    pub thoughts: fn(model: &str) -> Thoughts,
+    /// The models that take `reasoning_effort` of a caller who wrote it in the words of another
+    /// format; for others such a call is refused, and one in `OpenAI`'s words is the provider's to
+    /// answer (`OpenAI`'s format only).
     pub effort: fn(model: &str) -> bool,
     /// The field that caps the completion (`OpenAI`'s format only).
     pub cap_field: &'static str,
@@ -77,6 +85,17 @@ pub struct Provider {
     pub usage: UsageRules,
     /// The failures that it does not bill. What is not listed charges the hold.
     pub unbilled: &'static [Unbilled],
+}
+
+/// How a provider takes back what a model thought in an earlier turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thoughts {
+    /// Not: it refuses them, or its pages say nothing of them.
+    Dropped,
+    /// As a text in this field of the model's message.
+    In(&'static str),
+    /// As parts of the message's content, before what was said.
+    Parts,
 }
 
 /// What bounds the completion of one choice.
@@ -131,7 +150,9 @@ const COMPATIBLE: Provider = Provider {
     wire: openai,
     faithful: &[Format::Chat, Format::Completions],
     departs: true,
+    passes: &[],
     extensions: &[],
+    thoughts: dropped,
     effort: never,
     cap_field: "max_tokens",
     reach: to_cap,
@@ -237,6 +258,7 @@ pub static PROVIDERS: &[Provider] = &[
         window_refused_unbilled: false,
         unbilled: failure::OPENAI,
         metered: openly,
+        effort: always,
         extensions: &["cache_control"],
         ..COMPATIBLE
     },
@@ -257,6 +279,7 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "xai",
+        effort: grok_mini,
         faithful: &[Format::Chat, Format::Responses],
         wire: xai,
         base_url: "https://api.x.ai/v1",
@@ -269,21 +292,30 @@ pub static PROVIDERS: &[Provider] = &[
         unbilled: failure::XAI,
         ..COMPATIBLE
     },
-    // Its reasoning must come back with a tool's result (api-docs.deepseek.com, thinking_mode).
+    // Its reasoning must come back with a tool's result, and is ignored in turns without a call
+    // (api-docs.deepseek.com, thinking_mode; the models of 2025 refused it there).
     Provider {
         name: "deepseek",
+        // api-docs.deepseek.com/guides/thinking_mode maps every level to one of its own.
+        effort: always,
+        passes: passes::DEEPSEEK,
         base_url: "https://api.deepseek.com",
-        extensions: &["reasoning_content"],
+        thoughts: in_reasoning_content,
         ..COMPATIBLE
     },
     Provider {
         name: "mistral",
+        thoughts: in_parts_of_magistral,
+        passes: passes::MISTRAL,
         wire: with_embeddings,
         base_url: "https://api.mistral.ai/v1",
         ..COMPATIBLE
     },
     Provider {
         name: "groq",
+        thoughts: in_reasoning_of_qwen,
+        effort: gpt_oss,
+        passes: passes::GROQ,
         base_url: "https://api.groq.com/openai/v1",
         cap_field: "max_completion_tokens",
         unbilled: failure::GROQ,
@@ -292,6 +324,7 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "openrouter",
+        passes: passes::OPENROUTER,
         wire: with_texts,
         base_url: "https://openrouter.ai/api/v1",
         // openrouter.ai/docs, prompt caching and reasoning tokens (read 2026-08).
@@ -304,25 +337,37 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "perplexity",
+        effort: sonar_reasoning,
+        passes: passes::PERPLEXITY,
         base_url: "https://api.perplexity.ai",
         unbounded: research,
         usage: UsageRules { cost: Some(cost_total), ..UsageRules::OPENAI },
         ..COMPATIBLE
     },
     Provider {
+        // It takes thoughts back only inside the content, where they would be told as said
+        // (inference-docs.cerebras.ai/capabilities/reasoning): they are left out.
         name: "cerebras",
+        effort: gpt_oss,
+        passes: passes::CEREBRAS,
         base_url: "https://api.cerebras.ai/v1",
         cap_field: "max_completion_tokens",
         ..COMPATIBLE
     },
     Provider {
         name: "together",
+        effort: gpt_oss,
+        passes: passes::TOGETHER,
         wire: with_texts,
         base_url: "https://api.together.xyz/v1",
         ..COMPATIBLE
     },
     Provider {
         name: "fireworks",
+        // docs.fireworks.ai, reasoning: interleaved and preserved thinking (`reasoning_history`).
+        thoughts: in_reasoning_content,
+        effort: gpt_oss,
+        passes: passes::FIREWORKS,
         wire: with_texts,
         base_url: "https://api.fireworks.ai/inference/v1",
         // docs.fireworks.ai/serverless/serverless-modes (read 2026-10).
@@ -331,12 +376,14 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "moonshotai",
+        passes: passes::MOONSHOT,
         base_url: "https://api.moonshot.ai/v1",
-        extensions: &["reasoning_content"],
+        thoughts: in_reasoning_content,
         ..COMPATIBLE
     },
     Provider {
         name: "alibaba",
+        passes: passes::ALIBABA,
         extensions: &["cache_control"],
         wire: with_embeddings,
         base_url: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
@@ -355,10 +402,35 @@ pub static PROVIDERS: &[Provider] = &[
         ..COMPATIBLE
     },
     // Self-hosted: the base URL is the owner's. A longer prompt is cut, not refused.
+    // Thoughts go back as they come: docs.vllm.ai, interleaved thinking; ollama/ollama,
+    // openai/openai.go; llama.cpp's server, whose answers gpustack's are.
     // A model's template may speak first: 243 tokens are recorded of a request of 194 bytes.
-    Provider { name: "ollama", wire: with_texts, preamble: PREAMBLE, ..COMPATIBLE },
-    Provider { name: "vllm", wire: with_texts, preamble: PREAMBLE, ..COMPATIBLE },
-    Provider { name: "gpustack", wire: with_texts, preamble: PREAMBLE, ..COMPATIBLE },
+    Provider {
+        name: "ollama",
+        thoughts: in_reasoning,
+        effort: gpt_oss,
+        passes: passes::OLLAMA,
+        wire: with_texts,
+        preamble: PREAMBLE,
+        ..COMPATIBLE
+    },
+    Provider {
+        name: "vllm",
+        thoughts: in_reasoning,
+        effort: always,
+        passes: passes::VLLM,
+        wire: with_texts,
+        preamble: PREAMBLE,
+        ..COMPATIBLE
+    },
+    Provider {
+        name: "gpustack",
+        thoughts: in_reasoning_content,
+        passes: passes::VLLM,
+        wire: with_texts,
+        preamble: PREAMBLE,
+        ..COMPATIBLE
+    },
 ];
 
 /// The provider of this name.

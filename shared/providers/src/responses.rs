@@ -5,6 +5,7 @@
 //! without state: `store` is sent as false, and what would need an earlier response is refused.
 
 use bytes::Bytes;
+use farebox_core::chat::Written;
 use farebox_core::{ChatCall, Completion, Error, Format, Money, Secret};
 use serde_json::{Map, Value};
 
@@ -160,10 +161,14 @@ impl Wire for Responses {
             fields.push("max_tool_calls");
             ours.insert("max_tool_calls".to_owned(), Value::from(calls));
         }
-        let body = Body { caller: asked, ours: &fields, farebox: &ours };
+        let written = call.written(Format::Responses);
+        let body = Body { caller: asked, written, ours: &fields, farebox: &ours };
+        // What bounds the prompt is what is said, however widely it is written.
+        let plain = Body { written: &Written::default(), ..body };
+        let said = json::length(&plain).map_err(Error::internal)?;
         let body = Bytes::from(serde_json::to_vec(&body).map_err(Error::internal)?);
         // Tools and schemas are rendered anew inside the prompt, perhaps more widely than sent.
-        let mut bytes = count(body.len()).saturating_add(provider.preamble);
+        let mut bytes = count(said).saturating_add(provider.preamble);
         for field in ["tools", "text"] {
             bytes = bytes.saturating_add(asked.get(field).map_or(Ok(0), json_bytes)?);
         }

@@ -56,7 +56,8 @@ fn a_conversation_with_tools_is_put_into_coheres_words() {
     let expected = json!([
         {"role": "system", "content": text("sys")},
         {"role": "user", "content": text("a")},
-        {"role": "assistant", "tool_plan": "my plan", "tool_calls": [call]},
+        {"role": "assistant", "tool_plan": "my plan", "tool_calls": [call],
+         "content": [{"type": "thinking", "thinking": "hm"}]},
         {"role": "tool", "content": text("22"), "tool_call_id": "c1"},
     ]);
     assert_eq!(body["messages"], expected);

@@ -151,6 +151,19 @@ fn the_page_of_providers_is_what_the_rows_do() {
 }
 
 #[test]
+fn the_page_names_every_option_that_passes() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/providers.md");
+    let page = std::fs::read_to_string(page).unwrap_or_default();
+    for row in PROVIDERS {
+        for (field, _) in row.passes {
+            let names = [row.name, field].map(|name| format!("`{name}`"));
+            let listed = page.lines().any(|line| names.iter().all(|name| line.contains(name)));
+            assert!(listed, "docs/providers.md must name {field} of {}", row.name);
+        }
+    }
+}
+
+#[test]
 fn the_recorded_exchanges_of_the_page_are_those_of_the_corpus() {
     let Some(corpus) = std::env::var_os("FAREBOX_CORPUS") else {
         println!("skipped: FAREBOX_CORPUS names no corpus");

@@ -7,6 +7,8 @@ mod blocks;
 mod read;
 mod write;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use farebox_core::{ChatCall, Error, Rid, Usage};
 use http::HeaderMap;
@@ -57,6 +59,16 @@ impl Dialect for Messages {
             call.headers.push(("anthropic-beta", known.join(",")));
         }
         Ok(call)
+    }
+
+    fn field<'f>(&self, field: &'f str) -> Cow<'f, str> {
+        Cow::Borrowed(match field {
+            "max_completion_tokens" => "max_tokens",
+            "reasoning_effort" => "output_config.effort",
+            "stop" => "stop_sequences",
+            _ if field.starts_with("response_format") => "output_config.format",
+            _ => field,
+        })
     }
 
     fn error(&self, error: &Error, request_id: Rid) -> Value {
@@ -121,8 +133,14 @@ impl Dialect for Messages {
 }
 
 /// Anthropic's usage object: what is cached stands beside the prompt, not in it.
-fn usage_object(usage: Option<&Usage>) -> Value {
+fn usage_object(usage: Option<&Usage>, tier: Option<&str>) -> Value {
     let usage = usage.copied().unwrap_or_default();
+    // Where the format has no word for it, it says nothing.
+    let tier = match tier {
+        None | Some("standard" | "default" | "on_demand") => Value::from("standard"),
+        Some(tier @ ("priority" | "batch")) => Value::from(tier),
+        Some(_) => Value::Null,
+    };
     let written = usage.cache_write_5m.saturating_add(usage.cache_write_1h);
     json!({
         "input_tokens": usage.prompt.saturating_add(usage.audio_prompt),
@@ -133,6 +151,6 @@ fn usage_object(usage: Option<&Usage>) -> Value {
             "ephemeral_1h_input_tokens": usage.cache_write_1h,
         },
         "output_tokens": usage.completion_tokens(),
-        "service_tier": "standard",
+        "service_tier": tier,
     })
 }

@@ -72,6 +72,10 @@ fn answer_object(answer: &Answer<'_>, choices: &[Value]) -> Value {
                 body.insert(field.to_owned(), value.clone());
             }
         }
+        let logprobs = first.and_then(|choice| choice.get("logprobs"));
+        if let Some(logprobs) = logprobs.filter(|logprobs| !logprobs.is_null()) {
+            body.insert("logprobs".to_owned(), logprobs.clone());
+        }
         if choices.len() > 1 {
             body.insert("choices".to_owned(), Value::from(choices.to_vec()));
         }

@@ -10,7 +10,10 @@ use farebox_core::{ChatCall, ChatEvent, Error, Rid};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Dialect, Opening, StreamWriter, cost_object, data, one_line, usage_object};
+use super::{
+    Answer, Dialect, Opening, StreamWriter, cost_object, data, one_line, tier_of_openai,
+    usage_object,
+};
 use crate::incoming::Incoming;
 
 pub(super) mod verbatim;
@@ -52,6 +55,9 @@ impl Dialect for OpenAi {
         }
         if let Some(body) = body.as_object_mut() {
             body.insert("usage".to_owned(), paid_usage(answer));
+            if let Some(tier) = tier_of_openai(answer.tier) {
+                body.insert("service_tier".to_owned(), Value::from(tier));
+            }
         }
         Bytes::from(body.to_string())
     }
@@ -204,7 +210,10 @@ impl StreamWriter for Chunks {
 
     fn last(&mut self, answer: &Answer<'_>, out: &mut Vec<u8>) {
         if self.opening.include_usage {
-            let usage = format!(",\"usage\":{}", paid_usage(answer));
+            let tier = tier_of_openai(answer.tier);
+            let tier = tier.map(|tier| format!(",\"service_tier\":\"{tier}\""));
+            let tier = tier.unwrap_or_default();
+            let usage = format!("{tier},\"usage\":{}", paid_usage(answer));
             self.chunk("", &usage, out);
         }
         out.extend_from_slice(b"data: [DONE]\n\n");
@@ -244,6 +253,7 @@ mod tests {
             verbatim: None,
             usage: Some(&usage),
             paid: &paid,
+            tier: None,
             repeated: &std::sync::Arc::default(),
             created: 7,
         };
@@ -276,6 +286,18 @@ mod tests {
         assert!(chunks[1].contains("\"choices\":[],\"usage\":{\"prompt_tokens\":3"), "{asked}");
         assert_eq!(chunks[2], "data: [DONE]");
         assert!(!written(false, &[delta(r#"{"content":"a"}"#)]).contains("usage"));
+    }
+
+    #[test]
+    fn a_tier_is_told_in_openais_words() {
+        for (said, told) in [
+            (Some("priority"), Some("priority")),
+            (Some("standard"), Some("default")),
+            (Some("reserved"), None),
+            (None, None),
+        ] {
+            assert_eq!(tier_of_openai(said), told);
+        }
     }
 
     #[test]

@@ -123,6 +123,8 @@ struct Shape<'a> {
     /// Why it is not complete.
     incomplete: Option<&'a str>,
     error: Value,
+    /// At which it was served; `default` where it is not known yet.
+    tier: &'a str,
     usage: Value,
 }
 
@@ -142,7 +144,7 @@ impl Shape<'_> {
             ),
             ("output", Value::from(self.output)),
             ("previous_response_id", Value::Null),
-            ("service_tier", Value::from("default")),
+            ("service_tier", Value::from(self.tier)),
             ("store", Value::from(false)),
             ("usage", self.usage),
         ] {

@@ -37,6 +37,7 @@ pub fn with_answer<T>(
         verbatim: None,
         usage,
         paid: &paid,
+        tier: None,
         repeated: &repeated,
         created: 7,
     })

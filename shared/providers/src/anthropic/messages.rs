@@ -3,6 +3,7 @@
 use farebox_core::Error;
 use serde_json::{Map, Value, json};
 
+use crate::media::without_detail;
 use crate::reasoning::{Thought, thoughts};
 
 /// The system prompt and the turns.
@@ -100,6 +101,7 @@ fn block(field: &str, part: &Value, media: bool) -> Result<Option<Map<String, Va
             block.insert("text".to_owned(), Value::from(text));
         }
         "image_url" if media => {
+            without_detail(field, part)?;
             let url = text("/image_url/url");
             let source = source(url, "image/").ok_or_else(|| {
                 let rule = "must be an http(s) URL or data:image/…;base64,…";
@@ -192,6 +194,9 @@ fn tool_result(field: &str, message: &Value) -> Result<Value, Error> {
     result.insert("tool_use_id".to_owned(), id);
     if !blocks.is_empty() {
         result.insert("content".to_owned(), Value::from(blocks));
+    }
+    if message.get("is_error") == Some(&Value::Bool(true)) {
+        result.insert("is_error".to_owned(), Value::from(true));
     }
     Ok(Value::Object(result))
 }

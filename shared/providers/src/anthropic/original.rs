@@ -4,11 +4,12 @@
 //! (api/messages, agents-and-tools, read 2026-08) and the types of anthropics/anthropic-sdk-python.
 
 use bytes::Bytes;
-use farebox_core::{CacheWrite, ChatCall, Error};
+use farebox_core::chat::Written;
+use farebox_core::{CacheWrite, ChatCall, Error, Format};
 use serde_json::{Map, Value, json};
 
 use super::{MESSAGES, added};
-use crate::json::Body;
+use crate::json::{self, Body};
 use crate::media::Image;
 use crate::openai::{count, with_images};
 use crate::{Facts, InputBound, Outbound, Provider};
@@ -105,7 +106,11 @@ pub(super) fn request(
         ours.push("thinking");
         farebox.insert("thinking".to_owned(), budget);
     }
-    let body = Body { caller: asked, ours: &ours, farebox: &farebox };
+    let written = call.written(Format::Messages);
+    let body = Body { caller: asked, written, ours: &ours, farebox: &farebox };
+    // What bounds the prompt is what is said, however widely it is written.
+    let plain = Body { written: &Written::default(), ..body };
+    let said = json::length(&plain).map_err(Error::internal)?;
     let body = Bytes::from(serde_json::to_vec(&body).map_err(Error::internal)?);
     let mut found = Found::default();
     for field in ["messages", "system", "tools"] {
@@ -114,7 +119,7 @@ pub(super) fn request(
     found.control(asked.get("cache_control"));
     let server = server_tools(asked.get("tools").unwrap_or(&Value::Null))?;
     let typed = client_tools(asked.get("tools")).saturating_mul(CLIENT_TOOL_TOKENS);
-    let bytes = count(body.len()).saturating_add(added(asked)?).saturating_add(typed);
+    let bytes = count(said).saturating_add(added(asked)?).saturating_add(typed);
     let bytes = bytes.saturating_add(found.cited);
     found.documents |= server.any;
     let samplings = if server.any { SAMPLINGS_MAX } else { 1 };

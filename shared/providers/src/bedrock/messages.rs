@@ -3,6 +3,7 @@
 use farebox_core::Error;
 use serde_json::{Map, Value, json};
 
+use crate::media::without_detail;
 use crate::reasoning::{Thought, thoughts};
 
 /// The system prompt and the turns.
@@ -109,6 +110,7 @@ fn block(field: &str, part: &Value, media: bool) -> Result<Option<Value>, Error>
             Ok(Some(json!({"text": text})).filter(|_| !text.is_empty()))
         }
         "image_url" if media => {
+            without_detail(field, part)?;
             let (format, data) = inline(IMAGES, text("/image_url/url")).ok_or_else(|| {
                 let rule = "must be data:image/png, jpeg, gif or webp;base64,… for a model of \
                             Bedrock, which loads nothing by URL";

@@ -4,6 +4,7 @@ use farebox_core::{ChatCall, Error};
 use serde_json::{Map, Value, json};
 
 use crate::anthropic::changes_nothing;
+use crate::media::without_detail;
 
 /// Options that have another name here, and those that keep theirs.
 const NAMES: &[(&str, &str)] = &[
@@ -31,6 +32,9 @@ pub(super) fn body(
     body.insert("stream".to_owned(), Value::from(stream));
     for (field, value) in &call.body {
         option(&mut body, field, value)?;
+    }
+    if is_strict(call)? {
+        body.insert("strict_tools".to_owned(), Value::from(true));
     }
     Ok(body)
 }
@@ -85,6 +89,22 @@ fn option(body: &mut Map<String, Value>, field: &str, value: &Value) -> Result<(
     Ok(())
 }
 
+/// Whether calls must fit their schemas: said of all tools at once (docs.cohere.com/v2/reference/
+/// chat, `strict_tools`).
+fn is_strict(call: &ChatCall) -> Result<bool, Error> {
+    let tools = call.body.get("tools").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let strict = |tool: &Value| tool.pointer("/function/strict") == Some(&Value::Bool(true));
+    let any = tools.iter().any(strict);
+    match tools.iter().position(|tool| !strict(tool)).filter(|_| any) {
+        None => Ok(any),
+        Some(place) => {
+            let rule =
+                "a Cohere model is strict with all tools or with none: send the same for each";
+            Err(Error::malformed(format!("tools[{place}].function.strict"), rule))
+        }
+    }
+}
+
 /// The tools without what only other formats know.
 fn tools(tools: &Value) -> Vec<Value> {
     let tools = tools.as_array().into_iter().flatten();
@@ -127,6 +147,16 @@ fn turn(field: &str, message: &Value) -> Result<Value, Error> {
         }
         None => drop(turn.insert("content".to_owned(), Value::from(said))),
     }
+    if role == "assistant"
+        && let Some(thought) = message.get("reasoning_content").and_then(Value::as_str)
+        && !thought.is_empty()
+    {
+        // docs.cohere.com/docs/reasoning: a turn with calls has its thoughts in its content too.
+        let mut parts = vec![json!({"type": "thinking", "thinking": thought})];
+        let said = turn.get_mut("content").and_then(Value::as_array_mut);
+        parts.extend(said.into_iter().flat_map(std::mem::take));
+        turn.insert("content".to_owned(), Value::from(parts));
+    }
     if role == "tool" {
         let id = message.get("tool_call_id").cloned().unwrap_or_default();
         turn.insert("tool_call_id".to_owned(), id);
@@ -145,6 +175,7 @@ fn content(field: &str, message: &Value, media: bool) -> Result<Vec<Value>, Erro
                     "text" => json!({"type": "text", "text": text("/text")}),
                     "refusal" => json!({"type": "text", "text": text("/refusal")}),
                     "image_url" if media => {
+                        without_detail(&format!("{field}.content[{place}]"), part)?;
                         json!({"type": "image_url", "image_url": {"url": text("/image_url/url")}})
                     }
                     _ => {

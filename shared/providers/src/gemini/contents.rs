@@ -6,6 +6,7 @@ use farebox_core::Error;
 use serde_json::{Map, Value, json};
 
 use super::REASONING_FORMAT;
+use crate::media::without_detail;
 
 /// Ids that Farebox made up for calls that came without one begin so; they are not sent back.
 pub(super) const MADE_UP_ID: &str = "gemini-";
@@ -100,6 +101,7 @@ fn part(field: &str, part: &Value, media: bool) -> Result<Option<Value>, Error> 
         "text" => text("/text"),
         "refusal" => text("/refusal"),
         "image_url" if media => {
+            without_detail(field, part)?;
             let url = text("/image_url/url");
             let by_url = url.starts_with("https://") || url.starts_with("gs://");
             return match inline(url) {

@@ -39,9 +39,8 @@ const RENAMED: [(&str, &str); 8] = [
     ("top_logprobs", "logprobs"),
 ];
 
-/// What needs no counterpart: read elsewhere, a label of the call that stays with Farebox, or a
-/// wish about the cache, which Gemini keeps by itself.
-const ELSEWHERE: [&str; 9] = [
+/// What needs no counterpart: read elsewhere, or a label of the call that stays with Farebox.
+const ELSEWHERE: [&str; 8] = [
     "messages",
     "tools",
     "tool_choice",
@@ -50,7 +49,6 @@ const ELSEWHERE: [&str; 9] = [
     "safety_identifier",
     "metadata",
     "modalities",
-    "prompt_cache_key",
 ];
 
 /// Whether a value changes nothing, so that an option without a counterpart may be left out.

@@ -15,9 +15,8 @@ pub(super) fn prompt(
     asked: &Map<String, Value>,
     media: Media,
     facts: &Facts<'_>,
-    body_bytes: usize,
+    mut bytes: u64,
 ) -> Result<InputBound, Error> {
-    let mut bytes = count(body_bytes).saturating_add(provider.preamble);
     for field in ["tools", "response_format"] {
         if let Some(value) = asked.get(field) {
             bytes = bytes.saturating_add(json_bytes(value)?);

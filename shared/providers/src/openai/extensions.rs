@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use super::parts;
+use crate::provider::Thoughts;
+
 /// Every such field of messages, parts and tools. A provider that does not know one may refuse
 /// the call, and none of them is content: what another model thought, and wishes about caching.
 /// `extra_content` is Google's, of tool calls: the signature of a thought.
@@ -16,6 +19,9 @@ pub const EXTENSIONS: [&str; 6] = [
     "extra_content",
 ];
 
+/// The fields that carry them.
+pub(super) const CARRIERS: [&str; 2] = ["messages", "tools"];
+
 /// Where they may stand inside a message or a tool.
 const INSIDE: [&str; 3] = ["content", "function", "tool_calls"];
 
@@ -23,19 +29,73 @@ const INSIDE: [&str; 3] = ["content", "function", "tool_calls"];
 pub(super) fn within<'a>(
     body: &'a Map<String, Value>,
     taken: &[&str],
+    thoughts: Thoughts,
 ) -> Cow<'a, Map<String, Value>> {
-    let dropped = |name: &str| EXTENSIONS.contains(&name) && !taken.contains(&name);
-    let carriers = ["messages", "tools"];
-    if !carriers.iter().filter_map(|name| body.get(*name)).any(|value| carries(value, &dropped)) {
+    let is_thought = |name: &str| matches!(thoughts, Thoughts::In(field) if field == name);
+    let dropped =
+        |name: &str| EXTENSIONS.contains(&name) && !taken.contains(&name) && !is_thought(name);
+    if !CARRIERS.iter().filter_map(|name| body.get(*name)).any(|value| carries(value, &dropped)) {
         return Cow::Borrowed(body);
     }
     let mut body = body.clone();
-    for name in carriers {
+    for name in CARRIERS {
         if let Some(value) = body.get_mut(name) {
             strip(value, &dropped);
         }
     }
     Cow::Owned(body)
+}
+
+/// The messages with what the model thought in earlier turns, as its provider takes it back.
+pub(super) fn with_thoughts<'a>(
+    body: Cow<'a, Map<String, Value>>,
+    came: &Map<String, Value>,
+    thoughts: Thoughts,
+) -> Cow<'a, Map<String, Value>> {
+    if thoughts == Thoughts::Dropped {
+        return body;
+    }
+    let messages = came.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let stands = |message: &Value| match thoughts {
+        Thoughts::In(field) => message.get(field).is_some_and(Value::is_string),
+        _ => false,
+    };
+    let others = messages.iter().enumerate().filter(|(_, message)| !stands(message));
+    let told = others.filter_map(|(at, message)| Some((at, told(message)?)));
+    let told: Vec<(usize, String)> = told.collect();
+    if told.is_empty() {
+        return body;
+    }
+    let mut body = body.into_owned();
+    let messages = body.get_mut("messages").and_then(Value::as_array_mut);
+    let messages = messages.map_or(&mut [][..], Vec::as_mut_slice);
+    for (at, text) in told {
+        let Some(message) = messages.get_mut(at).and_then(Value::as_object_mut) else { continue };
+        match thoughts {
+            Thoughts::In(field) => drop(message.insert(field.to_owned(), Value::from(text))),
+            _ => {
+                let said = parts::with_thought(&text, message.get("content"));
+                message.insert("content".to_owned(), said);
+            }
+        }
+    }
+    Cow::Owned(body)
+}
+
+/// What a message of the model's says that it thought: as one text, or in details that were made
+/// of it for a caller of another format.
+fn told(message: &Value) -> Option<String> {
+    let text = |value: &Value, name: &str| value.get(name)?.as_str().map(str::to_owned);
+    if text(message, "role")? != "assistant" {
+        return None;
+    }
+    let whole = text(message, "reasoning_content").or_else(|| text(message, "reasoning"));
+    let details = || {
+        let details = message.get("reasoning_details")?.as_array()?;
+        let texts = details.iter().filter_map(|one| text(one, "text").or(text(one, "summary")));
+        Some(texts.collect())
+    };
+    whole.or_else(details).filter(|told| !told.is_empty())
 }
 
 /// Where extensions stand: in the items of a list, in the parts and the calls of a message, in the
@@ -98,8 +158,10 @@ mod tests {
     fn what_is_not_taken_goes_and_content_stays() {
         let body = body();
 
-        let bare = Value::Object(within(&body, &[]).into_owned());
-        let some = Value::Object(within(&body, &["cache_control", "is_error"]).into_owned());
+        let bare = Value::Object(within(&body, &[], Thoughts::Dropped).into_owned());
+        let some = Value::Object(
+            within(&body, &["cache_control", "is_error"], Thoughts::Dropped).into_owned(),
+        );
 
         let text = bare.to_string();
         for name in ["cache_control", "reasoning_content", "reasoning_details"] {
@@ -119,6 +181,6 @@ mod tests {
         let mut body = body();
         body.retain(|name, _| name == "stop");
 
-        assert!(matches!(within(&body, &[]), Cow::Borrowed(_)));
+        assert!(matches!(within(&body, &[], Thoughts::Dropped), Cow::Borrowed(_)));
     }
 }

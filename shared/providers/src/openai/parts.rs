@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::DecodeError;
 use crate::json::{Object, raw};
@@ -37,6 +37,20 @@ pub(super) fn flatten(message: &mut Map<String, Value>) {
     if !thought.is_empty() {
         message.insert("reasoning_content".to_owned(), Value::from(thought));
     }
+}
+
+/// Content with a thought before it, as Mistral's models tell and take it.
+pub(super) fn with_thought(thought: &str, content: Option<&Value>) -> Value {
+    let thinking = json!([{"type": "text", "text": thought}]);
+    let mut parts = vec![json!({"type": "thinking", "thinking": thinking})];
+    match content {
+        Some(Value::String(text)) if !text.is_empty() => {
+            parts.push(json!({"type": "text", "text": text}));
+        }
+        Some(Value::Array(said)) => parts.extend(said.iter().cloned()),
+        _ => {}
+    }
+    Value::from(parts)
 }
 
 /// The message of a whole answer.

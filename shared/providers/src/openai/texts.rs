@@ -4,6 +4,7 @@
 //! serve the same paths are rows of [`crate::PROVIDERS`].
 
 use bytes::Bytes;
+use farebox_core::chat::Written;
 use farebox_core::{ChatCall, Completion, Error, Format, Prompt, prompts};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -97,7 +98,12 @@ fn outbound(
     bound: InputBound,
     (cap, choices): (u64, u64),
 ) -> Result<Outbound, Error> {
-    let body = serde_json::to_vec(&Body { caller, ours: &super::OURS, farebox });
+    let body = serde_json::to_vec(&Body {
+        caller,
+        written: &Written::default(),
+        ours: &super::OURS,
+        farebox,
+    });
     let body = Bytes::from(body.map_err(Error::internal)?);
     Ok(Outbound { path: path.into(), headers: Vec::new(), body, bound, cap, choices })
 }

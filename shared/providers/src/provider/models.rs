@@ -1,9 +1,33 @@
 //! What hangs on a model's name in the rows of providers.
 
-use super::Reach;
+use super::{Reach, Thoughts};
 
 pub(super) const fn to_cap(_: &str) -> Reach {
     Reach::Cap
+}
+
+pub(super) const fn dropped(_: &str) -> Thoughts {
+    Thoughts::Dropped
+}
+
+pub(super) const fn in_reasoning_content(_: &str) -> Thoughts {
+    Thoughts::In("reasoning_content")
+}
+
+pub(super) const fn in_reasoning(_: &str) -> Thoughts {
+    Thoughts::In("reasoning")
+}
+
+/// docs.mistral.ai/capabilities/reasoning: the parts as they came. Whether models that do not think
+/// take them, no page says.
+pub(super) fn in_parts_of_magistral(model: &str) -> Thoughts {
+    if model.contains("magistral") { Thoughts::Parts } else { Thoughts::Dropped }
+}
+
+/// console.groq.com/docs/changelog: `reasoning` of an assistant's message "is only usable with Qwen
+/// 3 models".
+pub(super) fn in_reasoning_of_qwen(model: &str) -> Thoughts {
+    if model.contains("qwen") { Thoughts::In("reasoning") } else { Thoughts::Dropped }
 }
 
 pub(super) const fn nowhere(_: &str, _: &str) -> bool {
@@ -77,6 +101,23 @@ pub(super) fn openai_region(model: &str, base_url: &str) -> bool {
 /// "US endpoint" (docs.x.ai/docs/pricing, read 2026-09-29).
 pub(super) fn xai_region(_: &str, base_url: &str) -> bool {
     base_url.contains("//us.api.x.ai")
+}
+
+/// The open models that take an effort wherever they run: console.groq.com/docs/reasoning,
+/// inference-docs.cerebras.ai/capabilities/reasoning, and the pages of Together, Fireworks and
+/// Ollama say so of `gpt-oss`; other models of theirs refuse it, or know other words.
+pub(super) fn gpt_oss(model: &str) -> bool {
+    model.contains("gpt-oss")
+}
+
+/// docs.perplexity.ai, reasoning models.
+pub(super) fn sonar_reasoning(model: &str) -> bool {
+    model.contains("reasoning")
+}
+
+/// docs.x.ai, reasoning: the others think as they like, or take it by the Responses API.
+pub(super) fn grok_mini(model: &str) -> bool {
+    model.starts_with("grok-3-mini")
 }
 
 /// Bytes of `-2024-08-06`.

@@ -101,6 +101,11 @@ fn input(messages: &[Value]) -> Result<Vec<Value>, Error> {
         let field = format!("messages[{place}]");
         let text = |at: &str| message.pointer(at).and_then(Value::as_str).unwrap_or_default();
         let content = message.get("content").unwrap_or(&Value::Null);
+        if text("/role") != "tool" && message.get("name").is_some_and(|name| !name.is_null()) {
+            let rule = "has no counterpart in OpenAI's Responses API, by which alone this model \
+                        is served: write the name into the content";
+            return Err(Error::malformed(format!("{field}.name"), rule));
+        }
         match text("/role") {
             "assistant" => assistant(&field, message, &mut items)?,
             "tool" => items.push(json!({

@@ -88,7 +88,7 @@ impl Turn {
                     arguments: named(value, "args").map_or("{}".to_owned(), Value::to_string),
                     signature: signature.clone(),
                 }),
-                "functionResponse" => self.result(&format!("{field}.{name}"), value),
+                "functionResponse" => self.result(&format!("{field}.{name}"), value, beyond),
                 "thought" | "thoughtSignature" | "mediaResolution" | "partMetadata" => {}
                 _ => beyond.note(format!("{field}.{name}")),
             }
@@ -96,7 +96,21 @@ impl Turn {
         Ok(())
     }
 
-    fn result(&mut self, field: &str, value: &Value) {
+    fn result(&mut self, field: &str, value: &Value, beyond: &mut Beyond) {
+        for name in ["scheduling", "willContinue"] {
+            if named(value, name).is_some_and(|value| value != &Value::Bool(false)) {
+                beyond.note(format!("{field}.{name}"));
+            }
+        }
+        // What a tool shows, only the user can show to other models.
+        let shown = named(value, "parts").and_then(Value::as_array);
+        for (place, part) in shown.into_iter().flatten().enumerate() {
+            let data = ["inlineData", "fileData"].iter().find_map(|name| named(part, name));
+            match data.and_then(media) {
+                Some(part) => self.parts.push(part),
+                None => beyond.note(format!("{field}.parts[{place}]")),
+            }
+        }
         let response = named(value, "response").cloned().unwrap_or_default();
         // The API's own words for what is no object of the caller's.
         let only = response.as_object().filter(|object| object.len() == 1);

@@ -117,7 +117,12 @@ fn tools(body: &mut Map<String, Value>, value: &Value, beyond: &mut Beyond) -> R
                 beyond.note(format!("tools[{place}].{name}"));
                 continue;
             }
-            for declared in value.as_array().into_iter().flatten() {
+            for (at, declared) in value.as_array().into_iter().flatten().enumerate() {
+                for name in ["behavior", "response", "responseJsonSchema"] {
+                    if named(declared, name).is_some() {
+                        beyond.note(format!("tools[{place}].functionDeclarations[{at}].{name}"));
+                    }
+                }
                 tools.push(declaration(declared));
             }
         }
@@ -144,6 +149,11 @@ fn declaration(declared: &Value) -> Value {
 }
 
 fn tool_config(body: &mut Map<String, Value>, value: &Value, beyond: &mut Beyond) {
+    for (name, _) in value.as_object().into_iter().flat_map(spelled) {
+        if name != "functionCallingConfig" {
+            beyond.note(format!("toolConfig.{name}"));
+        }
+    }
     let Some(config) = named(value, "functionCallingConfig") else { return };
     let allowed = named(config, "allowedFunctionNames").and_then(Value::as_array);
     let mode = named(config, "mode").map(parts::text).unwrap_or_default();
@@ -324,8 +334,35 @@ mod tests {
         ] {
             assert_eq!(with(field, value).as_deref(), Some(named));
         }
+        let tools = json!([{"functionDeclarations": [{"name": "f", "behavior": "NON_BLOCKING"}]}]);
+        let named = with("tools", tools);
+        assert_eq!(named.as_deref(), Some("tools[0].functionDeclarations[0].behavior"));
+        let config = json!({"retrievalConfig": {"languageCode": "en"}});
+        assert_eq!(with("toolConfig", config).as_deref(), Some("toolConfig.retrievalConfig"));
         let budget = json!({"thinkingConfig": {"thinkingBudget": 9}});
         assert_eq!(with("generationConfig", budget), None);
+    }
+
+    #[test]
+    fn what_a_tool_shows_is_shown_by_the_user() {
+        let image = json!({"inlineData": {"mimeType": "image/png", "data": "AA"}});
+        let given = |part: &Value| {
+            let response = json!({"name": "f", "response": {"output": "o"}, "parts": [part]});
+            read(&json!({"contents": [
+                {"parts": [{"text": "x"}]},
+                {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}}]},
+                {"role": "user", "parts": [{"functionResponse": response}]}]}))
+        };
+
+        let call = given(&image);
+
+        let [.., result, shown] = call.messages() else { panic!("{call:?}") };
+        assert_eq!((&result["role"], &result["content"]), (&json!("tool"), &json!("o")));
+        let url = &shown["content"][0]["image_url"]["url"];
+        assert_eq!(url, "data:image/png;base64,AA");
+        let video = json!({"inlineData": {"mimeType": "video/mp4", "data": "AA"}});
+        let beyond = given(&video).beyond.unwrap();
+        assert_eq!(beyond.field(), Some("contents[2].parts[0].functionResponse.parts[0]"));
     }
 
     #[test]

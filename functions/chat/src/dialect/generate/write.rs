@@ -37,7 +37,8 @@ pub(super) fn whole(answer: &Answer<'_>) -> Value {
             parts.push(called.part(&signatures));
         }
         signatures.sign_text(&mut parts);
-        candidate(choice.get("index").unwrap_or(&Value::Null), &parts, Some(reason))
+        let index = choice.get("index").unwrap_or(&Value::Null);
+        with_logprobs(candidate(index, &parts, Some(reason)), choice.get("logprobs"))
     });
     let identity = Identity {
         id: id(&answer.completion.id, answer.paid),
@@ -73,6 +74,25 @@ fn candidate(index: &Value, parts: &[Value], reason: Option<Option<&str>>) -> Va
     }
     candidate.insert("index".to_owned(), index.clone());
     Value::Object(candidate)
+}
+
+/// A candidate with how likely its tokens were.
+fn with_logprobs(mut candidate: Value, logprobs: Option<&Value>) -> Value {
+    let tokens = logprobs.and_then(|logprobs| logprobs.get("content")).and_then(Value::as_array);
+    if let (Some(tokens), Some(candidate)) = (tokens, candidate.as_object_mut()) {
+        let one =
+            |token: &Value| json!({"token": token["token"], "logProbability": token["logprob"]});
+        let others = |token: &Value| {
+            let others = token.get("top_logprobs").and_then(Value::as_array);
+            json!({"candidates": others.into_iter().flatten().map(one).collect::<Vec<_>>()})
+        };
+        let result = json!({
+            "chosenCandidates": tokens.iter().map(one).collect::<Vec<_>>(),
+            "topCandidates": tokens.iter().map(others).collect::<Vec<_>>(),
+        });
+        candidate.insert("logprobsResult".to_owned(), result);
+    }
+    candidate
 }
 
 /// What every chunk of an answer repeats.
@@ -204,7 +224,7 @@ impl Chunks {
         Self { identity, framing, choices: BTreeMap::new() }
     }
 
-    fn delta(&mut self, index: u32, delta: &Value, out: &mut Vec<u8>) {
+    fn delta(&mut self, index: u32, delta: &Value, logprobs: Option<&Value>, out: &mut Vec<u8>) {
         let choice = self.choices.entry(index).or_default();
         choice.signatures.note(delta);
         for call in delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
@@ -216,8 +236,9 @@ impl Chunks {
             called.arguments.push_str(text("/function/arguments"));
         }
         let parts: Vec<Value> = thoughts(delta).into_iter().chain(texts(delta)).collect();
-        if !parts.is_empty() {
-            let candidate = candidate(&Value::from(index), &parts, None);
+        let logprobs = logprobs.filter(|logprobs| !logprobs.is_null());
+        if !parts.is_empty() || logprobs.is_some() {
+            let candidate = with_logprobs(candidate(&Value::from(index), &parts, None), logprobs);
             let response = self.identity.response(vec![candidate], Value::Null);
             self.framing.write(&response.to_string(), out);
         }
@@ -233,9 +254,11 @@ impl StreamWriter for Chunks {
                 }
                 self.identity.model.clone_from(model);
             }
-            ChatEvent::Delta { choice, delta, .. } => {
+            ChatEvent::Delta { choice, delta, logprobs } => {
+                let logprobs = logprobs.as_ref();
+                let logprobs = logprobs.and_then(|text| serde_json::from_str(text.get()).ok());
                 if let Ok(delta) = serde_json::from_str(delta.get()) {
-                    self.delta(*choice, &delta, out);
+                    self.delta(*choice, &delta, logprobs.as_ref(), out);
                 }
             }
             ChatEvent::Finish { choice, reason } => {
@@ -340,5 +363,27 @@ impl StreamWriter for Frames {
 
     fn failed(&mut self, error: &Error, _: &Answer<'_>, out: &mut Vec<u8>) {
         fail(&mut self.framing, error, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_likely_tokens_were_is_told_in_geminis_words() {
+        let one = |token: &str| json!({"token": token, "logprob": -0.5, "bytes": null});
+        let mut said = one("a");
+        said["top_logprobs"] = json!([one("a"), one("b")]);
+        let logprobs = json!({"content": [said], "refusal": null});
+
+        let told = with_logprobs(candidate(&json!(0), &[], None), Some(&logprobs));
+
+        let read = |token: &str| json!({"token": token, "logProbability": -0.5});
+        let expected = json!({"chosenCandidates": [read("a")],
+            "topCandidates": [{"candidates": [read("a"), read("b")]}]});
+        assert_eq!(told["logprobsResult"], expected);
+        let none = with_logprobs(candidate(&json!(0), &[], None), Some(&Value::Null));
+        assert!(none.get("logprobsResult").is_none());
     }
 }

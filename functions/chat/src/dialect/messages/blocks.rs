@@ -57,10 +57,16 @@ impl Turn {
                 let part = json!({"type": "text", "text": text(field, block, "text")?});
                 self.parts.push(controlled(part, block));
             }
-            ("image" | "document", "user") => match media(field, kind, block)? {
-                Some(part) => self.parts.push(controlled(part, block)),
-                None => beyond.note(format!("{field}.source")),
-            },
+            ("image" | "document", "user") => {
+                let cites = block.pointer("/citations/enabled") == Some(&Value::Bool(true));
+                let told = |name: &str| block.get(name).is_some_and(|value| !value.is_null());
+                match media(field, kind, block)? {
+                    _ if cites => beyond.note(format!("{field}.citations")),
+                    _ if told("context") => beyond.note(format!("{field}.context")),
+                    Some(part) => self.parts.push(controlled(part, block)),
+                    None => beyond.note(format!("{field}.source")),
+                }
+            }
             ("tool_result", "user") => self.result(field, block, beyond)?,
             ("tool_use", "assistant") => {
                 let (id, name) = (text(field, block, "id")?, text(field, block, "name")?);
@@ -177,7 +183,11 @@ fn media(field: &str, kind: &str, block: &Value) -> Result<Option<Value>, Error>
     Ok(match (kind, of("type").unwrap_or_default()) {
         ("image", "url") => of("url").map(image),
         ("image", "base64") => inline().map(|url| image(&url)),
-        ("document", "text") => of("data").map(|data| json!({"type": "text", "text": data})),
+        ("document", "text") => of("data").map(|data| {
+            let title = block.get("title").and_then(Value::as_str);
+            let text = title.map_or_else(|| data.to_owned(), |title| format!("{title}\n\n{data}"));
+            json!({"type": "text", "text": text})
+        }),
         ("document", "base64") => inline().map(|data| {
             let name = block.get("title").and_then(Value::as_str).unwrap_or("document.pdf");
             json!({"type": "file", "file": {"filename": name, "file_data": data}})

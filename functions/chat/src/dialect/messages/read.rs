@@ -3,7 +3,7 @@
 //! A provider that speaks Messages gets the caller's own body; this translation is for all
 //! others. What it cannot carry is remembered, and refused by name where it would be needed.
 
-use farebox_core::chat::{object, take_text};
+use farebox_core::chat::{Written, object, take_text};
 use farebox_core::{ChatCall, Error, Format};
 use serde_json::{Map, Value, json};
 
@@ -41,8 +41,9 @@ pub(super) fn call(bytes: &[u8]) -> Result<ChatCall, Error> {
             option(&mut body, field, value, &mut beyond)?;
         }
     }
+    let written = Written::of(bytes, &original);
     let call = ChatCall::translated(Format::Messages, model, body, original)?;
-    Ok(ChatCall { beyond: beyond.0, ..call })
+    Ok(ChatCall { beyond: beyond.0, written, ..call })
 }
 
 fn system(
@@ -161,6 +162,14 @@ fn tools(body: &mut Map<String, Value>, value: &Value, beyond: &mut Beyond) -> R
         if kind != "custom" {
             beyond.note(format!("tools[{place}].type"));
             continue;
+        }
+        // Examples for the model, and who may call or find the tool. How finely its arguments are
+        // streamed (`eager_input_streaming`) is a wish.
+        for name in ["input_examples", "defer_loading", "allowed_callers"] {
+            let plain = [json!(null), json!(false), json!([]), json!(["direct"])];
+            if tool.get(name).is_some_and(|value| !plain.contains(value)) {
+                beyond.note(format!("tools[{place}].{name}"));
+            }
         }
         let mut function = Map::new();
         for (from, to) in
@@ -281,6 +290,27 @@ mod tests {
         assert_eq!(with("thinking", json!({"type": "adaptive"})), None);
         let block = json!([{"role": "user", "content": [{"type": "search_result"}]}]);
         assert_eq!(with("messages", block).unwrap(), "messages[0].content[0].type");
+        let tool = |field: &str, value: Value| {
+            let mut tool = json!({"name": "f", "input_schema": {"type": "object"}});
+            tool[field] = value;
+            with("tools", json!([tool]))
+        };
+        assert_eq!(tool("input_examples", json!([{}])).unwrap(), "tools[0].input_examples");
+        assert_eq!(tool("defer_loading", json!(true)).unwrap(), "tools[0].defer_loading");
+        assert_eq!(tool("allowed_callers", json!(["direct"])), None);
+        let document = |field: &str, value: Value| {
+            let source = json!({"type": "text", "media_type": "text/plain", "data": "d"});
+            let mut block = json!({"type": "document", "source": source, "title": "t"});
+            block[field] = value;
+            json!([{"role": "user", "content": [block]}])
+        };
+        let cited = document("citations", json!({"enabled": true}));
+        assert_eq!(with("messages", cited).unwrap(), "messages[0].content[0].citations");
+        let context = document("context", json!("c"));
+        assert_eq!(with("messages", context).unwrap(), "messages[0].content[0].context");
+        let plain = document("citations", json!({"enabled": false}));
+        let call = read(&json!({"model": "m", "messages": plain}));
+        assert_eq!(call.messages()[0]["content"], "t\n\nd");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(super) fn whole(answer: &Answer<'_>) -> Value {
         "content": content,
         "stop_reason": stop_reason(reason),
         "stop_sequence": null,
-        "usage": usage_object(answer.usage),
+        "usage": usage_object(answer.usage, answer.tier),
     })
 }
 
@@ -123,7 +123,7 @@ impl Events {
             if id.is_empty() { format!("msg_{}", self.opening.request_id) } else { id.to_owned() };
         let message = json!({
             "id": id, "type": "message", "role": "assistant", "model": model, "content": [],
-            "stop_reason": null, "stop_sequence": null, "usage": usage_object(None),
+            "stop_reason": null, "stop_sequence": null, "usage": usage_object(None, None),
         });
         named("message_start", &json!({"type": "message_start", "message": message}), out);
     }
@@ -260,7 +260,7 @@ fn end(reason: &str, answer: &Answer<'_>, out: &mut Vec<u8>) {
     let delta = json!({
         "type": "message_delta",
         "delta": {"stop_reason": reason, "stop_sequence": null},
-        "usage": usage_object(answer.usage),
+        "usage": usage_object(answer.usage, answer.tier),
     });
     named("message_delta", &delta, out);
     cost_comment(answer.paid, out);

@@ -313,6 +313,7 @@ mod tests {
             verbatim: None,
             usage,
             paid: &paid,
+            tier: None,
             repeated: &repeated,
             created: 7,
         })

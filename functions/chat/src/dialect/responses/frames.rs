@@ -134,6 +134,7 @@ impl Frames {
                 output: Vec::new(),
                 incomplete: None,
                 error: Value::Null,
+                tier: "default",
                 usage: Value::Null,
             };
             shape.into_value()

@@ -3,7 +3,7 @@
 //! A provider that speaks it gets the caller's own body; this translation is for all others. What
 //! it cannot carry is remembered, and refused by name where it would be needed.
 
-use farebox_core::chat::{object, take_text};
+use farebox_core::chat::{Written, object, take_text};
 use farebox_core::{ChatCall, Error, Format};
 use serde_json::{Map, Value, json};
 
@@ -51,6 +51,7 @@ pub(super) fn call(bytes: &[u8]) -> Result<ChatCall, Error> {
     for (field, value) in original.iter().filter(|(_, value)| !value.is_null()) {
         option(&mut body, field, value, &mut beyond)?;
     }
+    let written = Written::of(bytes, &original);
     let call = ChatCall::translated(Format::Responses, model, body, original);
     let call = call.map_err(|error| match error {
         Error::Malformed { field, rule } => {
@@ -58,7 +59,7 @@ pub(super) fn call(bytes: &[u8]) -> Result<ChatCall, Error> {
         }
         other => other,
     })?;
-    Ok(ChatCall { beyond: beyond.first, droppable: beyond.only_search, ..call })
+    Ok(ChatCall { beyond: beyond.first, droppable: beyond.only_search, written, ..call })
 }
 
 fn messages(asked: &Map<String, Value>, beyond: &mut Beyond) -> Result<Vec<Value>, Error> {
@@ -105,15 +106,25 @@ fn option(
         "input"
         | "instructions"
         | "model"
-        | "include"
         | "store"
-        | "truncation"
         | "stream_options"
         | "client_metadata"
         | "max_tool_calls"
         | "prompt_cache_key"
         | "prompt_cache_retention"
         | "prompt_cache_options" => {}
+        "truncation" if value == "disabled" => {}
+        // What would come of a provider's own tools comes of nobody's.
+        "include" => {
+            let asked = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+            let is_told = |what: &str| {
+                let last = ["encrypted_content", "sources", "results", "outputs", "image_url"];
+                last.iter().any(|end| what.ends_with(end))
+            };
+            if asked.into_iter().any(|what| !is_told(what)) {
+                beyond.note(field);
+            }
+        }
         "previous_response_id" | "conversation" | "prompt" => {
             let rule = "needs state, and Farebox keeps none (store is always false): send the \
                         whole input in each call";
@@ -313,6 +324,13 @@ mod tests {
         let past = json!([{"type": "shell_call", "call_id": "c"}]);
         assert_eq!(beyond("input", past).unwrap(), "input[0].type");
         assert_eq!(beyond("prompt_cache_key", json!("k")), None);
+        let asked = json!(["reasoning.encrypted_content", "web_search_call.action.sources"]);
+        assert_eq!(beyond("include", asked), None);
+        let asked = json!(["message.output_text.logprobs"]);
+        assert_eq!(beyond("include", asked).unwrap(), "include");
+        assert_eq!(beyond("truncation", json!("auto")).unwrap(), "truncation");
+        let later = json!([{"type": "function", "name": "f", "defer_loading": true}]);
+        assert_eq!(beyond("tools", later).unwrap(), "tools[0].defer_loading");
     }
 
     #[test]

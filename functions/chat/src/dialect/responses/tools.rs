@@ -95,6 +95,9 @@ fn push(
     function.insert("name".to_owned(), Value::from(name));
     match kind {
         "function" => {
+            if tool.get("defer_loading") == Some(&Value::Bool(true)) {
+                beyond.note(format!("{field}.defer_loading"));
+            }
             for copied in ["description", "parameters", "strict"] {
                 if let Some(value) = tool.get(copied).filter(|value| !value.is_null()) {
                     function.insert(copied.to_owned(), value.clone());

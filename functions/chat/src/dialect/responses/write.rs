@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::items::REASONING_FORMAT;
 use super::tools::{self, INPUT, Tool};
 use super::{Shape, failure, usage_object};
-use crate::dialect::{Answer, Opening, StreamWriter, cost_comment, named};
+use crate::dialect::{Answer, Opening, StreamWriter, cost_comment, named, tier_of_openai};
 
 /// A whole answer: what the events of a stream would have put together.
 pub(super) fn whole(answer: &Answer<'_>) -> Value {
@@ -115,6 +115,7 @@ impl Events {
             output,
             incomplete: None,
             error: Value::Null,
+            tier: "default",
             usage: Value::Null,
         }
     }
@@ -138,7 +139,8 @@ impl Events {
         let status = if incomplete.is_some() { "incomplete" } else { "completed" };
         let output = core::mem::take(&mut self.output);
         let shape = self.shape(status, output);
-        Shape { incomplete, usage: usage_object(answer), ..shape }.into_value()
+        let tier = tier_of_openai(answer.tier).unwrap_or("default");
+        Shape { incomplete, tier, usage: usage_object(answer), ..shape }.into_value()
     }
 
     fn incomplete(&self) -> Option<&'static str> {

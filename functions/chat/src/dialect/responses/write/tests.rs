@@ -85,6 +85,7 @@ fn answered<T>(completion: &Completion, tools: &Value, ask: impl FnOnce(&Answer<
         verbatim: None,
         usage: Some(&usage),
         paid: &paid,
+        tier: None,
         repeated: &opening.repeated,
         created: 7,
     })
