@@ -22,7 +22,7 @@ pub fn ask(provider: &'static str, path: &'static str, body: Value) -> Ask {
     Ask { provider, secret: "sk-scripted".to_owned(), path, body }
 }
 
-fn said() -> Value {
+pub fn said() -> Value {
     // More bytes than the tokens that the answers state: a prompt is held by its bytes.
     json!([{"role": "user", "content": "hello ".repeat(400)}])
 }
@@ -54,7 +54,7 @@ async fn assert_charged(caller: &Caller<'_>, answer: &Answer, cost: &str) -> Val
     row
 }
 
-fn completion(usage: &Value, rest: &Value) -> Value {
+pub fn completion(usage: &Value, rest: &Value) -> Value {
     let message = json!({"role": "assistant", "content": "hi"});
     let mut body = json!({"id": "c1", "object": "chat.completion", "created": 1, "model": "m",
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage});

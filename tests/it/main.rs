@@ -53,6 +53,7 @@ mod shares;
 mod sign_on;
 mod stacks;
 mod state;
+mod stated;
 mod statements;
 mod storm;
 mod streaming;

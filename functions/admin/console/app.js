@@ -550,12 +550,13 @@ function explained(row) {
     ["Request", row.request_id], ["At", when(row.started_at)], ["User and key", `${row.user}, ${row.key_id}`], ["Endpoint", row.endpoint],
     ["Model", `${row.provider ?? "?"}/${row.model ?? "?"}${row.model_served ? ` (served: ${row.model_served})` : ""}`],
     ["Outcome", `${row.outcome}, HTTP ${row.http_status}`], ["Error", row.error_message], ["Finish reason", row.finish_reason],
-    ["Held", row.hold_usd], ["Charged", row.cost_usd], ["The provider says", row.provider_cost_usd], ["Price version", row.price_version],
+    ["Held", row.hold_usd], ["Charged", row.cost_usd], ["Charged by", row.charged_by], ["The provider says", row.provider_cost_usd], ["Price version", row.price_version],
     ["Budgets", row.scopes?.join(", ")], ["Labels", Object.entries(row.labels ?? {}).map((pair) => pair.join("=")).join(", ")],
     ["Time", `${row.response_time_ms} ms, first content after ${row.first_token_ms ?? "–"} ms`], ["Provider's request id", row.provider_request_id],
   ];
   const lines = [...(row.lines ?? [])];
-  if (lines.length) lines.push({ class: "Rounded up once, to a whole pico-USD", amount_usd: row.cost_usd, isTotal: true });
+  if (lines.length) lines.push({ class: "Rounded up once, to a whole pico-USD", amount_usd: row.counted_usd ?? row.cost_usd, isTotal: true });
+  if (row.charged_by === "provider") lines.push({ class: "Charged as stated by the provider", amount_usd: row.cost_usd, isTotal: true });
   return h("div", {},
     table("What is known", [{ name: "Fact", of: (one) => one[0] }, { name: "Value", of: (one) => one[1] }], facts.filter((one) => one[1]), ""),
     table("How its cost adds up", [

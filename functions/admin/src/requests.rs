@@ -51,7 +51,7 @@ pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 }
 
 pub(crate) fn row(record: CallRecord) -> RequestRow {
-    let charged = record.charged();
+    let (charged, charged_by) = (record.charged(), record.charged_by());
     let correction = record.correction.clone();
     let lines = record.lines.into_iter().map(|line| CostLine {
         class: line.class,
@@ -82,6 +82,8 @@ pub(crate) fn row(record: CallRecord) -> RequestRow {
         stream: record.stream,
         outcome: outcome(record.outcome),
         cost_usd: charged.map(|cost| cost.to_string()),
+        charged_by: charged_by.map(str::to_owned),
+        counted_usd: record.cost.map(|cost| cost.total.to_string()),
         hold_usd: record.hold.map(|hold| hold.to_string()),
         lines: lines.collect(),
         scopes: record.parts.iter().map(|part| part.scope.whole().to_string()).collect(),

@@ -39,6 +39,7 @@ pub async fn rerate(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
             match looked? {
                 Looked::Right => {}
                 Looked::ByHand => answer.by_hand = answer.by_hand.saturating_add(1),
+                Looked::Stated => answer.stated = answer.stated.saturating_add(1),
                 Looked::Unpriced => answer.unpriced = answer.unpriced.saturating_add(1),
                 Looked::Differs(row) => answer.rows.push(*row),
             }
@@ -53,6 +54,8 @@ enum Looked {
     Right,
     /// An admin has said what it costs: that stays.
     ByHand,
+    /// It was charged what the provider states that it charged: that is no price's to change.
+    Stated,
     /// Its model, or a class of it, has no price now.
     Unpriced,
     /// It costs something else.
@@ -71,6 +74,9 @@ async fn one(
         || row.correction.as_ref().is_some()
     {
         return Ok(Looked::ByHand);
+    }
+    if row.is_stated() {
+        return Ok(Looked::Stated);
     }
     let Some((version, bill)) = present(row, prices) else { return Ok(Looked::Unpriced) };
     let charged = last.and_then(costs).or_else(|| row.charged()).unwrap_or_default();

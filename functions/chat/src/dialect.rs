@@ -236,7 +236,7 @@ fn tier_of_openai(tier: Option<&str>) -> Option<&'static str> {
 fn cost_object(paid: &Paid) -> Value {
     let (input, output) = match paid.cost {
         Some(cost) => (Value::from(cost.input.to_string()), Value::from(cost.output.to_string())),
-        // Charged at its worst case, which has no parts.
+        // Charged at its worst case, or what the provider states: neither has parts.
         None => (Value::Null, Value::Null),
     };
     json!({

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farebox_aws::{Chosen, Held, KeyItem};
-use farebox_core::pricing::Price;
+use farebox_core::pricing::{Price, STATED_MAX};
 use farebox_core::{
     CallRecord, ChatCall, Decision, Error, Format, Money, Outcome, Rid, Timeouts, Timestamp,
 };
@@ -353,10 +353,11 @@ async fn attempt(gate: &Gate, road: &mut Road, begun: Begun, reply: &mut Reply) 
         None => call.plan.tokens(),
     });
     road.charged = road.charged.plus(charged).unwrap_or(charged);
+    let ours = exchange.bill.as_ref().map(|bill| bill.cost);
     let paid = Paid {
         request_id: road.request_id(),
         provider: call.resolved.provider.name,
-        cost: exchange.bill.as_ref().map(|bill| bill.cost),
+        cost: ours.filter(|ours| decided.decision == Decision::Settle(ours.total)),
         charged: road.charged,
         response_time_ms: gate.aws.now().since(call.started_at),
     };
@@ -419,19 +420,14 @@ fn complete(
     record.decision = Some(decision);
     let served = &exchange.completion.model;
     record.model_served = Some(served.clone()).filter(|served| !served.is_empty());
-    record.cost = paid.cost;
+    record.cost = exchange.bill.as_ref().map(|bill| bill.cost);
     record.lines = exchange.bill.as_ref().map(|bill| bill.lines.clone()).unwrap_or_default();
     record.usage = exchange.reported.as_ref().map(|reported| reported.usage);
     // With the counts these price the call again (`farebox rerate`).
     record.service_tier = exchange.reported.as_ref().and_then(|one| one.service_tier.clone());
     record.us_geography = exchange.reported.as_ref().is_some_and(|one| one.us_geography);
     record.provider_cost = exchange.reported.as_ref().and_then(|reported| reported.cost);
-    if let (Some(theirs), Some(ours)) = (record.provider_cost, record.cost.map(|cost| cost.total))
-        && theirs != ours
-    {
-        let rid = record.rid;
-        tracing::error!(metric = "provider_cost_differs", %rid, %theirs, %ours, "check the price");
-    }
+    compare(record);
     record.finish_reason.clone_from(&exchange.finish_reason);
     record.provider_request_id.clone_from(&exchange.provider_request_id);
     record.response_time_ms = paid.response_time_ms;
@@ -445,5 +441,17 @@ fn complete(
         record.error_code = Some(error.row().code.to_owned());
         let told = format!("{error} ({})", error.cause());
         record.error_message = Some(told.chars().take(MESSAGE_CHARS_MAX).collect());
+    }
+}
+
+/// Sets the provider's own figure beside ours, for whoever keeps the prices.
+fn compare(record: &CallRecord) {
+    let (rid, ours) = (record.rid, record.cost.map(|cost| cost.total));
+    let Some(theirs) = record.provider_cost.filter(|theirs| ours != Some(*theirs)) else { return };
+    if record.is_stated() {
+        let ours = ours.map_or("not known".to_owned(), |ours| ours.to_string());
+        tracing::error!(metric = "provider_cost_differs", %rid, %theirs, %ours, "check the price");
+    } else if theirs > STATED_MAX {
+        tracing::error!(metric = "provider_cost_absurd", %rid, %theirs, "taken for no statement");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use farebox_aws::Held;
-use farebox_core::pricing::Bill;
+use farebox_core::pricing::{Bill, Charge};
 use farebox_core::{ChatEvent, Completion, Error, Reported, Timestamp};
 use farebox_ledger::ProviderOutcome;
 use farebox_providers::{Billing, DecodeError};
@@ -39,7 +39,7 @@ pub struct Exchange {
     pub outcome: Option<ProviderOutcome>,
     /// What the provider reported.
     pub reported: Option<Reported>,
-    /// That, priced.
+    /// Its counts, priced.
     pub bill: Option<Bill>,
     /// The answer; for a stream only its identity and served model.
     pub completion: Completion,
@@ -66,6 +66,18 @@ pub struct Exchange {
 impl Exchange {
     fn failed(mut self, outcome: ProviderOutcome, error: Error) -> Self {
         self.outcome = Some(outcome);
+        self.error = Some(error);
+        self
+    }
+
+    /// It broke: what it may bill is not known, unless it had stated that already. An amount is
+    /// the last word only when the answer is `finished`.
+    fn broke(mut self, mut error: Error, finished: bool) -> Self {
+        let stated = self.reported.as_ref().and_then(Reported::stated);
+        if stated.is_none() || !finished {
+            return self.failed(ProviderOutcome::Unknown, error);
+        }
+        is_billed(&mut error);
         self.error = Some(error);
         self
     }
@@ -314,9 +326,7 @@ async fn stream(
                 reply.keep_alive().await;
                 continue;
             }
-            Err(_) => {
-                return exchange.failed(ProviderOutcome::Unknown, times.passed(provider.name));
-            }
+            Err(_) => return exchange.broke(times.passed(provider.name), finished),
         };
         let fed = match &chunk {
             Some(Ok(bytes)) => decoder.feed(bytes, &mut events),
@@ -356,17 +366,22 @@ async fn stream(
             _ => None,
         };
         if billed {
-            if let Some(Error::ProviderUnavailable { advice, .. }) = &mut exchange.error {
-                *advice = BILLED;
-            }
+            exchange.error.iter_mut().for_each(is_billed);
             return exchange;
         }
         if let Some(error) = exchange.error.take().or(fault) {
-            return exchange.failed(ProviderOutcome::Unknown, error);
+            return exchange.broke(error, finished);
         }
         if done {
             return exchange;
         }
+    }
+}
+
+/// Tells that what a failed call used is known.
+const fn is_billed(error: &mut Error) {
+    if let Error::ProviderUnavailable { advice, .. } = error {
+        *advice = BILLED;
     }
 }
 
@@ -431,20 +446,23 @@ fn price(gate: &Gate, call: &Admitted, exchange: &mut Exchange) {
     if exchange.outcome.is_some() {
         return;
     }
-    exchange.outcome = Some(match &exchange.reported {
-        None => ProviderOutcome::Unknown,
-        Some(reported) if reported.unbilled => ProviderOutcome::UsageButUnbilled,
-        Some(reported) => match call.price.bill_at(reported, call.started_at, gate.aws.now()) {
-            Ok(bill) => {
-                let cost = bill.cost.total;
-                exchange.bill = Some(bill);
-                ProviderOutcome::Usage { cost }
-            }
-            Err(fault) => {
-                tracing::error!(metric = "unpriced_usage", %fault, "charging the whole hold");
-                exchange.is_unpriced = true;
-                ProviderOutcome::Unknown
-            }
-        },
+    let Some(reported) = &exchange.reported else {
+        exchange.outcome = Some(ProviderOutcome::Unknown);
+        return;
+    };
+    let bill = call.price.bill_at(reported, call.started_at, gate.aws.now());
+    let counted = bill.as_ref().ok().map(|bill| bill.cost.total);
+    exchange.outcome = Some(match Charge::of(reported, counted) {
+        Charge::Nothing => ProviderOutcome::UsageButUnbilled,
+        Charge::Stated(cost) | Charge::Counted(cost) => ProviderOutcome::Usage { cost },
+        Charge::Hold => ProviderOutcome::Unknown,
     });
+    match bill {
+        Ok(bill) => exchange.bill = Some(bill).filter(|_| !reported.unbilled),
+        Err(fault) if exchange.outcome == Some(ProviderOutcome::Unknown) => {
+            tracing::error!(metric = "unpriced_usage", %fault, "charging the whole hold");
+            exchange.is_unpriced = true;
+        }
+        Err(fault) => tracing::warn!(%fault, "charging what the provider states"),
+    }
 }

@@ -61,7 +61,8 @@ pub struct Paid {
     pub request_id: Rid,
     /// The provider's name.
     pub provider: &'static str,
-    /// The cost in parts; `None` where the worst case or nothing was charged.
+    /// The cost in parts; `None` where the worst case, the provider's own figure or nothing was
+    /// charged.
     pub cost: Option<Cost>,
     /// What was charged.
     pub charged: Money,

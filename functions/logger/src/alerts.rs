@@ -35,7 +35,8 @@ fn notices(record: &CallRecord) -> Vec<Notice> {
         return Vec::new();
     };
     let ours = record.cost.map(|cost| cost.total);
-    let differs = record.provider_cost.zip(ours).is_some_and(|(theirs, ours)| theirs != ours);
+    let differs = |theirs| ours.map_or_else(|| record.is_stated(), |ours| ours != theirs);
+    let differs = record.provider_cost.is_some_and(differs);
     let faults = [
         (record.overrun, Fault::Overrun),
         (record.unpriced, Fault::Unpriced),
@@ -66,7 +67,7 @@ fn due(record: &CallRecord, scope: &Scope, budget: &Budget) -> Vec<Alert> {
 
 #[cfg(test)]
 mod tests {
-    use farebox_core::Cost;
+    use farebox_core::{Cost, Outcome};
     use farebox_ledger::Attr;
 
     use super::*;
@@ -136,7 +137,10 @@ mod tests {
         assert_eq!(faults(Some("0.9")), [Fault::CostDiffers]);
         assert_eq!(faults(Some("1")), []);
         assert_eq!(faults(None), []);
+        // A statement is charged where ours is not known: a price is missing. The hold is not.
         let unknown = CallRecord { cost: None, ..stated(Some("1")) };
-        assert!(notices(&unknown).is_empty());
+        assert_eq!(notices(&unknown)[0].fault, Fault::CostDiffers);
+        let held = CallRecord { outcome: Outcome::Worst, ..unknown };
+        assert!(notices(&held).is_empty());
     }
 }

@@ -144,6 +144,9 @@ pub struct Rerated {
     pub looked_at: u32,
     /// Of these, calls whose cost an admin has told: left alone.
     pub by_hand: u32,
+    /// Of these, calls that were charged what the provider states: no price changes that.
+    #[serde(default)]
+    pub stated: u32,
     /// Of these, calls whose model has no price now: left alone.
     pub unpriced: u32,
     /// Where the next page begins; null at the end.

@@ -42,7 +42,15 @@ pub struct RequestRow {
     pub cost_usd: Option<String>,
     /// What was held for it.
     pub hold_usd: Option<String>,
-    /// What `cost_usd` is the sum of, where it was settled to the provider's usage.
+    /// Whose word `cost_usd` is where it was settled: `provider`, where that states what it
+    /// charged, else `counts`.
+    #[serde(default)]
+    pub charged_by: Option<String>,
+    /// What the provider's counts come to at the prices, beside what it states; null where a count
+    /// is not understood or has no price.
+    #[serde(default)]
+    pub counted_usd: Option<String>,
+    /// What `counted_usd` is the sum of.
     #[serde(default)]
     pub lines: Vec<CostLine>,
     /// The scopes that it counts to.

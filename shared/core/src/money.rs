@@ -40,6 +40,11 @@ impl Money {
     /// The smallest amount that a hold may have (a hold of zero could not be told from none).
     pub const ONE_PICO: Self = Self(1);
 
+    /// A constant of this many USD.
+    pub(crate) const fn of_usd(usd: i128) -> Self {
+        Self(usd.saturating_mul(PICO_PER_USD))
+    }
+
     /// An amount from a count of pico-USD.
     ///
     /// # Errors

@@ -7,7 +7,8 @@
 //! Prices are whole femto-USD per token, amounts whole pico-USD. [`Price::hold`] puts upper
 //! bounds into the formula at the dearest prices that the call can reach; [`Price::cost`] and
 //! [`Price::cost_at`] put in what the provider reported. So a cost within the bounds never
-//! exceeds its hold (money.md, invariant I9).
+//! exceeds its hold (money.md, invariant I9). Where the provider states an amount of its own,
+//! that is charged instead: [`Charge`].
 //!
 //! Where a provider leaves the price of a class out:
 //!
@@ -24,11 +25,13 @@ use std::borrow::Cow;
 use crate::{Cost, Money, Reported, Timestamp};
 
 mod bill;
+mod charge;
 pub(crate) mod decimal;
 mod discount;
 mod rates;
 
 pub use bill::{Bill, CostLine, TOOLS};
+pub use charge::{Charge, STATED_MAX};
 pub use discount::{Discount, Term};
 pub use rates::{Card, ContextTier, FemtoPerToken, Period, Rates, Schedule, ServiceTier, When};
 

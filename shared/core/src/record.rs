@@ -20,7 +20,7 @@ pub enum Outcome {
     Provisional,
     /// The provider's charge cannot be known: the whole hold is charged.
     Worst,
-    /// Charged at the provider's usage.
+    /// Charged by the provider's usage, or what it states that it charged.
     Settled,
     /// The truth replaced a provisional charge.
     Adjusted,
@@ -133,7 +133,7 @@ pub struct Cost {
     pub output: Money,
     /// Fees by the piece.
     pub fees: Money,
-    /// What is charged. One ceiling is taken here, so it may exceed the sum of the parts,
+    /// The sum. One ceiling is taken here, so it may exceed the sum of the parts,
     /// which are rounded down, by less than three pico-USD.
     pub total: Money,
 }
@@ -225,13 +225,15 @@ pub struct CallRecord {
     /// The amount held in each scope.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Money>,
-    /// Farebox's own figure.
+    /// Farebox's own figure by the provider's counts. It is what is charged, where the provider
+    /// does not state an amount of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
     /// The rates and the counts that the figure is the sum of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<CostLine>,
-    /// The provider's own figure, where it gives one.
+    /// The provider's own figure, where it gives one: [`Self::is_stated`] says whether it is what
+    /// is charged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_cost: Option<Money>,
     /// Which prices were applied.
@@ -369,11 +371,58 @@ impl CallRecord {
             Decision::Worst => self.hold,
         }
     }
+
+    /// Whose word a settled call is charged by: `provider`'s own figure, or its `counts`.
+    #[must_use]
+    pub fn charged_by(&self) -> Option<&'static str> {
+        let counted = self.cost.map(|cost| Decision::Settle(cost.total));
+        match self.is_stated() {
+            true => Some("provider"),
+            false => (counted.is_some() && self.decision == counted).then_some("counts"),
+        }
+    }
+
+    /// Whether the provider's own figure is what is charged, so that no price of ours changes it.
+    /// It is told by the amounts, so a row of an earlier release says it too.
+    /// An admin's word stands above it.
+    #[must_use]
+    pub fn is_stated(&self) -> bool {
+        let is_settled = matches!(self.outcome, Outcome::Settled | Outcome::Adjusted);
+        let stated = self.provider_cost.map(Decision::Settle);
+        is_settled && self.correction.is_none() && stated.is_some() && self.decision == stated
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_statement_is_charged_where_the_decision_is_its_amount() {
+        let rid: Rid = "01KAQ4ZV0M7W1C9Y3T5B8D2E6F".parse().unwrap();
+        let (user, key) = ("u1".parse().unwrap(), "k1".parse().unwrap());
+        let two = Money::from_pico(2).unwrap();
+        let row = CallRecord {
+            outcome: Outcome::Settled,
+            decision: Some(Decision::Settle(two)),
+            provider_cost: Some(two),
+            ..CallRecord::new(rid, "main".into(), user, key)
+        };
+        let correction = Correction { of: Some(rid), to: Some(two), reason: "bill".into() };
+
+        assert!(row.is_stated());
+        assert!(CallRecord { outcome: Outcome::Adjusted, ..row.clone() }.is_stated());
+        for other in [
+            CallRecord { provider_cost: None, ..row.clone() },
+            CallRecord { provider_cost: Some(Money::ONE_PICO), ..row.clone() },
+            CallRecord { outcome: Outcome::Worst, ..row.clone() },
+            CallRecord { decision: Some(Decision::Worst), hold: Some(two), ..row.clone() },
+            CallRecord { decision: None, ..row.clone() },
+            CallRecord { outcome: Outcome::Adjusted, correction: Some(correction), ..row },
+        ] {
+            assert!(!other.is_stated(), "{other:?}");
+        }
+    }
 
     #[test]
     fn a_record_of_another_form_is_not_read() {

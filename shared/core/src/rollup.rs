@@ -97,7 +97,8 @@ impl Sums {
                 sums.add(Counter::Calls, calls);
             }
         }
-        // An admin's figure takes the place of a cost whose parts were another one's.
+        // An admin's figure, or the provider's own, takes the place of a cost whose parts were
+        // another one's.
         if let Some(cost) = record.cost.filter(|cost| cost.total == charged) {
             sums.add(Counter::InputCost, cost.input.pico());
             sums.add(Counter::OutputCost, cost.output.pico());
@@ -284,7 +285,7 @@ mod tests {
         assert_eq!(counted.map(|counter| sums.get(counter)), [1, 8, 3, 4]);
         let tokens = [Counter::Prompt, Counter::Cached, Counter::Completion, Counter::Reasoning];
         assert_eq!(tokens.map(|counter| sums.get(counter)), [5, 2, 7, 1]);
-        // The parts of another figure are not told.
+        // The parts of another figure, an admin's or the provider's own, are not told.
         let adjusted = CallRecord { decision: Some(Decision::Settle(pico(9))), ..settled };
         assert_eq!(Sums::of(&adjusted).get(Counter::InputCost), 0);
     }

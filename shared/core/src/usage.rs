@@ -56,11 +56,13 @@ impl Usage {
 pub struct Reported {
     /// The counts.
     pub usage: Usage,
-    /// What the provider says that it charged, where it says so.
+    /// What the provider says that it charged, where it says so. [`Self::stated`] is what of it
+    /// counts.
     pub cost: Option<Money>,
     /// The service tier that was really used, where the answer says so.
     pub service_tier: Option<String>,
-    /// Usage fields above zero that Farebox does not know: they charge the whole hold.
+    /// Usage fields above zero that Farebox does not know: they charge the whole hold, where the
+    /// provider does not state what it charged.
     pub unknown_fields: Vec<String>,
     /// The provider documents this answer as not billed although it carries counts
     /// (Anthropic: a refusal before any output).

@@ -12,7 +12,7 @@ pub enum ProviderOutcome {
         /// It is inferred, not documented.
         inferred: bool,
     },
-    /// The provider reported usage, priced at this cost.
+    /// The provider reported usage that comes to this cost, or states the cost itself.
     Usage {
         /// The exact cost.
         cost: Money,

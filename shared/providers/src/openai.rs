@@ -28,7 +28,7 @@ pub(crate) use bound::{
 };
 pub use extensions::EXTENSIONS;
 pub(crate) use texts::embedded;
-pub use usage::{Cost, Costs, UsageRules, cost_in_ticks, cost_in_usd, cost_total};
+pub use usage::{Cost, UsageRules, cost_in_ticks, cost_in_usd, cost_total, stated};
 
 /// The format of one endpoint, with the header that carries the credential.
 pub struct OpenAi {

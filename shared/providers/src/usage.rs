@@ -1,5 +1,6 @@
 //! Reading counts: known ones strictly, unknown ones by name.
 
+use farebox_core::{Money, Usage};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -77,6 +78,20 @@ impl<'a> Counts<'a> {
             self.name(path);
         }
         count
+    }
+
+    /// The counts; where there are none, zeros beside a stated cost, with `path` named, so that
+    /// zeros are never what is charged.
+    pub fn read_or_stated(
+        &mut self,
+        read: Option<Usage>,
+        cost: Option<Money>,
+        path: &str,
+    ) -> Option<Usage> {
+        if read.is_none() {
+            self.name(path);
+        }
+        read.or_else(|| cost.map(|_| Usage::default()))
     }
 
     /// Names a field that could be billed and is not understood.

@@ -15,6 +15,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use farebox_core::pricing::Charge;
 use farebox_core::{ChatEvent, Money, Reported};
 use farebox_providers::{Billing, DecodeError, Provider};
 use serde_json::Value;
@@ -59,12 +60,11 @@ const SKIPPED: &[(&str, &str)] = &[
 /// Failures that may be billed: a part of the id, the reason.
 const CHARGED: &[(&str, &str)] = &[];
 
-/// Usage with something that Farebox does not price: the hold is charged. A part of the
-/// exchange's id, the field, the reason.
+/// Usage with something that Farebox does not price: the hold is charged, or what is stated. A
+/// part of the exchange's id, the field, the reason.
 const UNKNOWN: &[(&str, &str, &str)] = &[
     ("anthropic-advisor-20", "iterations.advisor_message", "another model, at its own price"),
     ("anthropic-fallback-", "iterations.fallback_message", "another model, at its own price"),
-    ("xai-web-search-tool-1", "num_server_side_tools_used", "tools without a listed price"),
 ];
 
 /// Where the stated sums are not the whole bill: a part of the id, how many prompt and
@@ -258,10 +258,13 @@ impl Exchange {
         assert_eq!(read.web_searches, stated, "{id}: {usage}");
         let unknown = UNKNOWN.iter().find(|(part, ..)| id.contains(part)).map(|row| row.1);
         let unknown = unknown.or(odd.then_some("prompt_tokens_details.cached_tokens"));
+        // Tools that xAI ran have no listed price; the amount that it states covers them.
+        let tools = "num_server_side_tools_used";
+        let unknown = unknown.or((count(usage, &format!("/{tools}")) > 0).then_some(tools));
         // The recordings redact some places, and an unknown place has an unknown price.
         let redacted = usage["inference_geo"].as_str().is_some_and(|geo| geo.starts_with('<'));
         let unknown = unknown.or(redacted.then_some("inference_geo"));
-        match self.hosted().filter(|_| reported.cost.is_none()) {
+        match self.hosted() {
             Some(hosted) => assert!(reported.unknown_fields.contains(&hosted), "{id}: {usage}"),
             None => {
                 let named = reported.unknown_fields.first().map(String::as_str);
@@ -269,6 +272,10 @@ impl Exchange {
             }
         }
         self.check_cost(reported.cost);
+        // Whatever is not understood, an amount that is stated is what is charged.
+        if let Some(cost) = reported.cost {
+            assert_eq!(Charge::of(reported, None), Charge::Stated(cost), "{id}: {usage}");
+        }
     }
 
     fn check_cost(&self, read: Option<Money>) {

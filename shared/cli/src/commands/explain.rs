@@ -2,7 +2,7 @@
 
 use farebox_api::{Correction, CostLine, EarlierAttempt, RequestRow};
 
-use super::path;
+use super::{path, usd};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
 use crate::print::{Output, cell};
@@ -24,7 +24,9 @@ fn arithmetic(row: &RequestRow) -> String {
     ];
     lines.extend(row.lines.iter().map(line));
     let charged = row.cost_usd.as_deref().unwrap_or("nothing");
+    let is_stated = row.charged_by.as_deref() == Some("provider");
     let why = match row.outcome.as_str() {
+        "settled" if is_stated => "as stated by the provider",
         "settled" => "the usage that the provider reported, rounded up once",
         "worst" => "its hold: what the provider bills cannot be known",
         "provisional" => "its hold, until the truth arrives",
@@ -34,6 +36,9 @@ fn arithmetic(row: &RequestRow) -> String {
         "correction" => "an admin's entry of the difference",
         _ => "refused: nothing was sent",
     };
+    if let Some(ours) = row.counted_usd.as_ref().filter(|_| is_stated) {
+        lines.push(format!("{:>39}  = {ours} USD  by our prices, rounded up once", "ours"));
+    }
     lines.push(format!("{:>39}  = {charged} USD  {}: {why}", "charged", row.outcome));
     if let Some(hold) = &row.hold_usd {
         lines.push(format!("{:>39}    {hold} USD in {}", "held before", row.scopes.join(", ")));
@@ -63,10 +68,23 @@ fn arithmetic(row: &RequestRow) -> String {
         let reason = cell(row.reason.as_ref());
         lines.push(format!("{:>39}    {of}: {reason}", "it corrects"));
     }
-    if let Some(theirs) = &row.provider_cost_usd {
-        lines.push(format!("{:>39}    {theirs} USD", "the provider's own figure"));
-    }
+    lines.extend(compared(row, is_stated));
     lines.join("\n")
+}
+
+/// What the provider states beside what its counts come to, and what became of it.
+fn compared(row: &RequestRow, is_stated: bool) -> Option<String> {
+    let theirs = row.provider_cost_usd.as_ref()?;
+    if !is_stated {
+        let why = "not what is charged";
+        return Some(format!("{:>39}    {theirs} USD, {why}", "the provider's own figure"));
+    }
+    let Some(ours) = &row.counted_usd else {
+        let text = "its counts are not all understood, or have no price";
+        return Some(format!("{:>39}    not known: {text}", "ours"));
+    };
+    let difference = usd(theirs).ok()?.minus(usd(ours).ok()?)?;
+    Some(format!("{:>39}    {difference} USD, theirs less ours", "difference"))
 }
 
 fn line(line: &CostLine) -> String {
@@ -113,5 +131,36 @@ mod tests {
         assert!(text.contains("0.5 USD in user:u1, key:k1"), "{text}");
         let earlier = "+ 0 USD  void_inferred: demo/busy, rate_limit_exceeded (01KA)";
         assert!(text.contains(earlier), "{text}");
+    }
+    fn stated(theirs: &str, ours: Option<&str>, charged_by: Option<&str>) -> String {
+        arithmetic(&RequestRow {
+            outcome: "settled".to_owned(),
+            cost_usd: Some(theirs.to_owned()),
+            charged_by: charged_by.map(str::to_owned),
+            counted_usd: ours.map(str::to_owned),
+            provider_cost_usd: Some(theirs.to_owned()),
+            ..RequestRow::default()
+        })
+    }
+
+    #[test]
+    fn a_charge_that_the_provider_states_says_so_with_ours_and_the_difference() {
+        for (theirs, ours, difference) in
+            [("0.03", "0.02", "0.01"), ("0.01", "0.03", "-0.02"), ("0.02", "0.02", "0")]
+        {
+            let text = stated(theirs, Some(ours), Some("provider"));
+
+            let charged = format!("= {theirs} USD  settled: as stated by the provider");
+            assert!(text.contains(&charged), "{text}");
+            assert!(text.contains(&format!("ours  = {ours} USD")), "{text}");
+            let difference = format!("difference    {difference} USD, theirs less ours");
+            assert!(text.contains(&difference), "{text}");
+        }
+        let unknown = stated("0.01", None, Some("provider"));
+        assert!(unknown.contains("as stated by the provider"), "{unknown}");
+        assert!(unknown.contains("ours    not known"), "{unknown}");
+        let beside = stated("20000", Some("20000"), Some("counts"));
+        assert!(beside.contains("20000 USD, not what is charged"), "{beside}");
+        assert!(!beside.contains("as stated"), "{beside}");
     }
 }

@@ -29,6 +29,7 @@ pub async fn rerate(client: &Client, given: args::Rerate) -> Result<Output, Fail
         all.rows.extend(more.rows);
         all.looked_at = all.looked_at.saturating_add(more.looked_at);
         progress.more(usize::try_from(more.looked_at).unwrap_or_default());
+        all.stated = all.stated.saturating_add(more.stated);
         all.by_hand = all.by_hand.saturating_add(more.by_hand);
         all.unpriced = all.unpriced.saturating_add(more.unpriced);
         page.cursor = more.next_cursor;
@@ -52,11 +53,16 @@ fn text(all: &Rerated, is_applied: bool) -> Result<String, Failure> {
     });
     let total =
         all.rows.iter().try_fold(Money::ZERO, |sum, row| plus(sum, usd(&row.difference_usd)?))?;
-    let left = match (all.by_hand, all.unpriced) {
-        (0, 0) => String::new(),
-        (by_hand, unpriced) => {
-            format!(" Left alone: {by_hand} corrected by hand, {unpriced} without a price.")
-        }
+    let left = [
+        (all.by_hand, "corrected by hand"),
+        (all.stated, "charged as stated by the provider, which no price changes"),
+        (all.unpriced, "without a price"),
+    ];
+    let left = left.iter().filter(|(count, _)| *count > 0);
+    let left: Vec<_> = left.map(|(count, why)| format!("{count} {why}")).collect();
+    let left = match left.is_empty() {
+        true => String::new(),
+        false => format!(" Left alone: {}.", left.join("; ")),
     };
     let end = match (is_applied, total == Money::ZERO && all.rows.is_empty()) {
         (_, true) => "Nothing to enter.",
@@ -78,12 +84,14 @@ mod tests {
             ..RerateRow::default()
         };
         let rows = vec![row("-0.5"), row("0.2")];
-        let all = Rerated { rows, looked_at: 3, by_hand: 1, ..Rerated::default() };
+        let all = Rerated { rows, looked_at: 6, by_hand: 1, stated: 3, ..Rerated::default() };
 
         let shown = text(&all, false).unwrap();
 
-        assert!(shown.contains("2 of 3 calls differ, by -0.3 USD together."), "{shown}");
-        assert!(shown.contains("with --apply") && shown.contains("1 corrected by hand"), "{shown}");
+        assert!(shown.contains("2 of 6 calls differ, by -0.3 USD together."), "{shown}");
+        assert!(shown.contains("with --apply"), "{shown}");
+        let left = "Left alone: 1 corrected by hand; 3 charged as stated by the provider, which no";
+        assert!(shown.contains(left) && !shown.contains("without a price"), "{shown}");
         assert!(text(&Rerated::default(), true).unwrap().contains("Nothing to enter."));
     }
 }

@@ -86,10 +86,17 @@ pub(super) fn whole(rules: &UsageRules, body: &[u8]) -> Result<Completion, Decod
     const EXPECTED: &str = "a chat completion";
     let answer: Envelope<'_, Value> =
         serde_json::from_slice(body).map_err(|fault| DecodeError::from_json(EXPECTED, &fault))?;
+    let reported = answer.reported(answer.usage(), rules);
     if let Some(error) = answer.error() {
-        return Err(DecodeError::Reported { message: failure::reported(error.get()) });
+        let message = failure::reported(error.get());
+        // Beside an error its counts may not be the last, and an amount is what was charged.
+        let stated = reported.ok().flatten().filter(|told| told.stated().is_some());
+        return Err(match stated.map(Box::new) {
+            Some(reported) => DecodeError::Billed { message, reported },
+            None => DecodeError::Reported { message },
+        });
     }
-    let reported = answer.reported(answer.usage(), rules)?;
+    let reported = reported?;
     let id = Text::or_empty(answer.id.as_ref()).to_owned();
     let model = Text::or_empty(answer.model.as_ref()).to_owned();
     let mut choices = answer.choices.ok_or(DecodeError::lacking(EXPECTED))?;

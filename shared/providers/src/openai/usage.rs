@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::DecodeError;
 use crate::amount::usd_up;
+use crate::json::Text;
 use crate::usage::{Counts, object};
 
 /// How a provider's counts depart from `OpenAI`'s.
@@ -26,7 +27,8 @@ impl UsageRules {
     pub const OPENAI: Self = Self { reasoning_outside: false, cost: None };
 }
 
-/// The fields in which providers state what they charged.
+/// The fields in which providers state what they charged. What is stated is what the call is
+/// charged, so each reader says what its amount contains.
 #[derive(Deserialize)]
 pub struct Costs<'a> {
     /// `OpenRouter`: a number of USD. Perplexity: an object with `total_cost`.
@@ -46,35 +48,50 @@ struct CostDetails<'a> {
     upstream_inference_cost: Option<&'a RawValue>,
 }
 
-/// xAI: `cost_in_usd_ticks`, 10⁻¹⁰ USD each (docs.x.ai/developers/cost-tracking). Other hosts
-/// of its models send a zero.
+/// xAI: `cost_in_usd_ticks`, 10⁻¹⁰ USD each. "The actual amount billed, after all applicable
+/// discounts", tokens and tools (docs.x.ai/developers/cost-tracking, read 2026-09). A zero is no
+/// statement: other hosts of its models send it with every answer, and xAI has nothing free.
 #[must_use]
 pub fn cost_in_ticks(costs: &Costs<'_>) -> Option<Money> {
     let ticks = costs.cost_in_usd_ticks.filter(|ticks| *ticks > 0)?;
     Money::from_pico(i128::from(ticks).saturating_mul(100)).ok()
 }
 
-/// `OpenRouter`: `cost`, and with the caller's own key at the upstream also what that upstream
-/// charges (openrouter.ai/docs, usage accounting, read 2026-08-22).
+/// `OpenRouter`: `cost`, "the total amount charged to your account": the served tier, plugins and
+/// searches included, the fee for buying credits not (openrouter.ai/docs, usage accounting, read
+/// 2026-08-22). A zero is true: free models, hits of its answer cache, and answers that its
+/// insurance covers cost nothing. With the owner's own key at the upstream (`is_byok`) it is the
+/// fee alone, and what the upstream charges is added. Whether it is such a key must be said where
+/// the upstream charged more than the account.
 #[must_use]
 pub fn cost_in_usd(costs: &Costs<'_>) -> Option<Money> {
     let cost = usd_up(costs.cost?.get())?;
-    if costs.is_byok != Some(true) {
-        return Some(cost);
+    let details = costs.cost_details.as_ref();
+    let upstream = details.and_then(|details| details.upstream_inference_cost);
+    let upstream = upstream.map(|cost| usd_up(cost.get()));
+    match costs.is_byok {
+        Some(false) => Some(cost),
+        Some(true) => cost.plus(upstream??),
+        None => Some(cost).filter(|cost| upstream.flatten().is_none_or(|most| most <= *cost)),
     }
-    cost.plus(usd_up(costs.cost_details.as_ref()?.upstream_inference_cost?.get())?)
 }
 
-/// Perplexity: `cost.total_cost`.
+/// Perplexity: `cost.total_cost`, in USD: tokens, the fee of the request, searches and citations
+/// (perplexityai/perplexity-py, `usage_info.py`). Recorded amounts are rounded to 10⁻⁵ USD part
+/// by part; whether the invoice is too is not known, and its word is taken. A zero is no
+/// statement: every chunk of a stream but the last has one.
 #[must_use]
 pub fn cost_total(costs: &Costs<'_>) -> Option<Money> {
     #[derive(Deserialize)]
     struct Total<'a> {
         #[serde(borrow)]
         total_cost: &'a RawValue,
+        #[serde(borrow, default)]
+        currency: Option<Text<'a>>,
     }
     let total: Total<'_> = serde_json::from_str(costs.cost?.get()).ok()?;
-    usd_up(total.total_cost.get())
+    let is_usd = total.currency.is_none_or(|currency| currency.0 == "USD");
+    usd_up(total.total_cost.get()).filter(|cost| is_usd && *cost > Money::ZERO)
 }
 
 /// What is understood, or is a part of an understood count at the same price.
@@ -122,7 +139,8 @@ const INFORMATIONAL: &[&str] = &[
     "cost_in_usd_ticks",
 ];
 
-/// Reads a usage object. `None` where it does not tell the prompt and the completion.
+/// Reads a usage object. `None` where it tells neither the prompt and the completion nor what the
+/// call was charged.
 pub fn read(
     usage: &RawValue,
     rules: &UsageRules,
@@ -130,20 +148,25 @@ pub fn read(
 ) -> Result<Option<Reported>, DecodeError> {
     let object = object(usage)?;
     let mut counts = Counts::new(&object, &[UNDERSTOOD, INFORMATIONAL]);
-    let Some(usage_read) = disjoint(&mut counts, rules) else { return Ok(None) };
-    let cost = rules.cost.and_then(|cost| {
-        let costs: Costs<'_> = serde_json::from_str(usage.get()).ok()?;
-        cost(&costs)
-    });
+    let usage_read = disjoint(&mut counts, rules);
+    let cost = rules.cost.and_then(|cost| stated(usage, cost));
+    let Some(usage) = counts.read_or_stated(usage_read, cost, "prompt_tokens") else {
+        return Ok(None);
+    };
     let tier = object.get("service_tier").and_then(Value::as_str);
     Ok(Some(Reported {
-        usage: usage_read,
+        usage,
         service_tier: service_tier.or(tier).map(str::to_owned),
-        // What the provider charged covers every count, known or not.
-        unknown_fields: if cost.is_some() { Vec::new() } else { counts.unknown },
+        unknown_fields: counts.unknown,
         cost,
         ..Reported::default()
     }))
+}
+
+/// What a usage object states that the call was charged.
+pub fn stated(usage: &RawValue, cost: Cost) -> Option<Money> {
+    let costs: Costs<'_> = serde_json::from_str(usage.get()).ok()?;
+    cost(&costs)
 }
 
 /// `OpenAI`'s counts include each other; these classes do not.
@@ -342,18 +365,50 @@ mod tests {
         };
         let (ticks, usd, total) = (rules(cost_in_ticks), rules(cost_in_usd), rules(cost_total));
 
-        let byok = r#""cost":0.001,"is_byok":true,"cost_details":{"upstream_inference_cost":2e-3}"#;
+        let upstream = r#","cost_details":{"upstream_inference_cost":2e-3}"#;
+        let byok = format!(r#""cost":0.001,"is_byok":true{upstream}"#);
         let cases = [
             (r#""cost_in_usd_ticks":1721250"#, &ticks, Some("0.000172125")),
             (r#""cost_in_usd_ticks":0"#, &ticks, None),
+            (r#""cost_in_usd_ticks":-1"#, &ticks, None),
+            (r#""cost_in_usd_ticks":1.5"#, &ticks, None),
             (r#""cost":0.000419,"odd":3"#, &usd, Some("0.000419")),
-            (byok, &usd, Some("0.003")),
+            (r#""cost":0,"is_byok":false"#, &usd, Some("0")),
+            (r#""cost":-0.1"#, &usd, None),
+            (r#""cost":"0.1""#, &usd, None),
+            (r#""cost":null"#, &usd, None),
+            (&byok, &usd, Some("0.003")),
+            (&byok.replace("2e-3", "-1"), &usd, None),
+            (&byok.replace("true", "false"), &usd, Some("0.001")),
+            // Whose key it was is not said, and the upstream charged more.
+            (&format!(r#""cost":0{upstream}"#), &usd, None),
+            (&format!(r#""cost":0.002{upstream}"#), &usd, Some("0.002")),
+            (r#""cost":0.001,"is_byok":true"#, &usd, None),
             (r#""cost":{"total_cost":0.00507}"#, &total, Some("0.00507")),
+            (r#""cost":{"total_cost":0.1,"currency":"USD"}"#, &total, Some("0.1")),
+            (r#""cost":{"total_cost":0.1,"currency":"EUR"}"#, &total, None),
+            (r#""cost":{"total_cost":0}"#, &total, None),
+            (r#""cost":0.1"#, &total, None),
             (r#""cost":0.5"#, &UsageRules::OPENAI, None),
         ];
         for (rest, rules, stated) in cases {
             assert_eq!(cost(rest, rules).as_deref(), stated, "{rest}");
         }
+    }
+
+    #[test]
+    fn what_is_not_understood_stays_named_beside_a_stated_cost() {
+        let rules = UsageRules { cost: Some(cost_in_usd), ..UsageRules::OPENAI };
+        let stated = reported(r#"{"cost":0.5}"#, &rules).unwrap();
+        let odd = r#"{"prompt_tokens":1,"completion_tokens":1,"odd":2,"cost":0.5}"#;
+
+        assert_eq!(stated.cost.map(|cost| cost.to_string()).as_deref(), Some("0.5"));
+        // No counts are not counts of zero: an amount that cannot be true leaves the hold.
+        assert_eq!(
+            (stated.usage, stated.unknown_fields),
+            (Usage::default(), vec!["prompt_tokens".to_owned()])
+        );
+        assert_eq!(reported(odd, &rules).unwrap().unknown_fields, ["odd"]);
     }
 
     #[test]

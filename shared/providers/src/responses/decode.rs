@@ -89,7 +89,7 @@ impl Response<'_> {
             .map_err(|fault| DecodeError::from_json("a response", &fault))
     }
 
-    /// Its usage; items of tools that nobody asked for charge the hold.
+    /// Its usage; items of tools that nobody asked for are named as counts that are not understood.
     fn reported(&self, host: Host) -> Result<Option<Reported>, DecodeError> {
         let tier = self.service_tier.as_ref().map(|tier| tier.0.as_ref());
         let reported = self.usage.map_or(Ok(None), |usage| usage::read(usage, host.cost, tier))?;
@@ -103,10 +103,8 @@ impl Response<'_> {
                 text(item, "/type") == SEARCH && !FREE_ACTIONS.contains(&text(item, "/action/type"))
             });
             reported.usage.web_searches = u64::try_from(searches.count()).unwrap_or(u64::MAX);
-            if reported.cost.is_none() {
-                let names = odd.map(|kind| format!("output.{kind}").chars().take(80).collect());
-                reported.unknown_fields.extend(names.take(16));
-            }
+            let names = odd.map(|kind| format!("output.{kind}").chars().take(80).collect());
+            reported.unknown_fields.extend(names.take(16));
             reported
         }))
     }

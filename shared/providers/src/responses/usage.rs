@@ -4,7 +4,7 @@ use farebox_core::{Reported, Usage};
 use serde_json::value::RawValue;
 
 use crate::DecodeError;
-use crate::openai::{Cost, Costs};
+use crate::openai::{Cost, stated};
 use crate::usage::{Counts, object};
 
 /// What is understood, or is a part of an understood count at the same price.
@@ -24,7 +24,8 @@ const UNDERSTOOD: &[&str] = &[
 /// xAI: how much of the context is filled, and the amount, which is read apart from the counts.
 const INFORMATIONAL: &[&str] = &["context_details.*", "cost_in_usd_ticks"];
 
-/// Reads a usage object. `None` where it does not tell the input and the output.
+/// Reads a usage object. `None` where it tells neither the input and the output nor what the call
+/// was charged.
 pub(super) fn read(
     usage: &RawValue,
     cost: Option<Cost>,
@@ -32,16 +33,15 @@ pub(super) fn read(
 ) -> Result<Option<Reported>, DecodeError> {
     let object = object(usage)?;
     let mut counts = Counts::new(&object, &[UNDERSTOOD, INFORMATIONAL]);
-    let Some(usage_read) = disjoint(&mut counts) else { return Ok(None) };
-    let cost = cost.and_then(|cost| {
-        let costs: Costs<'_> = serde_json::from_str(usage.get()).ok()?;
-        cost(&costs)
-    });
+    let usage_read = disjoint(&mut counts);
+    let cost = cost.and_then(|cost| stated(usage, cost));
+    let Some(usage) = counts.read_or_stated(usage_read, cost, "input_tokens") else {
+        return Ok(None);
+    };
     Ok(Some(Reported {
-        usage: usage_read,
+        usage,
         service_tier: service_tier.filter(|tier| !tier.is_empty()).map(str::to_owned),
-        // What the provider charged covers every count, known or not.
-        unknown_fields: if cost.is_some() { Vec::new() } else { counts.unknown },
+        unknown_fields: counts.unknown,
         cost,
         ..Reported::default()
     }))
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_charges_the_hold_unless_the_cost_is_stated() {
+    fn what_is_not_understood_is_named_also_beside_a_stated_cost() {
         let with = |rest: &str| format!(r#"{{"input_tokens":10,"output_tokens":5,{rest}}}"#);
         for (rest, unknown) in [
             (r#""total_tokens":16"#, "total_tokens"),
@@ -126,8 +126,10 @@ mod tests {
             let stated = with(&format!("{rest},\"cost_in_usd_ticks\":5"));
             let stated = reported(&stated, Some(cost_in_ticks)).unwrap();
             assert_eq!(stated.cost.map(|cost| cost.pico()), Some(500));
-            assert!(stated.unknown_fields.is_empty());
+            assert_eq!(stated.unknown_fields, [unknown]);
         }
+        let bare = reported(r#"{"cost_in_usd_ticks":5}"#, Some(cost_in_ticks)).unwrap();
+        assert_eq!(bare.unknown_fields, ["input_tokens"]);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use farebox_core::pricing::{Card, FemtoPerToken, Price, Rates, Schedule, TOKENS_MAX};
+use farebox_core::pricing::{
+    Card, Charge, FemtoPerToken, Price, Rates, STATED_MAX, Schedule, TOKENS_MAX,
+};
 use farebox_core::{Money, Reported};
 use serde_json::{Value, json};
 
@@ -35,16 +37,30 @@ fn price() -> Price {
 }
 
 /// What the counts come to; `None` is the whole hold, which no call costs more than.
-fn settled(reported: &Reported) -> Option<Money> {
+fn counted(reported: &Reported) -> Option<Money> {
     price().cost(&Reported { service_tier: None, ..reported.clone() }).ok().map(|cost| cost.total)
+}
+
+/// What is charged, with `None` as above.
+fn settled(reported: &Reported) -> Option<Money> {
+    match Charge::of(reported, counted(reported)) {
+        Charge::Stated(cost) | Charge::Counted(cost) => Some(cost),
+        Charge::Nothing => Some(Money::ZERO),
+        Charge::Hold => None,
+    }
 }
 
 /// What must hold of all counts that a decoder takes for counts.
 pub fn assert_sane(target: &Target, reported: &Reported) {
     assert!(!reported.unbilled || target.kind == Kind::Messages, "unbilled: {reported:?}");
     assert!(reported.unknown_fields.len() <= 16, "{}", reported.unknown_fields.len());
+    if let Some(stated) = reported.stated() {
+        assert!(Money::ZERO <= stated && stated <= STATED_MAX, "{reported:?}");
+        assert_eq!(settled(reported), Some(stated), "a statement is what is charged: {reported:?}");
+        return;
+    }
     let Some(cost) = settled(reported) else { return };
-    if reported.cost.is_none() && !reported.unbilled {
+    if !reported.unbilled {
         let usage = &reported.usage;
         let total = usage.total_tokens();
         assert!(total <= TOKENS_MAX * 8, "absurd counts are a price: {reported:?}");
@@ -98,9 +114,8 @@ fn a_count_that_is_negative_absurd_or_no_number_never_makes_a_call_cheaper() {
             let decode = |body: &Value| {
                 target.wire.decode(target.provider, body.to_string().as_bytes()).ok()?.reported
             };
-            // Where the provider states its own amount, that one is set beside ours.
-            let counted = |told: &Reported| settled(told).filter(|_| told.cost.is_none());
-            let Some(before) = decode(&body).as_ref().and_then(counted) else { continue };
+            let Some(told) = decode(&body) else { continue };
+            let Some(before) = settled(&told) else { continue };
             let mut places = Vec::new();
             numbers(&body, "", false, &mut places);
             places.retain(|place| !NO_COUNTS.iter().any(|no| place.ends_with(no)));
@@ -111,6 +126,8 @@ fn a_count_that_is_negative_absurd_or_no_number_never_makes_a_call_cheaper() {
                 *body.pointer_mut(place).unwrap() = bad.clone();
                 changed += 1;
                 match decode(&body).as_ref().and_then(settled) {
+                    // No count moves an amount that the provider states.
+                    after if told.cost.is_some() => assert_eq!(after, Some(before), "{place}"),
                     None => held += 1,
                     Some(after) => assert!(
                         after >= before && after.pico() <= before.pico() + 10_i128.pow(12),
@@ -123,4 +140,44 @@ fn a_count_that_is_negative_absurd_or_no_number_never_makes_a_call_cheaper() {
     }
     println!("{changed} counts spoilt: {held} charge the hold, the others no less than before");
     assert!(held > changed / 4, "{held} of {changed}");
+}
+
+#[test]
+fn an_amount_that_is_spoilt_is_no_statement_and_the_counts_decide() {
+    let usage = |cost: &Value| {
+        json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "cost": cost,
+            "cost_in_usd_ticks": cost})
+    };
+    let message = json!({"role": "assistant", "content": "hi"});
+    let choices = json!([{"index": 0, "message": message, "finish_reason": "stop"}]);
+    let spoilt = [
+        json!(-1),
+        json!(-1e-12),
+        json!(f64::MAX),
+        json!("0.1"),
+        json!(true),
+        json!([1]),
+        json!(null),
+        json!({"total_cost": -1}),
+        json!({"total_cost": "1"}),
+        json!({"total_cost": 10_001}),
+        json!(10_001_i64 * 10_000_000_000),
+    ];
+    let mut read = 0;
+    for target in targets().iter().filter(|target| target.provider.usage.cost.is_some()) {
+        let told = |cost: &Value| {
+            let body = json!({"id": "c", "model": "m", "choices": choices, "usage": usage(cost)});
+            target.wire.decode(target.provider, body.to_string().as_bytes()).ok()?.reported
+        };
+        let Some(plain) = told(&json!(null)) else { continue };
+        let ours = settled(&plain);
+        assert!(ours.is_some(), "{}", crate::name(target));
+        for bad in &spoilt {
+            read += 1;
+            let told = told(bad).unwrap();
+            assert_eq!(told.stated(), None, "{} {bad}", crate::name(target));
+            assert_eq!(settled(&told), ours, "{} {bad}", crate::name(target));
+        }
+    }
+    assert!(read >= 3 * spoilt.len(), "{read}");
 }
