@@ -126,7 +126,7 @@ fn what_a_report_leaves_out_leaves_the_charge_where_it_would_change_it() {
         (Some(searches), GPT, no_searches, open.clone()),
         (Some(tools), GPT, row.clone(), open.clone()),
         (usual.clone(), GPT, no_writes.clone(), determined(&["0.005"])),
-        (usual.clone(), "openai/gpt-5.6", no_writes, open.clone()),
+        (usual.clone(), "openai/gpt-5.6", no_writes, open),
         (usual, GPT, ReportedUsage { audio: 1, ..row }, Finding::Open(Open::Uncounted)),
     ] {
         assert_eq!(found(&one(asked.clone(), model), [row]), wanted, "{model} {asked:?}");
