@@ -107,7 +107,7 @@ pub async fn run(executable: &Path, storm: &Storm) -> Report {
         ends.collect::<Vec<_>>().await
     };
     let changes = async {
-        // Each call has its own time; a busy machine needs more than the usual patience for so many.
+        // Each call has its own time; a busy machine needs more than the usual patience for all.
         while ends.load(Ordering::SeqCst) < storm.callers / 2 {
             tokio::time::sleep(POLL).await;
         }

@@ -133,7 +133,8 @@ pub struct PutCatalogueVersion {
     pub version: String,
 }
 
-/// `POST /admin/v1/catalogue/preview` and `GET /admin/v1/catalogue/lists/{version}`: what a list would change. Nothing is stored.
+/// `POST /admin/v1/catalogue/preview` and `GET /admin/v1/catalogue/lists/{version}`: what a list
+/// would change. Nothing is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CataloguePreview {

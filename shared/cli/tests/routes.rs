@@ -140,7 +140,8 @@ const ANSWER: &str = r#"{"id":"k1","user":"u1","name":"n","state":"active","clam
     "created_at":"2026-11-23T00:00:00Z","mode":"hard","time_zone":"UTC","kind":"user",
     "version":"7","alert_thresholds":[],"periods":[],"scope":"user:u1","spec":{"terms":[]},
     "source":"imported","compiled_version":"2026-11-23.9f","earlier":[],
-    "provider":"openai","model":"x","target":"openai/*","discounts":[],"scopes":[],"routes":[],"users":[],"keys":[],"budgets":[],"channels":[],"alerts":[],
+    "provider":"openai","model":"x","target":"openai/*","discounts":[],"scopes":[],"routes":[],
+    "users":[],"keys":[],"budgets":[],"channels":[],"alerts":[],
     "quarantine":[],"waiting":0,"in_flight":0,"dead_letters":0,"rows":0,
     "status":"ok","catalog":"2026-11-23",
     "charges":[],"next_cursor":null}"#;

@@ -21,7 +21,8 @@ const ADMIN_KEYS: &str = r#"{"admin_keys":[
     {"id":"a1b2c3d4e5","name":"Ann","role":"owner","state":"active",
      "created_at":"2026-11-23T09:00:00Z"},
     {"id":"f6g7h8i9j0","name":"Grafana","role":"auditor","state":"expired",
-     "created_at":"2026-10-01T09:00:00Z","expires_at":"2026-11-01T00:00:00Z"}],"next_cursor":null}"#;
+     "created_at":"2026-10-01T09:00:00Z","expires_at":"2026-11-01T00:00:00Z"}],
+    "next_cursor":null}"#;
 const PRINCIPALS: &str = r#"{"principals":[
     {"arn":"arn:aws:iam::111122223333:role/Ops","role":"admin",
      "created_at":"2026-11-23T09:00:00Z"}],"next_cursor":null}"#;

@@ -34,8 +34,7 @@ pub struct Provider {
     pub scheme: Option<&'static dyn Scheme>,
     /// The wire format for a model and a caller's format; `None` where it has none for such calls.
     pub wire: fn(model: &str, format: Format) -> Option<&'static dyn Wire>,
-    /// The formats in which its answers are to the letter, so a caller of one gets its very
-    /// events.
+    /// The formats in which its answers are to the letter: a caller of one gets its very events.
     pub faithful: &'static [Format],
     /// Its answers may depart from `OpenAI`'s words where its clients need them, so this is put
     /// right as they pass, and nothing else: content in parts becomes a text and a thought, the

@@ -28,7 +28,8 @@ pub enum AdminKey {
         /// The id, not the secret
         id: String,
     },
-    /// Make a successor of the same name and role, whose secret is printed this once, and end the key
+    /// Make a successor of the same name and role, whose secret is printed this once, and end the
+    /// key
     Rotate {
         /// The id, not the secret
         id: String,

@@ -44,7 +44,8 @@ pub struct SelfService {
     /// The longest life of such a key, 1 to 3650; 0: no limit
     #[arg(long, value_name = "DAYS")]
     pub key_days: Option<u32>,
-    /// A model that such a key may use: provider/model or provider/*; repeat it for more; none: every model
+    /// A model that such a key may use: provider/model or provider/*; repeat it for more; none:
+    /// every model
     #[arg(long = "key-model", value_name = "MODEL")]
     pub key_models: Vec<String>,
     /// Whether it may store credentials of its own

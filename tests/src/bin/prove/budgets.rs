@@ -17,7 +17,8 @@ use crate::contrast::local;
 const SIZES: [u64; 3] = [1_000, 10_000, 100_000];
 /// A minute in which every job is due, in the day of the budgets' counters.
 const TICK: &str = "2026-11-23T12:05:00Z";
-/// Runs that one pass may take: those of its five minutes, and those that a busy machine cuts short.
+/// Runs that one pass may take: those of its five minutes, and those that a busy machine cuts
+/// short.
 const RUNS_MAX: i64 = 50;
 /// The read of how far a pass has come.
 const POSITION: &str = "GetItem farebox-main";
@@ -39,7 +40,8 @@ async fn table(sizes: &[u64]) -> ExitCode {
     };
     let aws = Aws::new(Config::from_lookup(known).expect("the stack's environment"));
     println!(
-        "| budgets | bytes of an item | runs | cut short | seconds | scans | read units | others a run |"
+        "| budgets | bytes of an item | runs | cut short | seconds | scans | read units \
+         | others a run |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     let mut others = Vec::new();
@@ -63,7 +65,8 @@ async fn table(sizes: &[u64]) -> ExitCode {
         other.values_mut().for_each(|calls| *calls = calls.div_ceil(runs));
         let units = read_units(&aws).await;
         println!(
-            "| {size} | {bytes} | {runs} | {cut} | {seconds:.2} | {scans} | {units:.0} | {other:?} |"
+            "| {size} | {bytes} | {runs} | {cut} | {seconds:.2} | {scans} | {units:.0} \
+             | {other:?} |"
         );
         others.push(other);
     }
