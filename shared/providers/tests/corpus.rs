@@ -256,6 +256,7 @@ impl Exchange {
         ]);
         let stated = searches.unwrap_or_default().max(self.searches());
         assert_eq!(read.web_searches, stated, "{id}: {usage}");
+        assert_eq!(reported.fees.pico(), self.fees(), "{id}: {usage}");
         let unknown = UNKNOWN.iter().find(|(part, ..)| id.contains(part)).map(|row| row.1);
         let unknown = unknown.or(odd.then_some("prompt_tokens_details.cached_tokens"));
         // Tools that xAI ran have no listed price; the amount that it states covers them.
