@@ -101,6 +101,22 @@ const OURS: [&str; 5] = ["model", "max_output_tokens", "stream", "store", "servi
 /// with a short question (2026-08).
 const TYPED_TOOL_TOKENS: u64 = 4_096;
 
+impl Responses {
+    /// What a call of a tool costs beside its tokens and the model's own fee of a search, in
+    /// pico-USD, where the tool is served here.
+    fn fee_of(&self, field: &str, hosted: Hosted, model: &str) -> Result<i128, Error> {
+        match (hosted, self.fees) {
+            (Hosted::Search, _) if self.searches => original::may_search(field, model).map(|()| 0),
+            (Hosted::Search, _) => {
+                Err(original::unbounded(field, "Nothing caps what it searches."))
+            }
+            (_, None) => Err(original::unbounded(field, "Its fee is not known here.")),
+            (Hosted::FileSearch, Some(fees)) => Ok(fees.file_search),
+            (Hosted::Container, Some(fees)) => Ok(fees.container),
+        }
+    }
+}
+
 impl Wire for Responses {
     fn takes(&self, format: Format) -> bool {
         format == Format::Responses
@@ -126,20 +142,9 @@ impl Wire for Responses {
             &translated
         };
         let mut each = 0;
-        let carries = original::check(asked, |field, hosted| match (hosted, self.fees) {
-            (Hosted::Search, _) if self.searches => original::may_search(field, facts.model),
-            (Hosted::Search, _) => {
-                Err(original::unbounded(field, "Nothing caps what it searches."))
-            }
-            (_, None) => Err(original::unbounded(field, "Its fee is not known here.")),
-            (Hosted::FileSearch, Some(fees)) => {
-                each = fees.file_search.max(each);
-                Ok(())
-            }
-            (Hosted::Container, Some(fees)) => {
-                each = fees.container.max(each);
-                Ok(())
-            }
+        let carries = original::check(asked, |field, hosted| {
+            each = self.fee_of(field, hosted, facts.model)?.max(each);
+            Ok(())
         })?;
         let mut ours = Map::new();
         ours.insert("model".to_owned(), Value::from(facts.model));
