@@ -1,7 +1,7 @@
 //! Between the functions and AWS: a relay before DynamoDB, and one before SQS and Secrets
 //! Manager, that decides of every request what becomes of it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -55,6 +55,23 @@ struct Shared {
     killer: Mutex<Option<Killer>>,
     requests: AtomicU64,
     faulty: AtomicU64,
+    under_way: AtomicUsize,
+}
+
+/// One request that has come and is not done with.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl<'a> UnderWay<'a> {
+    fn begins(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Relays {
@@ -93,6 +110,16 @@ impl Relays {
         (read(&self.shared.requests), read(&self.shared.faulty))
     }
 
+    /// Waits until nothing is under way: whoever moves a clock by more than a request may be late
+    /// does so afterwards, as no request outlives the windows of sweep and fence.
+    pub async fn quiet(&self) {
+        let count = &self.shared.under_way;
+        crate::until("no request is under way", async || {
+            (count.load(Ordering::SeqCst) == 0).then_some(())
+        })
+        .await;
+    }
+
     async fn relay(&self, target: &str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let origin = format!("http://{}", listener.local_addr().expect("an address"));
@@ -116,6 +143,7 @@ impl Shared {
         let mut from_caller = BufReader::new(from_caller);
         let mut upstream = Upstream { target, stream: None };
         while let Some(request) = read_request(&mut from_caller).await? {
+            let _under_way = UnderWay::begins(&self.under_way);
             let killer = lock(&self.killer).clone();
             let meeting = killer.as_ref().map(Killer::meet);
             let ends = |point| meeting.as_ref().is_some_and(|meeting| meeting.ends_at(point));
