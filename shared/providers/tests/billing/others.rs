@@ -260,7 +260,7 @@ pub fn refusals_before_a_model_are_void() {
 
 /// A router that chose another model, or endpoints that nobody priced.
 pub fn openrouters_choices_are_not_asked_for() {
-    for field in ["models", "route", "plugins", "provider", "transforms"] {
+    for field in ["models", "route", "plugins", "provider"] {
         let error = refused("openrouter", &json!({field: ["x"]}));
         assert_eq!(error.field(), Some(field));
     }
