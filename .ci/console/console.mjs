@@ -467,8 +467,13 @@ await claim("a person signs in by keyboard, comes back to its page, and signs ou
   await clean(page, "access");
   await page.reload();
   await page.waitForSelector("h1:has-text('Access')");
+  // Signed out here and at the provider, whose page leads back.
+  const asked = [];
+  page.on("request", (request) => asked.push(request.url()));
   await page.click("#leave");
-  await page.waitForSelector("#sign-in");
+  await page.waitForSelector("#sign-in:focus");
+  assert.ok(asked.some((place) => place.startsWith(`${issuer}/end-session?client_id=`)), asked.join(" "));
+  assert.equal(new URL(page.url()).pathname, new URL(url).pathname);
   await page.context().addCookies([cookie]);
   await page.reload();
   await page.waitForSelector("#sign-in:focus");

@@ -247,7 +247,7 @@ fn a_state_makes_one_session_even_where_the_provider_takes_a_code_twice() {
 
         // Another code of the same question: the provider is content, the state is used.
         again.open(&second).await.expect(403);
-        ann.ask(Method::POST, "/admin/console/sign-out", None).await.expect(204);
+        ann.ask(Method::POST, "/admin/console/sign-out", None).await.expect(200);
         again.open(&code().await).await.expect(403);
     });
 }
@@ -255,7 +255,7 @@ fn a_state_makes_one_session_even_where_the_provider_takes_a_code_twice() {
 #[test]
 fn a_session_ends_by_sign_out_by_an_owner_and_with_its_role() {
     run(async {
-        let (stack, _) = signed_on().await;
+        let (stack, provider) = signed_on().await;
         let email = address();
         let role = json!({"role": "admin"});
         let gone = async |browser: &mut Browser| {
@@ -265,10 +265,16 @@ fn a_session_ends_by_sign_out_by_an_owner_and_with_its_role() {
 
         let mut ann = signed_in(stack, &email, &role).await;
         let mut copy = ann.clone();
-        ann.ask(Method::POST, "/admin/console/sign-out", None).await.expect(204);
+        let out = ann.ask(Method::POST, "/admin/console/sign-out", None).await.expect(200);
         assert!(ann.cookies.is_empty(), "{:?}", ann.cookies);
         gone(&mut copy).await;
-        copy.ask(Method::POST, "/admin/console/sign-out", None).await.expect(204);
+        // The provider's page ends the sign-in there, and leads back.
+        let page = out.json()["next"].as_str().unwrap().to_owned();
+        assert!(page.starts_with(&format!("{}/end-session?", provider.issuer())), "{page}");
+        let back = Call::get(page).send().await.expect(302);
+        assert_eq!(back.header("location"), Some(stack.url("/admin/console").as_str()));
+        let again = copy.ask(Method::POST, "/admin/console/sign-out", None).await.expect(200);
+        assert_eq!(again.json()["next"], Value::Null, "nobody was signed in");
 
         let mut ann = signed_in(stack, &email, &role).await;
         let (id, token) = ann.cookies["farebox-session"].split_once('.').unwrap();

@@ -167,6 +167,7 @@ impl Oidc {
             "/.well-known/openid-configuration" => json_answer(200, &self.discovery()),
             "/keys" => json_answer(200, &self.keys()),
             "/authorize" => self.authorize(query),
+            "/end-session" => Self::end_session(&query),
             "/token" => {
                 let headers = request.headers().clone();
                 let header = headers.get("authorization").and_then(|value| value.to_str().ok());
@@ -186,6 +187,7 @@ impl Oidc {
         json!({
             "issuer": self.origin, "authorization_endpoint": place("/authorize"),
             "token_endpoint": place("/token"), "jwks_uri": place("/keys"),
+            "end_session_endpoint": place("/end-session"),
             "authorization_response_iss_parameter_supported": true,
             "code_challenge_methods_supported": ["S256"],
         })
@@ -223,6 +225,17 @@ impl Oidc {
         answer.append_pair("code", &code).append_pair("state", &state);
         let place = answer.append_pair("iss", &self.origin).finish();
         let response = Response::builder().status(302).header("location", place);
+        response.body(Full::default()).expect("an answer")
+    }
+
+    /// The sign-out page: it asks nothing, and sends back to the client's own console alone.
+    fn end_session(query: &HashMap<String, String>) -> Response<Full<Bytes>> {
+        let said = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
+        let back = said("post_logout_redirect_uri");
+        if said("client_id") != CLIENT || !back.ends_with("/admin/console") {
+            return json_answer(400, &json!({"error": "invalid_request"}));
+        }
+        let response = Response::builder().status(302).header("location", back);
         response.body(Full::default()).expect("an answer")
     }
 

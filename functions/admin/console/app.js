@@ -728,14 +728,17 @@ async function hasEnded() {
 }
 
 leave.addEventListener("click", async () => {
+  let next = null;
   if (!key) {
     const answer = await fetch("console/sign-out", { method: "POST", headers: OWN }).catch(() => null);
     if (!answer?.ok) return tell("You are still signed in: the gateway did not answer. Try again.", true);
+    ({ next } = await answer.json());
   }
   key = null;
   session = null;
   history.replaceState(null, "", location.pathname);
-  return login();
+  // The provider's own sign-in ends there, and its page leads back here.
+  return next ? location.assign(next) : login();
 });
 // Nothing of it stays in the page, a new key's secret least of all. The event comes late: another
 // dialog may be open by then.

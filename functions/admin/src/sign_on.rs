@@ -11,7 +11,7 @@ use core::pin::Pin;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use farebox_api::{ConsoleSession, Session};
+use farebox_api::{ConsoleSession, Session, SignedOut};
 use farebox_aws::control::{BindingRow, End, Entry, Expected, LIFETIME_S, SignedIn, Trail};
 use farebox_aws::{Sealer, random_bytes};
 use farebox_core::{Error, Rid, Secret};
@@ -88,7 +88,7 @@ pub fn answer<'a>(gate: &'a Gate, call: &'a Call, rid: Rid) -> Flow<'a> {
             (_, None) => return Ok(None),
             ("sign-in", Some((provider, base))) => begin(gate, call, provider, base).await?,
             ("callback", Some((provider, base))) => finish(gate, call, provider, base, rid).await?,
-            (_, Some((_, base))) => end(gate, call, base, rid).await?,
+            (_, Some((provider, base))) => end(gate, call, provider, base, rid).await?,
         };
         Ok(Some(answer))
     })
@@ -218,22 +218,31 @@ async fn finish(
         .with_header(SET_COOKIE, cookies::set(base, cookies::SESSION, token.expose(), LIFETIME_S)))
 }
 
-/// `POST /admin/console/sign-out`: ends the session, and is as good where there is none.
-async fn end(gate: &Gate, call: &Call, base: &str, rid: Rid) -> Result<Answer, Refusal> {
+/// `POST /admin/console/sign-out`: ends the session, and is as good where there is none. Then it
+/// says where the provider ends its own.
+async fn end(
+    gate: &Gate,
+    call: &Call,
+    provider: &Provider,
+    base: &str,
+    rid: Rid,
+) -> Result<Answer, Refusal> {
     if !is_own(call, base) {
         return Err(Error::AdminForbidden.into());
     }
-    let gone =
-        || Answer::empty().with_header(SET_COOKIE, cookies::set(base, cookies::SESSION, "", 0));
-    let Some(who) = principal(gate, call).await? else { return Ok(gone()) };
-    let Some(id) = &who.session else { return Ok(gone()) };
+    let gone = |next| {
+        let cookie = cookies::set(base, cookies::SESSION, "", 0);
+        Ok(Answer::ok(&SignedOut { next })?.with_header(SET_COOKIE, cookie))
+    };
+    let Some(who) = principal(gate, call).await? else { return gone(None) };
+    let Some(id) = &who.session else { return gone(None) };
     let target = format!("{}/{id}", sso::SESSIONS);
     let trail = trail(gate, rid, &who.actor, who.role, ("SIGN-OUT", &target));
     let ended = gate.on_trail(trail.clone()).control.end_session(id, Expected::Any).await;
-    let status = if ended.is_ok() { 204 } else { 503 };
+    let status = if ended.is_ok() { 200 } else { 503 };
     trail.end(&gate.control, End { status, after: Value::Null }).await;
     ended?;
-    Ok(gone())
+    gone(provider.sign_out_page(&format!("{base}{}", console::PATH)).await)
 }
 
 /// The sign-in that this browser has begun, if the provider's answer is to that.

@@ -180,6 +180,14 @@ pub struct SsoSessionList {
     pub next_cursor: Option<String>,
 }
 
+/// `POST /admin/console/sign-out`: the session has ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SignedOut {
+    /// The provider's page that ends the sign-in there too; null where it has none.
+    pub next: Option<String>,
+}
+
 /// `GET /admin/console/session`: what the console begins with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsoleSession {

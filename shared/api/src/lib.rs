@@ -49,8 +49,8 @@ pub mod webhook;
 
 pub use access::{
     AdminKey, AdminKeyList, Binding, BindingList, ConsoleSession, CreateAdminKey, CreatedAdminKey,
-    Principal, PrincipalList, PutBinding, PutPrincipal, RotateAdminKey, Session, SsoSession,
-    SsoSessionList,
+    Principal, PrincipalList, PutBinding, PutPrincipal, RotateAdminKey, Session, SignedOut,
+    SsoSession, SsoSessionList,
 };
 pub use audit::{AuditEntry, AuditList};
 pub use books::{

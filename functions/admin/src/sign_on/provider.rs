@@ -18,6 +18,8 @@ use super::id_token::{Fault, Jwk, Person, Wanted, verify};
 const AGE_MS: i64 = 3_600_000;
 /// How often, at most, they are read again because of a key that is not among them.
 const AGAIN_MS: i64 = 60_000;
+/// What the address of Cognito's sign-in page ends in.
+const COGNITO_PAGE: &str = "/oauth2/authorize";
 /// The most keys that are looked through.
 const KEYS_MAX: usize = 100;
 
@@ -35,6 +37,8 @@ struct Document {
     authorization_endpoint: String,
     token_endpoint: String,
     jwks_uri: String,
+    /// OpenID Connect RP-Initiated Logout 1.0, section 2.1.
+    end_session_endpoint: Option<String>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
@@ -102,6 +106,18 @@ impl Provider {
             ("code_challenge_method", "S256"),
         ]);
         Ok(format!("{page}{joint}{query}"))
+    }
+
+    /// The provider's page that ends the sign-in there and leads to `back`; none where it has
+    /// none, or does not say so just now: the session here has ended all the same.
+    pub async fn sign_out_page(&self, back: &str) -> Option<String> {
+        match self.known(AGE_MS).await {
+            Ok(known) => sign_out_page(&known.document, &self.settings.client_id, back),
+            Err(error) => {
+                tracing::warn!(cause = error.cause(), "nobody is signed out at the provider");
+                None
+            }
+        }
     }
 
     /// Who the person is that comes back with a code.
@@ -232,6 +248,22 @@ impl Provider {
     }
 }
 
+/// Where the provider signs a person out. The client is named and no token is sent as a hint:
+/// none is kept, because it is a secret. Some providers then ask the person first.
+fn sign_out_page(document: &Document, client_id: &str, back: &str) -> Option<String> {
+    let Document { issuer, authorization_endpoint, .. } = document;
+    let is_local = issuer.starts_with("http://");
+    let is_cognito = issuer.starts_with("https://cognito-idp.");
+    // Cognito's has its own name for the way back, and stands beside its sign-in page.
+    let beside = || Some(format!("{}/logout", authorization_endpoint.strip_suffix(COGNITO_PAGE)?));
+    let page = document.end_session_endpoint.clone();
+    let page = page.or_else(|| beside().filter(|_| is_cognito))?;
+    let back_name = if is_cognito { "logout_uri" } else { "post_logout_redirect_uri" };
+    let joint = if page.contains('?') { '&' } else { '?' };
+    let query = encoded(&[("client_id", client_id), (back_name, back)]);
+    is_secure_url(&page, is_local).then(|| format!("{page}{joint}{query}"))
+}
+
 /// The provider's keys (RFC 7517, section 5).
 #[derive(Deserialize)]
 struct KeyDocument {
@@ -256,4 +288,46 @@ fn encoded(fields: &[(&str, &str)]) -> String {
 
 fn encoded_text(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(issuer: &str, sign_in: &str, end: Option<&str>) -> Option<String> {
+        let document = serde_json::json!({
+            "issuer": issuer, "authorization_endpoint": sign_in, "token_endpoint": "https://x",
+            "jwks_uri": "https://x", "end_session_endpoint": end,
+        });
+        let document = serde_json::from_value(document).unwrap();
+        sign_out_page(&document, "a client", "https://llm.example.com/prod/admin/console")
+    }
+
+    #[test]
+    fn a_person_is_signed_out_where_the_provider_says_and_nowhere_else() {
+        let plain = |end| page("https://idp.example.com", "https://idp.example.com/a", end);
+        let back = "https%3A%2F%2Fllm.example.com%2Fprod%2Fadmin%2Fconsole";
+        let query = format!("client_id=a+client&post_logout_redirect_uri={back}");
+
+        let end = "https://idp.example.com/end";
+        assert_eq!(plain(Some(end)), Some(format!("{end}?{query}")));
+        let end = "https://idp.example.com/end?p=1";
+        assert_eq!(plain(Some(end)), Some(format!("{end}&{query}")));
+        assert_eq!(plain(None), None);
+        for end in ["http://idp.example.com/end", "javascript:alert(1)", "", "//x"] {
+            assert_eq!(plain(Some(end)), None, "{end}");
+        }
+    }
+
+    #[test]
+    fn cognito_has_a_page_of_its_own() {
+        let pool = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_x";
+        let own = "https://own.auth.eu-central-1.amazoncognito.com";
+        let back = "https%3A%2F%2Fllm.example.com%2Fprod%2Fadmin%2Fconsole";
+        let expected = Some(format!("{own}/logout?client_id=a+client&logout_uri={back}"));
+
+        let sign_in = format!("{own}/oauth2/authorize");
+        assert_eq!(page(pool, &sign_in, None), expected);
+        assert_eq!(page(pool, &sign_in, Some(&format!("{own}/logout"))), expected);
+    }
 }
