@@ -132,15 +132,16 @@ const api = async (...asked) => (await ask(...asked)).found;
 
 const get = (path) => api("GET", path);
 
-/** All pages of a list that is short by nature. */
+/** All pages of a list, as far as a page can show it. */
 async function all(path, items) {
   const rows = [];
   let cursor = null;
   do {
-    const page = await get(`${path}${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`);
+    const joint = path.includes("?") ? "&" : "?";
+    const page = await get(`${path}${cursor ? `${joint}cursor=${encodeURIComponent(cursor)}` : ""}`);
     rows.push(...page[items]);
     cursor = page.next_cursor;
-  } while (cursor && rows.length < 1000);
+  } while (cursor && rows.length < 5000);
   return rows;
 }
 
@@ -350,11 +351,11 @@ async function overview() {
   const now = new Date();
   const month = now.toISOString().slice(0, 7);
   const [scopes, byDay, byModel, byUser, operator, quarantine] = await Promise.all([
-    get("usage?limit=100"), get(`usage?by=day&since=${month}&until=${month}`),
+    all("usage?kind=user", "scopes"), get(`usage?by=day&since=${month}&until=${month}`),
     get(`usage?by=model&since=${month}&until=${month}`), get(`usage?by=user&since=${month}&until=${month}`),
     ifAllowed("alerts/operator", { alerts: [] }), ifAllowed("quarantine", { quarantine: [] }),
   ]);
-  const users = scopes.scopes.filter((scope) => scope.kind === "user");
+  const users = scopes.filter((scope) => scope.kind === "user");
   const sum = (name, field) => users.reduce((all, scope) => all + (pico(periodOf(scope, name)[field]) ?? 0n), 0n);
   const limits = users.map((scope) => pico(periodOf(scope, "month").limit_usd)).filter((limit) => limit !== null);
   const limit = limits.length === users.length && users.length ? limits.reduce((all, one) => all + one, 0n) : null;
@@ -403,9 +404,10 @@ function meterOf(period) {
 }
 
 async function budgets(query) {
-  const page = await get(`budgets?limit=${PAGE_ROWS}${query.cursor ? `&cursor=${encodeURIComponent(query.cursor)}` : ""}`);
+  // Limits of models stand among their owners'.
+  const kind = query.kind && query.kind !== "model" ? `&kind=${query.kind}` : "";
+  const page = await get(`budgets?limit=${PAGE_ROWS}${kind}${query.cursor ? `&cursor=${encodeURIComponent(query.cursor)}` : ""}`);
   const of = (name) => (budget) => meterOf(periodOf(budget, name));
-  const shown = page.budgets.filter((budget) => !query.kind || budget.kind === query.kind);
   return [
     h("h1", {}, "Budgets"),
     picker("kind", ["", "org", "team", "user", "key", "model"], query),
@@ -414,7 +416,7 @@ async function budgets(query) {
       { name: "Day", of: of("day") }, { name: "Month", of: of("month") }, { name: "Total", of: of("total") },
       { name: "Time zone", of: (budget) => budget.time_zone },
       { name: "", of: (budget) => act("Edit", () => editBudget(budget), { about: scopeName(budget) }) },
-    ], shown, "No budget fits."),
+    ], page.budgets.filter((budget) => !query.kind || budget.kind === query.kind), "No budget fits."),
     more(page.next_cursor, query),
   ];
 }
@@ -470,10 +472,10 @@ async function editBudget(shown) {
 }
 
 async function credentials(query) {
-  const users = await get("users?limit=100");
-  const names = users.users.map((user) => user.id);
+  const names = (await all("users", "users")).map((user) => user.id);
   const user = query.user ?? names[0];
-  const found = user ? await get(`credentials?user=${encodeURIComponent(user)}`) : { credentials: [] };
+  const cursor = query.cursor ? `&cursor=${encodeURIComponent(query.cursor)}` : "";
+  const found = user ? await get(`credentials?user=${encodeURIComponent(user)}&limit=${PAGE_ROWS}${cursor}`) : { credentials: [] };
   const path = (one) => `credentials/${[one.owner.replace(/^user:/, ""), one.provider, one.name].filter(Boolean).map(encodeURIComponent).join("/")}`;
   const put = async (given) => {
     const version = given ? (await seen(path(given))).version : undefined;
@@ -508,6 +510,7 @@ async function credentials(query) {
       { name: "", of: (one) => h("div", { class: "row" }, act("Replace", () => put(one), { about: path(one) }),
         one.state === "active" ? act("Disable", () => remove(one), { kind: "danger", about: path(one) }) : null) },
     ], found.credentials, "There is no credential yet: store one, or calls are refused."),
+    more(found.next_cursor, { ...query, user }),
   ];
 }
 
@@ -623,9 +626,9 @@ function picker(name, options, query) {
     h("select", { onchange }, options.map((one) => h("option", { value: one, selected: one === (query[name] ?? "") }, one || "all"))));
 }
 
-function more(cursor, query) {
+function more(cursor, query, name = "cursor") {
   if (!cursor) return null;
-  return h("p", {}, h("a", { href: address(here().page, { ...query, cursor }) }, "Next page"));
+  return h("p", {}, h("a", { href: address(here().page, { ...query, [name]: cursor }) }, "Next page"));
 }
 
 function address(page, query) {

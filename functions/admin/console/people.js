@@ -10,7 +10,8 @@ const ROLES = ["auditor", "admin", "owner", "member"];
 
 async function access(query) {
   const cursor = query.cursor ? `&cursor=${encodeURIComponent(query.cursor)}` : "";
-  const [found, sessions] = await Promise.all([get(`sso?limit=${PAGE_ROWS}${cursor}`), get(`sso-sessions?limit=${PAGE_ROWS}`)]);
+  const after = query.after ? `&cursor=${encodeURIComponent(query.after)}` : "";
+  const [found, sessions] = await Promise.all([get(`sso?limit=${PAGE_ROWS}${cursor}`), get(`sso-sessions?limit=${PAGE_ROWS}${after}`)]);
   const path = (subject) => `sso/${encodeURIComponent(subject)}`;
   const values = (one) => ({ subject: one.subject, role: one.role, user: one.user ?? "" });
   const give = async (given) => {
@@ -45,6 +46,7 @@ async function access(query) {
       { name: "Signed in", when: true, of: (one) => when(one.created_at) }, { name: "Last used", when: true, of: (one) => when(one.last_used_at) },
       { name: "", of: (one) => (one.state === "active" ? act("End", () => end(one), { kind: "danger", about: one.email }) : null) },
     ], sessions.sessions, "Nobody has signed in."),
+    more(sessions.next_cursor, query, "after"),
   ];
 }
 

@@ -28,8 +28,26 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
             rows.extend(shared.unwrap_or_default());
         }
     }
-    let credentials = rows.into_iter().map(credential).collect();
-    Answer::ok(&CredentialList { credentials })
+    Answer::ok(&page(call, rows)?)
+}
+
+/// A page of what the owners' items hold.
+pub(crate) fn page(call: &Call, rows: Vec<CredentialRow>) -> Result<CredentialList, Error> {
+    // The owner's own before its organisation's.
+    let at = |row: &CredentialRow| {
+        let is_shared = u8::from(matches!(row.owner, CredentialOwner::Org(_)));
+        format!("{is_shared}/{}/{}", row.provider, row.name)
+    };
+    let after = call.cursor().unwrap_or_default();
+    let mut rows: Vec<_> = rows.into_iter().map(|row| (at(&row), row)).collect();
+    rows.retain(|(at, _)| at.as_str() > after);
+    rows.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let limit = usize::try_from(call.limit()?).unwrap_or(1);
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    let next_cursor = rows.last().filter(|_| has_more).map(|(at, _)| at.clone());
+    let credentials = rows.into_iter().map(|(_, row)| credential(row)).collect();
+    Ok(CredentialList { credentials, next_cursor })
 }
 
 /// `GET /admin/v1/credentials/{owner}/{provider}`, and `…/{name}`

@@ -2,7 +2,7 @@
 //! the member that asks, and what a path names is looked for among what is that user's alone.
 
 use farebox_api::{
-    BudgetList, CreateOwnKey, CredentialList, KeyList, Me, PutOwnCredential, PutOwnKey, RequestList,
+    BudgetList, CreateOwnKey, KeyList, Me, PutOwnCredential, PutOwnKey, RequestList,
 };
 use farebox_aws::control::{
     Allowance, CredentialOwner, CredentialPlace, KeyRow, KeySettings, NewKey, OwnerRow,
@@ -144,8 +144,7 @@ pub async fn revoke_key(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 /// `GET /admin/v1/me/credentials`
 pub async fn credentials(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let rows = gate.control.credentials(&owner(call)?).await?;
-    let credentials = rows.into_iter().flatten().map(credential).collect();
-    Answer::ok(&CredentialList { credentials })
+    Answer::ok(&credentials::page(call, rows.unwrap_or_default())?)
 }
 
 /// `GET /admin/v1/me/credentials/{provider}`, and `…/{name}`

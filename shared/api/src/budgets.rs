@@ -232,7 +232,7 @@ pub struct Channel {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChannelList {
-    /// Those that are set.
+    /// Those that are set: one of each kind at most, so there is one page.
     pub channels: Vec<Channel>,
 }
 

@@ -49,6 +49,9 @@ pub struct Credential {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CredentialList {
-    /// The user's own, then those of its organisation; by provider.
+    /// The user's own, then those of its organisation; by provider and name.
     pub credentials: Vec<Credential>,
+    /// Where the next page begins: `?cursor=`.
+    #[serde(default)]
+    pub next_cursor: Option<String>,
 }

@@ -155,7 +155,8 @@ const ROWS: &[Row] = rows! {
     "DELETE /admin/v1/users/{id}/content" "Erases what is kept of a user's content"
         => 200 api::ErasedContent,
     "GET /admin/v1/alerts" "Alerts of a budget" => 200 api::AlertList,
-    "GET /admin/v1/alerts/channels" "Where alerts go" => 200 api::ChannelList,
+    "GET /admin/v1/alerts/channels" "Where alerts go: one of each kind, so there is one page"
+        => 200 api::ChannelList,
     "GET /admin/v1/alerts/operator" "What the operator was told" => 200 api::OperatorAlertList,
     "POST /admin/v1/alerts/test" "Sends an alert that tells nothing"
         < api::PostTestAlert => 201 api::Alert,
@@ -174,7 +175,8 @@ const ROWS: &[Row] = rows! {
     "GET /admin/v1/queues" "What waits behind the calls" => 200 api::Queues,
     "GET /admin/v1/openapi.json" "This" => 200 Anything,
     "GET /admin/v1/me" "Who asks, and what the user may do for itself" => 200 api::Me,
-    "GET /admin/v1/me/budgets" "What the key's calls count to" => 200 api::BudgetList,
+    "GET /admin/v1/me/budgets" "What the key's calls count to: a handful, so there is one page"
+        => 200 api::BudgetList,
     "GET /admin/v1/me/requests" "The user's calls, the newest first" => 200 api::RequestList,
     "GET /admin/v1/me/requests/{id}" "A call of the user" => 200 api::RequestRow,
     "GET /admin/v1/me/alerts" "Alerts of the user or one of its keys" => 200 api::AlertList,

@@ -8,6 +8,42 @@ use serde_json::{Value, json};
 use crate::world::{ADMIN_KEY, World};
 
 #[tokio::test]
+async fn credentials_come_in_pages_the_users_own_first() {
+    let world = World::new().await;
+    world.ask("PUT", "/admin/v1/orgs/o1", json!({})).await;
+    world.ask("PUT", "/admin/v1/users/u1", json!({"org": "o1"})).await;
+    for place in ["org:o1/anthropic", "u1/openai/b", "u1/openai", "u1/openai/a", "org:o1/openai"] {
+        let path = format!("/admin/v1/credentials/{place}");
+        assert_eq!(world.ask("PUT", &path, json!({"secret": "s"})).await.status, 200, "{place}");
+    }
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    for size in [2, 2, 1] {
+        let path = format!("/admin/v1/credentials?user=u1&limit=2{cursor}");
+        let page = world.ask("GET", &path, Value::Null).await.body;
+        let rows = page["credentials"].as_array().unwrap();
+        assert_eq!(rows.len(), size, "{page}");
+        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        seen.extend(
+            rows.iter()
+                .map(|row| [&row["owner"], &row["provider"], &row["name"]].map(text).join(" ")),
+        );
+        let next = page["next_cursor"].as_str().map(|next| format!("&cursor={next}"));
+        assert_eq!(next.is_none(), size == 1, "{page}");
+        cursor = next.unwrap_or_default();
+    }
+    assert_eq!(
+        seen,
+        [
+            "user:u1 openai -",
+            "user:u1 openai a",
+            "user:u1 openai b",
+            "org:o1 anthropic -",
+            "org:o1 openai -",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_user_gets_a_key_that_knows_its_credentials() {
     let world = World::new().await;
     let none = Value::Null;

@@ -282,7 +282,7 @@ pub async fn credential(client: &Client, command: Credential) -> Result<Output, 
         }
         Credential::List { user } => {
             let path = path(&format!("credentials?user={}", encoded(&user)));
-            let answer = client.get(&path).await?;
+            let answer = client.all(&path, "credentials").await?;
             let list: CredentialList = answer.parse()?;
             Ok(Output::new(answer.body, credentials_text(&list.credentials)))
         }

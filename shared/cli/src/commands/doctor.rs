@@ -236,7 +236,7 @@ async fn access(client: &Client) -> Result<Vec<Check>, Failure> {
         let mut has_any = false;
         for owner in owners.into_iter().flatten() {
             let at = path(&format!("credentials?user={}", encoded(&owner)));
-            let list: CredentialList = client.get(&at).await?.parse()?;
+            let list: CredentialList = client.all(&at, "credentials").await?.parse()?;
             has_any |= list.credentials.iter().any(|stored| stored.state == "active");
         }
         if !has_any {
