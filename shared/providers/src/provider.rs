@@ -13,6 +13,7 @@ mod models;
 mod passes;
 mod wires;
 
+pub use models::Thoughts;
 use models::{
     always, bounded, compound, dropped, gpt_oss, grok_mini, in_parts_of_magistral, in_reasoning,
     in_reasoning_content, in_reasoning_of_qwen, never, nowhere, openai_region,
@@ -84,17 +85,6 @@ pub struct Provider {
     pub usage: UsageRules,
     /// The failures that it does not bill. What is not listed charges the hold.
     pub unbilled: &'static [Unbilled],
-}
-
-/// How a provider takes back what a model thought in an earlier turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Thoughts {
-    /// Not: it refuses them, or its pages say nothing of them.
-    Dropped,
-    /// As a text in this field of the model's message.
-    In(&'static str),
-    /// As parts of the message's content, before what was said.
-    Parts,
 }
 
 /// What bounds the completion of one choice.

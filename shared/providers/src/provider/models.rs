@@ -1,6 +1,17 @@
 //! What hangs on a model's name in the rows of providers.
 
-use super::{Reach, Thoughts};
+use super::Reach;
+
+/// How a provider takes back what a model thought in an earlier turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thoughts {
+    /// Not: it refuses them, or its pages say nothing of them.
+    Dropped,
+    /// As a text in this field of the model's message.
+    In(&'static str),
+    /// As parts of the message's content, before what was said.
+    Parts,
+}
 
 pub(super) const fn to_cap(_: &str) -> Reach {
     Reach::Cap
