@@ -25,6 +25,7 @@ mod corrections;
 #[path = "../../shared/providers/tests/support/eventstream.rs"]
 mod eventstream;
 mod fallback;
+mod forms;
 mod gemini;
 mod iam;
 mod idempotency;
@@ -33,6 +34,7 @@ mod lake;
 mod messages;
 mod modes;
 mod money;
+mod oddities;
 mod periods;
 mod pools;
 mod prices;

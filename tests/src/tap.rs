@@ -7,6 +7,7 @@
 //! instead ([`Tap::script`]): those of a provider that the demo provider is not.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -14,6 +15,7 @@ use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 use crate::kill::{Killer, Meeting, Point};
 
@@ -54,15 +56,6 @@ impl Script {
         Self { status, kind: "application/json", headers: &[], body }
     }
 
-    /// Plays it, and ends the connection.
-    async fn play(&self, to: &mut (impl AsyncWriteExt + Unpin)) -> std::io::Result<()> {
-        to.write_all(self.head().as_bytes()).await?;
-        for piece in &self.body {
-            to.write_all(piece).await?;
-        }
-        to.shutdown().await
-    }
-
     fn head(&self) -> String {
         let length: usize = self.body.iter().map(Vec::len).sum();
         let (status, kind) = (self.status, self.kind);
@@ -72,6 +65,42 @@ impl Script {
         }
         head + &format!("content-length: {length}\r\nconnection: close\r\n\r\n")
     }
+}
+
+impl From<Script> for Vec<Step> {
+    fn from(script: Script) -> Self {
+        let head = Step::Send(script.head().into_bytes());
+        std::iter::once(head).chain(script.body.into_iter().map(Step::Send)).collect()
+    }
+}
+
+/// One step of an answer as it goes over the wire, head and all. After the last one the
+/// connection ends.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// These bytes.
+    Send(Vec<u8>),
+    /// These bytes so many times, counted as they are taken from the provider.
+    Repeat(Vec<u8>, usize, Arc<AtomicUsize>),
+    /// Nothing, until somebody says so.
+    Wait(Arc<Notify>),
+}
+
+/// Plays an answer, and ends the connection.
+async fn play(steps: Vec<Step>, to: &mut (impl AsyncWriteExt + Unpin)) -> std::io::Result<()> {
+    for step in steps {
+        match step {
+            Step::Send(bytes) => to.write_all(&bytes).await?,
+            Step::Repeat(bytes, times, taken) => {
+                for _ in 0..times {
+                    to.write_all(&bytes).await?;
+                    taken.fetch_add(bytes.len(), Ordering::Relaxed);
+                }
+            }
+            Step::Wait(told) => told.notified().await,
+        }
+    }
+    to.shutdown().await
 }
 
 /// The relay. Cloning shares.
@@ -87,7 +116,7 @@ struct Shared {
     connections: usize,
     seen: HashMap<String, Vec<Seen>>,
     refusals: HashMap<String, usize>,
-    scripts: HashMap<String, Script>,
+    scripts: HashMap<String, Vec<Step>>,
     killer: Option<Killer>,
 }
 
@@ -141,12 +170,12 @@ impl Tap {
     }
 
     /// From now on every request of a user has this answer, and the demo provider gets none.
-    pub fn script(&self, user: &str, script: Script) {
-        self.lock(|shared| shared.scripts.insert(user.to_owned(), script));
+    pub fn script(&self, user: &str, script: impl Into<Vec<Step>>) {
+        self.lock(|shared| shared.scripts.insert(user.to_owned(), script.into()));
     }
 
     /// The answer that was written for whom a request is of, which is then seen.
-    fn scripted(&self, request: &Seen) -> Option<Script> {
+    fn scripted(&self, request: &Seen) -> Option<Vec<Step>> {
         let user = name_of(&request.line, "/u/")?;
         self.lock(|shared| {
             let script = shared.scripts.get(&user).cloned()?;
@@ -178,7 +207,7 @@ impl Tap {
             return self.deliver(&name, first, &mut to_caller).await;
         }
         if let Some(script) = self.scripted(&first) {
-            return script.play(&mut to_caller).await;
+            return play(script, &mut to_caller).await;
         }
         let to_caller = tokio::sync::Mutex::new(to_caller);
         let provider = self.lock(|shared| shared.provider.clone());
@@ -192,7 +221,7 @@ impl Tap {
                 request.connection = connection;
                 // A connection that was kept may carry the call of another user.
                 if let Some(script) = self.scripted(&request) {
-                    return script.play(&mut *to_caller.lock().await).await;
+                    return play(script, &mut *to_caller.lock().await).await;
                 }
                 let meeting = self.lock(|shared| shared.killer.as_ref().map(Killer::meet));
                 let ends = |point| meeting.as_ref().is_some_and(|meeting| meeting.ends_at(point));

@@ -7,9 +7,9 @@ use std::time::Duration;
 use farebox_aws::{Chosen, Held, KeyItem};
 use farebox_core::pricing::{Price, STATED_MAX};
 use farebox_core::{
-    CallRecord, ChatCall, Decision, Error, Format, Money, Outcome, Rid, Timeouts, Timestamp,
+    CallRecord, ChatCall, Decision, Error, Format, Money, Rid, Timeouts, Timestamp,
 };
-use farebox_ledger::Claim;
+use farebox_ledger::{Claim, Decided};
 use futures_util::FutureExt;
 use futures_util::future::{join, join3, join4};
 use http::Response;
@@ -361,7 +361,7 @@ async fn attempt(gate: &Gate, road: &mut Road, begun: Begun, reply: &mut Reply) 
         charged: road.charged,
         response_time_ms: gate.aws.now().since(call.started_at),
     };
-    complete(&mut record, &call, &exchange, &paid, decided.outcome, decided.decision);
+    complete(&mut record, &call, &exchange, &paid, &decided, reply.has_begun());
     record.client_gone = reply.caller_is_gone();
     record.capacity_tenths = record.capacity_tenths.saturating_add(held.capacity_tenths());
     let left_ms = left_ms(gate.aws.now(), &road.incoming, call.call.stream);
@@ -413,11 +413,11 @@ fn complete(
     call: &Admitted,
     exchange: &Exchange,
     paid: &Paid,
-    outcome: Outcome,
-    decision: Decision,
+    decided: &Decided,
+    has_begun: bool,
 ) {
-    record.outcome = outcome;
-    record.decision = Some(decision);
+    record.outcome = decided.outcome;
+    record.decision = Some(decided.decision);
     let served = &exchange.completion.model;
     record.model_served = Some(served.clone()).filter(|served| !served.is_empty());
     record.cost = exchange.bill.as_ref().map(|bill| bill.cost);
@@ -435,8 +435,12 @@ fn complete(
     record.http_status = 200;
     if let Some(error) = &exchange.error {
         // A stream that had begun keeps its 200; the error travels in it.
-        if exchange.first_token_at.is_none() || !call.call.stream {
+        if !has_begun {
             record.http_status = error.row().status;
+        }
+        if let Some(fault) = error.fault() {
+            let (provider, rid) = (paid.provider, record.rid);
+            tracing::warn!(metric = "provider_fault", fault = fault.name(), provider, %rid);
         }
         record.error_code = Some(error.row().code.to_owned());
         let told = format!("{error} ({})", error.cause());

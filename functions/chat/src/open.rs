@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use farebox_aws::{Cache, Credential};
-use farebox_core::{Error, Secret};
+use farebox_core::{Error, Fault, Secret};
 use farebox_providers::Provider;
 use farebox_providers::credential::{Grant, Granted};
 use http::header;
@@ -88,13 +88,13 @@ async fn ask(gate: &Gate, provider: &str, grant: &Grant) -> Result<Option<bytes:
         let answer = request
             .send()
             .await
-            .map_err(|fault| upstream::unavailable(provider, UNCHARGED, &fault))?;
+            .map_err(|fault| unavailable(provider, &upstream::causes(&fault)))?;
         let status = answer.status().as_u16();
         let is_short = answer.content_length().is_none_or(|length| length <= GRANT_BYTES_MAX);
         match status {
             200 if is_short => match answer.bytes().await {
                 Ok(body) => Ok(Some(body)),
-                Err(fault) => Err(upstream::unavailable(provider, UNCHARGED, &fault)),
+                Err(fault) => Err(unavailable(provider, &upstream::causes(&fault))),
             },
             // `invalid_grant`: an unknown account, or a key that is not its own.
             400 | 401 | 403 => Ok(None),
@@ -108,9 +108,5 @@ async fn ask(gate: &Gate, provider: &str, grant: &Grant) -> Result<Option<bytes:
 }
 
 fn unavailable(provider: &str, cause: &str) -> Error {
-    Error::ProviderUnavailable {
-        provider: provider.to_owned(),
-        advice: UNCHARGED,
-        cause: cause.to_owned(),
-    }
+    upstream::unavailable(provider, UNCHARGED, Fault::Token, cause.to_owned())
 }

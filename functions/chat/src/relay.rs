@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use farebox_aws::Held;
 use farebox_core::pricing::{Bill, Charge};
-use farebox_core::{ChatEvent, Completion, Error, Reported, Timestamp};
+use farebox_core::{ChatEvent, Completion, Error, Fault, Reported, Rid, Timestamp};
 use farebox_ledger::ProviderOutcome;
 use farebox_providers::{Billing, DecodeError};
 use futures_util::StreamExt;
@@ -17,7 +17,7 @@ use crate::handle::Admitted;
 use crate::incoming::Incoming;
 use crate::meter::{CUT_REASON, Meter};
 use crate::reply::Reply;
-use crate::upstream::{self, BILLED, CHARGED, NoAnswer, Target};
+use crate::upstream::{self, BILLED, CAUSE_CHARS_MAX, CHARGED, NoAnswer, Target};
 
 /// The longest whole answer that is read; a stream is bounded by its event size instead.
 const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -125,9 +125,6 @@ pub async fn exchange(
         return refused(exchange, call, status, &body);
     }
     let mut exchange = if call.plan.is_streamed(&call.call) {
-        if call.call.stream {
-            reply.begin(&exchange.headers);
-        }
         let mut gathered = (!call.call.stream || call.content.is_some()).then(Gathered::default);
         let meter = Meter::new(call, held);
         let upstream = Upstream { response, meter, gathered: gathered.as_mut() };
@@ -138,7 +135,7 @@ pub async fn exchange(
         buffered(gate, call, response, exchange).await
     };
     place(call, &mut exchange);
-    price(gate, call, &mut exchange);
+    price(gate, call, held.rid, &mut exchange);
     exchange
 }
 
@@ -211,11 +208,8 @@ fn refused(mut exchange: Exchange, call: &Admitted, status: u16, body: &[u8]) ->
         400..=499 if status != 408 => {
             Error::ProviderRefused { status, message: failure.message, cause }
         }
-        _ => Error::ProviderUnavailable {
-            provider: provider.name.to_owned(),
-            advice: CHARGED,
-            cause,
-        },
+        300..=399 => upstream::unavailable(provider.name, CHARGED, Fault::Redirect, cause),
+        _ => upstream::unavailable(provider.name, CHARGED, Fault::Status, cause),
     };
     exchange.failed(outcome, error)
 }
@@ -247,10 +241,10 @@ async fn buffered(
         Err(fault) => {
             if let DecodeError::Billed { reported, .. } = &fault {
                 exchange.reported = Some((**reported).clone());
-                exchange.error = Some(upstream::unavailable(provider.name, BILLED, &fault));
+                exchange.error = Some(upstream::unreadable(provider.name, BILLED, &fault));
                 return exchange;
             }
-            let error = upstream::unavailable(provider.name, CHARGED, &fault);
+            let error = upstream::unreadable(provider.name, CHARGED, &fault);
             exchange.failed(ProviderOutcome::Unknown, error)
         }
     }
@@ -285,7 +279,7 @@ async fn collect(
             Ok(Some(Ok(_))) => {
                 return Err(too_long(provider, bytes_max));
             }
-            Ok(Some(Err(fault))) => return Err(upstream::unavailable(provider, CHARGED, &fault)),
+            Ok(Some(Err(fault))) => return Err(broken(provider, &fault)),
             Ok(None) => return Ok(body.freeze()),
             Err(_) => return Err(times.passed(provider)),
         }
@@ -298,6 +292,36 @@ struct Upstream<'g> {
     meter: Option<Meter>,
     /// For a caller who asked for a whole answer, and for the content log.
     gathered: Option<&'g mut Gathered>,
+}
+
+/// What came of a stream so far.
+#[derive(Default)]
+struct Seen {
+    any: bool,
+    /// A choice has ended.
+    is_finished: bool,
+}
+
+impl Seen {
+    /// Why a stream that is `done` is not whole.
+    fn cut(&self, provider: &str, done: bool) -> Option<Error> {
+        let (fault, cause) = match self {
+            // A page, or an error that is not told as one.
+            Self { any: false, .. } => (Fault::Unreadable, "a stream without an event"),
+            Self { is_finished: false, .. } => (Fault::Cut, "the stream ended before its end"),
+            Self { .. } => return None,
+        };
+        done.then(|| upstream::unavailable(provider, CHARGED, fault, cause.to_owned()))
+    }
+}
+
+/// Opens the caller's stream, but not before its first event: until then a failure is a plain error
+/// with its own status, and the call may still go on to another model.
+fn open(call: &Admitted, events: &[ChatEvent], exchange: &Exchange, reply: &mut Reply) {
+    let is_begun = events.first().is_some_and(|first| !matches!(first, ChatEvent::Failed { .. }));
+    if call.call.stream && is_begun {
+        reply.begin(&exchange.headers);
+    }
 }
 
 /// Relays a stream, or gathers it for a caller who asked for a whole answer. When the caller is
@@ -317,16 +341,16 @@ async fn stream(
     let mut decoder = call.resolved.wire.decoder(provider, call.call.stream && call.is_verbatim());
     let mut chunks = response.bytes_stream();
     let mut events = Vec::new();
-    let mut finished = false;
+    let mut seen = Seen::default();
     loop {
         let quiet = tokio::time::Instant::now() + KEEP_ALIVE;
         let chunk = match tokio::time::timeout_at(quiet.min(ends), chunks.next()).await {
             Ok(chunk) => chunk,
             Err(_) if tokio::time::Instant::now() < ends => {
-                reply.keep_alive().await;
+                reply.keep_alive(&exchange.headers).await;
                 continue;
             }
-            Err(_) => return exchange.broke(times.passed(provider.name), finished),
+            Err(_) => return exchange.broke(times.passed(provider.name), seen.is_finished),
         };
         let fed = match &chunk {
             Some(Ok(bytes)) => decoder.feed(bytes, &mut events),
@@ -338,13 +362,15 @@ async fn stream(
         let mut billed = false;
         for event in &events {
             billed |= exchange.error.is_some() && matches!(event, ChatEvent::Usage(_));
-            finished |= matches!(event, ChatEvent::Finish { .. });
+            seen.is_finished |= matches!(event, ChatEvent::Finish { .. });
             done |= matches!(event, ChatEvent::Done);
             note(gate, provider.name, event, &mut exchange);
         }
-        if let Some(meter) = meter.as_mut().filter(|_| !finished) {
+        if let Some(meter) = meter.as_mut().filter(|_| !seen.is_finished) {
             exchange.is_cut = meter.pass(gate, call, held, &mut events).await.is_cut();
         }
+        seen.any |= !events.is_empty();
+        open(call, &events, &exchange, reply);
         reply.events(&events).await;
         if let Some(gathered) = &mut gathered {
             events.iter().for_each(|event| gathered.event(event));
@@ -360,17 +386,16 @@ async fn stream(
             return exchange;
         }
         let fault = match (fed, chunk) {
-            (Err(fault), _) => Some(upstream::unavailable(provider.name, CHARGED, &fault)),
-            (_, Some(Err(fault))) => Some(upstream::unavailable(provider.name, CHARGED, &fault)),
-            _ if done && !finished => Some(cut(provider.name)),
-            _ => None,
+            (Err(fault), _) => Some(upstream::unreadable(provider.name, CHARGED, &fault)),
+            (_, Some(Err(fault))) => Some(broken(provider.name, &fault)),
+            _ => seen.cut(provider.name, done),
         };
         if billed {
             exchange.error.iter_mut().for_each(is_billed);
             return exchange;
         }
         if let Some(error) = exchange.error.take().or(fault) {
-            return exchange.broke(error, finished);
+            return exchange.broke(error, seen.is_finished);
         }
         if done {
             return exchange;
@@ -386,20 +411,13 @@ const fn is_billed(error: &mut Error) {
 }
 
 fn too_long(provider: &str, bytes_max: usize) -> Error {
-    Error::ProviderUnavailable {
-        provider: provider.to_owned(),
-        advice: CHARGED,
-        cause: format!("an answer longer than {bytes_max} bytes"),
-    }
+    let cause = format!("an answer longer than {bytes_max} bytes");
+    upstream::unavailable(provider, CHARGED, Fault::TooLong, cause)
 }
 
-/// A stream that ended before any choice did.
-fn cut(provider: &str) -> Error {
-    Error::ProviderUnavailable {
-        provider: provider.to_owned(),
-        advice: CHARGED,
-        cause: "the stream ended before its end".to_owned(),
-    }
+/// A body whose connection broke.
+fn broken(provider: &str, fault: &reqwest::Error) -> Error {
+    upstream::unavailable(provider, CHARGED, Fault::Cut, upstream::causes(fault))
 }
 
 /// Keeps of an event what the books and the log need.
@@ -419,11 +437,9 @@ fn note(gate: &Gate, provider: &str, event: &ChatEvent, exchange: &mut Exchange)
         ChatEvent::Finish { reason, .. } => exchange.finish_reason = Some(reason.clone()),
         ChatEvent::Usage(reported) => exchange.reported = Some(reported.clone()),
         ChatEvent::Failed { message } => {
-            exchange.error = Some(Error::ProviderUnavailable {
-                provider: provider.to_owned(),
-                advice: CHARGED,
-                cause: message.chars().take(200).collect(),
-            });
+            let cause = message.chars().take(CAUSE_CHARS_MAX).collect();
+            let error = upstream::unavailable(provider, CHARGED, Fault::Reported, cause);
+            exchange.error = Some(error);
         }
         ChatEvent::Delta { .. } | ChatEvent::Frame(_) | ChatEvent::Done => {}
     }
@@ -442,11 +458,13 @@ fn place(call: &Admitted, exchange: &mut Exchange) {
 }
 
 /// Turns what the provider reported into the outcome, where nothing else decided it before.
-fn price(gate: &Gate, call: &Admitted, exchange: &mut Exchange) {
+fn price(gate: &Gate, call: &Admitted, rid: Rid, exchange: &mut Exchange) {
     if exchange.outcome.is_some() {
         return;
     }
     let Some(reported) = &exchange.reported else {
+        let provider = call.resolved.provider.name;
+        tracing::warn!(metric = "usage_missing", %rid, provider, "charging the whole hold");
         exchange.outcome = Some(ProviderOutcome::Unknown);
         return;
     };
@@ -460,7 +478,7 @@ fn price(gate: &Gate, call: &Admitted, exchange: &mut Exchange) {
     match bill {
         Ok(bill) => exchange.bill = Some(bill).filter(|_| !reported.unbilled),
         Err(fault) if exchange.outcome == Some(ProviderOutcome::Unknown) => {
-            tracing::error!(metric = "unpriced_usage", %fault, "charging the whole hold");
+            tracing::error!(metric = "unpriced_usage", %rid, %fault, "charging the whole hold");
             exchange.is_unpriced = true;
         }
         Err(fault) => tracing::warn!(%fault, "charging what the provider states"),

@@ -152,8 +152,12 @@ impl Reply {
         self.response.as_ref().is_some_and(|response| !response.is_closed())
     }
 
-    /// Opens the stream: from here on the status is 200 and errors travel in the stream.
+    /// Opens the stream, where it is not open yet: from here on the status is 200 and errors
+    /// travel in the stream.
     pub fn begin(&mut self, provider: &HeaderMap) {
+        if self.has_begun() {
+            return;
+        }
         let (sender, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
         let mut headers = std::mem::take(&mut self.headers);
         pass_on(provider, &mut headers);
@@ -164,6 +168,12 @@ impl Reply {
             recording.open(StatusCode::OK, &headers);
         }
         self.respond(StatusCode::OK, headers, ReplyBody::Stream(receiver));
+    }
+
+    /// Whether the stream is open.
+    #[must_use]
+    pub const fn has_begun(&self) -> bool {
+        self.chunks.is_some()
     }
 
     /// Passes on what the provider said.
@@ -182,8 +192,11 @@ impl Reply {
         self.push(out).await;
     }
 
-    /// Something that its reader skips.
-    pub async fn keep_alive(&mut self) {
+    /// Something that its reader skips, where it is a stream; it opens it.
+    pub async fn keep_alive(&mut self, provider: &HeaderMap) {
+        if self.writer.is_some() {
+            self.begin(provider);
+        }
         self.push(self.dialect.keep_alive().to_vec()).await;
     }
 

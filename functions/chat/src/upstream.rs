@@ -1,13 +1,14 @@
 //! The call to the provider: one POST, never sent again by itself.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::Bytes;
 use farebox_aws::Credential;
-use farebox_core::{Error, Timestamp};
+use farebox_core::{Error, Fault, Timestamp};
 use farebox_ledger::ProviderOutcome;
 use farebox_providers::credential::Unsigned;
-use farebox_providers::{CountRequest, Counted, Outbound, Provider, Wire};
+use farebox_providers::{CountRequest, Counted, DecodeError, Outbound, Provider, Wire};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Why there is no answer, and what that means for the money.
@@ -32,6 +33,10 @@ pub struct Target<'a> {
 
 /// Longer than a count takes with a new connection, and much shorter than a wait for room.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The most characters of a provider's own words that are kept as a cause.
+pub const CAUSE_CHARS_MAX: usize = 200;
+/// How an answer names the provider's own id of it.
+const THEIR_ID: &str = "x-farebox-provider-request-id";
 /// The answer is one number.
 const COUNT_BYTES_MAX: u64 = 4_096;
 
@@ -52,11 +57,11 @@ pub async fn send(
         Ok(Ok(response)) => Ok(response),
         Ok(Err(fault)) if fault.is_connect() || fault.is_builder() => Err(NoAnswer {
             outcome: ProviderOutcome::NotSent,
-            error: unavailable(name, "Nothing was charged. Retry later.", &fault),
+            error: unavailable(name, UNSENT, Fault::Unreachable, causes(&fault)),
         }),
         Ok(Err(fault)) => Err(NoAnswer {
             outcome: ProviderOutcome::Unknown,
-            error: unavailable(name, CHARGED, &fault),
+            error: unavailable(name, CHARGED, Fault::NoAnswer, causes(&fault)),
         }),
         Err(_) => {
             Err(NoAnswer { outcome: ProviderOutcome::Unknown, error: timed_out(name, patience) })
@@ -81,6 +86,9 @@ pub async fn count(
     target.wire.counted(&body)
 }
 
+/// The advice where no byte of a call was sent.
+const UNSENT: &str = "Nothing was charged. Retry later.";
+
 /// The advice where the provider may bill a call whose end nobody saw.
 pub const CHARGED: &str = "It may bill the call, so the call is charged at its worst case. \
                            Retrying makes a second call.";
@@ -89,20 +97,31 @@ pub const CHARGED: &str = "It may bill the call, so the call is charged at its w
 pub const BILLED: &str = "It bills what the call used until then, and that is charged. Retrying \
                           makes a second call.";
 
-/// A provider that failed, without the URL (it can carry a secret).
-pub fn unavailable(
-    provider: &str,
-    advice: &'static str,
-    cause: &(dyn std::error::Error + 'static),
-) -> Error {
+/// A provider that failed.
+pub fn unavailable(provider: &str, advice: &'static str, fault: Fault, cause: String) -> Error {
+    Error::ProviderUnavailable { provider: provider.to_owned(), advice, fault, cause }
+}
+
+/// A provider whose answer cannot be read.
+pub fn unreadable(provider: &str, advice: &'static str, cause: &DecodeError) -> Error {
+    let fault = match cause {
+        DecodeError::EventTooLong { .. } => Fault::TooLong,
+        DecodeError::Reported { .. } | DecodeError::Billed { .. } => Fault::Reported,
+        _ => Fault::Unreadable,
+    };
+    let cause = cause.to_string().chars().take(CAUSE_CHARS_MAX).collect();
+    unavailable(provider, advice, fault, cause)
+}
+
+/// Why a request failed, without its URL, which can carry a secret.
+pub fn causes(fault: &reqwest::Error) -> String {
     let mut causes = Vec::new();
-    let mut next = cause.source();
+    let mut next = fault.source();
     while let Some(source) = next {
         causes.push(source.to_string());
         next = source.source();
     }
-    let cause = if causes.is_empty() { "no further cause".to_owned() } else { causes.join(": ") };
-    Error::ProviderUnavailable { provider: provider.to_owned(), advice, cause }
+    if causes.is_empty() { "no further cause".to_owned() } else { causes.join(": ") }
 }
 
 /// A provider that took too long after the body was sent.
@@ -155,7 +174,8 @@ fn prepare(
         .map_err(|_| Error::internal("a base URL that cannot be called"))
 }
 
-/// The provider's headers that survive: when to retry, and what is left of its limits.
+/// The provider's headers that survive: when to retry, what is left of its limits, and its own id
+/// of the request under a name of Farebox's.
 pub fn surviving(headers: &HeaderMap) -> HeaderMap {
     const NAMES: [&str; 2] = ["retry-after", "retry-after-ms"];
     const PREFIXES: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
@@ -163,11 +183,13 @@ pub fn surviving(headers: &HeaderMap) -> HeaderMap {
         let name = name.as_str();
         NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     };
-    headers
-        .iter()
-        .filter(|(name, _)| survives(name))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
+    let surviving = headers.iter().filter(|(name, _)| survives(name));
+    let mut surviving: HeaderMap =
+        surviving.map(|(name, value)| (name.clone(), value.clone())).collect();
+    if let Some(Ok(id)) = provider_request_id(headers).map(HeaderValue::try_from) {
+        surviving.insert(THEIR_ID, id);
+    }
+    surviving
 }
 
 /// The provider's own id of the request.

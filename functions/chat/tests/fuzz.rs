@@ -30,7 +30,7 @@ mod writing;
 
 use farebox_chat::dialect::Dialect;
 use farebox_chat::gather::Gathered;
-use farebox_core::{ChatEvent, Completion, Error, Usage};
+use farebox_core::{ChatEvent, Completion, Error, Fault, Usage};
 use serde::de::IgnoredAny;
 
 use dialects::DIALECTS;
@@ -132,6 +132,7 @@ fn no_answer_of_any_provider_breaks_a_dialect() {
     let fault = Error::ProviderUnavailable {
         provider: "demo".to_owned(),
         advice: "Try again.",
+        fault: Fault::Cut,
         cause: "cut".to_owned(),
     };
     run("dialects' streams", cases(CASES), |dice| {

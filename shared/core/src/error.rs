@@ -253,6 +253,8 @@ pub enum Error {
         provider: String,
         /// Whether the call was charged, and what to do.
         advice: &'static str,
+        /// How it failed.
+        fault: Fault,
         /// For the log.
         cause: String,
     },
@@ -286,6 +288,50 @@ pub enum Error {
         /// For the log.
         cause: String,
     },
+}
+
+/// How a provider failed, as the metric `provider_fault` counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// No connection: nothing was sent.
+    Unreachable,
+    /// The request was sent, and what came back is no answer of HTTP, or nothing.
+    NoAnswer,
+    /// Not in time.
+    Late,
+    /// The answer leads elsewhere, where no stored credential goes.
+    Redirect,
+    /// Its own failure, by its status.
+    Status,
+    /// An answer with a good status that is not what its format says.
+    Unreadable,
+    /// An answer, or one event of it, that is longer than any is read.
+    TooLong,
+    /// An error inside an answer with a good status.
+    Reported,
+    /// The answer ended before its end.
+    Cut,
+    /// No token is had for the stored credential.
+    Token,
+}
+
+impl Fault {
+    /// Its name in the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::NoAnswer => "no_answer",
+            Self::Late => "late",
+            Self::Redirect => "redirect",
+            Self::Status => "status",
+            Self::Unreadable => "unreadable",
+            Self::TooLong => "too_long",
+            Self::Reported => "reported",
+            Self::Cut => "cut",
+            Self::Token => "token",
+        }
+    }
 }
 
 /// One row of the table: the status, the code, and whether a client's SDK should try again.
@@ -368,6 +414,16 @@ impl Error {
         match self {
             Self::Malformed { field, .. } | Self::UnboundedCall { field, .. } => Some(field),
             Self::UnknownModel { .. } | Self::ModelForbidden { .. } => Some("model"),
+            _ => None,
+        }
+    }
+
+    /// How the provider failed, where it did.
+    #[must_use]
+    pub const fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::ProviderUnavailable { fault, .. } => Some(*fault),
+            Self::ProviderTimeout { .. } => Some(Fault::Late),
             _ => None,
         }
     }

@@ -49,7 +49,7 @@ pub mod usage;
 pub use catalog::{Catalog, Model, PriceSpec};
 pub use chat::{ChatCall, ChatEvent, Completion, Format, Frame, Media, Prompt, prompts};
 pub use clamp::Clamp;
-pub use error::Error;
+pub use error::{Error, Fault};
 pub use ids::{EntityId, GatewayKey, IdError, ModelId, Rid, SCOPES_MAX, Scope, ScopeKind};
 pub use labels::Labels;
 pub use limits::{Allowance, RateLimits};
