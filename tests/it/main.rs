@@ -51,6 +51,7 @@ mod rotation;
 mod routing;
 mod scan;
 mod scopes;
+mod shapes;
 mod shares;
 mod sign_on;
 mod stacks;

@@ -73,14 +73,15 @@ impl SseDecoder {
         Ok(())
     }
 
-    /// The stream is over: the data of an event that no blank line has ended, if there is one.
-    /// It may be cut in the middle.
-    pub fn end(&mut self) -> Option<Vec<u8>> {
+    /// The stream is over: the name and the data of an event that no blank line has ended, if
+    /// there is one. It may be cut in the middle.
+    pub fn end(&mut self) -> Option<(Vec<u8>, Vec<u8>)> {
         let line = core::mem::take(&mut self.line);
         if !line.is_empty() && self.take_line(&line, &mut |_, _| Ok(())).is_err() {
             return None;
         }
-        core::mem::take(&mut self.has_data).then(|| core::mem::take(&mut self.data))
+        let event = (core::mem::take(&mut self.name), core::mem::take(&mut self.data));
+        core::mem::take(&mut self.has_data).then_some(event)
     }
 
     fn check_length(&self, more: usize) -> Result<(), DecodeError> {
@@ -142,6 +143,25 @@ pub(crate) trait Handle {
 
     /// The stream is over, and no event of it was cut: for formats that have no word for the end.
     fn end(&mut self, _out: &mut Vec<ChatEvent>) {}
+
+    /// The same of an event as it came, which is handed on too where it is wanted.
+    fn take(
+        &mut self,
+        name: &[u8],
+        data: &[u8],
+        is_wanted: bool,
+        out: &mut Vec<ChatEvent>,
+    ) -> Result<(), DecodeError> {
+        let data = str::from_utf8(data).map_err(|_| DecodeError::lacking("UTF-8"))?;
+        json::check_values(data.as_bytes(), json::EVENT_VALUES_MAX)?;
+        self.handle(data, out)?;
+        if is_wanted {
+            let name = str::from_utf8(name).unwrap_or_default().into();
+            let data = self.told(data).map_or_else(|| data.into(), Into::into);
+            out.push(ChatEvent::Frame(Frame { name, data }));
+        }
+        Ok(())
+    }
 }
 
 /// A decoder of a stream of server-sent events.
@@ -158,41 +178,20 @@ impl<H> Stream<H> {
     }
 }
 
-fn framed(handler: &mut impl Handle, name: &[u8], data: &str) -> ChatEvent {
-    let name = str::from_utf8(name).unwrap_or_default().into();
-    let data = handler.told(data).map_or_else(|| data.into(), Into::into);
-    ChatEvent::Frame(Frame { name, data })
-}
-
 impl<H: Handle> Decoder for Stream<H> {
     fn feed(&mut self, bytes: &[u8], out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
         let (handler, frames) = (&mut self.handler, self.frames);
-        self.sse.feed(bytes, |name, data| {
-            let data = str::from_utf8(data).map_err(|_| DecodeError::lacking("UTF-8"))?;
-            json::check_values(data.as_bytes(), json::EVENT_VALUES_MAX)?;
-            handler.handle(data, out)?;
-            if frames {
-                out.push(framed(handler, name, data));
-            }
-            Ok(())
-        })
+        self.sse.feed(bytes, |name, data| handler.take(name, data, frames, out))
     }
 
     fn end(&mut self, out: &mut Vec<ChatEvent>) -> Result<(), DecodeError> {
-        let Some(data) = self.sse.end() else {
+        let Some((name, data)) = self.sse.end() else {
             self.handler.end(out);
             return Ok(());
         };
         json::check_values(&data, json::EVENT_VALUES_MAX)?;
         let before = out.len();
-        let handled = match str::from_utf8(&data) {
-            Ok(data) => self.handler.handle(data, out).map(|()| {
-                if self.frames {
-                    out.push(framed(&mut self.handler, &[], data));
-                }
-            }),
-            Err(_) => Err(DecodeError::lacking("UTF-8")),
-        };
+        let handled = self.handler.take(&name, &data, self.frames, out);
         // What does not parse here was cut, and a cut stream is not a malformed one.
         if let Err(DecodeError::Malformed { .. }) = handled {
             out.truncate(before);
@@ -218,7 +217,7 @@ mod tests {
             })
             .unwrap();
         }
-        if let Some(data) = sse.end() {
+        if let Some((_, data)) = sse.end() {
             events.push(format!("cut: {}", String::from_utf8_lossy(&data)));
         }
         events
