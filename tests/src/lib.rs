@@ -6,11 +6,13 @@
 //! | [`stack`] | [`Stack`]: one `farebox-local` process, and what it printed when ready |
 //! | [`browser`] | [`Browser`]: cookies and steps, as far as signing in needs |
 //! | [`caller`] | [`Caller`]: a user with a key, its calls, and its part of the provider's bill |
+//! | [`flood`] | answers without an end, and what chat's process holds meanwhile |
 //! | [`kill`] | a campaign that kills chat's process at every boundary |
 //! | [`moved`] | [`Moved`]: a stack whose clock a file moves |
 //! | [`oidc`] | [`Oidc`]: an `OpenID` provider, honest or not |
 //! | [`operator`] | the admin API |
 //! | [`contrast`] | the contrast table: rows, and the gateways that they are measured on |
+//! | [`process`] | what Linux tells of a process: its time and its memory |
 //! | [`relay`] | [`Relays`]: between the functions and AWS; it injects faults |
 //! | [`signed`] | requests of IAM principals, signed by AWS' own signer |
 //! | [`tap`] | [`Tap`]: between Farebox and the demo provider; it sees every POST on the wire |
@@ -30,10 +32,12 @@
 pub mod browser;
 pub mod caller;
 pub mod contrast;
+pub mod flood;
 pub mod kill;
 pub mod moved;
 pub mod oidc;
 pub mod operator;
+pub mod process;
 pub mod relay;
 pub mod signed;
 pub mod stack;

@@ -4,11 +4,12 @@
 
 use std::process::{Command, Stdio};
 
+use farebox_tests::process::{chat_pid, cpu_seconds};
 use farebox_tests::{Call, Caller, Stack};
 use serde_json::json;
 
 use crate::Built;
-use crate::load::{chat_pid, cpu_seconds, first_line, one_environment};
+use crate::load::{first_line, one_environment};
 
 /// How many calls one figure is taken from.
 const CALLS: u32 = 200;

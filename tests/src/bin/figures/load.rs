@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use farebox_tests::caller::openai;
+use farebox_tests::process::{chat_pid, cpu_seconds};
 use farebox_tests::{Call, Caller, Settings, Stack};
 use serde_json::{Value, json};
 
@@ -158,35 +159,4 @@ async fn drive(pid: &dyn Fn() -> u32, call: impl Fn(bool) -> Call) -> Cpu {
         *seconds = cpu_seconds(pid) - before;
     }
     Cpu { buffered: seconds[0], streamed: seconds[1] }
-}
-
-/// The chat function among the children of a stack.
-pub fn chat_pid(stack: u32) -> u32 {
-    let processes = std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
-    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let is_chat = |pid: &u32| {
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let is_chat =
-            environment.split(|byte| *byte == 0).any(|each| each == b"FAREBOX_FUNCTION=chat");
-        is_chat && stat(*pid).is_some_and(|fields| fields[1] == stack.to_string())
-    };
-    let found: Vec<_> = pids.filter(is_chat).collect();
-    assert_eq!(found.len(), 1, "one chat process");
-    found[0]
-}
-
-/// The fields of `/proc/<pid>/stat` from the state on.
-fn stat(pid: u32) -> Option<Vec<String>> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = text.rsplit_once(") ")?;
-    Some(rest.split(' ').map(str::to_owned).collect())
-}
-
-/// User and system time of a process with all its threads.
-pub fn cpu_seconds(pid: u32) -> f64 {
-    let ticks = Command::new("getconf").arg("CLK_TCK").output().expect("getconf runs").stdout;
-    let ticks: f64 = String::from_utf8_lossy(&ticks).trim().parse().expect("a number");
-    let fields = stat(pid).expect("the process lives");
-    let of = |field: usize| fields[field].parse::<f64>().expect("a number");
-    (of(11) + of(12)) / ticks
 }
