@@ -117,10 +117,8 @@ fn option(
         // What would come of a provider's own tools comes of nobody's.
         "include" => {
             let asked = value.as_array().into_iter().flatten().filter_map(Value::as_str);
-            let is_told = |what: &str| {
-                let last = ["encrypted_content", "sources", "results", "outputs", "image_url"];
-                last.iter().any(|end| what.ends_with(end))
-            };
+            let told = ["encrypted_content", "sources", "results", "outputs", "image_url"];
+            let is_told = |what: &str| told.iter().any(|end| what.ends_with(end));
             if asked.into_iter().any(|what| !is_told(what)) {
                 beyond.note(field);
             }
