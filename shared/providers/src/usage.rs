@@ -100,7 +100,8 @@ impl<'a> Counts<'a> {
     }
 }
 
-fn push(unknown: &mut Vec<String>, path: &str) {
+/// Names a path once, in at most 80 characters, where fewer than sixteen are named.
+pub fn push(unknown: &mut Vec<String>, path: &str) {
     if unknown.len() < UNKNOWN_MAX && !unknown.iter().any(|name| name == path) {
         unknown.push(path.chars().take(80).collect());
     }

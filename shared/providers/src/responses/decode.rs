@@ -103,8 +103,9 @@ impl Response<'_> {
                 text(item, "/type") == SEARCH && !FREE_ACTIONS.contains(&text(item, "/action/type"))
             });
             reported.usage.web_searches = u64::try_from(searches.count()).unwrap_or(u64::MAX);
-            let names = odd.map(|kind| format!("output.{kind}").chars().take(80).collect());
-            reported.unknown_fields.extend(names.take(16));
+            for kind in odd {
+                crate::usage::push(&mut reported.unknown_fields, &format!("output.{kind}"));
+            }
             reported
         }))
     }
