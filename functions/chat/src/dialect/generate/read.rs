@@ -118,10 +118,10 @@ fn tools(body: &mut Map<String, Value>, value: &Value, beyond: &mut Beyond) -> R
                 continue;
             }
             for (at, declared) in value.as_array().into_iter().flatten().enumerate() {
-                for name in ["behavior", "response", "responseJsonSchema"] {
-                    if named(declared, name).is_some() {
-                        beyond.note(format!("tools[{place}].functionDeclarations[{at}].{name}"));
-                    }
+                // What a function returns (`response`, `responseJsonSchema`) has no place in other
+                // formats and asks for nothing; Google's SDK declares it unasked.
+                if named(declared, "behavior").is_some() {
+                    beyond.note(format!("tools[{place}].functionDeclarations[{at}].behavior"));
                 }
                 tools.push(declaration(declared));
             }
@@ -337,6 +337,8 @@ mod tests {
         let tools = json!([{"functionDeclarations": [{"name": "f", "behavior": "NON_BLOCKING"}]}]);
         let named = with("tools", tools);
         assert_eq!(named.as_deref(), Some("tools[0].functionDeclarations[0].behavior"));
+        let returns = json!({"name": "f", "responseJsonSchema": {"type": "string"}});
+        assert_eq!(with("tools", json!([{"functionDeclarations": [returns]}])), None);
         let config = json!({"retrievalConfig": {"languageCode": "en"}});
         assert_eq!(with("toolConfig", config).as_deref(), Some("toolConfig.retrievalConfig"));
         let budget = json!({"thinkingConfig": {"thinkingBudget": 9}});
