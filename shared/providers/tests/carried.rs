@@ -6,48 +6,14 @@
     reason = "a test may stop at the first surprise"
 )]
 
-use farebox_core::{ChatCall, Error, Format};
-use farebox_providers::{Facts, Outbound, find};
+use farebox_core::{ChatCall, Format};
+use farebox_providers::{Facts, find};
 use serde_json::{Map, Value, json};
 
-const FACTS: Facts<'_> =
-    Facts { model: "upstream", context_window: Some(200_000), completion_max: Some(64_000) };
+#[path = "support/chat.rs"]
+mod chat;
 
-fn send(provider: &str, facts: &Facts<'_>, body: &Value) -> Result<Outbound, Error> {
-    let mut body = body.clone();
-    body["model"] = json!("as-asked");
-    let call = ChatCall::from_openai(body.to_string().as_bytes())?;
-    let provider = find(provider).unwrap();
-    provider.wire_for(facts.model, Format::Chat)?.request(provider, &call, facts, 100, false)
-}
-
-fn outbound(provider: &str, body: &Value) -> Outbound {
-    send(provider, &FACTS, body).unwrap()
-}
-
-fn sent(provider: &str, body: &Value) -> Value {
-    serde_json::from_slice(&outbound(provider, body).body).unwrap()
-}
-
-fn refused(provider: &str, body: &Value) -> String {
-    match send(provider, &FACTS, body) {
-        Err(error) => error.field().unwrap_or_default().to_owned(),
-        Ok(outbound) => format!("sent: {:?}", outbound.body),
-    }
-}
-
-fn said(rest: &Value) -> Value {
-    let mut body = json!({"messages": [{"role": "user", "content": "hé"}]});
-    for (field, value) in rest.as_object().unwrap() {
-        body[field] = value.clone();
-    }
-    body
-}
-
-fn tool(name: &str) -> Value {
-    let parameters = json!({"type": "object", "properties": {"city": {"type": "string"}}});
-    json!({"type": "function", "function": {"name": name, "parameters": parameters}})
-}
+use chat::{FACTS, outbound, refused, said, send, sent, tool};
 
 #[test]
 fn a_field_of_the_providers_own_passes_where_its_page_says_that_it_costs_nothing() {
@@ -147,7 +113,7 @@ fn thoughts_go_back_as_the_provider_takes_them() {
             assert!(turn.get("reasoning_details").is_none(), "{provider}");
         }
         let magistral = Facts { model: "magistral-medium-latest", ..FACTS };
-        let outbound = send("mistral", &magistral, &turn(thought.clone())).unwrap();
+        let outbound = send("mistral", &magistral, &turn(thought.clone()), false).unwrap();
         let body: Value = serde_json::from_slice(&outbound.body).unwrap();
         let parts = &body["messages"][1]["content"];
         let thinking = json!([{"type": "text", "text": "hm"}]);
@@ -161,7 +127,7 @@ fn thoughts_go_back_as_the_provider_takes_them() {
     }
     let qwen = Facts { model: "qwen/qwen3-32b", ..FACTS };
     let body = turn(json!({"reasoning": "hm"}));
-    let outbound = send("groq", &qwen, &body).unwrap();
+    let outbound = send("groq", &qwen, &body, false).unwrap();
     let sent_to_qwen: Value = serde_json::from_slice(&outbound.body).unwrap();
     assert_eq!(sent_to_qwen["messages"][1]["reasoning"], "hm");
     let cohere = sent("cohere", &turn(json!({"reasoning_content": "hm"})));
@@ -192,7 +158,7 @@ fn what_a_format_has_no_word_for_is_refused_by_its_name_or_carried() {
     assert_eq!(refused("gemini", &said(&json!({"prompt_cache_key": "k"}))), "prompt_cache_key");
     let named = json!({"messages": [{"role": "user", "name": "n", "content": "x"}]});
     let responses = Facts { model: "gpt-5-codex", ..FACTS };
-    let refusal = send("openai", &responses, &named).unwrap_err();
+    let refusal = send("openai", &responses, &named, false).unwrap_err();
     assert_eq!(refusal.field(), Some("messages[0].name"));
     // A tool that failed says so where the format has a place for it.
     let failed = json!({"messages": [{"role": "user", "content": "x"},

@@ -6,48 +6,14 @@
     reason = "a test may stop at the first surprise"
 )]
 
-use farebox_core::{CacheWrite, ChatCall, Error, Format, Secret};
-use farebox_providers::{Facts, Outbound, find};
+use farebox_core::{CacheWrite, Error, Format, Secret};
+use farebox_providers::{Facts, find};
 use serde_json::{Value, json};
 
-const FACTS: Facts<'_> =
-    Facts { model: "upstream", context_window: Some(200_000), completion_max: Some(64_000) };
+#[path = "support/chat.rs"]
+mod chat;
 
-fn send(provider: &str, facts: &Facts<'_>, body: &Value, stream: bool) -> Result<Outbound, Error> {
-    let mut body = body.clone();
-    body["model"] = json!("as-asked");
-    let call = ChatCall::from_openai(body.to_string().as_bytes())?;
-    let provider = find(provider).unwrap();
-    provider.wire_for(facts.model, Format::Chat)?.request(provider, &call, facts, 100, stream)
-}
-
-fn outbound(provider: &str, body: &Value) -> Outbound {
-    send(provider, &FACTS, body, false).unwrap()
-}
-
-fn sent(provider: &str, body: &Value) -> Value {
-    serde_json::from_slice(&outbound(provider, body).body).unwrap()
-}
-
-fn refused(provider: &str, body: &Value) -> String {
-    match send(provider, &FACTS, body, false) {
-        Err(error) => error.field().unwrap_or_default().to_owned(),
-        Ok(outbound) => format!("sent: {:?}", outbound.body),
-    }
-}
-
-fn said(rest: &Value) -> Value {
-    let mut body = json!({"messages": [{"role": "user", "content": "hé"}]});
-    for (field, value) in rest.as_object().unwrap() {
-        body[field] = value.clone();
-    }
-    body
-}
-
-fn tool(name: &str) -> Value {
-    let parameters = json!({"type": "object", "properties": {"city": {"type": "string"}}});
-    json!({"type": "function", "function": {"name": name, "parameters": parameters}})
-}
+use chat::{FACTS, outbound, refused, said, send, sent, tool};
 
 const IMAGE: &str = "https://example.com/cat.png";
 

@@ -1,7 +1,7 @@
 //! `cargo prove drop`: one call of the real chat function, dropped at each of its awaits.
 //!
 //! The function runs whole, from the request to the last byte, above the real SDK: its AWS is the
-//! simulated one of `cargo prove network`, its provider the demo provider on a real socket, and
+//! simulated one of `cargo prove simulate`, its provider the demo provider on a real socket, and
 //! time is virtual. At the n-th await every future of the process is dropped at once, for each n
 //! that the call has; requests that are under way then are lost, or arrive all the same. Queue
 //! and sweep finish what they can, and the books are compared with the provider's bill.
