@@ -15,6 +15,10 @@ use serde_json::{Value, json};
 mod bedrock;
 #[path = "support/eventstream.rs"]
 mod eventstream;
+#[path = "support/fixtures.rs"]
+mod fixtures;
+#[path = "golden/providers.rs"]
+mod providers;
 mod support;
 use support::{byte_at_a_time, decode, provider, shown, wire, with_bom, with_crlf};
 
@@ -49,6 +53,24 @@ const STREAMS: &[(&str, &str, &str, &str)] = &[
         "chat",
         include_str!("../fixtures/openai-cut.sse"),
         include_str!("../fixtures/openai-cut.events"),
+    ),
+    (
+        "openrouter",
+        "chat",
+        include_str!("../fixtures/openrouter-error.sse"),
+        include_str!("../fixtures/openrouter-error.events"),
+    ),
+    (
+        "cerebras",
+        "chat",
+        include_str!("../fixtures/cerebras-error.sse"),
+        include_str!("../fixtures/cerebras-error.events"),
+    ),
+    (
+        "vllm",
+        "chat",
+        include_str!("../fixtures/vllm-error.sse"),
+        include_str!("../fixtures/vllm-error.events"),
     ),
     (
         "openai",

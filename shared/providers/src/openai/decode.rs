@@ -73,9 +73,9 @@ pub(super) fn told(body: &str) -> Option<String> {
         let choice = Object::read(choice.get())?;
         let message = choice.get("message").and_then(parts::retold);
         let called = choice.get("message").is_some_and(parts::calls_in);
-        if called && choice.get("finish_reason") == Some("\"stop\"") {
-            changes.push((place, "finish_reason", parts::CALLED.to_owned()));
-        }
+        let end = choice.get("finish_reason").map(|reason| reason.trim_matches('"'));
+        let end = end.and_then(|reason| parts::end(reason, called));
+        changes.extend(end.map(|end| (place, "finish_reason", end.to_owned())));
         changes.extend(message.map(|message| (place, "message", message)));
     }
     if changes.is_empty() { None } else { parts::changed(body, changes) }
@@ -110,10 +110,13 @@ pub(super) fn whole(rules: &UsageRules, body: &[u8]) -> Result<Completion, Decod
 
 /// A legacy completion's choice carries its text by itself.
 fn as_of_a_chat(choice: &mut Value) {
-    if let Some(choice) = choice.as_object_mut()
-        && let Some(text) = choice.shift_remove("text")
-    {
-        choice.insert("message".to_owned(), json!({"role": "assistant", "content": text}));
+    let Some(choice) = choice.as_object_mut() else { return };
+    if let Some(text) = choice.shift_remove("text") {
+        let message = || json!({"role": "assistant", "content": text});
+        choice.entry("message").or_insert_with(message);
+    }
+    if let Some(Value::String(reason)) = choice.get_mut("finish_reason") {
+        *reason = parts::word(reason).to_owned();
     }
 }
 
@@ -229,7 +232,9 @@ impl Chunks {
                 out.push(ChatEvent::Delta { choice: choice.index, delta, logprobs });
             }
         }
-        if let Some(content) = choice.text.filter(|text| text.get().len() > 2) {
+        // Together tells the same text beside its delta.
+        let text = choice.text.filter(|text| choice.delta.is_none() && text.get().len() > 2);
+        if let Some(content) = text {
             let (delta, logprobs) =
                 (raw(&Speaking { content })?, choice.logprobs.map(ToOwned::to_owned));
             out.push(ChatEvent::Delta { choice: choice.index, delta, logprobs });
@@ -243,10 +248,10 @@ impl Chunks {
             return Ok(());
         }
         self.finished |= bit;
-        if reason.0 == "stop" && self.called & bit != 0 {
-            self.changes.push((place, "finish_reason", parts::CALLED.to_owned()));
-        }
-        out.push(ChatEvent::Finish { choice: choice.index, reason: reason.0.to_string() });
+        let end = parts::end(&reason.0, self.called & bit != 0);
+        self.changes.extend(end.map(|end| (place, "finish_reason", end.to_owned())));
+        let reason = parts::word(&reason.0).to_owned();
+        out.push(ChatEvent::Finish { choice: choice.index, reason });
         Ok(())
     }
 }

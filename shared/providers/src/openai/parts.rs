@@ -63,9 +63,21 @@ pub(super) fn of_whole(message: &mut Map<String, Value>) {
     }
 }
 
-/// What a choice ends with where it calls tools. Some say `stop`, and strict clients then drop the
-/// calls.
-pub(super) const CALLED: &str = "\"tool_calls\"";
+/// `OpenAI`'s word for an end: Together has one more, for the model's own token of it
+/// (togethercomputer/openapi, `FinishReason`), which strict clients refuse.
+pub(super) fn word(reason: &str) -> &str {
+    if reason == "eos" { "stop" } else { reason }
+}
+
+/// How the end of a choice is told where that is not how it came. Some say `stop` where tools were
+/// called, and strict clients then drop the calls.
+pub(super) fn end(reason: &str, called: bool) -> Option<&'static str> {
+    match word(reason) {
+        "stop" if called => Some("\"tool_calls\""),
+        "stop" if reason != "stop" => Some("\"stop\""),
+        _ => None,
+    }
+}
 
 /// The message of a whole answer with its departures put right; `None` where it has none.
 pub(super) fn retold(message: &str) -> Option<String> {

@@ -140,7 +140,7 @@ impl Seeds {
             let name = file.file_stem().unwrap().to_str().unwrap();
             let kind = match name.split('-').next().unwrap() {
                 "openai" if name == "openai-legacy" => Kind::Texts,
-                "openai" => Kind::Chat,
+                "openai" | "openrouter" | "cerebras" | "vllm" => Kind::Chat,
                 "responses" => Kind::Responses,
                 "anthropic" => Kind::Messages,
                 "gemini" => Kind::Gemini,
@@ -152,6 +152,14 @@ impl Seeds {
             seeds.streams.entry(kind).or_default().push(text);
         }
         seeds.streams.insert(Kind::Converse, vec![converse()]);
+        for row in PROVIDERS {
+            let read = |ending: &str| {
+                std::fs::read_to_string(folder.join(format!("providers/{}.{ending}", row.name)))
+            };
+            let kind = kind(row.name, Format::Chat, "m");
+            seeds.streams.entry(kind).or_default().push(events(&read("sse").unwrap()));
+            seeds.wholes.entry(kind).or_default().push(read("json").unwrap());
+        }
         for kind in [Kind::Embeddings, Kind::CohereEmbed] {
             let events = texts(kind.name()).into_iter().map(|text| (String::new(), text));
             seeds.streams.insert(kind, vec![events.collect()]);
