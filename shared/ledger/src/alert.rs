@@ -293,6 +293,14 @@ mod tests {
     }
 
     #[test]
+    fn each_threshold_is_told_by_its_type() {
+        let kinds = [Threshold::Percent(80), Threshold::Refused, Threshold::Test];
+        let kinds = kinds.map(Threshold::kind);
+
+        assert_eq!(kinds, ["budget.threshold", "budget.refused", "test"]);
+    }
+
+    #[test]
     fn a_stored_alert_reads_back() {
         let owner = Owner::new("acme", "user:u1".parse().unwrap());
         let name = "M#202611#80#3".parse().unwrap();

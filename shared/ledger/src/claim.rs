@@ -172,7 +172,7 @@ mod tests {
         let (first, again) = (claim(1, "a"), claim(2, "a"));
         let under_way = stored(&first);
         let past = NOW.plus_ms(960_000);
-        let tomorrow = NOW.plus_ms(86_401_000);
+        let (last, tomorrow) = (NOW.plus_ms(86_400_000), NOW.plus_ms(86_401_000));
 
         for (item, now, says) in [
             (&under_way, NOW, Found::InFlight),
@@ -181,6 +181,7 @@ mod tests {
             (&under_way, tomorrow, Found::Expired),
             (&done(3), past, Found::Done(first.rid, 3)),
             (&done(0), past, Found::NotKept(first.rid)),
+            (&done(3), last, Found::Done(first.rid, 3)),
             (&done(3), tomorrow, Found::Expired),
         ] {
             assert_eq!(again.found(item, now), Ok(says), "{item:?} at {now}");

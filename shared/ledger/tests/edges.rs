@@ -1,13 +1,15 @@
 //! Edges that `cargo prove mutants` found without a test.
 
-use farebox_core::Decision;
+use farebox_core::{Decision, RateLimits, Timestamp};
+use farebox_ledger::rate::{Next as Turn, Take};
 use farebox_ledger::{
-    Admission, Answer, Cause, Ended, Ending, Extend, Extension, Limits, Mode, Period, Step, Sweep,
-    Swept, Verdict,
+    Admission, Answer, Attr, Cause, Counter, Divided, Ended, Ending, Extend, Extension, Limits,
+    Mode, Next, Period, Step, Sweep, Swept, Verdict,
 };
 
 use crate::bench::{Bench, day, rid};
-use crate::support::owner;
+use crate::sharing::Hot;
+use crate::support::{Store, owner};
 use crate::world::pico;
 
 fn ending(bench: &Bench, decision: Decision, is_ambiguous: bool) -> Ending {
@@ -220,4 +222,138 @@ fn periods_are_called_as_the_api_calls_them() {
     let names = Period::of(day()).map(Period::name);
 
     assert_eq!(names, ["month", "day", "total"]);
+}
+
+/// Two shares of a budget, each of which draws a hundred at a time.
+fn hot() -> Hot {
+    Hot::new(Mode::Hard, [Some(1_600), None, None], 2)
+}
+
+#[test]
+fn a_share_is_low_below_half_of_a_draw_and_not_at_it() {
+    let terms = hot().divided().budget.terms;
+
+    assert!(!terms.is_low(Period::of(day()), |_| pico(50)));
+    assert!(terms.is_low(Period::of(day()), |_| pico(49)));
+}
+
+#[test]
+fn a_share_out_of_use_or_of_a_closed_day_holds_nothing_and_draws_nothing() {
+    let hot = hot();
+    let gone: [fn(&mut Divided); 5] = [
+        |divided| divided.shares[1].terms.settings.mode = Mode::Closed,
+        |divided| divided.budget.terms.shares.used = 1,
+        |divided| divided.budget.terms.shares.used = 0,
+        |divided| divided.shares[1].terms.pruned_day = Some(day()),
+        |divided| divided.budget.terms.pruned_day = Some(day()),
+    ];
+    let open = hot.divided();
+    assert!(matches!(open.next(Some(1), pico(1), hot.now), Next::Move(_)));
+    assert!(open.ahead(1, hot.now).is_some());
+
+    for (number, change) in gone.into_iter().enumerate() {
+        let mut divided = hot.divided();
+        change(&mut divided);
+
+        assert_eq!(divided.next(Some(1), pico(1), hot.now), Next::Gone, "{number}");
+        assert_eq!(divided.ahead(1, hot.now), None, "{number}");
+    }
+}
+
+/// A divided budget whose shares may commit so much of the month.
+fn allowed(limits: [Option<i128>; 3], of_shares: [i128; 2]) -> (Divided, Timestamp) {
+    let hot = Hot::new(Mode::Hard, limits, 2);
+    let (mut divided, month) = (hot.divided(), day().month());
+    for (share, amount) in divided.shares.iter_mut().zip(of_shares) {
+        let allowances = share.terms.allowances.get_or_insert_default();
+        allowances.insert(Period::Month(month), pico(amount));
+    }
+    let granted = pico(of_shares.into_iter().sum());
+    divided.budget.granted.insert(Period::Month(month), granted);
+    let counter = Counter { committed: granted, settled: None };
+    divided.budget.months.insert(month, counter);
+    (divided, hot.now)
+}
+
+#[test]
+fn what_is_more_than_two_draws_goes_back_unless_the_day_is_closed() {
+    let limits = [Some(1_600), None, None];
+    let (two, now) = allowed(limits, [200, 0]);
+    assert_eq!(two.tend(now), []);
+    let (mut more, now) = allowed(limits, [201, 0]);
+    assert_eq!(more.tend(now).len(), 1);
+
+    more.shares[0].terms.pruned_day = Some(day());
+    assert_eq!(more.tend(now), []);
+    more.shares[0].terms.pruned_day = None;
+    more.budget.terms.pruned_day = Some(day());
+    assert_eq!(more.tend(now), []);
+}
+
+#[test]
+fn what_a_lowered_limit_asks_back_comes_from_a_share_that_is_not_rich_too() {
+    // A draw is 9, more than 18 is rich, and 5 are above the limit.
+    let (divided, now) = allowed([Some(150), None, None], [15, 140]);
+
+    assert_eq!(divided.tend(now).len(), 2);
+}
+
+#[test]
+fn a_share_gives_back_of_the_period_only_that_lacks_something() {
+    let (mut divided, now) = allowed([Some(60), Some(1_000), None], [10, 50]);
+    let allowances = divided.shares[1].terms.allowances.get_or_insert_default();
+    allowances.insert(Period::Day(day()), pico(40));
+    divided.budget.granted.insert(Period::Day(day()), pico(40));
+    let counter = Counter { committed: pico(40), settled: None };
+    divided.budget.days.insert(day(), counter);
+
+    let Next::Move(moved) = divided.next(Some(0), pico(20), now) else { panic!("no move") };
+
+    let names: Vec<_> = moved.actions[0].names.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(names.contains(&"#ma") && !names.contains(&"#da"), "{names:?}");
+}
+
+#[test]
+fn a_share_that_has_enough_of_the_month_draws_of_the_day_under_a_lowered_limit() {
+    let (divided, now) = allowed([Some(60), Some(1_000), None], [10, 90]);
+
+    let Next::Move(moved) = divided.next(Some(0), pico(10), now) else { panic!("no move") };
+
+    assert_eq!(moved.actions[0].key, divided.owner.budget(), "a draw, and no return of the other");
+}
+
+#[test]
+fn a_place_that_is_given_back_leaves_what_was_used() {
+    let limits = RateLimits {
+        requests_per_minute: Some(3),
+        tokens_per_minute: Some(100),
+        concurrent: Some(2),
+    };
+    let now = Bench::hard(1).now;
+    // As many tokens as a minute has are not too many.
+    for (tokens, used, left) in [(100, Some(7), [1, 7, 0]), (40, None, [0, 0, 0])] {
+        let scope = ("user:u1".parse().unwrap(), limits);
+        let mut take = Take::new("main", scope, rid(1), tokens, (now, now.plus_ms(900_000)));
+        let Turn::Write(begin) = take.after(None, now) else { panic!("refused: {tokens}") };
+        let mut store = Store::default();
+        assert_eq!(store.apply(&begin), Answer::Applied);
+        let taken = store.get(&begin.key).unwrap();
+        assert_eq!(take.left(&taken), (Some(2), Some(100 - tokens)));
+        let mut next_minute = store.clone();
+
+        assert_eq!(store.apply(&take.give_back(used)[0]), Answer::Applied);
+        let counts = |store: &Store| {
+            let item = store.get(&begin.key).unwrap();
+            ["r", "t", "n"].map(|name| item[name].clone())
+        };
+        assert_eq!(counts(&store), left.map(Attr::N));
+
+        // A minute later only the place itself is given back.
+        let item = next_minute.items.get_mut(&begin.key).unwrap();
+        item.insert("w".to_owned(), Attr::N(29_999_999));
+        let [within, later] = &take.give_back(used)[..] else { panic!("two writes") };
+        assert!(matches!(next_minute.apply(within), Answer::ConditionFailed(_)));
+        assert_eq!(next_minute.apply(later), Answer::Applied);
+        assert_eq!(counts(&next_minute), [1, i128::from(tokens), 0].map(Attr::N));
+    }
 }

@@ -21,13 +21,13 @@ fn share(number: u8) -> Owner {
 }
 
 /// A divided budget, a good network, and a clock that stands still.
-struct Hot {
+pub struct Hot {
     store: Store,
-    now: Timestamp,
+    pub now: Timestamp,
 }
 
 impl Hot {
-    fn new(mode: Mode, limits: [Option<i128>; 3], used: u8) -> Self {
+    pub fn new(mode: Mode, limits: [Option<i128>; 3], used: u8) -> Self {
         let (mut store, now) = (Store::default(), at(NOON));
         store.apply(&Budget::create(&whole(), &settings(mode, limits), now));
         let mut hot = Self { store, now };
@@ -46,7 +46,7 @@ impl Hot {
         Budget::parse(&self.store.get(&owner.budget()).unwrap()).unwrap()
     }
 
-    fn divided(&self) -> Divided {
+    pub fn divided(&self) -> Divided {
         let budget = self.budget(&whole());
         let shares = (0..budget.terms.shares.made).map(|number| self.budget(&share(number)));
         Divided { owner: whole(), shares: shares.collect(), budget }

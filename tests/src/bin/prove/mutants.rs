@@ -7,8 +7,9 @@
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-/// What is mutated: prices, budgets, the machines, decisions and writes.
-const FILES: [&str; 8] = [
+/// What is mutated: prices, budgets, the machines, decisions and writes, shares, claims, rate
+/// limits and alerts.
+const FILES: [&str; 12] = [
     "shared/core/src/pricing.rs",
     "shared/core/src/pricing/**",
     "shared/ledger/src/budget.rs",
@@ -17,6 +18,10 @@ const FILES: [&str; 8] = [
     "shared/ledger/src/decision.rs",
     "shared/ledger/src/update.rs",
     "shared/ledger/src/update/**",
+    "shared/ledger/src/share.rs",
+    "shared/ledger/src/claim.rs",
+    "shared/ledger/src/rate.rs",
+    "shared/ledger/src/alert.rs",
 ];
 /// Histories of the property test for each mutant: enough for what it kills.
 const SEQUENCES: &str = "100";
