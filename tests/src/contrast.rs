@@ -13,7 +13,8 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 use crate::caller::{DEMO_SECRET, openai};
-use crate::{Call, Caller, Settings, Stack, fresh, usd};
+use crate::moved::next_year;
+use crate::{Call, Caller, Moved, Settings, Stack, fresh, usd};
 
 /// What each call of a row really costs, to within a millionth of it.
 const CENT_USD: &str = "0.01";
@@ -23,6 +24,8 @@ const TOKENS: u64 = 64;
 const EVENTS_BEFORE_HANG_UP: usize = 60;
 /// Calls before everything is killed.
 const CALLS_BEFORE_KILL: usize = 90;
+/// False refusals in mode balanced, of a thousand calls that the budget affords: 5 %.
+const FALSE_IN_THOUSAND_MAX: usize = 50;
 /// How long open holds may take to be settled after the last answer.
 const QUIET_TIMEOUT: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(10);
@@ -146,6 +149,15 @@ pub const SHORT: &[Row] = &[
     Row { limit_usd: "0.1", calls: 60, ..SLOW },
     Row { limit_usd: "0.035", calls: 60, ..BASE },
     Row { model: "demo/cent-drip", limit_usd: "0.1", calls: 20, client: Client::HangsUp, ..BASE },
+    Row {
+        name: "no max_tokens",
+        gateway: Gateway::Farebox("balanced"),
+        limit_usd: "2",
+        calls: 230,
+        at_once: 8,
+        capped: false,
+        ..BASE
+    },
 ];
 
 /// The short rows of the two controls.
@@ -177,13 +189,27 @@ impl Line {
         budget.map(|(_, calls)| *calls).sum::<usize>().min(usize::try_from(payable).expect("few"))
     }
 
-    /// Whether the row keeps what Farebox promises: no overspend, and nothing spent that is
-    /// neither recorded nor held. A control promises nothing.
+    /// False refusals, of a thousand calls that the budget affords.
+    ///
+    /// # Panics
+    /// Never: amounts of a row are small.
+    #[must_use]
+    pub fn false_refusals_in_thousand(&self) -> usize {
+        let affords = usd(self.row.limit_usd).pico() / usd(CENT_USD).pico();
+        let affords = usize::try_from(affords).expect("few").min(self.row.calls).max(1);
+        self.false_refusals() * 1_000 / affords
+    }
+
+    /// Whether the row keeps what Farebox promises: no overspend, at rest no hold and nothing
+    /// spent that is not recorded, and in mode balanced few false refusals. A control promises
+    /// nothing.
     #[must_use]
     pub fn keeps_the_promise(&self) -> bool {
-        let covered = self.recorded.plus(self.held).is_some_and(|sum| sum >= self.real);
-        !matches!(self.row.gateway, Gateway::Farebox(_))
-            || (self.overspend() == Money::ZERO && covered)
+        let Gateway::Farebox(mode) = self.row.gateway else { return true };
+        let is_whole = self.held == Money::ZERO && self.recorded >= self.real;
+        let is_fair =
+            mode != "balanced" || self.false_refusals_in_thousand() <= FALSE_IN_THOUSAND_MAX;
+        self.overspend() == Money::ZERO && is_whole && is_fair
     }
 
     /// The line of the table.
@@ -225,13 +251,16 @@ pub async fn run(executable: &Path, judge: &Stack, row: &Row) -> Line {
     let state = (row.client == Client::SeesAKill).then(|| dir.clone());
     let settings = Settings { environments: row.environments, state, ..Settings::default() };
     std::fs::create_dir_all(&dir).expect("a directory");
-    let stack = Stack::start(executable, &settings).await;
     let line = if row.client == Client::SeesAKill {
-        let (key, counts) = until_killed(stack, judge, row).await;
-        let stack = Stack::start(executable, &settings).await;
-        stack.tap().set_provider(judge.ready().url("demo_provider_url"));
-        key.resume(&stack, judge, row, counts).await
+        let noon = |minute: u8| format!("{}-05-12T12:{minute:02}:00Z", next_year());
+        let clock = Moved::start_with(executable, settings.clone(), &noon(0)).await;
+        let (key, counts) = until_killed(&clock.stack, judge, row).await;
+        drop(clock);
+        let clock = Moved::start_with(executable, settings, &noon(5)).await;
+        clock.stack.tap().set_provider(judge.ready().url("demo_provider_url"));
+        key.resume(&clock, &noon(40), judge, row, counts).await
     } else {
+        let stack = Stack::start(executable, &settings).await;
         on(&stack, judge, row).await
     };
     std::fs::remove_dir_all(dir).expect("the directory goes");
@@ -266,9 +295,9 @@ struct Kept {
 }
 
 /// Makes calls until the provider has seen the ninetieth, and kills everything.
-async fn until_killed(stack: Stack, judge: &Stack, row: &Row) -> (Kept, BTreeMap<String, usize>) {
+async fn until_killed(stack: &Stack, judge: &Stack, row: &Row) -> (Kept, BTreeMap<String, usize>) {
     stack.tap().set_provider(judge.ready().url("demo_provider_url"));
-    let caller = solvent(&stack, row).await;
+    let caller = solvent(stack, row).await;
     let kept =
         Kept { user: caller.user.clone(), key_id: caller.key_id.clone(), key: caller.key.clone() };
     let tap = stack.tap().clone();
@@ -288,15 +317,23 @@ async fn until_killed(stack: Stack, judge: &Stack, row: &Row) -> (Kept, BTreeMap
 }
 
 impl Kept {
+    /// Makes the other calls; then queue and sweep finish what the kill left, when its window is
+    /// over, `at` a later time.
     async fn resume(
         self,
-        stack: &Stack,
+        clock: &Moved,
+        at: &str,
         judge: &Stack,
         row: &Row,
         mut counts: BTreeMap<String, usize>,
     ) -> Line {
+        let stack = &clock.stack;
         let caller = Caller::known(stack, self.user, self.key_id, self.key).await;
         storm(&caller, row, row.calls, &mut counts).await;
+        stack.drain().await;
+        clock.to(at);
+        stack.schedule(at).await;
+        stack.drain().await;
         line(&caller, judge, row, counts).await
     }
 }
@@ -353,9 +390,7 @@ async fn line(
     let ends = tokio::time::Instant::now() + QUIET_TIMEOUT;
     let books = loop {
         let books = caller.user_books().await;
-        // A killed call's hold stays until the sweep, which comes after its window.
-        let is_over = row.client == Client::SeesAKill || tokio::time::Instant::now() > ends;
-        if books.held() == Money::ZERO || is_over {
+        if books.held() == Money::ZERO || tokio::time::Instant::now() > ends {
             break books;
         }
         tokio::time::sleep(POLL).await;
