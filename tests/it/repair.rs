@@ -82,15 +82,28 @@ fn a_hold_of_a_killed_process_is_charged_once_and_corrected_once_by_the_truth() 
     });
 }
 
-/// A short form of `cargo prove kill`: the first boundaries of a buffered call, from its first
-/// read to its settling.
+/// A short form of `cargo prove kill`: every boundary of a buffered call.
 #[test]
 fn a_process_killed_at_any_boundary_leaves_books_that_cover_the_bill() {
     run(async {
-        let report = campaign(executable(), &SCENARIOS[..1], 36).await;
+        let report = campaign(executable(), &SCENARIOS[..1], 1).await;
 
         assert_eq!(report.violations, Vec::<String>::new());
         assert!(report.points["buffered"] > 24, "{report:?}");
         assert!(report.exact > 0 && report.provisional > 0, "{report:?}");
+    });
+}
+
+/// Another one: some boundaries of the kinds that do more than call a model.
+#[test]
+fn a_killed_fallback_repeat_share_embedding_or_wait_leaves_such_books_too() {
+    run(async {
+        let first = SCENARIOS.iter().position(|kind| kind.name.starts_with("fallback")).unwrap();
+
+        let report = campaign(executable(), &SCENARIOS[first..], 8).await;
+
+        assert_eq!(report.violations, Vec::<String>::new());
+        assert_eq!(report.points.len(), 5);
+        assert!(report.points.values().all(|points| *points >= 3), "{report:?}");
     });
 }

@@ -64,19 +64,8 @@ fn a_caller_who_does_not_wait_is_refused_by_open_holds() {
     });
 }
 
-/// Lets a hold of 0.003 USD stand in a user's way, or takes it away.
-async fn hold(caller: &Caller<'_>, sign: i64) {
-    let books = caller.user_books().await;
-    let update = json!({
-        "TableName": "farebox-ledger",
-        "Key": {"pk": {"S": books.item.text("pk")}, "sk": {"S": books.item.text("sk")}},
-        "UpdateExpression": "ADD tc :a, n :n",
-        "ExpressionAttributeValues": {
-            ":a": {"N": (sign * 3_000_000_000).to_string()}, ":n": {"N": sign.to_string()},
-        },
-    });
-    caller.stack().dynamodb("UpdateItem", &update).await;
-}
+/// A hold that stands in a user's way: 0.003 USD.
+const BLOCK_PICO: i64 = 3_000_000_000;
 
 #[test]
 fn a_call_whose_room_never_comes_only_looks_and_is_refused_within_its_wait() {
@@ -85,7 +74,7 @@ fn a_call_whose_room_never_comes_only_looks_and_is_refused_within_its_wait() {
         let caller = Caller::new(&stack).await;
         caller.chat("chat", &json!({"max_tokens": 20})).await.expect(200);
         limit_to_holds(&caller, 2).await;
-        hold(&caller, 1).await;
+        caller.block(BLOCK_PICO).await;
         let warm = slow(&caller).with(ROOM_WAIT, "0").send().await;
         calls_until(&stack, &warm).await;
         stack.reset_aws_calls().await;
@@ -102,7 +91,7 @@ fn a_call_whose_room_never_comes_only_looks_and_is_refused_within_its_wait() {
         assert_eq!(count("chat UpdateItem"), 3, "{calls:?}");
         assert!((1..=7).contains(&count("chat GetItem")), "{calls:?}");
 
-        hold(&caller, -1).await;
+        caller.block(-BLOCK_PICO).await;
         slow(&caller).send().await.expect(200);
         caller.limit_user(&json!({"total_limit_usd": "0.0000001"})).await;
         let warm = slow(&caller).send().await;
@@ -135,7 +124,7 @@ fn a_key_says_how_long_its_calls_wait_and_a_header_only_shortens_it() {
         let caller = Caller::with_key(shared().await, &json!({"room_wait_ms": 400})).await;
         caller.chat("chat", &json!({"max_tokens": 20})).await.expect(200);
         limit_to_holds(&caller, 2).await;
-        hold(&caller, 1).await;
+        caller.block(BLOCK_PICO).await;
 
         for header in [None, Some("60000")] {
             let call = slow(&caller);
@@ -146,7 +135,7 @@ fn a_key_says_how_long_its_calls_wait_and_a_header_only_shortens_it() {
             assert!((400..4_500).contains(&waited), "{header:?}: {waited} ms");
         }
 
-        hold(&caller, -1).await;
+        caller.block(-BLOCK_PICO).await;
         caller.assert_settled_to_the_bill().await;
     });
 }
@@ -159,12 +148,12 @@ fn a_key_whose_calls_wait_longer_than_usual_is_served_when_room_comes_late() {
         assert_eq!(shown["room_wait_ms"], 30_000);
         caller.chat("chat", &json!({"max_tokens": 20})).await.expect(200);
         limit_to_holds(&caller, 2).await;
-        hold(&caller, 1).await;
+        caller.block(BLOCK_PICO).await;
 
         // Later than the five seconds of a key that says nothing.
         let room_comes = async {
             tokio::time::sleep(Duration::from_secs(6)).await;
-            hold(&caller, -1).await;
+            caller.block(-BLOCK_PICO).await;
         };
         let (answer, ()) = join(slow(&caller).send(), room_comes).await;
 

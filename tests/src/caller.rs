@@ -112,6 +112,21 @@ impl<'s> Caller<'s> {
         self.stack.books(&self.user_scope()).await
     }
 
+    /// Lets a hold of so many pico-USD stand in the user's way, in the total only; with a negative
+    /// amount it goes.
+    pub async fn block(&self, pico: i64) {
+        let books = self.user_books().await;
+        let update = json!({
+            "TableName": "farebox-ledger",
+            "Key": {"pk": {"S": books.item.text("pk")}, "sk": {"S": books.item.text("sk")}},
+            "UpdateExpression": "ADD tc :a, n :n",
+            "ExpressionAttributeValues": {
+                ":a": {"N": pico.to_string()}, ":n": {"N": pico.signum().to_string()},
+            },
+        });
+        self.stack.dynamodb("UpdateItem", &update).await;
+    }
+
     /// The key's budget as the ledger wrote it.
     pub async fn key_books(&self) -> Books {
         self.stack.books(&self.key_scope()).await

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::caller::openai;
 use crate::moved::next_year;
 use crate::relay::Relays;
-use crate::tables::Item;
+use crate::tables::{Books, Item};
 use crate::{Caller, Moved, until, usd};
 
 /// Where in a request's life the process is killed.
@@ -65,6 +65,11 @@ impl Killer {
     pub fn has_killed(&self) -> bool {
         self.shared.1.load(Ordering::SeqCst)
     }
+
+    /// How many requests it has met.
+    fn met(&self) -> u64 {
+        self.shared.0.load(Ordering::SeqCst)
+    }
 }
 
 impl Meeting {
@@ -105,11 +110,26 @@ fn chat_processes(stack: u32) -> Vec<u32> {
     of_chat.collect()
 }
 
+/// What a call is beside a question to a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Nothing.
+    Chat,
+    /// It embeds.
+    Embedding,
+    /// It has an `Idempotency-Key`, and is sent again after the repair.
+    Keyed,
+    /// It finds its budget full of another call's hold, and waits until that is gone.
+    Waiting,
+}
+
 /// One kind of call that is killed at each of its boundaries.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     /// What it is.
     pub name: &'static str,
+    /// What it is beside a question.
+    pub shape: Shape,
     /// The demo provider's model.
     pub model: &'static str,
     /// The options of the call, as JSON.
@@ -120,63 +140,72 @@ pub struct Scenario {
     pub of_key: Option<&'static str>,
 }
 
+/// A route whose first model is busy.
+const ONWARD: &str = "onward";
+/// What the hold in a waiting call's way is, and so is its limit: one dollar.
+const BLOCK_PICO: i64 = 1_000_000_000_000;
+/// Requests after which a waiting call has been refused and has looked at least once.
+const WAITING_REQUESTS: u64 = 14;
+
+const BUFFERED: Scenario = Scenario {
+    name: "buffered",
+    shape: Shape::Chat,
+    model: "demo/chat",
+    options: r#"{"max_tokens": 50}"#,
+    budget: r#"{"month_limit_usd": "1"}"#,
+    of_key: None,
+};
+
 /// The kinds.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "buffered",
-        model: "demo/chat",
-        options: r#"{"max_tokens": 50}"#,
-        budget: r#"{"month_limit_usd": "1"}"#,
-        of_key: None,
-    },
-    Scenario {
-        name: "streamed",
-        model: "demo/chat",
-        options: r#"{"max_tokens": 50, "stream": true}"#,
-        budget: r#"{"month_limit_usd": "1"}"#,
-        of_key: None,
-    },
-    Scenario {
-        name: "Anthropic's format",
-        model: "demo/claude",
-        options: r#"{"max_tokens": 50}"#,
-        budget: r#"{"month_limit_usd": "1"}"#,
-        of_key: None,
-    },
+    BUFFERED,
+    Scenario { name: "streamed", options: r#"{"max_tokens": 50, "stream": true}"#, ..BUFFERED },
+    Scenario { name: "Anthropic's format", model: "demo/claude", ..BUFFERED },
     Scenario {
         name: "refused by one of two",
-        model: "demo/chat",
-        options: r#"{"max_tokens": 50}"#,
-        budget: r#"{"month_limit_usd": "1"}"#,
         of_key: Some(r#"{"day_limit_usd": "0.0000001"}"#),
+        ..BUFFERED
     },
     Scenario {
         name: "cap lowered to the room",
-        model: "demo/chat",
         options: "{}",
         budget: r#"{"month_limit_usd": "0.002"}"#,
-        of_key: None,
+        ..BUFFERED
     },
-    Scenario {
-        name: "refused by the provider",
-        model: "demo/busy",
-        options: r#"{"max_tokens": 50}"#,
-        budget: r#"{"month_limit_usd": "1"}"#,
-        of_key: None,
-    },
+    Scenario { name: "refused by the provider", model: "demo/busy", ..BUFFERED },
     Scenario {
         name: "metered and extended",
         model: "demo/long",
         options: r#"{"stream": true}"#,
         budget: r#"{"month_limit_usd": "1", "mode": "balanced"}"#,
-        of_key: None,
+        ..BUFFERED
     },
     Scenario {
         name: "metered and cut",
         model: "demo/long",
         options: "{}",
         budget: r#"{"month_limit_usd": "0.0045", "mode": "balanced"}"#,
-        of_key: None,
+        ..BUFFERED
+    },
+    Scenario { name: "fallback after a refusal by the provider", model: ONWARD, ..BUFFERED },
+    Scenario { name: "with an Idempotency-Key", shape: Shape::Keyed, ..BUFFERED },
+    Scenario {
+        name: "of a divided budget",
+        budget: r#"{"month_limit_usd": "1", "shares": 2}"#,
+        ..BUFFERED
+    },
+    Scenario {
+        name: "an embedding",
+        shape: Shape::Embedding,
+        model: "demo/embed",
+        options: "{}",
+        ..BUFFERED
+    },
+    Scenario {
+        name: "waiting for room",
+        shape: Shape::Waiting,
+        budget: r#"{"total_limit_usd": "1"}"#,
+        ..BUFFERED
     },
 ];
 
@@ -198,22 +227,25 @@ pub struct Report {
 /// One killed call.
 struct Victim<'s> {
     caller: Caller<'s>,
+    scenario: Scenario,
     told: String,
 }
 
-/// Kills at every boundary of the scenarios, at most `points_max` of each, then lets the queue
-/// and the sweep finish what they can, and compares the books with the bill.
+/// Kills at the boundaries of the scenarios, of every `step`-th request, then lets the queue and
+/// the sweep finish what they can, and compares the books with the bill.
 ///
 /// # Panics
 /// Where the stack does not run.
-pub async fn campaign(executable: &Path, scenarios: &[Scenario], points_max: usize) -> Report {
+pub async fn campaign(executable: &Path, scenarios: &[Scenario], step: usize) -> Report {
     let year = next_year();
     let clock = Moved::start(executable, 1, &format!("{year}-05-12T12:00:00Z")).await;
     let relays = Relays::before(&clock.stack).await;
+    let route = json!({"targets": [{"model": "demo/busy"}, {"model": "demo/chat"}]});
+    clock.stack.put(&format!("/routes/{ONWARD}"), &route).await;
     let mut report = Report::default();
     let mut victims = Vec::new();
     for scenario in scenarios {
-        let killed = kill_at_each(&clock, &relays, scenario, points_max).await;
+        let killed = kill_at_each(&clock, &relays, scenario, step).await;
         report.points.insert(scenario.name, killed.len());
         victims.extend(killed);
     }
@@ -225,6 +257,16 @@ pub async fn campaign(executable: &Path, scenarios: &[Scenario], points_max: usi
         tokio::join!(clock.stack.schedule(&late), clock.stack.schedule(&late));
         clock.stack.drain().await;
     }
+    for victim in victims.iter().filter(|victim| victim.scenario.shape == Shape::Keyed) {
+        // Whatever it is told: judged is what the provider bills.
+        let again = end_of(victim.scenario.call(&victim.caller)).await;
+        let entries = victim.caller.bill_entries().await.len();
+        if entries > 1 {
+            let told = &victim.told;
+            report.violations.push(format!("{told}; repeated: {again}; billed {entries} times"));
+        }
+    }
+    clock.stack.drain().await;
     let tombstones = clock.stack.scan("main").await;
     let tombstones: Vec<_> =
         tombstones.into_iter().filter(|item| item.text("pk").starts_with("T#")).collect();
@@ -238,14 +280,11 @@ async fn kill_at_each<'s>(
     clock: &'s Moved,
     relays: &Relays,
     scenario: &Scenario,
-    points_max: usize,
+    step: usize,
 ) -> Vec<Victim<'s>> {
     let mut victims = Vec::new();
-    for at in 0_u64.. {
+    for at in (0_u64..).step_by(step) {
         for point in POINTS {
-            if victims.len() == points_max {
-                return victims;
-            }
             let Some(victim) = kill_at(clock, relays, scenario, at, point).await else {
                 return victims;
             };
@@ -275,13 +314,14 @@ async fn kill_at<'s>(
         let killer = Killer::new(stack, at, point);
         relays.arm(killer.clone());
         clock.stack.tap().arm(Some(killer.clone()));
-        let options: Value = serde_json::from_str(scenario.options).expect("options");
-        let call = caller.post("/v1/chat/completions", &openai(scenario.model, &options));
-        let told = end_of(call).await;
+        let told = match scenario.shape {
+            Shape::Waiting => end_after_room(scenario.call(&caller), &caller, &killer).await,
+            Shape::Chat | Shape::Embedding | Shape::Keyed => end_of(scenario.call(&caller)).await,
+        };
         clock.stack.tap().arm(None);
         if killer.has_killed() {
             let told = format!("{} request {at} {point:?}: {told}", scenario.name);
-            return Some(Victim { caller, told });
+            return Some(Victim { caller, scenario: *scenario, told });
         }
         // The call before this one killed its environment, and the pool may not know it yet.
         if !told.starts_with("502") {
@@ -292,6 +332,41 @@ async fn kill_at<'s>(
         })
         .await;
     }
+}
+
+impl Scenario {
+    /// Its call; of a caller always the same one.
+    fn call(&self, caller: &Caller<'_>) -> crate::Call {
+        let options: Value = serde_json::from_str(self.options).expect("options");
+        let (path, body) = match self.shape {
+            Shape::Embedding => ("/v1/embeddings", json!({"model": self.model, "input": "hello"})),
+            Shape::Chat | Shape::Keyed | Shape::Waiting => {
+                ("/v1/chat/completions", openai(self.model, &options))
+            }
+        };
+        let call = caller.post(path, &body);
+        if self.shape == Shape::Keyed { call.with("idempotency-key", "again") } else { call }
+    }
+}
+
+/// The end of a call that waits for room, which it gets once it has looked for it.
+async fn end_after_room(call: crate::Call, caller: &Caller<'_>, killer: &Killer) -> String {
+    caller.block(BLOCK_PICO).await;
+    let has_ended = AtomicBool::new(false);
+    let call = async {
+        let told = end_of(call).await;
+        has_ended.store(true, Ordering::SeqCst);
+        told
+    };
+    let room = async {
+        until("the call waits for room, or is over", async || {
+            let is_waiting = killer.met() >= WAITING_REQUESTS;
+            (is_waiting || has_ended.load(Ordering::SeqCst)).then_some(())
+        })
+        .await;
+        caller.block(-BLOCK_PICO).await;
+    };
+    futures_util::future::join(call, room).await.0
 }
 
 /// The status of a call, and whether it came to its end.
@@ -310,25 +385,40 @@ async fn end_of(call: crate::Call) -> String {
 /// I2 to I5 of one killed call: nothing is held, the bill is covered, and what is charged beyond
 /// it is the hold of a call whose end nobody knew: in a tombstone, or in a row.
 async fn judge(victim: &Victim<'_>, tombstones: &[Item], report: &mut Report) {
-    let Victim { caller, told } = victim;
+    let Victim { caller, told, .. } = victim;
     let bill = caller.bill().await;
     let rows = caller.read("/v1/requests").await;
     let rows = rows["requests"].as_array().cloned().unwrap_or_default();
     let worst = rows.iter().filter(|row| row["outcome"] == "worst");
     let worst: Vec<_> = worst.filter_map(|row| row["held_usd"].as_str()).map(usd).collect();
-    for books in [caller.user_books().await, caller.key_books().await] {
-        let settled = books.settled();
-        let budget = format!("#{}#0", books.scope);
-        let of_scope = tombstones.iter().filter(|item| item.text("sk").ends_with(&budget));
+    // An attempt that another one followed was free, and says nothing of that one; nor does the
+    // refusal of a repeat.
+    let is_silent = rows.iter().all(|row| !row["parent"].is_null() || row["outcome"] == "refused");
+    for scope in [caller.user_scope(), caller.key_scope()] {
+        let places = caller.stack().places(&scope).await;
+        let settled = places.iter().map(Books::settled).fold(Money::ZERO, plus);
+        let is_here = |item: &&Item| {
+            let of_place = |place: &Books| format!("#{}#0", place.scope);
+            places.iter().any(|place| item.text("sk").ends_with(&of_place(place)))
+        };
+        let of_scope = tombstones.iter().filter(is_here);
         let mut unknown = of_scope.map(|item| item.money("a")).chain(worst.iter().copied());
         let mut wrong = |what: &str| {
             let rows = json!(rows);
             let violation =
-                format!("{told}; {}: {what}: bill {bill}, settled {settled}, {rows}", books.scope);
+                format!("{told}; {scope}: {what}: bill {bill}, settled {settled}, {rows}");
             report.violations.push(violation);
         };
-        if books.held() != Money::ZERO || books.item.names("h_").count() > 0 {
+        if places.iter().any(|place| place.item.names("h_").count() > 0) {
             wrong("a hold is left");
+        }
+        // What is committed and not settled is what the shares may commit, and nothing without.
+        let allowed = places.iter().map(|place| place.item.money("ta")).fold(Money::ZERO, plus);
+        if places[0].held() != allowed || places[0].item.money("tg") != allowed {
+            wrong("what is granted is not what is allowed");
+        }
+        if places[1..].iter().any(|share| share.held() != Money::ZERO) {
+            wrong("a share still holds");
         }
         if settled < bill {
             wrong("the bill is not covered");
@@ -337,10 +427,14 @@ async fn judge(victim: &Victim<'_>, tombstones: &[Item], report: &mut Report) {
             report.exact += 1;
         } else if unknown.any(|hold| hold == settled) {
             report.provisional += 1;
-        } else if settled > bill && rows.is_empty() {
+        } else if settled > bill && is_silent {
             report.untold += 1;
         } else if settled > bill {
             wrong("more than its hold is charged");
         }
     }
+}
+
+fn plus(one: Money, other: Money) -> Money {
+    one.plus(other).expect("a sum")
 }

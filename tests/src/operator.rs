@@ -1,10 +1,13 @@
 //! The admin API, as an operator uses it.
 
-use http::Method;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::stack::Stack;
 use crate::wire::{Answer, Call};
+
+/// How often a change is sent that the machine is too busy for.
+const TRIES_MAX: usize = 5;
 
 impl Stack {
     /// A request to the admin API, with the admin key.
@@ -19,7 +22,7 @@ impl Stack {
 
     /// A PUT of JSON to the admin API that must succeed.
     pub async fn put(&self, path: &str, body: &Value) -> Answer {
-        accepted(self.admin(Method::PUT, path).json(body).send().await)
+        accepted(self.admin(Method::PUT, path).json(body)).await
     }
 
     /// A GET from the admin API that must succeed.
@@ -47,7 +50,7 @@ impl Stack {
         if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
             body.extend(more.clone());
         }
-        let answer = accepted(self.admin(Method::POST, "/keys").json(&body).send().await).json();
+        let answer = accepted(self.admin(Method::POST, "/keys").json(&body)).await.json();
         let text = |field: &str| {
             let value = answer.get(field).and_then(Value::as_str);
             value.unwrap_or_else(|| panic!("a key without {field}")).to_owned()
@@ -58,11 +61,20 @@ impl Stack {
     /// Replaces the budget of a scope (`user:u1`), whatever it was.
     pub async fn set_budget(&self, scope: &str, budget: &Value) {
         let put = self.admin(Method::PUT, &format!("/budgets/{scope}")).json(budget);
-        accepted(put.with("if-match", "*").send().await);
+        accepted(put.with("if-match", "*")).await;
     }
 }
 
-fn accepted(answer: Answer) -> Answer {
+/// Sends what must succeed. What a busy machine could not do in time is sent again: the same
+/// change goes on where it stopped, and another key harms nobody.
+async fn accepted(call: Call) -> Answer {
+    let mut answer = call.clone().send().await;
+    for _ in 1..TRIES_MAX {
+        if answer.status != StatusCode::SERVICE_UNAVAILABLE {
+            break;
+        }
+        answer = call.clone().send().await;
+    }
     assert!(answer.status.is_success(), "{}: {}", answer.status, answer.text());
     answer
 }

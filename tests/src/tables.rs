@@ -148,6 +148,16 @@ impl Stack {
         Books { scope: scope.to_owned(), item }
     }
 
+    /// A budget, and behind it its shares where it is divided.
+    pub async fn places(&self, scope: &str) -> Vec<Books> {
+        let mut places = vec![self.books(scope).await];
+        let made = places[0].item.text("sm").parse().unwrap_or(0_u8);
+        for share in 0..made {
+            places.push(self.books(&format!("{scope}~{share}")).await);
+        }
+        places
+    }
+
     /// All tables as one text, to search in.
     pub async fn all_tables(&self) -> String {
         let mut text = String::new();

@@ -1,10 +1,12 @@
 //! What the books must say of one call, at its death and at rest.
 
 use farebox_core::{CallRecord, Outcome};
-use farebox_ledger::{Attr, Table};
+use farebox_ledger::{Attr, Budget, Key, Period, Table};
 use farebox_logger::Logger;
+use farebox_tests::kill::Shape;
 
 use super::stage::Stage;
+use crate::network::services::Services;
 
 /// What a budget was charged of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +43,14 @@ pub async fn judge(stage: &mut Stage, is_dead: bool) -> Vec<Result<Finding, Stri
         stage.world.sweep(&logger).await;
     }
     stage.world.sweep(&logger).await;
-    let (bill, _) = stage.bill().await;
+    if stage.kind.shape == Shape::Keyed {
+        stage.call(stage.gate(), None, false).await;
+        stage.world.sweep(&logger).await;
+    }
+    let (bill, posts) = stage.bill().await;
+    if stage.kind.shape == Shape::Keyed && posts > 1 {
+        findings.push(Err(format!("a repeat was sent to the provider: {posts} calls")));
+    }
     let shared = stage.world.network.shared();
     let services = &shared.services;
     if !services.queue.is_empty() {
@@ -49,44 +58,62 @@ pub async fn judge(stage: &mut Stage, is_dead: bool) -> Vec<Result<Finding, Stri
     }
     let rows = services.store.items.iter().filter(|(key, _)| key.table == Table::Logs);
     let rows: Vec<CallRecord> = rows.filter_map(|(_, item)| row(item.get("rec")?)).collect();
-    for scope in stage.scopes.clone() {
-        let owner = Stage::owner(&scope);
-        let found = services.budgets().find(|(key, _)| **key == owner.budget());
-        let Some((key, budget)) = found else { continue };
-        let (committed, settled) = (budget.total.committed.pico(), budget.total.settled().pico());
-        let largest = services.largest.get(key).copied().unwrap_or_default();
-        if !budget.holds.is_empty() || committed != settled {
-            findings.push(Err(format!("I5: {scope} still holds")));
-        }
-        let tombstone = services.store.items.iter().any(|(key, item)| {
-            let is_provisional = item.get("st") == Some(&Attr::S("P".to_owned()));
-            let is_ours = key.pk.starts_with("T#") && key.sk.contains(&owner.budget().pk);
-            is_ours && is_provisional && item.get("a") == Some(&Attr::N(settled))
-        });
-        let is_worst = rows.iter().any(|row| {
-            let amount = row.hold.map(farebox_core::Money::pico);
-            row.outcome == Outcome::Worst && amount == Some(settled)
-        });
-        let told: Vec<_> = rows.iter().map(|row| (row.outcome, row.hold)).collect();
-        // A record that reached the queue is the truth, and replaces what the sweep charged. An
-        // attempt that another one followed was free, and says nothing of that one.
-        let mut last = rows.iter().filter(|row| row.parent.is_none());
-        let is_untold = last.all(|row| row.outcome == Outcome::Provisional);
-        let is_silent = rows.iter().all(|row| row.parent.is_some());
-        findings.push(if settled == bill {
-            Ok(Finding::Exact)
-        } else if settled < bill {
-            Err(format!("I2: {scope} is charged {settled} of a bill of {bill}"))
-        } else if tombstone && is_dead && is_untold {
-            Ok(Finding::Provisional)
-        } else if is_worst {
-            Ok(Finding::Worst)
-        } else if is_dead && is_silent && settled <= largest {
-            Ok(Finding::Untold)
-        } else {
-            Err(format!("I3: {scope} is charged {settled}, billed {bill}: {told:?}"))
-        });
+    for scope in &stage.scopes {
+        findings.extend(judge_scope(services, scope, &rows, bill, is_dead));
     }
+    findings
+}
+
+/// The same of one scope, of whose budget nothing may be held any more.
+fn judge_scope(
+    services: &Services,
+    scope: &str,
+    rows: &[CallRecord],
+    bill: i128,
+    is_dead: bool,
+) -> Vec<Result<Finding, String>> {
+    let mut findings = Vec::new();
+    let places = services.places(&Stage::owner(scope).budget().pk);
+    let Some((_, whole)) = places.first() else { return findings };
+    let settled: i128 = places.iter().map(|(_, one)| one.total.settled().pico()).sum();
+    let largest = largest(services, &places);
+    // What is committed beyond it is what the shares may commit.
+    let granted = whole.granted.get(&Period::Total).map_or(0, |granted| granted.pico());
+    let held: i128 = places.iter().map(|(_, one)| one.total.held().pico()).sum();
+    if places.iter().any(|(_, one)| !one.holds.is_empty()) || held != granted {
+        findings.push(Err(format!("I5: {scope} still holds")));
+    }
+    let tombstone = services.store.items.iter().any(|(key, item)| {
+        let is_provisional = item.get("st") == Some(&Attr::S("P".to_owned()));
+        let is_ours = places.iter().any(|(place, _)| key.sk == format!("{}#0", place.pk));
+        let is_ours = is_ours && key.pk.starts_with("T#");
+        is_ours && is_provisional && item.get("a") == Some(&Attr::N(settled))
+    });
+    let is_worst = rows.iter().any(|row| {
+        let amount = row.hold.map(farebox_core::Money::pico);
+        row.outcome == Outcome::Worst && amount == Some(settled)
+    });
+    let told: Vec<_> = rows.iter().map(|row| (row.outcome, row.hold)).collect();
+    // A record that reached the queue is the truth, and replaces what the sweep charged. An
+    // attempt that another one followed was free, and says nothing of that one; nor does the
+    // refusal of a repeat.
+    let last = rows.iter().filter(|row| row.parent.is_none());
+    let mut last = last.filter(|row| row.outcome != Outcome::Refused);
+    let is_untold = last.clone().all(|row| row.outcome == Outcome::Provisional);
+    let is_silent = last.next().is_none();
+    findings.push(if settled == bill {
+        Ok(Finding::Exact)
+    } else if settled < bill {
+        Err(format!("I2: {scope} is charged {settled} of a bill of {bill}"))
+    } else if tombstone && is_dead && is_untold {
+        Ok(Finding::Provisional)
+    } else if is_worst {
+        Ok(Finding::Worst)
+    } else if is_dead && is_silent && settled <= largest {
+        Ok(Finding::Untold)
+    } else {
+        Err(format!("I3: {scope} is charged {settled}, billed {bill}: {told:?}"))
+    });
     findings
 }
 
@@ -94,13 +121,16 @@ pub async fn judge(stage: &mut Stage, is_dead: bool) -> Vec<Result<Finding, Stri
 fn counters(stage: &Stage) -> Vec<(String, i128, i128)> {
     let shared = stage.world.network.shared();
     let of_scope = stage.scopes.iter().cloned().filter_map(|scope| {
-        let budget = Stage::owner(&scope).budget();
-        let found = shared.services.budgets().find(|(key, _)| **key == budget);
-        let committed = found.map(|(_, budget)| budget.total.committed.pico())?;
-        let largest = shared.services.largest.get(&budget).copied().unwrap_or_default();
-        Some((scope, committed, largest))
+        let places = shared.services.places(&Stage::owner(&scope).budget().pk);
+        let committed = places.first()?.1.total.committed.pico();
+        Some((scope, committed, largest(&shared.services, &places)))
     });
     of_scope.collect()
+}
+
+fn largest(services: &Services, places: &[(&Key, Budget)]) -> i128 {
+    let of_place = places.iter().filter_map(|(key, _)| services.largest.get(*key));
+    of_place.copied().max().unwrap_or_default()
 }
 
 fn row(record: &Attr) -> Option<CallRecord> {

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use farebox_ledger::Mode;
+use farebox_tests::kill::Shape;
 
 use crate::option;
 use judge::{Finding, judge};
@@ -38,6 +39,9 @@ pub struct Kind {
     mode: Mode,
     /// The key's limit a day; else its budget observes.
     of_key: Option<&'static str>,
+    /// Shares that the user's budget is divided into.
+    shares: u8,
+    shape: Shape,
     room_wait_ms: u64,
     /// What the caller is told where nothing dies.
     status: u16,
@@ -53,6 +57,8 @@ const BUFFERED: Kind = Kind {
     of_user: "1",
     mode: Mode::Hard,
     of_key: None,
+    shares: 0,
+    shape: Shape::Chat,
     room_wait_ms: 0,
     status: 200,
 };
@@ -90,6 +96,16 @@ const KINDS: &[Kind] = &[
         mode: Mode::Balanced,
         ..BUFFERED
     },
+    Kind { name: "with an Idempotency-Key", shape: Shape::Keyed, ..BUFFERED },
+    Kind { name: "of a divided budget", shares: 2, ..BUFFERED },
+    Kind {
+        name: "an embedding",
+        shape: Shape::Embedding,
+        model: "demo/embed",
+        options: "{}",
+        ..BUFFERED
+    },
+    Kind { name: "waiting for room", shape: Shape::Waiting, room_wait_ms: 5_000, ..BUFFERED },
 ];
 
 /// Seeds of the faulty network that each kind is also dropped on.

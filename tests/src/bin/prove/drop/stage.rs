@@ -7,9 +7,14 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use farebox_chat::gate::Gate;
-use farebox_core::{GatewayKey, Money, Secret, Timestamp, Zone};
-use farebox_ledger::{Answer, Attr, Budget, Item, Key, Limits, Mode, Owner, Settings, Table};
+use farebox_core::{GatewayKey, Money, Rid, Secret, Timestamp, Zone};
+use farebox_ledger::share::share_settings;
+use farebox_ledger::{
+    Answer, Attr, Budget, Hold, Item, Key, Limits, Mode, Owner, Settings, Shares, Table, Terms,
+    update,
+};
 use farebox_tests::Call;
+use farebox_tests::kill::Shape;
 use http_body_util::BodyExt;
 use lambda_http::{Body, RequestExt};
 use serde_json::{Map, Value, json};
@@ -18,12 +23,15 @@ use tokio::time::sleep;
 
 use super::poller::Poller;
 use super::{Kind, POLLER};
-use crate::network::BEGAN;
 use crate::network::history::World;
+use crate::network::{BEGAN, now};
 use crate::provider;
+use crate::support::Store;
 
 const SECRET: &str = "demo-key";
 const PEPPER: &str = "pepper";
+/// How long another call's hold stands in the way of one that waits.
+const BLOCKED: Duration = Duration::from_millis(1_500);
 const STARTED: &str = "2026-11-24T12:00:00Z";
 
 /// The key that the call is made with.
@@ -62,6 +70,10 @@ impl Stage {
         let scopes = Self::all_scopes().into_iter().take(count).collect();
         let stage = Self { world, kind, scopes, provider };
         stage.create_budgets();
+        stage.divide();
+        if kind.shape == Shape::Waiting {
+            stage.block();
+        }
         stage.fill();
         stage.world.network.shared().is_faulty = false;
         stage
@@ -92,6 +104,43 @@ impl Stage {
             let create = Budget::create(&Self::owner(scope), &settings, started);
             assert_eq!(self.world.network.shared().services.store.apply(&create), Answer::Applied);
         }
+    }
+
+    /// The user's budget in its shares.
+    fn divide(&self) {
+        let Some(made) = Some(self.kind.shares).filter(|shares| *shares > 0) else { return };
+        let whole = Self::owner(&self.scopes[0]);
+        let store = &mut self.world.network.shared().services.store;
+        let terms = |store: &Store| {
+            Terms::parse(&store.get(&whole.budget()).expect("a budget")).expect("its terms")
+        };
+        let switch = update::switch(&whole, Shares { used: made, made }, terms(store).epoch);
+        assert_eq!(store.apply(&switch), Answer::Applied);
+        for number in 0..made {
+            let settings = share_settings(&terms(store), number);
+            let share = Owner { scope: whole.scope.with_share(number), ..whole.clone() };
+            let create = update::create_share(&share, &settings, now());
+            assert_eq!(store.apply(&create), Answer::Applied);
+        }
+    }
+
+    /// Another call's hold fills the user's budget for a while.
+    fn block(&self) {
+        let owner = Self::owner(&self.scopes[0]);
+        let rid = Rid::new(now(), 0);
+        let amount = Money::parse_usd(self.kind.of_user).expect("an amount");
+        let hold = Hold { amount, day: Zone::utc().day(now()), deadline_s: 900 };
+        let store = &mut self.world.network.shared().services.store;
+        let terms = store.get(&owner.budget()).expect("a budget");
+        let terms = Terms::parse(&terms).expect("its terms");
+        let reserve = update::reserve(&owner, rid, &hold, &terms);
+        assert_eq!(store.apply(&reserve), Answer::Applied);
+        let network = Arc::clone(&self.world.network);
+        tokio::spawn(async move {
+            sleep(BLOCKED).await;
+            let void = update::void(&owner, rid, &hold, None);
+            assert_eq!(network.shared().services.store.apply(&void), Answer::Applied);
+        });
     }
 
     /// What the control plane would have written.
@@ -174,20 +223,28 @@ impl Stage {
     }
 
     fn request(&self) -> lambda_http::Request {
-        let mut body = json!({
-            "model": self.kind.model,
-            "messages": [{"role": "user", "content": "hello"}],
-        });
+        let (path, asked, text) = match self.kind.shape {
+            Shape::Embedding => ("/v1/embeddings", "input", json!("hello")),
+            Shape::Chat | Shape::Keyed | Shape::Waiting => {
+                let text = json!([{"role": "user", "content": "hello"}]);
+                ("/v1/chat/completions", "messages", text)
+            }
+        };
+        let mut body = json!({"model": self.kind.model, asked: text});
         let options: Map<String, Value> =
             serde_json::from_str(self.kind.options).expect("an object");
         body.as_object_mut().expect("an object").extend(options);
-        http::Request::post("/v1/chat/completions")
+        let mut request = http::Request::post(path);
+        if self.kind.shape == Shape::Keyed {
+            request = request.header("idempotency-key", "again");
+        }
+        request
             .header("authorization", format!("Bearer {}", gateway_key().secret().expose()))
             .header("content-type", "application/json")
             .header("x-farebox-room-wait-ms", self.kind.room_wait_ms.to_string())
             .body(Body::Text(body.to_string()))
             .expect("a request")
-            .with_raw_http_path("/v1/chat/completions")
+            .with_raw_http_path(path)
     }
 
     /// What the provider bills, in pico-USD, and how often it was asked.

@@ -1,17 +1,21 @@
 //! One history: calls, the queue, the sweep, and the books beside the bill.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use farebox_aws::{Ask, Aws, Clock, Config, Ledger, LogQueue};
-use farebox_core::{CallRecord, Decision, Labels, Money, Rid, Scope, Timestamp, Zone};
-use farebox_ledger::{Answer, Attr, Budget, Key, Limits, Mode, Owner, Settings, Table};
+use farebox_aws::{Ask, Aws, Clock, Config, Ledger, LogQueue, Replies};
+use farebox_core::{CallRecord, Decision, Labels, Money, Rid, Scope, Secret, Timestamp, Zone};
+use farebox_ledger::{
+    Answer, Attr, Budget, Claim, Key, Limits, Mode, Owner, Period, Settings, Table,
+};
 use farebox_logger::{Batch, Logger, Message as Received};
 use farebox_scheduler::{Scheduler, Tick};
 use futures_util::future::join;
 use tokio::time::sleep;
 
 use super::carrier::Network;
+use super::owner::Change;
 use super::services::Message;
 use super::{BEGAN, CHANCE, Random, chance, now};
 
@@ -33,6 +37,14 @@ pub struct Outcome {
     pub served: u64,
     pub refused: u64,
     pub died: u64,
+    /// Metered calls whose hold was extended.
+    pub extended: u64,
+    /// Calls that another one with their key had been before.
+    pub repeated: u64,
+    /// Changes that the owner was told of as done.
+    pub changed: u64,
+    /// Histories that end with a share that has drawn.
+    pub divided: u64,
     pub requests: u64,
     pub faults: u64,
     /// A mark of everything that was done.
@@ -44,6 +56,10 @@ impl Outcome {
         self.served += other.served;
         self.refused += other.refused;
         self.died += other.died;
+        self.extended += other.extended;
+        self.repeated += other.repeated;
+        self.changed += other.changed;
+        self.divided += other.divided;
         self.requests += other.requests;
         self.faults += other.faults;
         self.trace ^= other.trace;
@@ -61,6 +77,18 @@ struct Plan {
     thinks_ms: u64,
     dies_ms: Option<u64>,
     environment: usize,
+    /// What a metered call's stream goes on to need, and to cost, beyond that.
+    more: Option<(Money, Money)>,
+    /// Calls with one key are one call to the caller.
+    key: Option<u64>,
+}
+
+impl Plan {
+    /// The most that may be held for it.
+    fn most(&self) -> Money {
+        let more = self.more.map_or(Money::ZERO, |(amount, _)| amount);
+        self.amount.plus(more).expect("small")
+    }
 }
 
 /// What is known of a call afterwards.
@@ -70,6 +98,10 @@ struct Fact {
     bill: Money,
     decided: Option<Decision>,
     is_over: bool,
+    /// The provider may bill it.
+    is_paid: bool,
+    is_extended: bool,
+    is_repeat: bool,
 }
 
 /// The same for one seed for ever.
@@ -137,13 +169,18 @@ impl World {
             }
             calls.push((plan, fact));
         }
+        let changed = Arc::new(AtomicU64::new(0));
+        for _ in 0..self.pick(4) {
+            let change = Change::by_lot(&mut self.random, CALLS_MS / 4);
+            tokio::spawn(change.make(self.aws.clone(), Arc::clone(&changed)));
+        }
         self.deliver_for(&logger, CALLS_MS).await;
         // The sweep may meet the faults too; another one, later, does not.
         self.sweep(&logger).await;
         self.network.shared().is_faulty = false;
         self.sweep(&logger).await;
         self.sweep(&logger).await;
-        self.outcome(&calls)
+        self.outcome(&calls, changed.load(Ordering::Relaxed))
     }
 
     fn pick(&mut self, end: u64) -> usize {
@@ -151,13 +188,11 @@ impl World {
     }
 
     fn create_budgets(&mut self) {
+        // One budget in mode hard makes all calls hold their worst case.
+        let strict = [Mode::Hard, Mode::Balanced][self.pick(2)];
         for scope in SCOPES {
-            let mut limit = || {
-                let limit = i128::from(AMOUNT_MAX + self.random.below(4 * AMOUNT_MAX));
-                (self.random.below(3) > 0).then(|| Money::from_pico(limit).expect("small"))
-            };
-            let limits = Limits { month: limit(), day: limit(), total: limit() };
-            let mode = [Mode::Hard, Mode::Hard, Mode::Hard, Mode::Observe][self.pick(4)];
+            let limits = limits(&mut self.random);
+            let mode = [strict, strict, strict, Mode::Observe][self.pick(4)];
             let settings = Settings { mode, zone: Zone::utc(), limits, thresholds: vec![80] };
             let owner = Owner::new("main", scope.parse().expect("a scope"));
             let create = Budget::create(&owner, &settings, now());
@@ -166,7 +201,14 @@ impl World {
         let key = Key { table: Table::Main, pk: "K#k1".to_owned(), sk: "0".to_owned() };
         let mut item = key.item();
         item.insert("user".to_owned(), Attr::S("u1".to_owned()));
-        self.network.shared().services.store.items.insert(key, item);
+        let items = &mut self.network.shared().services.store.items;
+        items.insert(key, item);
+        // The control plane changes budgets of those that it knows.
+        for sk in ["user:u1", "key:u1:k1"] {
+            let key = Key { table: Table::Main, pk: "E#main".to_owned(), sk: sk.to_owned() };
+            let item = key.item();
+            items.insert(key, item);
+        }
     }
 
     fn plan(&mut self) -> Plan {
@@ -178,6 +220,10 @@ impl World {
             1 => (cost, Decision::Worst),
             _ => (cost, Decision::Settle(cost)),
         };
+        let more = (self.pick(2) == 0).then(|| {
+            let amount = 1 + self.random.below(AMOUNT_MAX / 2);
+            (pico(amount), pico(self.random.below(amount + 1)))
+        });
         Plan {
             arrives_ms: self.random.below(12_000),
             amount: pico(amount),
@@ -186,6 +232,8 @@ impl World {
             thinks_ms: self.random.below(5_000),
             dies_ms: (self.random.below(3) == 0).then(|| self.random.below(20_000)),
             environment: self.pick(2),
+            more,
+            key: (self.pick(3) == 0).then(|| self.random.below(2)),
         }
     }
 
@@ -255,17 +303,24 @@ impl World {
         self.deliver_for(logger, CALLS_MS).await;
     }
 
-    fn outcome(&self, calls: &[(Plan, Arc<Mutex<Fact>>)]) -> Outcome {
+    fn outcome(&self, calls: &[(Plan, Arc<Mutex<Fact>>)], changed: u64) -> Outcome {
         let shared = self.network.shared();
         let mut outcome = Outcome {
             requests: shared.requests.0,
             faults: shared.requests.1,
             trace: shared.services.trace,
+            changed,
             ..Outcome::default()
         };
         let (mut least, mut most) = (0, 0);
+        let mut paid = [0; 2];
         for (plan, fact) in calls {
             let fact = *fact.lock().expect("a fact");
+            outcome.extended += u64::from(fact.is_extended);
+            outcome.repeated += u64::from(fact.is_repeat);
+            if let Some(key) = plan.key.filter(|_| fact.is_paid) {
+                paid[usize::try_from(key).expect("two keys")] += 1;
+            }
             match (fact.is_over, fact.decided) {
                 (true, Some(decision)) => {
                     let charge = match decision {
@@ -282,36 +337,92 @@ impl World {
                 // Between what the provider bills and what was held.
                 (false, _) => {
                     least += fact.bill.pico();
-                    most += plan.amount.pico();
+                    most += plan.most().pico();
                     outcome.died += 1;
                 }
             }
         }
-        for (key, budget) in shared.services.budgets() {
-            assert!(budget.holds.is_empty(), "I5: {} still holds", key.pk);
-            let total = &budget.total;
-            assert_eq!(total.committed, total.settled(), "I3: {}", key.pk);
-            let settled = total.settled().pico();
-            assert!(least <= settled, "I2: {} has {settled}, less than {least}", key.pk);
-            assert!(settled <= most, "I2: {} has {settled}, more than {most}", key.pk);
+        let mut of_key = 0;
+        assert!(paid.iter().all(|times| *times <= 1), "one key was paid {paid:?} times");
+        for scope in SCOPES {
+            let owner = Owner::new("main", scope.parse().expect("a scope"));
+            let (mut settled, mut held, mut granted) = (0, 0, 0);
+            for (_, budget) in shared.services.places(&owner.budget().pk) {
+                assert!(budget.holds.is_empty(), "I5: {scope} still holds");
+                settled += budget.total.settled().pico();
+                held += budget.total.held().pico();
+                granted += budget.granted.get(&Period::Total).map_or(0, |granted| granted.pico());
+            }
+            assert_eq!(held, granted, "I3: {scope}");
+            assert!(least <= settled, "I2: {scope} has {settled}, less than {least}");
+            assert!(settled <= most, "I2: {scope} has {settled}, more than {most}");
+            outcome.divided += u64::from(granted > 0);
+            if scope == "key:k1" {
+                of_key = settled;
+            }
         }
         assert!(shared.services.queue.is_empty(), "messages are left");
-        let books = shared.services.budgets().find(|(key, _)| key.pk.ends_with("key:k1"));
-        let settled = books.map_or(0, |(_, budget)| budget.total.settled().pico());
         let summed = super::sums::charged(&shared.services.store, "key", "k1");
         // A process that dies between its settlement and its record leaves no row behind.
         if outcome.died == 0 {
-            assert_eq!(summed, settled, "the sums of usage are the books");
+            assert_eq!(summed, of_key, "the sums of usage are the books");
         }
         outcome
     }
 }
 
-/// A call, as chat makes it.
+/// Each with a limit or none, a few times what a call holds.
+pub fn limits(random: &mut Random) -> Limits {
+    let mut limit = || {
+        let limit = i128::from(AMOUNT_MAX + random.below(4 * AMOUNT_MAX));
+        (random.below(3) > 0).then(|| Money::from_pico(limit).expect("small"))
+    };
+    Limits { month: limit(), day: limit(), total: limit() }
+}
+
+/// A call, as chat makes it: claim → reserve → provider → settle ‖ log.
 async fn call(aws: Aws, ledger: Arc<Ledger>, plan: Plan, fact: Arc<Mutex<Fact>>) {
     sleep(Duration::from_millis(plan.arrives_ms)).await;
     let random = u128::from(chance());
     let rid = Rid::new(now(), random);
+    let replies = Replies::new(&aws);
+    let claim = plan.key.map(|key| {
+        let user = "u1".parse().expect("an id");
+        Claim::new("main", &user, &format!("key{key}"), rid, "the same".to_owned())
+    });
+    let ends_at = now().plus_ms(CALLS_MS.cast_signed());
+    if let Some(claim) = &claim
+        && !matches!(replies.claim(claim, ends_at).await, Ok(None))
+    {
+        let mut fact = fact.lock().expect("a fact");
+        (fact.is_over, fact.is_repeat) = (true, true);
+        return;
+    }
+    let is_paid = attempt(&aws, &ledger, rid, random, &plan, &fact).await;
+    // Where it fails, a repeat is told that nothing is known.
+    let ended = async {
+        match &claim {
+            Some(claim) if is_paid => {
+                let pepper = Secret::new("pepper".to_owned());
+                drop(replies.keep(claim, None, &pepper).await);
+            }
+            Some(claim) => drop(replies.release(claim).await),
+            None => {}
+        }
+    };
+    ended.await;
+    fact.lock().expect("a fact").is_over = true;
+}
+
+/// The one attempt of a call; whether it was charged.
+async fn attempt(
+    aws: &Aws,
+    ledger: &Ledger,
+    rid: Rid,
+    random: u128,
+    plan: &Plan,
+    fact: &Mutex<Fact>,
+) -> bool {
     let scopes: Vec<Scope> = SCOPES.iter().map(|scope| scope.parse().expect("a scope")).collect();
     let id = |text: &str| text.parse().expect("an id");
     let mut record = CallRecord::new(rid, "main".to_owned(), id("u1"), id("k1"));
@@ -319,8 +430,10 @@ async fn call(aws: Aws, ledger: Arc<Ledger>, plan: Plan, fact: Arc<Mutex<Fact>>)
     record.scopes.clone_from(&scopes);
     let tags = format!("team=t{},note=n{}", random % 3, random % 5);
     record.labels = Labels::of_header(&tags).expect("labels");
-    let log = LogQueue::new(&aws);
-    let mut held = match ledger.reserve(&scopes, rid, Ask::worst(plan.amount), None).await {
+    let log = LogQueue::new(aws);
+    let is_metered = plan.more.is_some() && ledger.meters(&scopes).await.unwrap_or(false);
+    let ask = Ask { amount: plan.amount, is_metered };
+    let mut held = match ledger.reserve(&scopes, rid, ask, None).await {
         Ok(held) => held,
         Err(refusal) => {
             if !refusal.parts.is_empty() {
@@ -328,21 +441,43 @@ async fn call(aws: Aws, ledger: Arc<Ledger>, plan: Plan, fact: Arc<Mutex<Fact>>)
                 record.parts = refusal.parts;
             }
             log.send(&record).await;
-            fact.lock().expect("a fact").is_over = true;
-            return;
+            return false;
         }
     };
     record.parts = held.parts();
     sleep(Duration::from_millis(plan.thinks_ms)).await;
-    fact.lock().expect("a fact").bill = plan.bill;
+    let is_paid = plan.decision != Decision::Void;
+    with(fact, |fact| (fact.bill, fact.is_paid) = (plan.bill, is_paid));
+    let mut decision = plan.decision;
+    if let Some((more, cost)) = plan.more.filter(|_| held.is_metered) {
+        let is_granted = ledger.extend(&mut held, plan.amount.plus(more).expect("small")).await;
+        // The stream goes on as far as all scopes confirm, and costs no more.
+        let bill = plan.bill.plus(cost).expect("small").min(held.amount);
+        with(fact, |fact| fact.is_extended = is_granted);
+        if is_paid {
+            with(fact, |fact| fact.bill = bill);
+        }
+        decision = match decision {
+            Decision::Void => Decision::Void,
+            Decision::Settle(_) => Decision::Settle(bill),
+            Decision::Worst => Decision::Settle(held.amount),
+        };
+        record.hold = Some(held.amount);
+        record.parts = held.parts();
+    }
+    ledger.draw_ahead(held.shares()).await;
     sleep(Duration::from_millis(plan.thinks_ms)).await;
-    fact.lock().expect("a fact").decided = Some(plan.decision);
-    record.decision = Some(plan.decision);
+    with(fact, |fact| fact.decided = Some(decision));
+    record.decision = Some(decision);
     record.outcome = match plan.decision {
         Decision::Settle(_) => farebox_core::Outcome::Settled,
         Decision::Void => farebox_core::Outcome::Void,
         Decision::Worst => farebox_core::Outcome::Worst,
     };
-    join(ledger.end(&mut held, plan.decision), log.send(&record)).await;
-    fact.lock().expect("a fact").is_over = true;
+    join(ledger.end(&mut held, decision), log.send(&record)).await;
+    is_paid
+}
+
+fn with(fact: &Mutex<Fact>, change: impl FnOnce(&mut Fact)) {
+    change(&mut fact.lock().expect("a fact"));
 }

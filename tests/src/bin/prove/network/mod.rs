@@ -1,13 +1,16 @@
 //! `cargo prove simulate`: the real ledger, logger and scheduler under the real SDK, on a faulty
 //! network in virtual time.
 //!
-//! One history is one seed. Calls reserve, meet a provider, end and are logged, as chat does it;
-//! some of their processes die at any moment (their futures are dropped). Beneath the SDK every
-//! request may be lost, late by up to five minutes, doubled, throttled, not sent, or done and told
-//! as failed. Then queue and sweep finish, and the books are compared with the provider's bill.
+//! One history is one seed. Calls claim their key, reserve, meet a provider, extend, end and are
+//! logged, as chat does it; some of their processes die at any moment (their futures are dropped).
+//! Meanwhile the owner changes limits and zones, divides a budget and unites it. Beneath the SDK
+//! every request may be lost, late by up to five minutes, doubled, throttled, not sent, or done
+//! and told as failed. Then queue and sweep finish, and the books are compared with the provider's
+//! bill.
 
 mod carrier;
 pub mod history;
+mod owner;
 pub mod services;
 mod sums;
 
@@ -59,6 +62,8 @@ mod tests {
 
         assert_eq!(failed, Vec::<u64>::new(), "cargo prove simulate --seed N");
         assert!(sum.served > 60 && sum.refused > 20 && sum.died > 20, "{sum:?}");
+        assert!(sum.extended > 5 && sum.repeated > 5, "{sum:?}");
+        assert!(sum.changed > 20 && sum.divided > 5, "{sum:?}");
         assert!(sum.faults * 20 > sum.requests, "{sum:?}");
     }
 

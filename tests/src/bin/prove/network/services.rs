@@ -1,10 +1,11 @@
 //! DynamoDB and SQS as far as the ledger, the logger and the scheduler use them: their requests,
 //! read off the wire, are done by the interpreter of the ledger's expressions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use farebox_core::Money;
 use farebox_ledger::{
-    Answer, Attr, Budget, Item, Key, Mode, Table, Transaction, Update, Verdict, Write,
+    Answer, Attr, Budget, Item, Key, Mode, Period, Table, Transaction, Update, Verdict, Write,
 };
 use serde_json::{Map, Value, json};
 
@@ -36,6 +37,8 @@ pub struct Services {
     pub done: Vec<(String, usize)>,
     /// The largest hold that each budget has had.
     pub largest: BTreeMap<Key, i128>,
+    /// What was committed in each period of each budget when it was looked at last.
+    committed: BTreeMap<(Key, Period), Money>,
     pub queue: Vec<Message>,
     /// A mark of everything that was done, in its order: equal for equal histories.
     pub trace: u64,
@@ -71,7 +74,6 @@ impl Services {
             "Query" => self.partition(body),
             other => panic!("{other} is not part of the simulation"),
         };
-        self.check();
         if has_rows {
             super::sums::check(&self.store);
         }
@@ -110,6 +112,7 @@ impl Services {
         }
         let old = self.store.get(&update.key).unwrap_or_default();
         let answer = self.store.apply(update);
+        self.check([&update.key].into_iter());
         let new = self.store.get(&update.key).unwrap_or_default();
         if let Some((_, units)) = self.done.last_mut() {
             *units = size(&old).max(size(&new)).div_ceil(1_024);
@@ -137,7 +140,10 @@ impl Services {
             let (kind, fields) = item.as_object().and_then(|item| item.iter().next()).expect("one");
             update(kind, fields)
         });
-        match self.store.transact(&Transaction { actions: actions.collect() }) {
+        let transaction = Transaction { actions: actions.collect() };
+        let answer = self.store.transact(&transaction);
+        self.check(transaction.actions.iter().map(|action| &action.key));
+        match answer {
             Answer::Applied => good(json!({})),
             Answer::Cancelled(verdicts) => {
                 let reasons = verdicts.iter().map(|verdict| match verdict {
@@ -223,28 +229,56 @@ impl Services {
         budgets.map(|(key, item)| (key, Budget::parse(item).expect("a budget")))
     }
 
-    /// I1 and I4 in every state.
-    fn check(&mut self) {
-        let budgets: Vec<_> = self.budgets().map(|(key, budget)| (key.clone(), budget)).collect();
-        for (key, budget) in budgets {
-            let limits = budget.terms.settings.limits;
-            let months = budget.months.values().map(|counter| (limits.month, counter));
-            let days = budget.days.values().map(|counter| (limits.day, counter));
-            for (limit, counter) in months.chain(days).chain([(limits.total, &budget.total)]) {
-                let mode = budget.terms.settings.mode;
-                let is_bound = matches!(mode, Mode::Hard | Mode::Balanced);
-                if let Some(limit) = limit.filter(|_| is_bound) {
-                    let committed = counter.committed;
-                    assert!(committed <= limit, "I1: {} has {committed} of {limit}", key.pk);
-                }
+    /// A budget, and behind it its shares.
+    pub fn places(&self, whole: &str) -> Vec<(&Key, Budget)> {
+        let is_of_it = |key: &Key| {
+            let rest = key.pk.strip_prefix(whole);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('~'))
+        };
+        self.budgets().filter(|(key, _)| is_of_it(key)).collect()
+    }
+
+    /// I1, I4 and E1 of the budgets that a write has touched.
+    fn check<'k>(&mut self, touched: impl Iterator<Item = &'k Key>) {
+        let budgets = touched.filter(|key| key.table == Table::Ledger);
+        let wholes: BTreeSet<_> =
+            budgets.map(|key| key.pk.split('~').next().expect("a part").to_owned()).collect();
+        for whole in wholes {
+            let places = self.places(&whole);
+            let places: Vec<_> =
+                places.into_iter().map(|(key, budget)| (key.clone(), budget)).collect();
+            let (mut granted, mut allowed) = (0, 0);
+            for (key, budget) in &places {
+                granted += budget.granted.get(&Period::Total).map_or(0, |amount| amount.pico());
+                let own = budget.terms.allowances.as_ref();
+                let own = own.and_then(|allowances| allowances.get(&Period::Total));
+                allowed += own.map_or(0, |amount| amount.pico());
+                self.check_place(key, budget);
             }
-            let amounts = budget.holds.values().map(|hold| hold.amount.pico());
-            let largest = self.largest.entry(key.clone()).or_default();
-            *largest = amounts.clone().chain([*largest]).max().unwrap_or_default();
-            let held: i128 = amounts.sum();
-            let total = budget.total.settled().pico() + held;
-            assert_eq!(budget.total.committed.pico(), total, "I4: {}", key.pk);
+            assert_eq!(granted, allowed, "E1: {whole}");
         }
+    }
+
+    fn check_place(&mut self, key: &Key, budget: &Budget) {
+        let (pk, mode) = (&key.pk, budget.terms.settings.mode);
+        let months = budget.months.keys().map(|month| Period::Month(*month));
+        let days = budget.days.keys().map(|day| Period::Day(*day));
+        for period in months.chain(days).chain([Period::Total]) {
+            let committed = budget.counter(period).committed;
+            let before = self.committed.insert((key.clone(), period), committed);
+            // A limit may fall below what is committed; from then on nothing is admitted.
+            let is_more = committed > before.unwrap_or_default();
+            let is_bound = is_more && matches!(mode, Mode::Hard | Mode::Balanced);
+            if let Some(limit) = budget.terms.limit(period).filter(|_| is_bound) {
+                assert!(committed <= limit, "I1: {pk} {period} has {committed} of {limit}");
+            }
+        }
+        let amounts = budget.holds.values().map(|hold| hold.amount.pico());
+        let largest = self.largest.entry(key.clone()).or_default();
+        *largest = amounts.clone().chain([*largest]).max().unwrap_or_default();
+        let granted = budget.granted.get(&Period::Total).map_or(0, |amount| amount.pico());
+        let total = budget.total.settled().pico() + amounts.sum::<i128>() + granted;
+        assert_eq!(budget.total.committed.pico(), total, "I4: {pk}");
     }
 }
 
