@@ -13,10 +13,15 @@ use crate::Gate;
 use crate::call::Call;
 use crate::reply::{Answer, Refusal};
 
-/// `GET /admin/v1/alerts?scope=`
+/// `GET /admin/v1/alerts`: of all scopes, or of one with `?scope=`.
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let scope: Scope = call.parsed_query("scope", "user:ID")?;
-    page(gate, call, &scope).await
+    if call.query("scope").is_some() {
+        let scope: Scope = call.parsed_query("scope", "user:ID")?;
+        return page(gate, call, &scope).await;
+    }
+    let directory = gate.control.directory();
+    let (alerts, next_cursor) = directory.all_alerts(call.limit()?, call.cursor()).await?;
+    Answer::ok(&AlertList { alerts: alerts.iter().map(alert).collect(), next_cursor })
 }
 
 /// A page of a scope's alerts.
@@ -102,6 +107,8 @@ fn notice(item: &NoticeItem) -> OperatorAlert {
 
 fn alert(item: &AlertItem) -> Alert {
     Alert {
+        scope: item.scope.to_string(),
+        created_at: item.found_at.to_string(),
         kind: item.threshold.kind().to_owned(),
         period: item.period.name().to_owned(),
         period_id: match item.period {

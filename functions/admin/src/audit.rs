@@ -2,7 +2,7 @@
 
 use farebox_api::{AuditEntry, AuditList};
 use farebox_aws::control::{AuditFilter, AuditRow};
-use farebox_core::{Error, Timestamp};
+use farebox_core::Error;
 
 use crate::Gate;
 use crate::call::Call;
@@ -14,8 +14,8 @@ const FILTER_BYTES_MAX: usize = 256;
 /// `GET /admin/v1/audit?from=&to=&actor=&action=&target=`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let filter = AuditFilter {
-        from: time(call, "from")?,
-        to: time(call, "to")?,
+        from: call.time("from")?,
+        to: call.time("to")?,
         actor: short(call, "actor")?,
         action: short(call, "action")?,
         target: short(call, "target")?,
@@ -23,12 +23,6 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let page = gate.control.audit(&filter, call.limit()?, call.cursor()).await?;
     let entries = page.rows.into_iter().map(entry).collect();
     Answer::ok(&AuditList { entries, next_cursor: page.next })
-}
-
-fn time(call: &Call, name: &str) -> Result<Option<Timestamp>, Error> {
-    let rule = "write an RFC 3339 time, such as 2026-11-23T00:00:00Z";
-    let time = call.query(name).map(Timestamp::parse).transpose();
-    time.map_err(|_| Error::malformed(name, rule))
 }
 
 fn short(call: &Call, name: &str) -> Result<Option<String>, Error> {

@@ -1,7 +1,7 @@
 //! A request as the handlers see it.
 
 use farebox_aws::control::Expected;
-use farebox_core::Error;
+use farebox_core::{Error, Timestamp};
 use lambda_http::http::{HeaderMap, header};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt};
@@ -20,6 +20,8 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const CURSOR_BYTES_MAX: usize = 512;
 const SCOPE_BYTES_MAX: usize = 400;
 const VALUE_BYTES_MAX: usize = 256;
+/// A label's name has 64 characters, its value at most 512, of four bytes each.
+const LABEL_BYTES_MAX: usize = 4 * (64 + 1 + 512);
 /// Longest `Idempotency-Key`.
 const SEED_BYTES_MAX: usize = 255;
 
@@ -156,6 +158,16 @@ impl Call {
         }
     }
 
+    /// A time of the query.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub fn time(&self, name: &str) -> Result<Option<Timestamp>, Error> {
+        let rule = "write an RFC 3339 time, such as 2026-11-23T00:00:00Z";
+        let time = self.query(name).map(Timestamp::parse).transpose();
+        time.map_err(|_| Error::malformed(name, rule))
+    }
+
     /// How many rows the caller wants: `?limit=`, 1 to 100.
     ///
     /// # Errors
@@ -249,8 +261,12 @@ impl Call {
             if value.is_empty() {
                 return Err(Error::malformed(name, "is empty: leave it out"));
             }
-            let most = if name == "cursor" { CURSOR_BYTES_MAX } else { VALUE_BYTES_MAX };
-            let most = if name == "scope" { SCOPE_BYTES_MAX } else { most };
+            let most = match name.as_str() {
+                "cursor" => CURSOR_BYTES_MAX,
+                "scope" => SCOPE_BYTES_MAX,
+                "label" => LABEL_BYTES_MAX,
+                _ => VALUE_BYTES_MAX,
+            };
             if value.len() > most {
                 let rule = format!("is at most {most} characters long");
                 return Err(Error::malformed(name, rule));

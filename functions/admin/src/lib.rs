@@ -167,8 +167,8 @@ routes! {
     "GET" Read "/admin/v1/webhook" => webhook::show,
     "PUT" Change "/admin/v1/webhook" => webhook::put,
     "DELETE" Change "/admin/v1/webhook" => webhook::delete,
-    "GET" Read "/admin/v1/requests" ? user key provider model outcome error limit cursor =>
-        requests::list,
+    "GET" Read "/admin/v1/requests"
+        ? user key provider model outcome error label from to limit cursor => requests::list,
     "GET" Read "/admin/v1/requests/{id}" ? user => requests::show,
     "GET" Rule "/admin/v1/requests/{id}/content" => content::show,
     "GET" Read "/admin/v1/content-log/{scope+}" => content::setting,
@@ -190,7 +190,8 @@ routes! {
     "GET" Any "/admin/v1/openapi.json" => openapi::show,
     "GET" Own "/admin/v1/me" => me::show,
     "GET" Own "/admin/v1/me/budgets" => me::budgets,
-    "GET" Own "/admin/v1/me/requests" ? limit cursor => me::requests,
+    "GET" Own "/admin/v1/me/requests"
+        ? key provider model outcome error label from to limit cursor => me::requests,
     "GET" Own "/admin/v1/me/requests/{id}" => me::request,
     "GET" Own "/admin/v1/me/alerts" ? key limit cursor => me::alerts,
     "GET" Own "/admin/v1/me/keys" ? limit cursor => me::keys,

@@ -1,9 +1,8 @@
 //! What members see and do of their own. Nothing here takes a user from a request: it is that of
 //! the member that asks, and what a path names is looked for among what is that user's alone.
 
-use farebox_api::{
-    BudgetList, CreateOwnKey, KeyList, Me, PutOwnCredential, PutOwnKey, RequestList,
-};
+use farebox_api::{BudgetList, CreateOwnKey, KeyList, Me, PutOwnCredential, PutOwnKey};
+use farebox_aws::Whose;
 use farebox_aws::control::{
     Allowance, CredentialOwner, CredentialPlace, KeyRow, KeySettings, NewKey, OwnerRow,
 };
@@ -17,6 +16,7 @@ use crate::call::Call;
 use crate::credentials::{self, credential};
 use crate::owners::{absent, name, self_service};
 use crate::reply::{Answer, Refusal};
+use crate::requests::Filter;
 use crate::{alerts, budgets, corrections, keys, requests};
 
 const DAY_MS: i64 = 86_400_000;
@@ -56,10 +56,8 @@ pub async fn budgets(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 
 /// `GET /admin/v1/me/requests`
 pub async fn requests(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let user = &member(call)?.user;
-    let page = gate.control.logs().by_user(user, call.limit()?, call.cursor()).await?;
-    let requests = page.rows.into_iter().map(requests::row).collect();
-    Answer::ok(&RequestList { requests, next_cursor: page.next })
+    let filter = Filter::read(call)?.of_key(call)?;
+    requests::page(gate, call, Whose::User(&member(call)?.user), &filter).await
 }
 
 /// `GET /admin/v1/me/requests/{id}`

@@ -1,6 +1,7 @@
 //! What each call did and cost.
 
 use farebox_api::{CostLine, EarlierAttempt, RequestList, RequestRow, TokenCounts};
+use farebox_aws::{Search, Whose};
 use farebox_core::{CallRecord, EntityId, Error, Outcome, Rid, Usage};
 
 use crate::Gate;
@@ -10,28 +11,36 @@ use crate::credentials::provider;
 use crate::owners::{absent, entity};
 use crate::reply::{Answer, Refusal};
 
-/// How many rows are shown unasked.
-const LIMIT_DEFAULT: u32 = 20;
-
-/// `GET /admin/v1/requests?limit=&cursor=`
+/// `GET /admin/v1/requests`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    call.query("provider").map(provider).transpose()?;
-    let is_name = |name: &str| name.len() <= 200 && name.bytes().all(|b| b.is_ascii_graphic());
-    if call.query("model").is_some_and(|name| !is_name(name)) {
-        let rule = "has at most 200 printable ASCII characters";
-        return Err(Error::malformed("model", rule).into());
-    }
-    let limit = if call.query("limit").is_some() { call.limit()? } else { LIMIT_DEFAULT };
-    let (logs, cursor) = (gate.control.logs(), call.cursor());
-    let page = match (id(call, "user")?, id(call, "key")?) {
-        (None, None) => logs.by_day(gate.aws().now().utc_day(), limit, cursor).await?,
-        (Some(user), None) => logs.by_user(&user, limit, cursor).await?,
-        (None, Some(key)) => logs.by_key(&key, limit, cursor).await?,
+    let (user, key) = (id(call, "user")?, id(call, "key")?);
+    let whose = match (&user, &key) {
+        (None, None) => Whose::All,
+        (Some(user), None) => Whose::User(user),
+        (None, Some(key)) => Whose::Key(key),
         (Some(_), Some(_)) => {
             return Err(Error::malformed("key", "has one user only: leave user out").into());
         }
     };
-    let requests = page.rows.into_iter().map(row).filter(|row| fits(call, row)).collect();
+    page(gate, call, whose, &Filter::read(call)?).await
+}
+
+/// A page of somebody's rows that fit.
+pub(crate) async fn page(
+    gate: &Gate,
+    call: &Call,
+    whose: Whose<'_>,
+    filter: &Filter<'_>,
+) -> Result<Answer, Refusal> {
+    let fits = |record: &CallRecord| filter.admits(record);
+    let search = Search {
+        whose,
+        from: call.time("from")?,
+        to: call.time("to")?,
+        fits: (*filter != Filter::default()).then_some(&fits),
+    };
+    let page = gate.control.logs().search(&search, call.limit()?, call.cursor()).await?;
+    let requests = page.rows.into_iter().map(row).collect();
     Answer::ok(&RequestList { requests, next_cursor: page.next })
 }
 
@@ -63,7 +72,7 @@ pub(crate) fn row(record: CallRecord) -> RequestRow {
     let earlier = record.earlier.into_iter().map(|attempt| EarlierAttempt {
         request_id: attempt.id.to_string(),
         model: attempt.model,
-        outcome: outcome(attempt.outcome),
+        outcome: attempt.outcome.name().to_owned(),
         cost_usd: attempt.charged.to_string(),
         error_code: attempt.error_code,
     });
@@ -80,7 +89,7 @@ pub(crate) fn row(record: CallRecord) -> RequestRow {
         model: record.model,
         model_served: record.model_served,
         stream: record.stream,
-        outcome: outcome(record.outcome),
+        outcome: record.outcome.name().to_owned(),
         cost_usd: charged.map(|cost| cost.to_string()),
         charged_by: charged_by.map(str::to_owned),
         counted_usd: record.cost.map(|cost| cost.total.to_string()),
@@ -112,20 +121,62 @@ fn id(call: &Call, name: &str) -> Result<Option<EntityId>, Error> {
     call.query(name).map(|id| entity(name, id)).transpose()
 }
 
-/// Whether a row is among what the rest of the query asks for.
-fn fits(call: &Call, row: &RequestRow) -> bool {
-    let is = |name: &str, has: Option<&String>| {
-        call.query(name).is_none_or(|wanted| has.is_some_and(|has| has == wanted))
-    };
-    is("provider", row.provider.as_ref())
-        && is("model", row.model.as_ref())
-        && is("outcome", Some(&row.outcome))
-        && is("error", row.error_code.as_ref())
+/// What a row must be besides whose it is and when it was made.
+#[derive(Default, PartialEq)]
+pub(crate) struct Filter<'call> {
+    key: Option<EntityId>,
+    provider: Option<&'call str>,
+    model: Option<&'call str>,
+    outcome: Option<&'call str>,
+    error: Option<&'call str>,
+    label: Option<&'call str>,
 }
 
-fn outcome(outcome: Outcome) -> String {
-    let name = serde_json::to_value(outcome).ok();
-    name.as_ref().and_then(|name| name.as_str()).unwrap_or_default().to_owned()
+impl<'call> Filter<'call> {
+    /// What the query says.
+    pub fn read(call: &'call Call) -> Result<Self, Error> {
+        let model = call.query("model");
+        let is_name = |name: &str| name.len() <= 200 && name.bytes().all(|b| b.is_ascii_graphic());
+        if !model.is_none_or(is_name) {
+            let rule = "has at most 200 printable ASCII characters";
+            return Err(Error::malformed("model", rule));
+        }
+        let label = call.query("label");
+        let is_pair =
+            |label: &str| label.find(':').is_some_and(|at| at > 0 && at + 1 < label.len());
+        if !label.is_none_or(is_pair) {
+            return Err(Error::malformed("label", "is name:value, such as team:search"));
+        }
+        Ok(Self {
+            key: None,
+            provider: call.query("provider").map(provider).transpose()?,
+            model,
+            outcome: call.one_of("outcome", &Outcome::NAMES.map(|(name, _)| name))?,
+            error: call.query("error"),
+            label,
+        })
+    }
+
+    /// The same of one of a user's keys.
+    pub fn of_key(self, call: &Call) -> Result<Self, Error> {
+        Ok(Self { key: id(call, "key")?, ..self })
+    }
+
+    fn admits(&self, row: &CallRecord) -> bool {
+        let is = |wanted: Option<&str>, has: Option<&str>| wanted.is_none() || wanted == has;
+        // `metadata` may name a label with a colon, so the pair is compared as a whole.
+        let has = |wanted: &str| {
+            row.labels.iter().any(|(name, value)| {
+                wanted.strip_prefix(name).and_then(|rest| rest.strip_prefix(':')) == Some(value)
+            })
+        };
+        self.key.as_ref().is_none_or(|key| *key == row.key_id)
+            && is(self.provider, row.provider.as_deref())
+            && is(self.model, row.model.as_deref())
+            && is(self.outcome, Some(row.outcome.name()))
+            && is(self.error, row.error_code.as_deref())
+            && self.label.is_none_or(has)
+    }
 }
 
 fn tokens(usage: &Usage) -> TokenCounts {
@@ -165,6 +216,43 @@ mod tests {
         assert_eq!(cost(Some(Decision::Void)).as_deref(), Some("0"));
         assert_eq!(cost(Some(Decision::Worst)).as_deref(), Some("0.5"));
         assert_eq!(cost(None), None);
+    }
+
+    #[test]
+    fn a_filter_admits_what_is_all_that_it_says() {
+        let mut record = CallRecord { provider: Some("openai".into()), ..record(None) };
+        record.labels = [("team".to_owned(), "a:b".to_owned())].into_iter().collect();
+        let admits = |pairs: &[(&str, &str)]| {
+            let call = Call::of("GET", "/", "");
+            let call = pairs.iter().fold(call, |call, (name, value)| call.with_query(name, value));
+            Filter::read(&call).unwrap().admits(&record)
+        };
+
+        assert!(admits(&[]) && admits(&[("provider", "openai"), ("outcome", "void_inferred")]));
+        assert!(admits(&[("label", "team:a:b")]));
+        for pair in [
+            ("provider", "anthropic"),
+            ("outcome", "void"),
+            ("model", "x"),
+            ("error", "x"),
+            ("label", "team:a"),
+            ("label", "tea:m:a:b"),
+            ("label", "other:a:b"),
+        ] {
+            assert!(!admits(&[("provider", "openai"), pair]), "{pair:?}");
+        }
+        for (name, value) in [
+            ("outcome", "lost"),
+            ("label", "team"),
+            ("label", ":x"),
+            ("label", "team:"),
+            ("model", "a b"),
+            ("provider", "Open AI"),
+        ] {
+            let call = Call::of("GET", "/", "").with_query(name, value);
+            let refused = Filter::read(&call).err().unwrap();
+            assert_eq!(refused.field(), Some(name), "{value}");
+        }
     }
 
     #[test]

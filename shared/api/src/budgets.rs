@@ -147,6 +147,12 @@ pub struct UsageList {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Alert {
+    /// Whose: `user:u1`, `org:acme`, `model:user:u1/openai/gpt-5`.
+    #[serde(default)]
+    pub scope: String,
+    /// When it was found.
+    #[serde(default)]
+    pub created_at: String,
     /// `budget.threshold`, `budget.refused` or `test`.
     #[serde(rename = "type")]
     pub kind: String,
@@ -236,11 +242,11 @@ pub struct ChannelList {
     pub channels: Vec<Channel>,
 }
 
-/// `GET /admin/v1/alerts?scope=`.
+/// `GET /admin/v1/alerts`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AlertList {
-    /// The newest period first.
+    /// The newest first; of one scope the newest period first.
     pub alerts: Vec<Alert>,
     /// Where the next page begins: `?cursor=`.
     pub next_cursor: Option<String>,

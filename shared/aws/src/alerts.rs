@@ -40,7 +40,7 @@ impl Alerts {
             if known.is_some_and(|known| self.known().contains(&known)) {
                 continue;
             }
-            Store::patient(&self.aws).record(&alert.put(&owner, self.aws.now())).await?;
+            Store::patient(&self.aws).record_all(&alert.recorded(&owner, self.aws.now())).await?;
             let mut all = self.known();
             if all.len() >= KNOWN_MAX {
                 all.clear();

@@ -103,6 +103,10 @@ pub struct StoredMac {
 /// An alert as the owner of a budget sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlertItem {
+    /// Whose.
+    pub scope: Scope,
+    /// When it was found.
+    pub found_at: Timestamp,
     /// Which period it is about.
     pub period: Period,
     /// What happened.
@@ -309,10 +313,14 @@ impl KeyItem {
     }
 }
 
-impl From<Stored> for AlertItem {
-    fn from(stored: Stored) -> Self {
+impl AlertItem {
+    /// A scope's alert.
+    #[must_use]
+    pub fn new(scope: Scope, stored: Stored) -> Self {
         let alert = stored.alert;
         Self {
+            scope,
+            found_at: stored.found_at,
             period: alert.name.period,
             threshold: alert.name.threshold,
             version: alert.name.version,

@@ -68,7 +68,7 @@ pub use error::Error;
 pub use ledger::{Ask, Held, Ledger, Refusal};
 pub use log_queue::LogQueue;
 pub use log_writer::LogWriter;
-pub use logs::{Logs, Page};
+pub use logs::{Logs, Page, Search, Whose};
 pub use rates::{Places, Rates};
 pub use replies::Replies;
 pub use rollups::Rollups;

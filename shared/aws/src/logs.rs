@@ -10,6 +10,10 @@ use crate::clients::Aws;
 use crate::error::Error;
 use crate::expression::{Attributes, Store, again, classify};
 
+mod search;
+
+pub use search::{Search, Whose};
+
 /// Seconds that a row is kept.
 pub(crate) const KEPT_S: i64 = 90 * 86_400;
 /// Rows of one page.
@@ -76,42 +80,6 @@ impl Logs {
         Ok(Page { rows: self.rows(&keys).await?, next })
     }
 
-    /// The calls of a user and the corrections of its own books, newest first; looks back as
-    /// [`Logs::by_day`].
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn by_user(
-        &self,
-        user: &EntityId,
-        limit: u32,
-        cursor: Option<&str>,
-    ) -> Result<Page, Error> {
-        let tenant = &self.aws.config().tenant;
-        let oldest = self.aws.now().plus_ms(-KEPT_S * 1000).utc_day();
-        let (mut day, mut before) = match cursor.map(Cursor::decode).transpose()? {
-            None => (self.aws.now().utc_day(), None),
-            Some(Cursor::Day(day)) => (day, None),
-            Some(Cursor::After { rid, .. }) => (rid.made_at().utc_day(), Some(rid)),
-        };
-        let (mut rows, limit) = (Vec::new(), limit.clamp(1, PAGE_MAX) as usize);
-        for _ in 0..DAYS_MAX {
-            if day < oldest {
-                return Ok(Page { rows, next: None });
-            }
-            let pk = format!("U#{tenant}#{user}#{day}");
-            let (found, has_more) = self.day_of(&pk, limit - rows.len(), before.take()).await?;
-            let last = found.last().map(|row| row.request_id);
-            rows.extend(found.into_iter().filter(|row| is_of(user, row)));
-            if has_more || rows.len() >= limit {
-                let next = last.map(|rid| Cursor::After { pk, rid }.encode());
-                return Ok(Page { rows, next });
-            }
-            day = day.previous();
-        }
-        Ok(Page { rows, next: (day >= oldest).then(|| Cursor::Day(day).encode()) })
-    }
-
     /// One call of a user, or one correction of its own books.
     ///
     /// # Errors
@@ -120,46 +88,8 @@ impl Logs {
         Ok(self.get(user, id).await?.filter(|row| is_of(user, row)))
     }
 
-    /// Rows of one partition, newest first, and whether there are more.
-    async fn day_of(
-        &self,
-        pk: &str,
-        limit: usize,
-        before: Option<Rid>,
-    ) -> Result<(Vec<CallRecord>, bool), Error> {
-        let start = before.map(|rid| {
-            Attributes::from([
-                ("pk".to_owned(), AttributeValue::S(pk.to_owned())),
-                ("sk".to_owned(), AttributeValue::S(rid.to_string())),
-            ])
-        });
-        let page = again("Query", || async {
-            let query = self.aws.dynamodb().query().table_name(&self.aws.config().logs_table);
-            let query = query.key_condition_expression("pk = :pk").scan_index_forward(false);
-            let pk = AttributeValue::S(pk.to_owned());
-            let query = query.expression_attribute_values(":pk", pk);
-            let query = query.limit(i32::try_from(limit).unwrap_or(1));
-            let query = query.set_exclusive_start_key(start.clone());
-            query.send().await.map_err(|error| classify(&error))
-        });
-        let page = page.await?;
-        let rows = page.items.unwrap_or_default().iter().map(record).collect::<Result<_, _>>()?;
-        Ok((rows, page.last_evaluated_key.is_some()))
-    }
-
-    /// All calls from a UTC day backwards, newest first. Looks back at most 31 days at a time;
-    /// `next` goes on from there.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn by_day(&self, from: Day, limit: u32, cursor: Option<&str>) -> Result<Page, Error> {
-        // Whoever pages on learns from an empty page with an old day that the log has ended.
-        let oldest = self.aws.now().plus_ms(-KEPT_S * 1000).utc_day();
-        self.between(oldest, from, limit, cursor).await
-    }
-
-    /// All calls of the UTC days from the last one backwards to the first, newest first, as
-    /// [`Logs::by_day`].
+    /// All calls of the UTC days from the last one backwards to the first, newest first. Looks
+    /// back at most 31 days at a time; `next` goes on from there.
     ///
     /// # Errors
     /// [`Error`].

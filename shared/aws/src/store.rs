@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
     Delete, KeysAndAttributes, Put, ReturnConsumedCapacity, ReturnValue,
     ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
-use farebox_ledger::{Item, Key, Table, Transaction, Update, Write};
+use farebox_ledger::{Answer, Item, Key, Table, Transaction, Update, Verdict, Write};
 
 use crate::clients::Aws;
 use crate::error::Error;
@@ -166,6 +166,28 @@ impl Store {
                 None => Ok(true),
                 Some(Failure::ConditionFailed) => Ok(false),
                 Some(failure) => Err(failure),
+            }
+        });
+        written.await
+    }
+
+    /// Writes some items together off the money path, as [`Store::record`]. False where a
+    /// condition failed.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Refused`].
+    pub async fn record_all(&self, transaction: &Transaction) -> Result<bool, Error> {
+        let written = again("TransactWriteItems", || async {
+            let written = self.transact(transaction).await;
+            match (written.failure, written.answer) {
+                (None, _) => Ok(true),
+                (Some(Failure::ConditionFailed), _) => Ok(false),
+                (Some(Failure::Cancelled), Answer::Cancelled(verdicts)) => {
+                    let is_known = |verdict| matches!(verdict, &Verdict::ConditionFailed(_));
+                    let conflict = || Failure::Throttled("TransactionConflict".to_owned());
+                    if verdicts.iter().any(is_known) { Ok(false) } else { Err(conflict()) }
+                }
+                (Some(failure), _) => Err(failure),
             }
         });
         written.await

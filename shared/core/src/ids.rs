@@ -46,6 +46,12 @@ impl Rid {
         Self(ulid::Ulid::from_parts(ms, random))
     }
 
+    /// The greatest identity that is less than this one.
+    #[must_use]
+    pub const fn previous(&self) -> Self {
+        Self(ulid::Ulid(self.0.0.saturating_sub(1)))
+    }
+
     /// When it was made.
     #[must_use]
     pub fn made_at(&self) -> Timestamp {
@@ -327,6 +333,16 @@ mod tests {
             assert!(alone.counts("p", "m") && !model.counts("bedrock", "a.b"));
             assert!(model.counts("bedrock", "a.b/claude-v2:1"));
         }
+    }
+
+    #[test]
+    fn nothing_is_between_an_identity_and_the_one_before_it() {
+        let rid: Rid = "01KAQ4ZV0M7W1C9Y3T5B8D2E60".parse().unwrap();
+
+        assert_eq!(rid.previous().to_string(), "01KAQ4ZV0M7W1C9Y3T5B8D2E5Z");
+        assert!(rid.previous() < rid);
+        let least = Rid::new(Timestamp::from_ms(0), 0);
+        assert_eq!(least.previous(), least);
     }
 
     #[test]

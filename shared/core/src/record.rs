@@ -29,6 +29,24 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them by their names.
+    pub const NAMES: [(&str, Self); 8] = [
+        ("refused", Self::Refused),
+        ("void", Self::Void),
+        ("void_inferred", Self::VoidInferred),
+        ("provisional", Self::Provisional),
+        ("worst", Self::Worst),
+        ("settled", Self::Settled),
+        ("adjusted", Self::Adjusted),
+        ("correction", Self::Correction),
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, one)| *one == self).map_or("", |(name, _)| name)
+    }
+
     /// The rank of money.md 3.9: refused, void, `void_inferred` 1; provisional 2; worst 3;
     /// settled 4; adjusted and corrections 5.
     #[must_use]

@@ -2,6 +2,7 @@
 //! version of the limit.
 
 mod delivery;
+mod list;
 mod notice;
 mod statement;
 
@@ -13,12 +14,13 @@ use farebox_core::{Day, Money, Month, Timestamp};
 pub use delivery::{
     Channel, Delivery, LEASE_S, TRIES_MAX, Told, alert_id, backoff_s, close, lease, undeliverable,
 };
+pub use list::{Line, lines_pk};
 pub use notice::{Fault, Notice, notices_key, provisional_count, provisional_key};
 pub use statement::{statement_key, statement_put};
 
 use crate::Error;
 use crate::budget::{Budget, Period};
-use crate::item::{Item, Key, Table, malformed, money, read_money, read_text};
+use crate::item::{Item, Key, Table, malformed, money, read_money, read_number, read_text};
 use crate::scope::Owner;
 use crate::update::Update;
 
@@ -60,6 +62,8 @@ pub struct Alert {
 pub struct Stored {
     /// The alert.
     pub alert: Alert,
+    /// When it was found.
+    pub found_at: Timestamp,
     /// What became of it.
     pub delivery: Delivery,
 }
@@ -162,7 +166,10 @@ impl Stored {
             spent: read_money(item, "spent")?.ok_or(Error::Missing("spent"))?,
             limit: read_money(item, "limit")?.ok_or(Error::Missing("limit"))?,
         };
-        Ok(Self { alert, delivery: Delivery::parse(item)? })
+        let ttl: i64 = read_number(item, "ttl")?.ok_or(Error::Missing("ttl"))?;
+        let found = ttl.saturating_sub(delivery::KEPT_S).saturating_mul(1_000);
+        let found_at = Timestamp::from_ms(found);
+        Ok(Self { alert, found_at, delivery: Delivery::parse(item)? })
     }
 }
 
@@ -310,7 +317,8 @@ mod tests {
         let crate::Write::Put(item) = put.write else { panic!("not a put") };
 
         let stored = Stored::parse(&item).unwrap();
-        assert_eq!(stored, Stored { alert, delivery: Delivery::default() });
+        let found_at = Timestamp::from_ms(7_000);
+        assert_eq!(stored, Stored { alert, found_at, delivery: Delivery::default() });
         assert_eq!(put.key.pk, "AL#acme#user:u1");
         assert_eq!(item["due"], Attr::S("1".to_owned()));
     }

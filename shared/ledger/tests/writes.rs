@@ -330,6 +330,7 @@ const WRITES: &[WriteRow] = &[
     ("claim.rs:part", |store| one(claimed(store).part(0, 1, "sealed", now())), Twice::Same),
     ("claim.rs:done", |store| one(claimed(store).done(1)), Twice::Refused),
     ("alert.rs:put", |_| one(Alert::test(now()).put(&owner(), now())), Twice::Refused),
+    ("alert/list.rs:recorded", |_| Alert::test(now()).recorded(&owner(), now()), Twice::Refused),
     ("alert/delivery.rs:lease", |store| one(lease(alerted(store), "me", now())), Twice::Refused),
     (
         "alert/delivery.rs:close",

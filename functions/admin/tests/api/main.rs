@@ -13,6 +13,7 @@ mod prices;
 mod reads;
 mod roles;
 mod rotation;
+mod search;
 mod things;
 mod versions;
 mod world;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use farebox_admin::{ROUTES, Route};
 use farebox_api as api;
-use farebox_core::PriceSpec;
 use farebox_core::pricing::Discount;
+use farebox_core::{Outcome, PriceSpec};
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
@@ -154,7 +154,7 @@ const ROWS: &[Row] = rows! {
         < api::PutContentLog => 200 api::ContentLog,
     "DELETE /admin/v1/users/{id}/content" "Erases what is kept of a user's content"
         => 200 api::ErasedContent,
-    "GET /admin/v1/alerts" "Alerts of a budget" => 200 api::AlertList,
+    "GET /admin/v1/alerts" "Alerts of all budgets, or of one" => 200 api::AlertList,
     "GET /admin/v1/alerts/channels" "Where alerts go: one of each kind, so there is one page"
         => 200 api::ChannelList,
     "GET /admin/v1/alerts/operator" "What the operator was told" => 200 api::OperatorAlertList,
@@ -251,6 +251,13 @@ fn parameter(name: &str, place: &str, is_required: bool, schema: &Value) -> Valu
     json!({"name": name, "in": place, "required": is_required, "schema": schema})
 }
 
+/// A schema that says more.
+fn with(mut schema: Value, more: Value) -> Value {
+    let fields = schema.as_object_mut().unwrap();
+    fields.extend(more.as_object().cloned().unwrap());
+    schema
+}
+
 /// What a parameter of a path or a query may be.
 fn shape_of(name: &str) -> Value {
     let id = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$";
@@ -260,6 +267,11 @@ fn shape_of(name: &str) -> Value {
         "month" => json!({"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$"}),
         "provider" => json!({"type": "string", "pattern": "^[a-z][a-z0-9_.-]{0,31}$"}),
         "model" => json!({"type": "string", "pattern": "^[!-~]{1,200}$"}),
+        "outcome" => json!({"type": "string", "enum": Outcome::NAMES.map(|(name, _)| name)}),
+        "label" => {
+            let pair = json!({"type": "string", "pattern": "^.+:.+$", "maxLength": 577});
+            with(pair, json!({"examples": ["team:search"]}))
+        }
         "cursor" => json!({"type": "string", "minLength": 1, "maxLength": 512}),
         "scope" => {
             json!({"type": "string", "minLength": 1, "maxLength": 400, "examples": ["user:ada"]})
@@ -293,9 +305,8 @@ fn parameters(route: &Route) -> Vec<Value> {
         found.push(one);
     }
     for name in route.query {
-        let is_required = matches!((route.path, *name), ("/admin/v1/alerts", "scope"))
-            || (route.path.ends_with("/credentials") && *name == "user")
-            || *name == "month";
+        let is_required =
+            (route.path.ends_with("/credentials") && *name == "user") || *name == "month";
         found.push(parameter(name, "query", is_required, &shape_of(name)));
     }
     let is_shown = ROUTES.iter().any(|other| other.method == "GET" && other.path == route.path);

@@ -10,7 +10,17 @@ use crate::world::{Reply, World};
 /// A call of a user in the log.
 pub async fn log(world: &World, user: &str, key: &str, outcome: Outcome, scope: &str) -> Rid {
     let id = world.gate.aws().new_rid();
-    let record = CallRecord::new(id, "main".into(), user.parse().unwrap(), key.parse().unwrap());
+    put(world, scope, CallRecord { outcome, ..record(id, user, key) }).await;
+    id
+}
+
+/// A call of a user as it would be logged.
+pub fn record(id: Rid, user: &str, key: &str) -> CallRecord {
+    CallRecord::new(id, "main".into(), user.parse().unwrap(), key.parse().unwrap())
+}
+
+/// Puts it into the log, with one scope.
+pub async fn put(world: &World, scope: &str, record: CallRecord) {
     let part = ScopePart {
         scope: scope.parse().unwrap(),
         hold: None,
@@ -20,12 +30,11 @@ pub async fn log(world: &World, user: &str, key: &str, outcome: Outcome, scope: 
         day: 20_261_123,
     };
     let correction = Correction { of: None, to: None, reason: "why".to_owned() };
-    let correction = Some(correction).filter(|_| outcome == Outcome::Correction);
-    let record = CallRecord { outcome, parts: vec![part], correction, ..record };
+    let correction = Some(correction).filter(|_| record.outcome == Outcome::Correction);
+    let record = CallRecord { parts: vec![part], correction, ..record };
     for put in LogWriter::new(world.gate.aws()).put(&[&record]).await {
         put.unwrap();
     }
-    id
 }
 
 fn same_as_absent(reply: &Reply, absent: &Reply, ids: [&str; 2]) {

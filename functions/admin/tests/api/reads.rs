@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 
 use farebox_admin::ROUTES;
+use farebox_aws::expression::Store;
 use farebox_core::Outcome;
+use farebox_ledger::Owner;
+use farebox_ledger::alert::Alert;
 use serde_json::{Value, json};
 
 use crate::own::log;
@@ -14,7 +17,7 @@ use crate::roles::Cast;
 const READS: &str = "
 /admin/v1/admin-keys: 1 Query
 /admin/v1/admin-keys/{id}: 1 GetItem
-/admin/v1/alerts: 1 Query
+/admin/v1/alerts: 1 BatchGetItem, 1 Query
 /admin/v1/alerts/channels: 1 GetItem
 /admin/v1/alerts/operator: 1 Query
 /admin/v1/audit: 14 Query
@@ -108,7 +111,6 @@ fn paths(key: &str, call: &str, month: &str) -> BTreeMap<&'static str, String> {
             .replace("{arn+}", "arn:aws:iam::111122223333:role/Ops")
             .replace("{subject+}", "group:ops");
         let query = match path {
-            "/admin/v1/alerts" => "?scope=user:u1".to_owned(),
             "/admin/v1/credentials" => "?user=u1".to_owned(),
             "/admin/v1/models" => "?provider=openai".to_owned(),
             "/admin/v1/counters/{scope+}" => format!("?month={month}"),
@@ -143,6 +145,9 @@ async fn a_look_costs_what_it_says_however_many_calls_there_were() {
     let body = json!({"targets": [{"model": "openai/gpt-4o"}]});
     cast.world.ask("PUT", "/admin/v1/routes/fast", body).await;
     let call = log(&cast.world, "u1", &key, Outcome::Settled, "user:u1").await.to_string();
+    let (aws, now) = (cast.world.gate.aws(), cast.world.gate.aws().now());
+    let owner = Owner::new(&aws.config().tenant, "user:u1".parse().unwrap());
+    Store::patient(aws).record_all(&Alert::test(now).recorded(&owner, now)).await.unwrap();
     let few = measure(&cast, &call).await;
     for _ in 0..ROWS {
         log(&cast.world, "u1", &key, Outcome::Settled, "user:u1").await;

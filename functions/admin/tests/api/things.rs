@@ -1,5 +1,6 @@
 //! Users, keys, credentials, budgets, prices and the webhook.
 
+use farebox_aws::expression::Store;
 use farebox_core::Timestamp;
 use farebox_ledger::Owner;
 use farebox_ledger::alert::Alert;
@@ -232,27 +233,47 @@ async fn a_key_is_changed_whole_and_the_audit_has_how_it_was() {
     assert_eq!((revoked.status, &revoked.body["error"]["field"]), (400, &json!("id")));
 }
 
-#[tokio::test]
-async fn alerts_come_in_pages() {
-    let world = World::new().await;
-    let aws = world.gate.aws();
-    let owner = Owner::new(&aws.config().tenant, "user:u1".parse().unwrap());
-    let store = farebox_aws::expression::Store::patient(aws);
-    for second in 0..3 {
-        let at = Timestamp::from_ms(1_800_000_000_000 + second * 1000);
-        store.record(&Alert::test(at).put(&owner, at)).await.unwrap();
-    }
-    let all = world.ask("GET", "/admin/v1/alerts?scope=user:u1", Value::Null).await.body;
-    let count = all["alerts"].as_array().unwrap().len();
-    assert!(count == 3 && all["next_cursor"].is_null(), "{all}");
-
+/// The alerts of all pages.
+async fn alerts(world: &World, path: &str, most: usize) -> Vec<Value> {
     let (mut seen, mut next) = (Vec::new(), String::new());
-    for _ in 0..=count {
-        let path = format!("/admin/v1/alerts?scope=user:u1&limit=1{next}");
-        let page = world.ask("GET", &path, Value::Null).await.body;
+    loop {
+        assert!(seen.len() <= most, "{path} has no end");
+        let page = world.ask("GET", &format!("{path}{next}"), Value::Null).await.body;
         seen.extend(page["alerts"].as_array().unwrap().clone());
-        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        let Some(cursor) = page["next_cursor"].as_str() else { return seen };
         next = format!("&cursor={cursor}");
     }
-    assert_eq!(json!(seen), all["alerts"]);
+}
+
+#[tokio::test]
+async fn alerts_come_in_pages_of_one_scope_and_of_all() {
+    let world = World::new().await;
+    let aws = world.gate.aws();
+    let store = Store::patient(aws);
+    for (second, scope) in (0..).zip(["user:u1", "org:o1", "user:u1", "team:t1", "user:u1"]) {
+        let owner = Owner::new(&aws.config().tenant, scope.parse().unwrap());
+        let at = Timestamp::from_ms(1_800_000_000_000 + second * 1000);
+        let alert = Alert::test(at).recorded(&owner, at);
+        // A second time it is known, and stands once in the list.
+        let later = Alert::test(at).recorded(&owner, at.plus_ms(5_000));
+        assert!(store.record_all(&alert).await.unwrap());
+        assert!(!store.record_all(&later).await.unwrap());
+    }
+    let of_one = "/admin/v1/alerts?scope=user:u1";
+    let all = world.ask("GET", of_one, Value::Null).await.body;
+    assert!(all["next_cursor"].is_null(), "{all}");
+    let one = all["alerts"].as_array().unwrap();
+    assert_eq!(one.len(), 3);
+    assert_eq!(alerts(&world, &format!("{of_one}&limit=1"), 3).await, *one);
+
+    let all = world.ask("GET", "/admin/v1/alerts", Value::Null).await.body["alerts"].clone();
+    let text = |alert: &Value, name: &str| alert[name].as_str().unwrap().to_owned();
+    let told: Vec<_> = all.as_array().unwrap().iter().map(|one| text(one, "scope")).collect();
+    assert_eq!(told, ["user:u1", "team:t1", "user:u1", "org:o1", "user:u1"], "the newest first");
+    assert_eq!(text(&all[0], "created_at"), "2027-01-15T08:00:04Z");
+    assert!(all.as_array().unwrap().contains(&one[2]), "one alert looks the same in both lists");
+    for limit in [1, 2, 5] {
+        let path = format!("/admin/v1/alerts?limit={limit}");
+        assert_eq!(Value::from(alerts(&world, &path, 5).await), all, "{limit}");
+    }
 }

@@ -263,7 +263,7 @@ impl Control {
         let now = self.aws().now();
         let day = budget.terms.settings.zone.day(now);
         for reached in alert::reached(budget, day) {
-            if let Err(error) = store.record(&reached.put(owner, now)).await {
+            if let Err(error) = store.record_all(&reached.recorded(owner, now)).await {
                 tracing::warn!(cause = %error, "an alert was not recorded");
             }
         }

@@ -251,8 +251,10 @@ impl Control {
         let now = self.aws().now();
         let alert = Alert::test(now);
         let owner = Owner::new(self.tenant(), scope.clone());
-        self.store.ledger().await?.record(&alert.put(&owner, now)).await?;
-        Ok(AlertItem::from(Stored { alert, delivery: Delivery::default() }))
+        self.store.ledger().await?.record_all(&alert.recorded(&owner, now)).await?;
+        let found_at = Timestamp::from_ms(now.seconds().saturating_mul(1_000));
+        let stored = Stored { alert, found_at, delivery: Delivery::default() };
+        Ok(AlertItem::new(scope.clone(), stored))
     }
 
     /// Delivers no alerts from here on; `false` where none of that version were. The signing

@@ -1,12 +1,14 @@
 //! What was told of budgets, and to the operator.
 
+use std::collections::HashMap;
+
 use farebox_core::Scope;
 use farebox_ledger::Owner;
-use farebox_ledger::alert::{Delivery, Notice, Stored, notices_key};
+use farebox_ledger::alert::{Delivery, Line, Notice, Stored, lines_pk, notices_key};
 
 use super::{AlertItem, Directory, NoticeItem, text};
 use crate::error::Error;
-use crate::expression::{Attributes, item};
+use crate::expression::{Attributes, Store, item};
 
 /// Alerts shown of one scope where nobody says how many, newest first.
 const ALERTS_MAX: u32 = 50;
@@ -32,11 +34,43 @@ impl Directory {
     ) -> Result<(Vec<AlertItem>, Option<String>), Error> {
         let pk = Owner::new(&self.aws.config().tenant, scope.clone()).alerts();
         let (found, next) = self.told(&pk, limit, cursor).await?;
-        let stored = found.into_iter().map(|found| {
-            let malformed = |error| Error::malformed(format!("an alert of {scope}"), error);
-            Stored::parse(&item(found)).map(AlertItem::from).map_err(malformed)
+        let alerts = found.into_iter().map(|found| read(scope.clone(), found));
+        Ok((alerts.collect::<Result<_, _>>()?, next))
+    }
+
+    /// A page of the alerts of all scopes, the newest first, and where the next one begins: one
+    /// query of their lines and one batch of what these name.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn all_alerts(
+        &self,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<(Vec<AlertItem>, Option<String>), Error> {
+        let tenant = &self.aws.config().tenant;
+        let (found, next) = self.told(&lines_pk(tenant), limit, cursor).await?;
+        let lines = found.iter().filter_map(|line| text(line, "sk")?.parse::<Line>().ok());
+        let named = lines.map(|line| {
+            let key = line.name.key(&Owner::new(tenant, line.scope.clone()));
+            ((key.pk.clone(), key.sk.clone()), (key, line))
         });
-        Ok((stored.collect::<Result<_, _>>()?, next))
+        let named: Vec<_> = named.collect();
+        let keys: Vec<_> = named.iter().map(|(_, (key, _))| key.clone()).collect();
+        let mut stored: HashMap<_, _> = Store::patient(&self.aws)
+            .batch(&keys)
+            .await?
+            .into_iter()
+            .filter_map(|found| {
+                let part = |name| text(&found, name).map(str::to_owned);
+                Some(((part("pk")?, part("sk")?), found))
+            })
+            .collect();
+        // In the order of their lines; one that expired meanwhile is left out.
+        let alerts = named
+            .into_iter()
+            .filter_map(|(at, (_, line))| Some(read(line.scope, stored.remove(&at)?)));
+        Ok((alerts.collect::<Result<_, _>>()?, next))
     }
 
     /// A page of the operator's alerts, by fault, the newest first, and where the next one begins.
@@ -73,4 +107,10 @@ impl Directory {
         let next = last.and_then(|last| text(&last, "sk").map(str::to_owned));
         Ok((found, next))
     }
+}
+
+fn read(scope: Scope, found: Attributes) -> Result<AlertItem, Error> {
+    let stored = Stored::parse(&item(found));
+    let stored = stored.map_err(|error| Error::malformed(format!("an alert of {scope}"), error))?;
+    Ok(AlertItem::new(scope, stored))
 }

@@ -16,7 +16,8 @@ pub const LEASE_S: i64 = 60;
 pub const TRIES_MAX: u32 = 20;
 const BACKOFF_FIRST_S: i64 = 60;
 const BACKOFF_LAST_S: i64 = 6 * 3_600;
-const KEPT_S: i64 = 400 * 86_400;
+/// Seconds that an alert is kept.
+pub(super) const KEPT_S: i64 = 400 * 86_400;
 
 /// A way to those who are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
