@@ -108,6 +108,9 @@ def reports(farebox, spent, folder):
     focus = list(csv.DictReader(io.StringIO(farebox.run(f"export focus --month {MONTH}"))))
     assert sum(Decimal(line["BilledCost"]) for line in focus) == spent, focus
     assert {line["ProviderName"] for line in focus} == {"demo"} and len(focus[0]) == 30
+    tagged = [line for line in focus if json.loads(line["Tags"]) == {"team": "search"}]
+    assert {line["ServiceName"] for line in tagged} == {"demo/chat"}, focus
+    assert all(json.loads(line["Tags"]) == {} for line in focus if line not in tagged), focus
     # Another reader of the format than the writer's own.
     farebox.run(f"export focus --month {MONTH} --output {folder}/focus.parquet")
     table = pyarrow.parquet.read_table(f"{folder}/focus.parquet")

@@ -49,7 +49,25 @@ async fn rows_by_model(stack: &Stack, key_id: &str) -> BTreeMap<String, (Money, 
     }
 }
 
-/// The sums of a key's calls are its rows and its books.
+/// Every row of a day of a key, read in pages of two.
+async fn sets(stack: &Stack, day: &str, scope: &str) -> Vec<Value> {
+    let (mut rows, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = stack.read(&format!("/usage/days/{day}?limit=2{cursor}")).await;
+        let of_scope = page["rows"].as_array().unwrap().iter().filter(|row| row["scope"] == scope);
+        rows.extend(of_scope.cloned());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return rows,
+        }
+    }
+}
+
+fn sum(rows: &[Value]) -> Money {
+    rows.iter().fold(Money::ZERO, |sum, row| sum.plus(charged(row)).unwrap())
+}
+
+/// The sums of a key's calls are its rows and its books; so are those of its labels together.
 async fn assert_summed(caller: &Caller<'_>) {
     let stack = caller.stack();
     let query = format!("by=model&scope={}&until={}-12", caller.key_scope(), next_year());
@@ -65,6 +83,53 @@ async fn assert_summed(caller: &Caller<'_>) {
     };
     assert_eq!(shown(summed.collect()), shown(rows), "sums and rows");
     assert_eq!(charged(&answer["total"]), caller.key_books().await.settled(), "sums and books");
+    let of_day = sets(stack, &format!("{}-05-12", next_year()), &caller.key_scope()).await;
+    assert_eq!(sum(&of_day), caller.key_books().await.settled(), "sets of labels and books");
+}
+
+#[test]
+fn a_day_is_told_by_the_labels_that_its_calls_carried_whatever_the_key_says_since() {
+    run(async {
+        let stack = shared().await;
+        let caller = Caller::with_key(stack, &json!({"labels": {"team": "search"}})).await;
+        let body = json!({
+            "model": "demo/exact", "max_tokens": 5, "user": "u-7",
+            "messages": [{"role": "user", "content": "hello"}], "metadata": {"run": "9"},
+        });
+        let chat = caller.post("/v1/chat/completions", &body);
+        chat.with("x-farebox-tags", "env=a%2Cb,team=ads").send().await.expect(200);
+        caller.chat("exact", &json!({"max_tokens": 5})).await.expect(200);
+        stack.drain().await;
+        let key = stack.read(&format!("/keys/{}", caller.key_id)).await;
+        let put = json!({"name": key["name"], "labels": {"team": "other"}});
+        stack.put(&format!("/keys/{}", caller.key_id), &put).await;
+        let refund = json!({"scope": caller.user_scope(), "amount_usd": "0.000001",
+                            "reason": "a fee of the user's"});
+        stack.admin(Method::POST, "/corrections").json(&refund).send().await.expect(200);
+        stack.drain().await;
+
+        let today = stack.read("/usage?by=model").await["until"].as_str().unwrap().to_owned();
+        let rows = sets(stack, &today, &caller.key_scope()).await;
+
+        let labels: Vec<_> = rows.iter().map(|row| row["labels"].clone()).collect();
+        let full = json!({"team": "search", "env": "a,b", "end_user": "u-7", "run": "9"});
+        assert_eq!(labels, [full, json!({"team": "search"})]);
+        assert!(rows.iter().all(|row| row["model"] == "demo/exact"));
+        assert_eq!(sum(&rows), caller.key_books().await.settled());
+        let of_user = sets(stack, &today, &caller.user_scope()).await;
+        assert_eq!((of_user.len(), charged(&of_user[0])), (1, usd("0.000001")));
+        let both = sum(&rows).plus(sum(&of_user)).unwrap();
+        assert_eq!(both, caller.user_books().await.settled());
+
+        // A statement by what a body said.
+        for (name, value) in [("end_user", "u-7"), ("run", "9"), ("env", "a,b")] {
+            let report = usage(stack, &format!("by=label:{name}")).await;
+            let by = format!("label:{name}");
+            let mut of = report["rows"].as_array().unwrap().iter();
+            let row = of.find(|row| row["by"][&by] == value).unwrap();
+            assert!(charged(row) > Money::ZERO, "{row}");
+        }
+    });
 }
 
 #[test]

@@ -16,8 +16,9 @@ const LIMIT_MAX: u32 = 100;
 /// What stands before the paths of signed requests.
 const SIGNED: &str = "/iam";
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// Longest values of a query: a cursor and a scope may hold a model's name of 200 characters.
-const CURSOR_BYTES_MAX: usize = 512;
+/// Longest values of a query: a cursor and a scope may hold a model's name of 200 characters, and
+/// a cursor of usage a set of labels of 400 beside it.
+const CURSOR_BYTES_MAX: usize = 1_024;
 const SCOPE_BYTES_MAX: usize = 400;
 const VALUE_BYTES_MAX: usize = 256;
 /// A label's name has 64 characters, its value at most 512, of four bytes each.

@@ -137,6 +137,7 @@ routes! {
     "GET" Read "/admin/v1/budgets/{scope+}" => budgets::show,
     "PUT" Change "/admin/v1/budgets/{scope+}" => budgets::put,
     "GET" Read "/admin/v1/usage" ? by since until scope kind limit cursor => usage::usage,
+    "GET" Read "/admin/v1/usage/days/{day}" ? limit cursor => usage::day,
     "GET" Read "/admin/v1/models" ? provider search limit cursor => models::list,
     "GET" Read "/admin/v1/models/{provider}/{model+}" => models::show,
     "GET" Read "/admin/v1/prices" ? provider limit cursor => prices::list,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use farebox_api::UsageReport;
+use farebox_api::{UsageDay, UsageDayRow, UsageReport};
 use farebox_aws::rollups::{Ask, Which};
-use farebox_aws::usage::{By, Owner, dashed, grouped};
+use farebox_aws::usage::{By, Owner, dashed, grouped, shown};
 use farebox_core::rollup::Place;
 use farebox_core::{Day, EntityId, Error, ScopeKind, Zone};
 use farebox_ledger::Span;
@@ -55,6 +55,21 @@ pub async fn usage(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
         rest,
         total,
     })
+}
+
+/// `GET /admin/v1/usage/days/{day}`: what each key was charged for each model and set of labels.
+pub async fn day(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let Ok(Span::Day(day)) = period(call.parameter("day")) else {
+        return Err(Error::malformed("day", "write it as 2026-11-23").into());
+    };
+    let (limit, cursor) = (limit(call)?, call.cursor());
+    let (cells, next_cursor) = gate.control.rollups().of_day(day, limit, cursor).await?;
+    let rows = cells.into_iter().map(|cell| {
+        let sums = shown(&cell.sums)?;
+        Ok(UsageDayRow { scope: cell.owner, model: cell.model, labels: cell.labels, sums })
+    });
+    let rows: Result<Vec<_>, Error> = rows.collect();
+    Answer::ok(&UsageDay { day: dashed(day), rows: rows?, next_cursor })
 }
 
 /// Which sums are those of a scope; of a user by key they are its keys'.

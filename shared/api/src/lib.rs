@@ -80,7 +80,7 @@ pub use prices::{
 pub use queues::Queues;
 pub use requests::{CostLine, EarlierAttempt, RequestList, RequestRow, TokenCounts};
 pub use routes::{Route, RouteList};
-pub use usage::{UsageReport, UsageRow, UsageSums};
+pub use usage::{UsageDay, UsageDayRow, UsageReport, UsageRow, UsageSums};
 pub use webhook::{PutWebhook, SetWebhook, Webhook};
 
 /// Where every path of the API begins.

@@ -27,6 +27,9 @@ pub struct UsageSums {
     pub output_usd: String,
     /// Of it: fees by the piece.
     pub fees_usd: String,
+    /// How many searches, requests and other things by the piece these fees are for.
+    #[serde(default)]
+    pub pieces: u64,
     /// Prompt tokens of every class.
     pub prompt_tokens: u64,
     /// Of them: read from the provider's cache.
@@ -68,6 +71,34 @@ pub struct UsageReport {
     pub rest: Option<UsageSums>,
     /// What all rows add up to.
     pub total: UsageSums,
+}
+
+/// What the calls of one key with the same labels cost on one model and day. An entry of an
+/// admin's that is of no call stands in the scope that it names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UsageDayRow {
+    /// `key:ID`; of an entry in other books `user:ID`, `team:ID` or `org:ID`.
+    pub scope: String,
+    /// `provider/model`; `-` where it was not known.
+    pub model: String,
+    /// The labels as the calls carried them, as far as they are told apart.
+    pub labels: BTreeMap<String, String>,
+    /// The sums.
+    #[serde(flatten)]
+    pub sums: UsageSums,
+}
+
+/// `GET /admin/v1/usage/days/{day}`: every charge of a day, once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UsageDay {
+    /// The day, in UTC.
+    pub day: String,
+    /// By scope, model and labels.
+    pub rows: Vec<UsageDayRow>,
+    /// Where the next page begins; null at the end.
+    pub next_cursor: Option<String>,
 }
 
 /// One value of a statement's line.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use farebox_core::rollup::{LABELS_COUNTED, Place, Sums, model_of, places};
+use farebox_core::rollup::{LABELS_COUNTED, Place, Sums, model_of, places, set_of, written};
 use farebox_core::{CallRecord, Day, Month, Outcome, ScopeKind, Timestamp};
 use farebox_ledger::{Answer, Attr, Item, Key, Table, Transaction, Verdict, update};
 
@@ -27,9 +27,17 @@ const KNOWN_MAX: usize = 20_000;
 const ID_BYTES_MAX: usize = 400;
 /// On a row that has been counted: the labels that it counted to.
 const COUNTED: &str = "ct";
+/// On the same: the set of labels, as one text.
+const SET: &str = "cs";
 
 /// Labels with their values.
 type Pairs = Vec<(String, String)>;
+/// What a row counts to beside its owners.
+struct Counted {
+    labels: Pairs,
+    /// None on a row of the time before sets were counted.
+    set: Option<String>,
+}
 /// Sums that a transaction moves, by copy, day, place and model.
 type Differences = BTreeMap<(u32, Day, Place, String), Sums>;
 
@@ -45,7 +53,7 @@ struct Planned<'r> {
     record: &'r CallRecord,
     key: Key,
     /// What stands there: its rank, and what it counted.
-    seen: Option<(i64, Option<(CallRecord, Pairs)>)>,
+    seen: Option<(i64, Option<(CallRecord, Counted)>)>,
 }
 
 impl LogWriter {
@@ -101,17 +109,18 @@ impl LogWriter {
     async fn plan(&self, records: &[&CallRecord]) -> Result<Vec<Transaction>, Error> {
         let (mut transactions, mut puts, mut moved) = (Vec::new(), Vec::new(), Differences::new());
         for row in self.look(records).await? {
-            let labels = self.counted(row.record).await?;
+            let counted = self.counted(row.record).await?;
             let mut with_this = moved.clone();
-            count(&mut with_this, &row, &labels);
+            count(&mut with_this, &row, &counted);
+            // A set is one item, every other place two: at most so many actions.
             if puts.len() + 1 + 2 * with_this.len() > ACTIONS_MAX && !puts.is_empty() {
                 transactions.push(self.transaction(core::mem::take(&mut puts), &moved));
                 with_this.clear();
-                count(&mut with_this, &row, &labels);
+                count(&mut with_this, &row, &counted);
             }
             moved = with_this;
             let seen = row.seen.as_ref().map(|(rank, _)| *rank);
-            let fields = fields(row.record, &labels)?;
+            let fields = fields(row.record, &counted)?;
             puts.push(update::log_put(row.key, fields, row.record.outcome, seen));
         }
         if !puts.is_empty() {
@@ -158,14 +167,13 @@ impl LogWriter {
     }
 
     /// The labels that a row counts to: its first ones, as far as they can be told apart.
-    async fn counted(&self, record: &CallRecord) -> Result<Pairs, Error> {
-        let other = || update::OTHER.to_owned();
+    async fn counted(&self, record: &CallRecord) -> Result<Counted, Error> {
         let month = record.request_id.made_at().utc_day().month();
         let mut counted = Pairs::new();
         for (name, value) in record.labels.iter().take(LABELS_COUNTED) {
-            let pair = if !self.admits(month, name, None).await? {
+            let pair = if !self.admits_label(month, name, None).await? {
                 (other(), other())
-            } else if self.admits(month, name, Some(value)).await? {
+            } else if self.admits_label(month, name, Some(value)).await? {
                 (name.to_owned(), value.to_owned())
             } else {
                 (name.to_owned(), other())
@@ -174,26 +182,57 @@ impl LogWriter {
                 counted.push(pair);
             }
         }
-        Ok(counted)
+        let set = self.set(record, month, &counted).await?;
+        Ok(Counted { labels: counted, set: Some(set) })
     }
 
-    /// Whether a label's name, or a value of it, is told apart in a month; from now on, where
-    /// there is room.
-    async fn admits(&self, month: Month, name: &str, value: Option<&str>) -> Result<bool, Error> {
-        let tenant = &self.aws.config().tenant;
-        let child = update::label_key(tenant, month, name, value);
-        if Place::Label(name.to_owned(), value.unwrap_or_default().to_owned()).id().len()
-            > ID_BYTES_MAX
-        {
-            return Ok(false);
+    /// The set that counted labels are: all of them together, where it is told apart; else the
+    /// most trusted one, the key's where the key has any, and that there are others.
+    async fn set(&self, record: &CallRecord, month: Month, of: &Pairs) -> Result<String, Error> {
+        let whole = written(of);
+        let (Some(place), Some(first)) = (set_of(record, &whole), of.first()) else {
+            return Ok(whole);
+        };
+        let others = (other(), other());
+        let mut rest = vec![first.clone()];
+        rest.extend((of.len() > 1).then(|| others.clone()));
+        for (is_rest, set) in [(false, whole), (true, written(&rest))] {
+            let key =
+                |set| update::set_key(&self.aws.config().tenant, month, &place.id(), is_rest, set);
+            let (parent, child) = (key(None), key(Some(&set)));
+            if set.len() <= ID_BYTES_MAX
+                && self.admits(parent, child, update::LABEL_SETS_MAX).await?
+            {
+                return Ok(set);
+            }
         }
-        if locked(&self.known).contains(&child) {
-            return Ok(true);
+        Ok(written(&[others]))
+    }
+
+    /// Whether a label's name, or a value of it, is told apart in a month.
+    async fn admits_label(
+        &self,
+        month: Month,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<bool, Error> {
+        let tenant = &self.aws.config().tenant;
+        let place = Place::Label(name.to_owned(), value.unwrap_or_default().to_owned());
+        if place.id().len() > ID_BYTES_MAX {
+            return Ok(false);
         }
         let (parent, most) = match value {
             Some(_) => (update::label_key(tenant, month, name, None), update::LABEL_VALUES_MAX),
             None => (update::label_key(tenant, month, "", None), update::LABEL_NAMES_MAX),
         };
+        self.admits(parent, update::label_key(tenant, month, name, value), most).await
+    }
+
+    /// Whether one of its parent's children is told apart; from now on, where there is room.
+    async fn admits(&self, parent: Key, child: Key, most: u32) -> Result<bool, Error> {
+        if locked(&self.known).contains(&child) {
+            return Ok(true);
+        }
         let is_full = locked(&self.full).contains(&parent);
         let is_admitted = if is_full {
             Store::patient(&self.aws).fetch(&child).await?.is_some()
@@ -228,24 +267,30 @@ impl LogWriter {
     }
 }
 
+/// What stands for all that is not told apart.
+fn other() -> String {
+    update::OTHER.to_owned()
+}
+
 fn locked(set: &Mutex<HashSet<Key>>) -> std::sync::MutexGuard<'_, HashSet<Key>> {
     set.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Adds what a row moves: what it counts, less what the row in its place has counted.
-fn count(moved: &mut Differences, row: &Planned<'_>, labels: &Pairs) {
+fn count(moved: &mut Differences, row: &Planned<'_>, counted: &Counted) {
     let id = row.record.request_id;
     let (shard, day) = (update::shard_of(id), id.made_at().utc_day());
-    let mut add = |record: &CallRecord, labels: &Pairs, is_taken_off: bool| {
+    let mut add = |record: &CallRecord, counted: &Counted, is_taken_off: bool| {
         let (sums, model) = (Sums::of(record), model_of(record));
-        for place in places(record, labels) {
+        let set = counted.set.as_deref().and_then(|set| set_of(record, set));
+        for place in places(record, &counted.labels).into_iter().chain(set) {
             let cell = moved.entry((shard, day, place, model.clone())).or_default();
             if is_taken_off { cell.minus(&sums) } else { cell.plus(&sums) }
         }
     };
-    add(row.record, labels, false);
-    if let Some((_, Some((old, labels)))) = &row.seen {
-        add(old, labels, true);
+    add(row.record, counted, false);
+    if let Some((_, Some((old, counted)))) = &row.seen {
+        add(old, counted, true);
     }
 }
 
@@ -256,7 +301,7 @@ fn key(record: &CallRecord) -> Key {
 
 /// A row's rank and, where it was counted, what it was counted as. Rows of the time before sums
 /// were kept have counted to none.
-fn read(item: &Attributes) -> Result<(i64, Option<(CallRecord, Pairs)>), Error> {
+fn read(item: &Attributes) -> Result<(i64, Option<(CallRecord, Counted)>), Error> {
     let rank = item.get("rk").and_then(|rank| rank.as_n().ok()?.parse().ok());
     let rank = rank.ok_or_else(|| Error::malformed("a log row", "no rk"))?;
     let Some(labels) = item.get(COUNTED).and_then(|labels| labels.as_s().ok()) else {
@@ -264,19 +309,21 @@ fn read(item: &Attributes) -> Result<(i64, Option<(CallRecord, Pairs)>), Error> 
     };
     let labels =
         serde_json::from_str(labels).map_err(|error| Error::malformed("a log row", error))?;
-    Ok((rank, Some((crate::logs::record(item)?, labels))))
+    let set = item.get(SET).and_then(|set| set.as_s().ok()).cloned();
+    Ok((rank, Some((crate::logs::record(item)?, Counted { labels, set }))))
 }
 
 /// The attributes of a row beside its key and rank.
-fn fields(record: &CallRecord, labels: &Pairs) -> Result<Item, Error> {
+fn fields(record: &CallRecord, counted: &Counted) -> Result<Item, Error> {
     let malformed = |error| Error::malformed(format!("record {}", record.request_id), error);
     let json = serde_json::to_string(record).map_err(malformed)?;
-    let labels = serde_json::to_string(labels).map_err(malformed)?;
+    let labels = serde_json::to_string(&counted.labels).map_err(malformed)?;
     let made_at: Timestamp = record.request_id.made_at();
     let ttl = made_at.seconds().saturating_add(KEPT_S);
     let mut row = Item::from([
         ("rec".to_owned(), Attr::S(json)),
         (COUNTED.to_owned(), Attr::S(labels)),
+        (SET.to_owned(), Attr::S(counted.set.clone().unwrap_or_default())),
         ("rid".to_owned(), Attr::S(record.request_id.to_string())),
         ("d".to_owned(), Attr::S(format!("{}#{}", record.tenant, made_at.utc_day()))),
         ("ttl".to_owned(), Attr::N(i128::from(ttl))),

@@ -1,8 +1,12 @@
 //! Sums of usage, read: as many requests for a month of ten million calls as for one of ten.
 
-use farebox_core::rollup::{Counter, Sums, unescaped};
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use farebox_core::rollup::{self, Counter, Sums, unescaped};
 use farebox_core::{Day, Month, Zone};
-use farebox_ledger::update::{Partition, SHARDS};
+use farebox_ledger::update::{Partition, SHARDS, set_partition};
 use futures_util::future::join_all;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -60,6 +64,19 @@ pub struct Cell {
     pub sums: Sums,
 }
 
+/// Sums of one owner, model and set of labels, on one day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetCell {
+    /// `key:ID`, or the scope in whose books an entry stands.
+    pub owner: String,
+    /// `provider/model`, or `-`.
+    pub model: String,
+    /// The labels, as far as they are told apart.
+    pub labels: BTreeMap<String, String>,
+    /// The sums.
+    pub sums: Sums,
+}
+
 /// One range of one partition.
 struct Range {
     partition: String,
@@ -90,6 +107,69 @@ impl Rollups {
             }
         }
         Ok(cells)
+    }
+
+    /// A page of a day's sums by owner, model and set of labels, and where the next one begins: a
+    /// query a copy, however many sums the day has.
+    ///
+    /// # Errors
+    /// [`Error::Cursor`] where it is none of these pages.
+    pub async fn of_day(
+        &self,
+        day: Day,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<(Vec<SetCell>, Option<String>), Error> {
+        let after = cursor.map(decoded).transpose()?;
+        let tenant = &self.aws.config().tenant;
+        let copies = (0..SHARDS).map(|shard| set_partition(tenant, day, shard));
+        let pages = copies.map(|copy| self.sets(copy, after.as_deref(), limit));
+        let (mut sets, mut whole_until) = (BTreeMap::<String, Sums>::new(), None::<String>);
+        for page in join_all(pages).await {
+            let (found, has_more) = page?;
+            // Beyond the last one of a copy that has more, this page knows not all copies.
+            if let Some((last, _)) = found.last().filter(|_| has_more) {
+                whole_until = whole_until.into_iter().chain([last.clone()]).min();
+            }
+            for (key, sums) in found {
+                sets.entry(key).or_default().plus(&sums);
+            }
+        }
+        sets.retain(|key, _| whole_until.as_ref().is_none_or(|until| key <= until));
+        let next = match sets.keys().nth(limit.saturating_sub(1)) {
+            Some(last) if sets.len() > limit => Some(last.clone()),
+            _ => whole_until,
+        };
+        let cells = sets.into_iter().take(limit).filter_map(|(key, sums)| set_cell(&key, sums));
+        Ok((cells.collect(), next.map(|next| URL_SAFE_NO_PAD.encode(next))))
+    }
+
+    /// Some sums of a copy by their sort keys, and whether there are more.
+    async fn sets(
+        &self,
+        partition: String,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<(String, Sums)>, bool), Error> {
+        let page = again("Query", || async {
+            let text = |text: &str| AttributeValue::S(text.to_owned());
+            let query = self.aws.dynamodb().query().table_name(&self.aws.config().logs_table);
+            let condition = if after.is_some() { "pk = :pk AND sk > :after" } else { "pk = :pk" };
+            let query = query
+                .key_condition_expression(condition)
+                .expression_attribute_values(":pk", text(&partition))
+                .set_limit(i32::try_from(limit).ok());
+            let query = after.iter().fold(query, |query, after| {
+                query.expression_attribute_values(":after", text(after))
+            });
+            query.send().await.map_err(|error| classify(&error))
+        });
+        let page = page.await?;
+        let sets = page.items.unwrap_or_default().into_iter().filter_map(|item| {
+            let key = item.get("sk")?.as_s().ok()?.clone();
+            Some((key, sums(&item)))
+        });
+        Ok((sets.collect(), page.last_evaluated_key.is_some()))
     }
 
     async fn range(&self, range: &Range) -> Result<Vec<Cell>, Error> {
@@ -169,12 +249,31 @@ fn cell(item: &Attributes, month: Month) -> Option<Cell> {
         _ => None,
     };
     let model = unescaped(parts.next()?);
+    Some(Cell { id, day, month, model, sums: sums(item) })
+}
+
+fn sums(item: &Attributes) -> Sums {
     let mut sums = Sums::default();
     for (counter, name) in Counter::ALL {
         let sum = item.get(name).and_then(|sum| sum.as_n().ok()?.parse().ok());
         sums.add(counter, sum.unwrap_or_default());
     }
-    Some(Cell { id, day, month, model, sums })
+    sums
+}
+
+/// None where nothing is left of the sums: they were taken off again.
+fn set_cell(key: &str, sums: Sums) -> Option<SetCell> {
+    let mut parts = key.splitn(3, '#');
+    let owner = parts.next()?.to_owned();
+    let (model, labels) = (unescaped(parts.next()?), rollup::read(parts.next()?));
+    (!sums.is_zero()).then_some(SetCell { owner, model, labels, sums })
+}
+
+/// The sort key of a cursor.
+fn decoded(cursor: &str) -> Result<String, Error> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| Error::Cursor)?;
+    let key = String::from_utf8(bytes).map_err(|_| Error::Cursor)?;
+    if key.is_empty() { Err(Error::Cursor) } else { Ok(key) }
 }
 
 #[cfg(test)]
@@ -230,21 +329,48 @@ mod tests {
             &sums,
         );
 
-        let read = updates.map(|update| {
-            let mut item = Attributes::new();
-            item.insert("sk".to_owned(), AttributeValue::S(update.key.sk));
-            for (name, value) in update.values {
-                if let (Some(name), farebox_ledger::Attr::N(sum)) = (name.strip_prefix(':'), value)
-                {
-                    item.insert(name.to_owned(), AttributeValue::N(sum.to_string()));
+        let read: Vec<_> = updates
+            .into_iter()
+            .map(|update| {
+                let mut item = Attributes::new();
+                item.insert("sk".to_owned(), AttributeValue::S(update.key.sk));
+                for (name, value) in update.values {
+                    if let (Some(name), farebox_ledger::Attr::N(sum)) =
+                        (name.strip_prefix(':'), value)
+                    {
+                        item.insert(name.to_owned(), AttributeValue::N(sum.to_string()));
+                    }
                 }
-            }
-            cell(&item, day(20_261_105).month()).unwrap()
-        });
+                cell(&item, day(20_261_105).month()).unwrap()
+            })
+            .collect();
 
-        let [of_day, of_month] = read;
+        let [of_day, of_month] = read.try_into().unwrap();
         assert_eq!((of_day.id.as_str(), of_day.day), ("a=x%231", Some(day(20_261_105))));
         assert_eq!((of_day.model.as_str(), &of_day.sums), ("openai/gpt#x", &sums));
         assert_eq!((of_month.day, &of_month.sums), (None, &sums));
+    }
+
+    #[test]
+    fn a_set_is_read_as_it_was_written_and_nothing_of_it_where_nothing_is_left() {
+        let labels = [("a,b".to_owned(), "x#1=%".to_owned()), ("team".to_owned(), "é".to_owned())];
+        let key = "k1".parse().unwrap();
+        let set = rollup::Place::Set(farebox_core::ScopeKind::Key, key, rollup::written(&labels));
+        let mut sums = Sums::default();
+        sums.add(Counter::Charged, 7);
+        let day = day(20_261_105);
+        let written =
+            farebox_ledger::update::rollup_add("main", 3, day, (&set, "openai/gpt%23x"), &sums);
+
+        let [only] = written.as_slice() else { panic!("one sum: the day's") };
+        let read = set_cell(&only.key.sk, sums.clone()).unwrap();
+
+        assert_eq!((read.owner.as_str(), read.model.as_str()), ("key:k1", "openai/gpt#x"));
+        assert_eq!(read.labels, labels.into_iter().collect());
+        assert_eq!(read.sums, sums);
+        assert_eq!(set_cell(&only.key.sk, Sums::default()), None);
+        for wrong in ["", "!", "_w"] {
+            assert_eq!(decoded(wrong), Err(Error::Cursor), "{wrong}");
+        }
     }
 }

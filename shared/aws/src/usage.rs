@@ -149,7 +149,11 @@ pub fn grouped(
     Ok((rows?, rest, shown(&total)?))
 }
 
-fn shown(sums: &Sums) -> Result<UsageSums, Error> {
+/// Sums as answers have them.
+///
+/// # Errors
+/// Where one is beyond all money.
+pub fn shown(sums: &Sums) -> Result<UsageSums, Error> {
     let usd = |counter| {
         let amount = sums.money(counter).ok_or_else(|| Error::internal("a sum beyond all money"));
         amount.map(|amount| amount.to_string())
@@ -167,6 +171,7 @@ fn shown(sums: &Sums) -> Result<UsageSums, Error> {
         input_usd: usd(Counter::InputCost)?,
         output_usd: usd(Counter::OutputCost)?,
         fees_usd: usd(Counter::Fees)?,
+        pieces: count(Counter::Pieces),
         prompt_tokens: count(Counter::Prompt).saturating_add(cached).saturating_add(written),
         cached_tokens: cached,
         cache_write_tokens: written,

@@ -41,6 +41,7 @@ GET /budgets = budget show
 GET /budgets/{scope} = budget show user:u1
 PUT /budgets/{scope} = budget set user:u1 --day 1
 GET /usage = usage
+GET /usage/days/{day} = export focus --month 2026-11
 GET /models = model list openai
 GET /models/{provider}/{model} = model show openai/gpt-4o
 GET /prices = price show

@@ -2,15 +2,16 @@
 //!
 //! Usage over a month is answered from these sums and not from rows, so it takes as many reads
 //! for ten million calls as for ten (money.md 3.13). A row counts to all calls, to its owners and
-//! to its first labels, in each under its model.
+//! to its first labels, in each under its model; and, once, to the day of its key and its labels
+//! together, which is what an export has a line of.
 
 use std::collections::BTreeMap;
 
 use crate::{CallRecord, EntityId, Money, Outcome, ScopeKind, Usage};
 
 /// Labels of one call that are counted, the most trusted first; the rest stands in its row only.
-/// It bounds the items that one row moves: 2 × (1 + 4 owners + 8 labels) = 26, or 52 where a row
-/// takes the place of another that stood elsewhere, far below the 100 of a transaction.
+/// It bounds the items that one row moves: 2 × (1 + 4 owners + 8 labels) + 1 = 27, or 54 where a
+/// row takes the place of another that stood elsewhere, far below the 100 of a transaction.
 pub const LABELS_COUNTED: usize = 8;
 
 /// What is counted.
@@ -32,6 +33,8 @@ pub enum Counter {
     OutputCost,
     /// Of it: fees by the piece.
     Fees,
+    /// How many pieces these fees are for.
+    Pieces,
     /// Prompt tokens that were neither read from the cache nor written to it.
     Prompt,
     /// Prompt tokens read from the provider's cache.
@@ -46,7 +49,7 @@ pub enum Counter {
 
 impl Counter {
     /// All of them, with the attributes in which their sums are kept.
-    pub const ALL: [(Self, &'static str); 13] = [
+    pub const ALL: [(Self, &'static str); 14] = [
         (Self::Calls, "c_calls"),
         (Self::Refused, "c_refused"),
         (Self::Charged, "c_usd"),
@@ -55,6 +58,7 @@ impl Counter {
         (Self::InputCost, "c_in_usd"),
         (Self::OutputCost, "c_out_usd"),
         (Self::Fees, "c_fees"),
+        (Self::Pieces, "c_pieces"),
         (Self::Prompt, "c_prompt"),
         (Self::Cached, "c_cached"),
         (Self::CacheWritten, "c_written"),
@@ -103,6 +107,8 @@ impl Sums {
             sums.add(Counter::InputCost, cost.input.pico());
             sums.add(Counter::OutputCost, cost.output.pico());
             sums.add(Counter::Fees, cost.fees.pico());
+            let pieces = record.lines.iter().filter(|line| line.per == 1);
+            sums.add(Counter::Pieces, pieces.map(|line| i128::from(line.count)).sum());
         }
         if let Some(usage) = &record.usage {
             sums.use_tokens(usage);
@@ -177,20 +183,25 @@ pub enum Place {
     Owner(ScopeKind, EntityId),
     /// Those of the calls with a label.
     Label(String, String),
+    /// Those of the calls of one owner whose labels are the same, by [`written`]. Every row but a
+    /// refusal is in one of them and in no second: they are added up to what was charged.
+    Set(ScopeKind, EntityId, String),
 }
 
 impl Place {
-    /// `all`, `org`, `team`, `user`, `key` or `label`.
+    /// `all`, `org`, `team`, `user`, `key`, `label` or `set`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::All => "all",
             Self::Owner(kind, _) => kind.name(),
             Self::Label(..) => "label",
+            Self::Set(..) => "set",
         }
     }
 
-    /// Which one of its kind, as sort keys have it: without `#`.
+    /// Which one of its kind, as sort keys have it: without `#`. A set's is its owner's, and its
+    /// labels stand apart.
     #[must_use]
     pub fn id(&self) -> String {
         match self {
@@ -199,8 +210,47 @@ impl Place {
             Self::Label(name, value) => {
                 format!("{}={}", escaped(name).replace('=', "%3D"), escaped(value))
             }
+            Self::Set(kind, id, _) => format!("{}:{id}", kind.name()),
         }
     }
+}
+
+/// The set that a row is in: its key's, or that of the owner in whose books an entry stands; `set`
+/// is what [`written`] made of its labels. A refusal was charged nothing and is in none.
+#[must_use]
+pub fn set_of(record: &CallRecord, set: &str) -> Option<Place> {
+    let is_of_call = record.correction.as_ref().is_some_and(|correction| correction.of.is_some());
+    let (kind, id) = match record.outcome {
+        Outcome::Refused => return None,
+        Outcome::Correction if !is_of_call => {
+            let scope = record.scopes.first()?;
+            (scope.kind, &scope.id)
+        }
+        _ => (ScopeKind::Key, &record.key_id),
+    };
+    Some(Place::Set(kind, id.clone(), set.to_owned()))
+}
+
+/// Labels as one text, the same however they were ordered.
+#[must_use]
+pub fn written(labels: &[(String, String)]) -> String {
+    let pair = |(name, value): &(String, String)| format!("{}={}", piece(name), piece(value));
+    let mut pairs: Vec<_> = labels.iter().map(pair).collect();
+    pairs.sort_unstable();
+    pairs.join(",")
+}
+
+/// The labels of a text that [`written`] made.
+#[must_use]
+pub fn read(text: &str) -> BTreeMap<String, String> {
+    let plain = |text: &str| unescaped(&text.replace("%2C", ","));
+    let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (plain(name), plain(value))).collect()
+}
+
+/// A name or a value without what parts them.
+fn piece(text: &str) -> String {
+    escaped(text).replace('=', "%3D").replace(',', "%2C")
 }
 
 /// The places of a row; `labels` are those of its labels that are counted.
@@ -252,6 +302,7 @@ pub fn unescaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pricing::CostLine;
     use crate::{Cost, Decision, Rid, Scope};
 
     fn record(outcome: Outcome, decision: Decision) -> CallRecord {
@@ -273,8 +324,16 @@ mod tests {
     fn a_settled_row_counts_its_cost_in_parts_and_its_tokens() {
         let cost = Cost { input: pico(3), output: pico(4), fees: pico(0), total: pico(8) };
         let usage = Usage { prompt: 5, cached: 2, completion: 7, reasoning: 1, ..Usage::default() };
+        let line = |per: u64, count: u64| CostLine {
+            class: "web_searches".to_owned(),
+            count,
+            price_usd: "0".to_owned(),
+            per,
+            amount_usd: "0".to_owned(),
+        };
         let settled = CallRecord {
             cost: Some(cost),
+            lines: vec![line(1, 2), line(1_000_000, 5), line(1, 1)],
             usage: Some(usage),
             ..record(Outcome::Settled, Decision::Settle(pico(8)))
         };
@@ -283,6 +342,7 @@ mod tests {
 
         let counted = [Counter::Calls, Counter::Charged, Counter::InputCost, Counter::OutputCost];
         assert_eq!(counted.map(|counter| sums.get(counter)), [1, 8, 3, 4]);
+        assert_eq!(sums.get(Counter::Pieces), 3, "tokens are no pieces");
         let tokens = [Counter::Prompt, Counter::Cached, Counter::Completion, Counter::Reasoning];
         assert_eq!(tokens.map(|counter| sums.get(counter)), [5, 2, 7, 1]);
         // The parts of another figure, an admin's or the provider's own, are not told.
@@ -345,9 +405,28 @@ mod tests {
         assert_eq!(found, expected);
         assert_eq!(model_of(&call), "openai/gpt-x");
 
+        assert_eq!(set_of(&call, "a=b").map(|set| set.id()).as_deref(), Some("key:k1"));
+
         call.outcome = Outcome::Correction;
         call.scopes = vec!["org:o1".parse().unwrap()];
         assert_eq!(ids(&call, &[]), ["all:-", "org:o1"]);
+        assert_eq!(set_of(&call, "").map(|set| set.id()).as_deref(), Some("org:o1"));
+        call.outcome = Outcome::Refused;
+        assert_eq!(set_of(&call, ""), None);
+    }
+
+    #[test]
+    fn labels_are_one_text_in_any_order_and_come_back_from_it() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let labels = [pair("team", "a=b,c#%2C"), pair("a,b=%", "é")];
+        let turned = [labels[1].clone(), labels[0].clone()];
+
+        let text = written(&labels);
+
+        assert_eq!(text, "a%2Cb%3D%25=é,team=a%3Db%2Cc%23%252C");
+        assert_eq!(text, written(&turned));
+        assert_eq!(read(&text), labels.into_iter().collect());
+        assert!(written(&[]).is_empty() && read("").is_empty());
     }
 
     #[test]

@@ -16,8 +16,8 @@ pub use record::{
     outbox_key, outbox_put, quarantine_key, quarantine_put, resting_key, resting_put,
 };
 pub use rollup::{
-    LABEL_NAMES_MAX, LABEL_VALUES_MAX, OTHER, Partition, SHARDS, label_admit, label_key,
-    rollup_add, shard_of,
+    LABEL_NAMES_MAX, LABEL_SETS_MAX, LABEL_VALUES_MAX, OTHER, Partition, SHARDS, label_admit,
+    label_key, rollup_add, set_key, set_partition, shard_of,
 };
 pub use share::{Move, cover, create_share, draw, give_back, switch};
 pub use upkeep::{archive_month, limit_change, prune_day, prune_fence, restore_fence};

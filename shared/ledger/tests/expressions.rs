@@ -436,13 +436,13 @@ fn records() {
     sums.add(Counter::Calls, 1);
     sums.add(Counter::Charged, -5);
     let day = Day::from_number(20_261_123).unwrap();
-    let [of_day, of_month] = update::rollup_add("acme", 3, day, (&Place::All, "openai/x"), &sums);
+    let moved = update::rollup_add("acme", 3, day, (&Place::All, "openai/x"), &sums);
     let adds = "ADD c_calls :c_calls, c_usd :c_usd";
-    golden(&of_month, adds, "", ":c_calls=1 :c_usd=-5");
+    golden(&moved[1], adds, "", ":c_calls=1 :c_usd=-5");
     let places = ":c_calls=1 :c_usd=-5 #ttl=ttl :ttl=1829995200";
-    golden(&of_day, &format!("SET #ttl = :ttl {adds}"), "", places);
-    assert_eq!(of_day.key.pk, "R#acme#all#202611#03");
-    assert_eq!([of_day.key.sk, of_month.key.sk], ["D#-#20261123#openai/x", "M#-#openai/x"]);
+    golden(&moved[0], &format!("SET #ttl = :ttl {adds}"), "", places);
+    assert_eq!(moved[0].key.pk, "R#acme#all#202611#03");
+    assert_eq!([&*moved[0].key.sk, &moved[1].key.sk], ["D#-#20261123#openai/x", "M#-#openai/x"]);
     let Write::Put(item) = &row.write else { panic!("not a put") };
     assert_eq!(item["rk"], Attr::N(4));
 

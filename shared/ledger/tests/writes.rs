@@ -201,9 +201,7 @@ const WRITES: &[WriteRow] = &[
                 ..record()
             };
             let sums = Sums::of(&row);
-            Transaction {
-                actions: update::rollup_add("acme", 0, day(), (&Place::All, "m"), &sums).to_vec(),
-            }
+            Transaction { actions: update::rollup_add("acme", 0, day(), (&Place::All, "m"), &sums) }
         },
         Twice::More,
     ),

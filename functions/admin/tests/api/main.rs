@@ -14,6 +14,7 @@ mod reads;
 mod roles;
 mod rotation;
 mod search;
+mod sums;
 mod things;
 mod versions;
 mod world;

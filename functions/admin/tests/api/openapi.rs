@@ -109,6 +109,8 @@ const ROWS: &[Row] = rows! {
     "GET /admin/v1/budgets/{scope+}" "A budget" => 200 api::Budget,
     "PUT /admin/v1/budgets/{scope+}" "Replaces a budget" < api::PutBudget => 200 api::Budget,
     "GET /admin/v1/usage" "What is spent in each scope, or what calls add up to" => 200 Usage,
+    "GET /admin/v1/usage/days/{day}" "What each key and set of labels was charged on a day"
+        => 200 api::UsageDay,
     "GET /admin/v1/models" "Models of a provider, with the prices in force" => 200 api::ModelList,
     "GET /admin/v1/models/{provider}/{model+}" "A model" => 200 api::Model,
     "GET /admin/v1/prices" "Prices of your own" => 200 api::PriceList,
@@ -264,6 +266,7 @@ fn shape_of(name: &str) -> Value {
     match name {
         "limit" => json!({"type": "integer", "minimum": 1, "maximum": 100}),
         "from" | "to" => json!({"type": "string", "format": "date-time"}),
+        "day" => json!({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}),
         "month" => json!({"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$"}),
         "provider" => json!({"type": "string", "pattern": "^[a-z][a-z0-9_.-]{0,31}$"}),
         "model" => json!({"type": "string", "pattern": "^[!-~]{1,200}$"}),
@@ -272,7 +275,7 @@ fn shape_of(name: &str) -> Value {
             let pair = json!({"type": "string", "pattern": "^.+:.+$", "maxLength": 577});
             with(pair, json!({"examples": ["team:search"]}))
         }
-        "cursor" => json!({"type": "string", "minLength": 1, "maxLength": 512}),
+        "cursor" => json!({"type": "string", "minLength": 1, "maxLength": 1024}),
         "scope" => {
             json!({"type": "string", "minLength": 1, "maxLength": 400, "examples": ["user:ada"]})
         }

@@ -76,6 +76,7 @@ const READS: &str = "
 /admin/v1/teams: 1 Query
 /admin/v1/teams/{id}: 1 GetItem
 /admin/v1/usage: 1 BatchGetItem, 1 Query
+/admin/v1/usage/days/{day}: 8 Query
 /admin/v1/users: 1 Query
 /admin/v1/users/{id}: 1 GetItem
 /admin/v1/webhook: 1 GetItem
@@ -85,7 +86,7 @@ const READS: &str = "
 const ROWS: usize = 230;
 
 /// The paths that are looked at, by their route.
-fn paths(key: &str, call: &str, month: &str) -> BTreeMap<&'static str, String> {
+fn paths(key: &str, call: &str, day: &str) -> BTreeMap<&'static str, String> {
     // `charges` adds up the rows of a month: it reads them, as it is asked to. `queues` asks SQS,
     // which is not in this world (tests/it/books.rs).
     let beside = ["/admin/v1/charges", "/admin/v1/queues"];
@@ -104,6 +105,7 @@ fn paths(key: &str, call: &str, month: &str) -> BTreeMap<&'static str, String> {
             .replace("{user}", "u1")
             .replace("{provider}", "openai")
             .replace("{version}", "2030-01-01.1")
+            .replace("{day}", day)
             .replace("{name}", "fast")
             .replace("{model+}", "gpt-4o")
             .replace("{target+}", "openai/*")
@@ -113,7 +115,7 @@ fn paths(key: &str, call: &str, month: &str) -> BTreeMap<&'static str, String> {
         let query = match path {
             "/admin/v1/credentials" => "?user=u1".to_owned(),
             "/admin/v1/models" => "?provider=openai".to_owned(),
-            "/admin/v1/counters/{scope+}" => format!("?month={month}"),
+            "/admin/v1/counters/{scope+}" => format!("?month={}", &day[..7]),
             _ => String::new(),
         };
         format!("{filled}{query}")
@@ -123,8 +125,8 @@ fn paths(key: &str, call: &str, month: &str) -> BTreeMap<&'static str, String> {
 
 async fn measure(cast: &Cast, call: &str) -> BTreeMap<&'static str, String> {
     let mut measured = BTreeMap::new();
-    let month = cast.world.gate.aws().now().to_string();
-    for (route, path) in paths(&cast.members[0].0, call, &month[..7]) {
+    let now = cast.world.gate.aws().now().to_string();
+    for (route, path) in paths(&cast.members[0].0, call, &now[..10]) {
         let role = if route.starts_with("/admin/v1/me") { 'm' } else { 'o' };
         // Who asks is known: a member's key is read again after 30 s.
         cast.ask(role, "GET", "/admin/v1/session", Value::Null).await;

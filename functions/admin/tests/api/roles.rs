@@ -36,6 +36,7 @@ oad- GET /admin/v1/budgets
 oad- GET /admin/v1/budgets/{scope+}
 oa-- PUT /admin/v1/budgets/{scope+}
 oad- GET /admin/v1/usage
+oad- GET /admin/v1/usage/days/{day}
 oad- GET /admin/v1/models
 oad- GET /admin/v1/models/{provider}/{model+}
 oad- GET /admin/v1/prices
@@ -201,6 +202,7 @@ fn paths(route: &Route, key: &str) -> [String; 2] {
             .replace("{user}", user)
             .replace("{provider}", "openai")
             .replace("{version}", "2030-01-01.1")
+            .replace("{day}", "2030-01-01")
             .replace("{name}", "fast")
             .replace("{model+}", "x")
             .replace("{target+}", "openai/*")

@@ -38,7 +38,8 @@ pub struct Statement {
 /// `farebox export …`
 #[derive(Debug, Subcommand)]
 pub enum Export {
-    /// Charges in FinOps FOCUS 1.2 columns: a line for each key, model, day and meter
+    /// Charges in FinOps FOCUS 1.2 columns: a line for each key, model, day and meter, with the
+    /// labels that its calls carried
     Focus(Focus),
 }
 

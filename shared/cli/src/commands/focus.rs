@@ -1,4 +1,4 @@
-//! `FinOps` FOCUS 1.2: a line for each key, model, day and meter.
+//! `FinOps` FOCUS 1.2: a line for each key, model, set of labels, day and meter.
 //!
 //! Source of the columns: FinOps-Open-Cost-and-Usage-Spec/FOCUS_Spec, `specification/columns`,
 //! version 1.2 (read 2026-11). Columns that no gateway can fill are left out; what is allowed to
@@ -7,19 +7,21 @@
 use std::collections::BTreeMap;
 
 use farebox_api::csv::csv;
-use farebox_api::{Key, KeyList, UsageReport, UsageRow};
+use farebox_api::{Key, KeyList, UsageDay, UsageDayRow, UsageReport, UsageSums};
 use farebox_core::parquet::{self, Column};
 use farebox_core::{Money, Month, Timestamp, Zone};
 use serde_json::json;
 
-use super::usage::{ROWS_MAX, whole};
 use super::{path, plus, usd};
 use crate::args;
-use crate::client::Client;
+use crate::client::{Client, encoded};
 use crate::clock::{dashed, now};
 use crate::failure::Failure;
-use crate::print::Output;
+use crate::print::{self, Output};
 use crate::progress::Progress;
+
+/// Rows that are asked for at once.
+const PAGE_ROWS: u32 = 1_000;
 
 /// The columns, in the order of the specification's names.
 const COLUMNS: [&str; 30] = [
@@ -76,18 +78,29 @@ pub async fn export(client: &Client, given: &args::Focus) -> Result<Output, Fail
     let progress = Progress::steps("days", usize::try_from(last).unwrap_or_default());
     for day in 1..=last {
         let day = format!("{}-{day:02}", given.month);
-        let query = format!("usage?by=key,model&since={day}&until={day}&limit={ROWS_MAX}");
-        let report: UsageReport = client.get(&path(&query)).await?.parse()?;
-        whole(&report)?;
-        for row in &report.rows {
-            for meter in meters(row)? {
-                total = plus(total, meter.cost)?;
-                lines.push(line(client, &day, (&first, month), row, &meter, &keys));
+        let mut page = format!("usage/days/{day}?limit={PAGE_ROWS}");
+        loop {
+            let found: UsageDay = client.get(&path(&page)).await?.parse()?;
+            for row in &found.rows {
+                for meter in meters(&row.sums)? {
+                    total = plus(total, meter.cost)?;
+                    lines.push(line(client, &day, (&first, month), row, &meter, &keys));
+                }
             }
+            let Some(next) = found.next_cursor else { break };
+            page = format!("usage/days/{day}?limit={PAGE_ROWS}&cursor={}", encoded(&next));
         }
         progress.more(1);
     }
     drop(progress);
+    let books = books(client, &given.month).await?;
+    let apart = plus(books, total.negated())?;
+    if apart != Money::ZERO {
+        print::err(&format!(
+            "note: the month's books have {books} USD, {apart} USD more than these lines: calls \
+             that came meanwhile, or of the time before such lines were kept"
+        ));
+    }
     let count = lines.len().saturating_sub(1);
     let is_parquet = given.output.as_ref().is_some_and(|file| file.ends_with(".parquet"));
     let bytes = if is_parquet {
@@ -95,8 +108,10 @@ pub async fn export(client: &Client, given: &args::Focus) -> Result<Output, Fail
     } else {
         (csv(&lines) + "\n").into_bytes()
     };
-    let json =
-        json!({"month": given.month, "rows": count, "billed_usd": total, "file": given.output});
+    let json = json!({
+        "month": given.month, "rows": count, "billed_usd": total, "books_usd": books,
+        "file": given.output,
+    });
     let Some(file) = &given.output else {
         return Ok(Output::new(json, String::from_utf8_lossy(&bytes).trim_end()));
     };
@@ -106,10 +121,16 @@ pub async fn export(client: &Client, given: &args::Focus) -> Result<Output, Fail
     Ok(Output::new(json, format!("{count} lines, {total} USD together, are in {file}.")))
 }
 
+/// What all calls and entries of the month add up to.
+async fn books(client: &Client, month: &str) -> Result<Money, Failure> {
+    let query = path(&format!("usage?by=month&since={month}&until={month}"));
+    let report: UsageReport = client.get(&query).await?.parse()?;
+    usd(&report.total.charged_usd)
+}
+
 /// What a row's charge is the sum of, to the last digit: meters, holds of calls whose cost nobody
 /// knows, entries, and what is left.
-fn meters(row: &UsageRow) -> Result<Vec<Meter>, Failure> {
-    let sums = &row.sums;
+fn meters(sums: &UsageSums) -> Result<Vec<Meter>, Failure> {
     let known = [
         ("Input Tokens", usd(&sums.input_usd)?, Some(sums.prompt_tokens), false),
         ("Output Tokens", usd(&sums.output_usd)?, Some(sums.completion_tokens), false),
@@ -136,15 +157,20 @@ fn line(
     client: &Client,
     day: &str,
     (first, month): (&str, Month),
-    row: &UsageRow,
+    row: &UsageDayRow,
     meter: &Meter,
     keys: &BTreeMap<String, Key>,
 ) -> Vec<String> {
-    let text = |name: &str| row.by.get(name).cloned().unwrap_or_default();
-    let (key_id, model) = (text("key"), text("model"));
+    let model = &row.model;
+    let (kind, id) = row.scope.split_once(':').unwrap_or_default();
+    let key_id = if kind == "key" { id } else { "" };
+    let user = match kind {
+        "key" => keys.get(id).map(|key| key.user.clone()).unwrap_or_default(),
+        "user" => id.to_owned(),
+        _ => String::new(),
+    };
     let provider = model.split('/').next().unwrap_or_default().to_owned();
-    let key = keys.get(&key_id);
-    let tags = key.map(|key| json!(key.labels).to_string()).unwrap_or_default();
+    let tags = json!(row.labels).to_string();
     let cost = meter.cost.to_string();
     let unit = if meter.quantity.is_some() { "Tokens" } else { "" };
     let quantity = meter.quantity.map(|quantity| quantity.to_string()).unwrap_or_default();
@@ -168,12 +194,12 @@ fn line(
         "ConsumedUnit" | "PricingUnit" => unit.to_owned(),
         "PricingCategory" if !meter.is_entry => "Standard".to_owned(),
         "InvoiceIssuerName" | "ProviderName" | "PublisherName" => provider.clone(),
-        "ResourceId" => key_id.clone(),
+        "ResourceId" => key_id.to_owned(),
         "ServiceCategory" => "AI and Machine Learning".to_owned(),
         "ServiceSubcategory" => "Generative AI".to_owned(),
         "ServiceName" | "SkuId" => model.clone(),
         "SkuMeter" => meter.name.to_owned(),
-        "SubAccountId" => key.map(|key| key.user.clone()).unwrap_or_default(),
+        "SubAccountId" => user.clone(),
         "Tags" => tags.clone(),
         _ => String::new(),
     };
@@ -230,14 +256,12 @@ fn days(month: Month) -> (String, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use farebox_api::UsageSums;
 
-    fn row() -> UsageRow {
-        UsageRow {
-            by: BTreeMap::from([
-                ("key".to_owned(), "k1".to_owned()),
-                ("model".to_owned(), "openai/gpt-x".to_owned()),
-            ]),
+    fn row() -> UsageDayRow {
+        UsageDayRow {
+            scope: "key:k1".to_owned(),
+            model: "openai/gpt-x".to_owned(),
+            labels: BTreeMap::from([("team".to_owned(), "search".to_owned())]),
             sums: UsageSums {
                 charged_usd: "1.000000000002".into(),
                 input_usd: "0.4".into(),
@@ -254,7 +278,7 @@ mod tests {
 
     #[test]
     fn meters_add_up_to_the_charge_to_the_last_digit() {
-        let meters = meters(&row()).unwrap();
+        let meters = meters(&row().sums).unwrap();
 
         let sum = meters.iter().try_fold(Money::ZERO, |sum, meter| plus(sum, meter.cost)).unwrap();
         assert_eq!(sum, usd("1.000000000002").unwrap());
@@ -267,7 +291,7 @@ mod tests {
     fn a_line_has_the_columns_of_the_specification() {
         let client = Client::new("http://127.0.0.1:1", "k").unwrap();
         let month = month("2026-11").unwrap();
-        let meters = meters(&row()).unwrap();
+        let meters = meters(&row().sums).unwrap();
         let line = line(
             &client,
             "2026-11-30",
@@ -286,6 +310,7 @@ mod tests {
         assert_eq!(of("ChargePeriodEnd"), "2026-12-01T00:00:00Z");
         assert_eq!(of("BillingPeriodEnd"), "2026-12-01T00:00:00Z");
         assert_eq!((of("ProviderName"), of("SkuMeter")), ("openai", "Input Tokens"));
+        assert_eq!((of("ResourceId"), of("Tags")), ("k1", r#"{"team":"search"}"#));
         let mut sorted = COLUMNS.to_vec();
         sorted.sort_unstable();
         assert_eq!(COLUMNS.to_vec(), sorted);

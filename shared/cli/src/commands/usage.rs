@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::print::{Output, Table};
 
 /// Rows that one answer has at most.
-pub const ROWS_MAX: u32 = 5_000;
+const ROWS_MAX: u32 = 5_000;
 
 /// `farebox usage --by …`
 pub async fn usage(client: &Client, by: &str, given: &args::Usage) -> Result<Output, Failure> {
@@ -95,7 +95,7 @@ pub async fn statement(client: &Client, given: &args::Statement) -> Result<Outpu
 }
 
 /// That no row is left out: sums of sums must be all of them.
-pub fn whole(report: &UsageReport) -> Result<(), Failure> {
+fn whole(report: &UsageReport) -> Result<(), Failure> {
     match &report.rest {
         None => Ok(()),
         Some(_) => Err(Failure::new(

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use farebox_core::CallRecord;
-use farebox_core::rollup::{Counter, Sums, model_of, places};
+use farebox_core::rollup::{Counter, Place, Sums, model_of, places, set_of};
 use farebox_ledger::{Attr, Table};
 
 use crate::support::Store;
 
-/// Sums by kind of place, its id with the day (none: the month's), and model.
+/// Sums by kind of place, and its id with the day (none: the month's), model and labels.
 type Cells = BTreeMap<(String, String), Sums>;
 
 fn text(item: &farebox_ledger::Item, name: &str) -> String {
@@ -34,6 +34,10 @@ fn of_rows(store: &Store) -> Cells {
                 cells.entry((place.kind().to_owned(), sk)).or_default().plus(&sums);
             }
         }
+        let Some(place) = set_of(&record, &text(row, "cs")) else { continue };
+        let Place::Set(_, _, labels) = &place else { continue };
+        let sk = format!("D#{}#{day}#{model}#{labels}", place.id());
+        cells.entry((place.kind().to_owned(), sk)).or_default().plus(&sums);
     }
     cells.retain(|_, sums| !sums.is_zero());
     cells
@@ -47,7 +51,15 @@ fn kept(store: &Store) -> Cells {
         if kind == "labels" {
             continue;
         }
-        let sums = cells.entry((kind, key.sk.clone())).or_default();
+        // A set's day is in its partition, so that a day is read alone.
+        let sk = match (kind.as_str(), key.sk.split_once('#')) {
+            ("set", Some((id, rest))) => {
+                let day = key.pk.split('#').nth(3).expect("a day");
+                format!("D#{id}#{day}#{rest}")
+            }
+            _ => key.sk.clone(),
+        };
+        let sums = cells.entry((kind, sk)).or_default();
         for (counter, name) in Counter::ALL {
             if let Some(Attr::N(sum)) = item.get(name) {
                 sums.add(counter, *sum);
@@ -60,7 +72,14 @@ fn kept(store: &Store) -> Cells {
 
 /// In every state the sums are those of the rows: both move in one transaction.
 pub fn check(store: &Store) {
-    assert_eq!(kept(store), of_rows(store), "the sums of usage are those of the rows");
+    let kept = kept(store);
+    assert_eq!(kept, of_rows(store), "the sums of usage are those of the rows");
+    // What an export has a line of is everything that was charged, once.
+    let charged = |kind: &str, start: &str| {
+        let of_kind = kept.iter().filter(|((of, sk), _)| of == kind && sk.starts_with(start));
+        of_kind.map(|(_, sums)| sums.get(Counter::Charged)).sum::<i128>()
+    };
+    assert_eq!(charged("set", ""), charged("all", "D#"), "sets of labels are all charges");
 }
 
 /// What is charged in a scope by the sums of the month.
