@@ -15,7 +15,7 @@ import time
 import urllib.request
 
 READY_S_MAX = 900
-BROWSER_S_MAX = 420
+BROWSER_S_MAX = 600
 
 
 def main():
@@ -43,6 +43,7 @@ def main():
                 break
         assert url, "cargo local named no console"
         wait_for_samples(url, key)
+        even(clone, url, key)
         with tempfile.TemporaryDirectory() as folder:
             os.symlink(os.environ["FAREBOX_NODE_MODULES"], os.path.join(folder, "node_modules"))
             program = os.path.join(folder, "console.mjs")
@@ -66,6 +67,17 @@ def wait_for_samples(url, key):
                 return
         time.sleep(0.5)
     raise AssertionError("the sample calls are not in the log")
+
+
+def even(clone, url, key):
+    """The samples were made in the past: their books are the sum of their log all the same."""
+    months = {time.strftime("%Y-%m", time.gmtime(time.time() - days * 86_400)) for days in (0, 7)}
+    gateway = {"FAREBOX_URL": url.removesuffix("/admin/console"), "FAREBOX_ADMIN_KEY": key}
+    for month in sorted(months):
+        subprocess.run(
+            ["cargo", "farebox", "reconcile", "--month", month], cwd=clone, check=True,
+            stdout=subprocess.DEVNULL, env=os.environ | gateway,
+        )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-// Farebox keys with all that can be set of them: the owner's, and a member's own. The rest of the
-// program is in app.js.
+// Farebox keys with all that can be set of them, and providers' credentials: the owner's, and a
+// member's own.
 "use strict";
 
 const TIMEOUTS = ["connect_ms", "first_byte_ms", "idle_ms", "total_ms"];
@@ -84,10 +84,9 @@ async function editKey(place, one) {
 async function rotateKey(place, one) {
   const path = `${place}/${one.id}`;
   const { version } = await ask("GET", path);
-  const spans = { "at once": 0, "in an hour": 3600, "in a day": 86400 };
   open(`Rotate ${one.name}?`, h("p", {}, `Key ${one.id} gets another secret. Its budget and settings stay.`),
-    form([{ name: "grace_s", label: "The old secret ends", options: Object.keys(spans), value: "at once" }], "Rotate", async (values, version) => {
-      const made = await api("POST", `${path}/rotate`, { grace_s: spans[values.grace_s] }, version);
+    form([{ name: "grace_s", label: "The old secret ends", options: Object.keys(SPANS), value: "at once" }], "Rotate", async (values, version) => {
+      const made = await api("POST", `${path}/rotate`, { grace_s: SPANS[values.grace_s] }, version);
       dialog.close();
       secret(`The key ${made.name}`, made.secret);
     }, { version }));
@@ -96,34 +95,98 @@ async function rotateKey(place, one) {
 const revokeKey = (place, one) => confirmed(`Revoke ${one.name}?`, `Calls with key ${one.id} are refused from then on. Its books stay.`, "Revoke", `${place}/${one.id}`);
 
 const keyColumns = (place) => [
-  { name: "Name", of: (one) => one.name }, { name: "Id", id: true, of: (one) => one.id }, place === "keys" ? { name: "User", of: (one) => one.user } : null,
-  { name: "State", of: stateOf }, { name: "Models", of: (one) => one.models?.join(", ") ?? "every model" },
-  { name: "Most per call", amount: true, of: (one) => usd(one.max_cost_usd) }, { name: "Labels", of: labelsOf },
-  { name: "Expires", when: true, of: (one) => when(one.expires_at) }, { name: "Last used", when: true, of: (one) => when(one.last_used_at) },
-  { name: "", of: (one) => (one.state === "revoked" ? null : h("div", { class: "row" }, act("Edit", () => editKey(place, one), { about: one.name }),
-    act("Rotate", () => rotateKey(place, one), { about: one.name }), act("Revoke", () => revokeKey(place, one), { kind: "danger", about: one.name }))) },
+  col("Name", "name"), col("Id", "id", "id"), place === "keys" ? col("User", "user") : null,
+  col("State", stateOf), col("Models", (one) => one.models?.join(", ") ?? "every model"),
+  col("Most per call", "max_cost_usd", "usd"), col("Labels", labelsOf),
+  col("Expires", "expires_at", "when"), col("Last used", "last_used_at", "when"),
+  col("", (one) => (one.state === "revoked" ? null : row(act("Edit", () => editKey(place, one), { about: one.name }),
+    act("Rotate", () => rotateKey(place, one), { about: one.name }), act("Revoke", () => revokeKey(place, one), { kind: "danger", about: one.name })))),
 ].filter(Boolean);
 
-async function keys(query) {
-  const cursor = query.cursor ? `&cursor=${encodeURIComponent(query.cursor)}` : "";
-  const user = query.user ? `&user=${encodeURIComponent(query.user)}` : "";
-  const page = await get(`keys?limit=${PAGE_ROWS}${user}${cursor}`);
-  const fields = [{ name: "user", label: "User", required: true, value: query.user }, ...keyFields({ name: "" })];
+/** A page of keys: of the deployment, or a member's own. */
+async function keyPage(query, place, title, fields, own) {
+  const page = await list(place, query.cursor, { user: query.user });
   return [
     h("h1", {}, "Keys"),
-    h("div", { class: "row" }, act("Make a key", () => makeKey("keys", fields, (values) => ({ user: values.user })), { kind: "main" })),
-    table("Keys", keyColumns("keys"), page.keys, "There is no key yet: make one."),
+    place === "keys" ? finder([{ name: "user", label: "Of one user" }], query) : null,
+    row(act("Make a key", () => makeKey(place, fields, own), { kind: "main" })),
+    table(title, keyColumns(place), page.keys, "There is no key yet: make one."),
     more(page.next_cursor, query),
   ];
 }
 
-async function ownKeys(query) {
-  const cursor = query.cursor ? `&cursor=${encodeURIComponent(query.cursor)}` : "";
-  const page = await get(`me/keys?limit=${PAGE_ROWS}${cursor}`);
+const keys = (query) => keyPage(query, "keys", "Keys", [{ name: "user", label: "User", required: true, value: query.user }, ...keyFields({ name: "" })], (values) => ({ user: values.user }));
+const ownKeys = ({ cursor }) => keyPage({ cursor }, "me/keys", "Your keys", keyFields({ name: "" }, true), () => ({}));
+
+// ---- credentials ---------------------------------------------------------------------------------
+
+/** The path of a credential: `credentials/u1/openai`, a member's own `me/credentials/openai/second`. */
+const credentialPath = (place, one) => [place, ...(place === "credentials" ? [one.owner.replace(/^user:/, "")] : []), one.provider, one.name].filter(Boolean).join("/");
+
+async function putCredential(place, given, user) {
+  const path = (one) => credentialPath(place, one);
+  const isOwn = place !== "credentials";
+  const version = given ? (await seen(path(given))).version : undefined;
+  const fields = [
+    isOwn ? null : { name: "owner", label: "Owner: a user, or org:ID", value: given?.owner?.replace(/^user:/, "") ?? user, required: true },
+    { name: "provider", label: "Provider", value: given?.provider, required: true, list: "providers" },
+    { name: "name", label: "Which of several", value: given?.name, hint: "the only one" },
+    { name: "secret", label: "API key (never shown again)", type: "password", required: true },
+    isOwn ? null : { name: "base_url", label: "Base URL", value: given?.base_url, hint: "the provider's own" },
+    { name: "weight", label: "Share of the calls, 1 to 1000", value: given?.weight, hint: "1", inputmode: "numeric" },
+  ].filter(Boolean);
+  open("Store a credential", providers(), form(fields, "Store", async (values, version) => {
+    const body = { secret: values.secret, ...chosen(values, ["base_url"]) };
+    if (values.weight) body.weight = whole(values.weight);
+    for (const { name, label } of fields) if (!values[name] && ["owner", "provider"].includes(name)) throw new Refused(0, { field: name, message: `${label.split(":")[0]} is needed.` });
+    // One of another name is another credential: what is there of it was not seen yet.
+    const base = given && path(values) === path(given) ? version : (await seen(path(values))).version;
+    await api("PUT", path(values), body, base);
+    await done("The credential is stored.");
+  }, { version, shows: (one) => ({ base_url: one.base_url ?? "", weight: String(one.weight ?? "") }) }));
+}
+
+function credentialTable(place, title, rows, mayPut) {
+  const path = (one) => credentialPath(place, one);
+  const remove = (one) => confirmed(`Disable the ${one.provider} credential?`, `Calls of ${one.owner} to ${one.provider} are refused from then on.`, "Disable", path(one));
+  return table(title, [
+    col("Provider", "provider"), col("Owner", "owner"), col("Name", "name"),
+    col("State", (one) => h("span", { class: one.state === "active" ? "good" : "bad" }, one.state)),
+    col("Base URL", (one) => one.base_url ?? "the provider's own"),
+    col("Set", "updated_at", "when"), col("Last used", "last_used_at", "when"),
+    col("", (one) => (mayPut(one) ? row(act("Replace", () => putCredential(place, one), { about: path(one) }),
+      one.state === "active" ? act("Disable", () => remove(one), { kind: "danger", about: path(one) }) : null) : null)),
+  ], rows, "There is no credential yet: store one, or calls are refused.");
+}
+
+async function credentials(query) {
+  const finds = finder([{ name: "user", label: "What this user can call providers with", required: true }], query);
+  if (!query.user) {
+    const users = await list("users", query.cursor);
+    return [
+      h("h1", {}, "Credentials"), finds, row(act("Store a credential", () => putCredential("credentials", null), { kind: "main" })),
+      table("Whose", [col("User", (one) => h("a", { href: address("credentials", { user: one.id }) }, one.id)), col("Name", "name"),
+        col("Organisation", "org"), col("Team", "team")], users.users, "There is no user yet."),
+      more(users.next_cursor, query),
+    ];
+  }
+  const found = await get(at("credentials", { user: query.user, limit: PAGE_ROWS, cursor: query.cursor }));
   return [
-    h("h1", {}, "Keys"),
-    h("div", { class: "row" }, act("Make a key", () => makeKey("me/keys", keyFields({ name: "" }, true), () => ({})), { kind: "main" })),
-    table("Your keys", keyColumns("me/keys"), page.keys, "You have no key yet."),
-    more(page.next_cursor, query),
+    h("h1", {}, "Credentials"), finds,
+    row(act("Store a credential", () => putCredential("credentials", null, query.user), { kind: "main" })),
+    credentialTable("credentials", `What ${query.user} can call providers with`, found.credentials, () => true),
+    more(found.next_cursor, query),
+  ];
+}
+
+async function ownCredentials(query) {
+  const [me, found] = await Promise.all([get("me"), list("me/credentials", query.cursor)]);
+  const mayPut = me.self_service.credentials;
+  return [
+    h("h1", {}, "Credentials"),
+    mayPut ? row(act("Store a credential", () => putCredential("me/credentials", null), { kind: "main" }))
+      : h("p", { class: "note" }, "Credentials of your own are not allowed: the owner can allow them."),
+    credentialTable("me/credentials", "What you can call providers with", found.credentials, (one) => mayPut && one.owner === `user:${me.user}`),
+    more(found.next_cursor, query),
   ];
 }

@@ -1,25 +1,47 @@
 // Prices: the list in force and those before it, the owner's own prices, discounts; and models with
-// the names that lead to them. The rest of the program is in app.js.
+// the names that lead to them.
 "use strict";
 
 // ---- models --------------------------------------------------------------------------------------
 
-async function models() {
-  const [routes, quarantine] = await Promise.all([ifAllowed("routes", { routes: [] }), ifAllowed("quarantine", { quarantine: [] })]);
-  const acknowledge = (one) => confirmed(`Use ${one.provider}/${one.model} again?`, "Check its price and limits first: a call cost more than its worst case.", "Acknowledge",
+/** The providers that Farebox calls. */
+const PROVIDERS = ["alibaba", "anthropic", "azure", "bedrock", "cerebras", "cohere", "custom", "deepseek", "demo", "fireworks", "gemini", "gpustack", "groq", "mistral",
+  "moonshotai", "ollama", "openai", "openrouter", "perplexity", "together", "vertexai", "vllm", "xai"];
+const providers = () => h("datalist", { id: "providers" }, PROVIDERS.map((value) => h("option", { value })));
+
+async function models(query) {
+  const provider = query.provider ?? "openai";
+  const [found, routes, quarantine] = await Promise.all([
+    get(at("models", { provider, search: query.search, limit: PAGE_ROWS, cursor: query.cursor })),
+    list("routes", query.route), list("quarantine", query.fault),
+  ]);
+  const acknowledge = (one) => confirmed(`Use ${modelName(one)} again?`, "Check its price and limits first: a call cost more than its worst case.", "Acknowledge",
     `quarantine/${one.provider}/${encodeURI(one.model)}`);
+  const rate = (name) => (one) => one.prices?.[name];
   return [
     h("h1", {}, "Models"),
     quarantine.quarantine.length ? table("In quarantine: hard and balanced budgets refuse them", [
-      { name: "Model", of: modelName }, { name: "Held", amount: true, of: (one) => usd(one.hold_usd) },
-      { name: "Cost", amount: true, of: (one) => usd(one.cost_usd) }, { name: "Seen", of: (one) => when(one.at) },
-      { name: "", of: (one) => act("Acknowledge", () => acknowledge(one), { about: modelName(one) }) },
+      col("Model", modelName), col("Held", "hold_usd", "usd"),
+      col("Cost", "cost_usd", "usd"), col("Seen", "at", "when"),
+      col("", (one) => act("Acknowledge", () => acknowledge(one), { about: modelName(one) })),
     ], quarantine.quarantine, "") : null,
+    more(quarantine.next_cursor, query, "fault"),
+    providers(),
+    finder([{ name: "provider", label: "Provider", list: "providers" }, { name: "search", label: "What its name has in it" }], { ...query, provider }),
+    table(`Models of ${provider}, USD per million tokens`, [
+      col("Model", "model", "id"), col("For", (one) => (one.mode === "unknown" ? null : one.mode)),
+      col("Window", (one) => (one.context_window ? number(one.context_window) : null), "amount"),
+      col("Input", (one) => rate("input")(one) ?? "no price", "amount"), col("Cached", rate("cached_input"), "amount"), col("Output", rate("output"), "amount"),
+      col("By", (one) => (one.source === "owner" ? "your own price" : "the list")),
+      col("", (one) => act(one.source === "owner" ? "Edit price" : "Set own price", () => editPrice(one.source === "owner" ? one : null, modelName(one)), { about: modelName(one) })),
+    ], found.models, `The catalogue has no such model of ${provider}.`),
+    more(found.next_cursor, query),
     table("Routes", [
-      { name: "Name", of: (one) => one.name ?? one.id },
-      { name: "Leads to", of: (one) => (one.spec?.targets ?? []).map((target) => target.model + (target.weight ? ` ×${target.weight}` : "")).join(" → ") },
+      col("Name", "name"),
+      col("Leads to", (one) => (one.spec?.targets ?? []).map((target) => target.model + (target.weight ? ` ×${target.weight}` : "")).join(" → ")),
+      col("In the way", (one) => one.warnings?.join("; ")),
     ], routes.routes, "No route is set: a call goes to the model that it names."),
-    h("p", {}, h("a", { href: "#prices" }, "Prices")),
+    more(routes.next_cursor, query, "route"),
   ];
 }
 
@@ -31,29 +53,30 @@ const RATES = ["input", "output", "cached_input", "cache_write_5m", "cache_write
 const BOUNDS = ["context_window", "max_output_tokens"];
 
 async function prices(query) {
-  const cursor = query.cursor ? `&cursor=${encodeURIComponent(query.cursor)}` : "";
-  const [list, own, discounts] = await Promise.all([ask("GET", "catalogue"), get(`prices?limit=${PAGE_ROWS}${cursor}`), all("discounts", "discounts")]);
+  const [inUse, own, discounts] = await Promise.all([ask("GET", "catalogue"), list("prices", query.cursor),
+    list("discounts", query.after)]);
   const spec = (name) => (row) => row.spec?.[name];
   const path = (one) => `prices/${one.provider}/${encodeURI(one.model)}`;
   const remove = (one) => confirmed(`Take your own price of ${modelName(one)} away?`, "It has the list's price from then on, or none.", "Take away", path(one));
   const end = (one) => confirmed(`Take the discount of ${one.target} away?`, "As if it had never been. To end one from a day on, edit it: 0 percent.", "Take away", `discounts/${encodeURI(one.target)}`);
   return [
     h("h1", {}, "Prices"),
-    inForce(list.found),
+    inForce(inUse.found),
     table("Your own prices, USD per million tokens", [
-      { name: "Model", of: modelName }, { name: "Input", amount: true, of: (one) => (one.spec?.free ? "free" : spec("input")(one)) },
-      { name: "Cached", amount: true, of: spec("cached_input") }, { name: "Output", amount: true, of: spec("output") },
-      { name: "Window", amount: true, of: (one) => (one.spec?.context_window ? number(one.spec.context_window) : "the list's") }, { name: "Version", id: true, of: (one) => one.version },
-      { name: "", of: (one) => h("div", { class: "row" }, act("Edit", () => editPrice(one), { about: modelName(one) }), act("Take away", () => remove(one), { kind: "danger", about: modelName(one) })) },
+      col("Model", modelName), col("Input", (one) => (one.spec?.free ? "free" : spec("input")(one)), "amount"),
+      col("Cached", spec("cached_input"), "amount"), col("Output", spec("output"), "amount"),
+      col("Window", (one) => (one.spec?.context_window ? number(one.spec.context_window) : "the list's"), "amount"), col("Version", "version", "id"),
+      col("", (one) => row(act("Edit", () => editPrice(one), { about: modelName(one) }), act("Take away", () => remove(one), { kind: "danger", about: modelName(one) }))),
     ], own.prices, "Every model has the price of the list in force."),
     more(own.next_cursor, query),
-    h("div", { class: "row" }, act("Set a price of your own", () => editPrice(null), { kind: "main" })),
+    row(act("Set a price of your own", () => editPrice(null), { kind: "main" })),
     table("Discounts on the list's prices", [
-      { name: "Of", id: true, of: (one) => one.target }, { name: "Now, %", amount: true, of: (one) => one.off_percent },
-      { name: "From and percent", of: (one) => one.spec.terms.map((term) => `${when(term.from)}: ${term.off_percent}`).join("; ") },
-      { name: "", of: (one) => h("div", { class: "row" }, act("Edit", () => editDiscount(one), { about: one.target }), act("Take away", () => end(one), { kind: "danger", about: one.target })) },
-    ], discounts, "Nothing is taken off."),
-    h("div", { class: "row" }, act("Set a discount", () => editDiscount(null), { kind: "main" })),
+      col("Of", "target", "id"), col("Now, %", "off_percent", "amount"),
+      col("From and percent", (one) => one.spec.terms.map((term) => `${when(term.from)}: ${term.off_percent}`).join("; ")),
+      col("", (one) => row(act("Edit", () => editDiscount(one), { about: one.target }), act("Take away", () => end(one), { kind: "danger", about: one.target }))),
+    ], discounts.discounts, "Nothing is taken off."),
+    more(discounts.next_cursor, query, "after"),
+    row(act("Set a discount", () => editDiscount(null), { kind: "main" })),
   ];
 }
 
@@ -61,14 +84,14 @@ const priceValues = (one) => ({
   ...Object.fromEntries([...RATES, ...BOUNDS].map((name) => [name, String(one.spec?.[name] ?? "")])), free: one.spec?.free ?? false,
 });
 
-async function editPrice(one) {
+async function editPrice(one, model) {
   const path = (name) => `prices/${name.split("/").map(encodeURIComponent).join("/")}`;
   const known = one ? await ask("GET", path(modelName(one))) : { found: {} };
   const now = priceValues(known.found);
   const rate = (name, label, hint = "none") => ({ name, label, value: now[name], hint, inputmode: "decimal", group: "USD per million tokens" });
   const bound = (name, label) => ({ name, label, value: now[name], hint: "the list's", inputmode: "numeric", group: "Limits, in tokens" });
   const fields = [
-    one ? null : { name: "model", label: "Model, as provider/model", required: true, hint: "openai/gpt-x" },
+    one ? null : { name: "model", label: "Model, as provider/model", required: true, value: model, hint: "openai/gpt-x" },
     rate("input", "Prompt", ""), rate("output", "Completion", ""), rate("cached_input", "Read from the cache"),
     rate("cache_write_5m", "Written to the cache, 5 min"), rate("cache_write_1h", "Written to the cache, 1 h"),
     { ...rate("web_search", "One web search, USD"), group: "Else" },
@@ -128,11 +151,11 @@ function inForce(list) {
   return h("div", {},
     h("section", { class: "card" }, h("h2", {}, "The price list in force"),
       h("p", {}, h("b", { id: "in-force" }, list.version), `: ${number(list.rows)} models, ${by}.`),
-      h("div", { class: "row" }, act("Import a price list", importList, { kind: "main" }), imported ? act("Go back to the built-in list", back, { kind: "danger" }) : null)),
+      row(act("Import a price list", importList, { kind: "main" }), imported ? act("Go back to the built-in list", back, { kind: "danger" }) : null)),
     list.earlier.length ? table("Imported price lists", [
-      { name: "Version", id: true, of: (one) => one.version }, { name: "Models", amount: true, of: (one) => number(one.rows) },
-      { name: "Imported", when: true, of: (one) => when(one.imported_at) }, { name: "By", id: true, of: (one) => one.imported_by },
-      { name: "", of: (one) => (one.version === list.version ? h("span", { class: "good" }, "in force") : again(one)) },
+      col("Version", "version", "id"), col("Models", "rows", "count"),
+      col("Imported", "imported_at", "when"), col("By", "imported_by", "id"),
+      col("", (one) => (one.version === list.version ? h("span", { class: "good" }, "in force") : again(one))),
     ], list.earlier, "") : null);
 }
 
@@ -173,9 +196,9 @@ async function weigh(look, put) {
     h("p", {}, `Against ${preview.from_version}, which is in force: of its models ${number(preview.added)} are added, ${number(preview.removed)} removed, ${number(preview.changed)} changed; ${number(preview.unchanged)} stay.`),
     preview.warnings.length ? h("div", { class: "warn", role: "alert" }, "Before you do:", h("ul", {}, preview.warnings.map((text) => h("li", {}, text)))) : null,
     table("What changes, USD per million tokens", [
-      { name: "Model", of: modelName }, { name: "Change", of: (row) => (row.fields.length ? row.fields.join(", ") : row.change) },
-      { name: "Input", amount: true, of: arrow("input") }, { name: "Output", amount: true, of: arrow("output") },
+      col("Model", modelName), col("Change", (row) => (row.fields.length ? row.fields.join(", ") : row.change)),
+      col("Input", arrow("input"), "amount"), col("Output", arrow("output"), "amount"),
     ], preview.rows, "No price changes at the providers that Farebox calls."),
     preview.rows_left_out ? h("p", { class: "note" }, `And ${number(preview.rows_left_out)} changes of other providers, or more than are shown.`) : null,
-    fault, h("div", { class: "row" }, h("button", { type: "button", class: "main", onclick }, "Put it in force"), closing("Cancel")));
+    fault, row(h("button", { type: "button", class: "main", onclick }, "Put it in force"), closing("Cancel")));
 }

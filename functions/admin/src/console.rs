@@ -1,6 +1,8 @@
 //! The console: a page, its program and its style, in this binary. They ask the admin API with the
 //! key that is typed into the page, or with the cookie of who has signed in, and nothing else.
 
+use std::borrow::Cow;
+
 use farebox_core::Error;
 
 use crate::call::Call;
@@ -19,9 +21,13 @@ const JS: &str = "text/javascript; charset=utf-8";
 
 /// Every file: what follows the page's path, its type, its content. The charts are uPlot 1.6.32 as
 /// it was released (MIT, `console/vendor/uplot.LICENSE`).
-const FILES: [(&str, &str, &str); 8] = [
+const FILES: [(&str, &str, &str); 12] = [
     ("", HTML, include_str!("../console/index.html")),
     ("/app.js", JS, include_str!("../console/app.js")),
+    ("/parts.js", JS, include_str!("../console/parts.js")),
+    ("/overview.js", JS, include_str!("../console/overview.js")),
+    ("/budgets.js", JS, include_str!("../console/budgets.js")),
+    ("/calls.js", JS, include_str!("../console/calls.js")),
     ("/people.js", JS, include_str!("../console/people.js")),
     ("/keys.js", JS, include_str!("../console/keys.js")),
     ("/prices.js", JS, include_str!("../console/prices.js")),
@@ -38,12 +44,31 @@ pub fn page(status: u16, text: String) -> Answer {
 /// The console's answer, where the path is one of its files.
 pub fn answer(call: &Call) -> Option<Result<Answer, Refusal>> {
     let file = call.path().strip_prefix(PATH)?;
-    let (_, kind, content) = FILES.iter().find(|(name, ..)| *name == file)?;
+    let (name, kind, content) = FILES.iter().find(|(name, ..)| *name == file)?;
     if call.method() == "GET" {
-        return Some(Ok(Answer::file(content, kind, POLICY)));
+        return Some(Ok(Answer::file(sent(name, content), kind, POLICY)));
     }
     let (path, allowed) = (call.path().to_owned(), "GET".to_owned());
     Some(Err(Error::MethodNotAllowed { path, allowed }.into()))
+}
+
+/// A file as it is sent: ours without indentation and comments, which are for whoever reads the
+/// source. Its lines keep their numbers.
+fn sent(name: &str, content: &'static str) -> Cow<'static, str> {
+    if name.starts_with("/uplot") {
+        return content.into();
+    }
+    let mut lean = String::with_capacity(content.len());
+    let mut is_comment = false;
+    for line in content.lines().map(str::trim) {
+        is_comment |= line.starts_with("/*");
+        if !is_comment && !line.starts_with("//") {
+            lean.push_str(line);
+        }
+        is_comment &= !line.ends_with("*/");
+        lean.push('\n');
+    }
+    lean.into()
 }
 
 #[cfg(test)]
@@ -54,8 +79,30 @@ mod tests {
     const BYTES_MAX: usize = 150_000;
 
     #[test]
+    fn what_is_sent_has_every_line_of_the_source_and_no_comment() {
+        let source = "/** Why,\n * at length. */\nfunction f() {\n  // Why.\n  g(\"//\");\n}\n";
+
+        assert_eq!(sent("/app.js", source), "\n\nfunction f() {\n\ng(\"//\");\n}\n");
+        for (name, _, content) in FILES {
+            assert_eq!(sent(name, content).lines().count(), content.lines().count(), "{name}");
+            // A text over several lines would lose its indentation.
+            let is_ours = !name.contains("uplot");
+            let is_open = |line: &&str| line.matches('`').count() % 2 == 1;
+            assert!(!is_ours || !content.lines().any(|line| is_open(&line)), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_provider_is_offered_by_name() {
+        for provider in farebox_providers::PROVIDERS.iter().filter(|one| !one.name.is_empty()) {
+            let (_, _, program) = FILES.iter().find(|(name, ..)| *name == "/prices.js").unwrap();
+            assert!(program.contains(&format!("\"{}\"", provider.name)), "{}", provider.name);
+        }
+    }
+
+    #[test]
     fn the_console_is_small_and_uses_nothing_from_elsewhere() {
-        let bytes: usize = FILES.iter().map(|(.., content)| content.len()).sum();
+        let bytes: usize = FILES.iter().map(|(name, _, content)| sent(name, content).len()).sum();
         assert!(bytes < BYTES_MAX, "{bytes}");
         for (name, _, content) in FILES.iter().filter(|(name, ..)| !name.contains("uplot")) {
             for elsewhere in ["http://", "https://", "//cdn", "@import"] {

@@ -59,10 +59,10 @@ impl Answer {
 
     /// 200 with a file of the console, and the policy that its browser must keep.
     #[must_use]
-    pub fn file(content: &'static str, kind: &str, policy: &str) -> Self {
+    pub fn file(content: Cow<'static, str>, kind: &str, policy: &str) -> Self {
         let headers =
             vec![(CONTENT_TYPE, kind.to_owned()), (CONTENT_SECURITY_POLICY, policy.to_owned())];
-        Self { status: 200, body: Content::Text(content.into()), headers, secret: None }
+        Self { status: 200, body: Content::Text(content), headers, secret: None }
     }
 
     /// A page that was written for one person.

@@ -23,6 +23,7 @@ pub mod messages;
 mod objects;
 pub mod options;
 pub mod output;
+pub mod past;
 pub mod provider;
 pub mod runtime_api;
 pub mod samples;

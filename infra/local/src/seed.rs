@@ -12,7 +12,7 @@ use crate::provider;
 /// The demo's user.
 pub const USER: &str = "demo";
 /// The demo's organisation.
-const ORG: &str = "demo";
+pub const ORG: &str = "demo";
 
 /// The admin API of the stack.
 pub struct Admin {
@@ -111,7 +111,7 @@ impl Admin {
             .header(header::AUTHORIZATION, format!("Bearer {}", self.key))
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::IF_MATCH, "*")
-            .body(Bytes::from(body.to_string()))
+            .body(if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) })
             .map_err(|error| failed(error.to_string()))?;
         let answer = self.client.send(request).await.map_err(failed)?;
         if answer.status().is_success() {

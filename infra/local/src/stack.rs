@@ -19,6 +19,7 @@ use crate::messages::Messages;
 use crate::objects::Objects;
 use crate::options::{Options, RealProvider, from_environment, real_providers};
 use crate::output::Output;
+use crate::past::Past;
 use crate::schedule::{DEAD_LETTERS, QUEUE, Schedule};
 use crate::secrets::Secrets;
 use crate::seed::{Admin, USER};
@@ -98,7 +99,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
     }
     let front = bind(if options.services { 0 } else { options.port }).await?;
     let state = if options.ephemeral { State::ephemeral() } else { State::open(&options.state)? };
-    let log = state.file("functions.log").or_else(|| options.ephemeral.then(temporary_log));
+    let log = state
+        .file("functions.log")
+        .or_else(|| options.ephemeral.then(|| temporary("functions.log")));
     let output = Arc::new(Output::open(!options.quiet && !options.json, log)?);
     let clock = Clock::new(options.clock.clone());
     let real = real_providers(from_environment);
@@ -147,15 +150,15 @@ pub async fn run(options: Options) -> Result<(), Error> {
     if !options.services {
         schedule.start();
     }
-    let is_new = !state.file("local.json").is_some_and(|path| path.exists());
+    let past = past(&options, &state, &environments, &schedule)?;
     ready.key = demo_key(&state, &ready, &real).await?;
+    if let Some(past) = past {
+        show_something(&ready, past, &output).await;
+    }
     if options.services {
         leave_to_others(front, &environments).await;
     }
     welcome::tell(&options, &ready, &real);
-    if is_new && !options.json && !options.services {
-        show_something(&ready);
-    }
     stopped().await?;
     tokio::time::timeout(STOP_PATIENCE, schedule.drain()).await.unwrap_or(false);
     forget(&options, &output);
@@ -189,13 +192,41 @@ fn forget(options: &Options, output: &Output) {
     }
 }
 
-/// Makes the samples beside whatever the user does: the console is the better for them, and
-/// nothing else needs them.
-fn show_something(ready: &Ready) {
+/// Where a person starts a new stack: the days before, in which the samples are made.
+fn past(
+    options: &Options,
+    state: &State,
+    environments: &Arc<Environments>,
+    schedule: &Arc<Schedule>,
+) -> Result<Option<Past>, Error> {
+    let is_new = !state.file("local.json").is_some_and(|path| path.exists());
+    let is_for_people = !options.json && !options.services;
+    if !is_new || !is_for_people || options.clock.is_some() {
+        return Ok(None);
+    }
+    welcome::make_patient();
+    let file = state.file("clock").unwrap_or_else(|| temporary("clock"));
+    Past::begin(environments, schedule, file, samples::DAYS).map(Some)
+}
+
+/// Makes the samples: the console is the better for them, and nothing else needs them.
+async fn show_something(ready: &Ready, past: Past, output: &Output) {
     let admin = Admin::new(&ready.base_url, &ready.admin_key);
-    let (base, provider) = (ready.base_url.clone(), ready.demo_provider_url.clone());
-    let key = provider::Options::default().key;
-    tokio::spawn(async move { samples::make(&admin, &base, &provider, &key).await });
+    let place = samples::Place {
+        admin: &admin,
+        base_url: &ready.base_url,
+        provider_url: &ready.demo_provider_url,
+        provider_key: &provider::Options::default().key,
+    };
+    let keys = samples::before(&place, &past).await;
+    past.end().await;
+    let made = match keys {
+        Ok(keys) => samples::today(&place, &keys).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = made {
+        output.line("samples", &error.to_string());
+    }
 }
 
 /// The stores, once they are open and served.
@@ -258,6 +289,7 @@ async fn demo_key(state: &State, ready: &Ready, real: &[RealProvider]) -> Result
     let key = match known {
         Some(known) => {
             admin.move_demo_provider(&ready.demo_provider_url, &provider_key).await?;
+            samples::move_provider(&admin, &ready.demo_provider_url, &provider_key).await?;
             known.key
         }
         None => {
@@ -379,8 +411,8 @@ fn new_secret(prefix: &str) -> Result<String, Error> {
     Ok(format!("{prefix}{}", bytes.iter().filter_map(letter).collect::<String>()))
 }
 
-fn temporary_log() -> PathBuf {
-    std::env::temp_dir().join(format!("farebox-functions-{}.log", clock::request_id()))
+fn temporary(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("farebox-{}-{name}", clock::request_id()))
 }
 
 async fn serve_provider(listener: TcpListener) {

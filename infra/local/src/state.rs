@@ -10,6 +10,7 @@
 //! | `functions.log` | what the functions printed |
 //! | `s3` | objects of S3: a directory a bucket |
 //! | `env` | written by `--services` |
+//! | `clock` | while the samples are made, how far back the functions' clock is |
 //!
 //! Files with secrets can be read by their owner only.
 

@@ -19,6 +19,12 @@ pub fn tell(options: &Options, ready: &Ready, real: &[RealProvider]) {
     let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
 }
 
+/// Says that the samples take a moment.
+pub fn make_patient() {
+    // A closed standard output is no reason to stop.
+    let _ = writeln!(std::io::stdout(), "Making a week of sample calls to the demo provider …");
+}
+
 fn services(options: &Options, ready: &Ready) -> String {
     format!(
         "Services are ready: DynamoDB {}, SQS and Secrets Manager {}, demo provider {}.\n\

@@ -1,0 +1,156 @@
+// What was called, what was reported, who changed what.
+"use strict";
+
+// ---- requests ------------------------------------------------------------------------------------
+
+const OUTCOME = { settled: "good", adjusted: "good", worst: "warn", provisional: "warn", refused: "bad" };
+const OUTCOMES = ["", "settled", "adjusted", "refused", "void", "void_inferred", "provisional", "worst", "correction"];
+
+async function requests(query, place = "requests") {
+  if (query.id) return [h("h1", {}, "One request"), explained(await get(`${place}/${encodeURIComponent(query.id)}`))];
+  const isOwn = place !== "requests";
+  const fields = [
+    { name: "id", label: "Request id" }, isOwn ? null : { name: "user", label: "User" }, { name: "key", label: "Key's id" },
+    { name: "provider", label: "Provider" }, { name: "model", label: "Model" }, { name: "outcome", label: "Outcome", options: OUTCOMES },
+    { name: "error", label: "Error's code" },
+  ].filter(Boolean).filter((field) => !isOwn || field.name === "id");
+  const wanted = Object.fromEntries(fields.map(({ name }) => [name, query[name]]));
+  // A key has one user only.
+  if (wanted.key) delete wanted.user;
+  const page = await list(place, query.cursor, wanted);
+  return [
+    h("h1", {}, "Requests"),
+    finder(fields, query),
+    requestTable(page.requests, page.next_cursor ? "No call of this page fits; the next page has older ones." : "No call fits."),
+    more(page.next_cursor, query),
+  ];
+}
+
+function requestTable(rows, empty) {
+  return table("The newest first", [
+    col("At", "started_at", "when"), col("User", "user"),
+    col("Model", (row) => [row.provider, row.model].filter(Boolean).join("/")),
+    col("Outcome", (row) => h("span", { class: OUTCOME[row.outcome] ?? null }, row.error_code ? `${row.outcome}: ${row.error_code}` : row.outcome)),
+    col("Tokens", (row) => (row.usage ? number(row.usage.total_tokens) : null), "amount"),
+    col("Held", "hold_usd", "usd"), col("Cost", "cost_usd", "usd"),
+    col("ms", "response_time_ms", "count"),
+    col("", (row) => h("a", { href: `#requests?id=${row.request_id}`, "aria-label": `Explain ${row.request_id}` }, "Explain")),
+  ], rows, empty);
+}
+
+function explained(row) {
+  const facts = [
+    ["Request", row.request_id], ["At", when(row.started_at)], ["User and key", `${row.user}, ${row.key_id}`], ["Endpoint", row.endpoint],
+    ["Model", `${row.provider ?? "?"}/${row.model ?? "?"}${row.model_served ? ` (served: ${row.model_served})` : ""}`],
+    ["Outcome", `${row.outcome}, HTTP ${row.http_status}`], ["Error", row.error_message], ["Finish reason", row.finish_reason],
+    ["Corrects", row.corrects], ["Why", row.reason],
+    ["Held", row.hold_usd], ["Charged", row.cost_usd], ["Charged by", row.charged_by], ["The provider says", row.provider_cost_usd], ["Price version", row.price_version],
+    ["Budgets", row.scopes?.join(", ")], ["Labels", labelsOf(row)],
+    ["Time", `${row.response_time_ms} ms, first content after ${row.first_token_ms ?? "–"} ms`], ["Provider's request id", row.provider_request_id],
+  ];
+  const lines = [...(row.lines ?? [])];
+  if (lines.length) lines.push({ class: "Rounded up once, to a whole pico-USD", amount_usd: row.counted_usd ?? row.cost_usd, isTotal: true });
+  if (row.charged_by === "provider") lines.push({ class: "Charged as stated by the provider", amount_usd: row.cost_usd, isTotal: true });
+  return h("div", {},
+    table("What is known", [col("Fact", (one) => one[0]), col("Value", (one) => one[1])], facts.filter((one) => one[1]), ""),
+    table("How its cost adds up", [
+      col("Class", "class"), col("Count", (one) => (one.isTotal ? " " : number(one.count)), "amount"),
+      col("Price, USD", (one) => (one.isTotal ? " " : `${one.price_usd} per ${number(one.per)}`), "amount"),
+      col("Amount, USD", "amount_usd", "amount"),
+    ], lines, row.outcome === "worst" ? "Nobody knows what it cost, so its whole hold is charged." : "Nothing was counted."),
+    row.earlier?.length ? table("Attempts before it", [
+      col("Model", "model"), col("Outcome", "outcome"), col("Error", "error_code"),
+      col("Cost, USD", "cost_usd", "amount"),
+    ], row.earlier, "") : null,
+    row.corrections?.length ? table("Corrected later", [
+      col("At", "at", "when"), col("By, USD", "amount_usd", "amount"),
+      col("To, USD", "cost_usd", "amount"), col("Why", "reason"),
+    ], row.corrections, "") : null,
+    h("p", {}, h("a", { href: "#requests" }, "All requests")));
+}
+
+// ---- alerts --------------------------------------------------------------------------------------
+
+/** `20261130` as a day, `202611` as a month, `2026113016` as an hour. */
+const spanText = (id) => (id ?? "").replace(/^(\d{4})(\d\d)(\d\d)?(\d\d)?$/, (_, year, ...rest) => [year, ...rest.slice(0, 2).filter(Boolean)].join("-") + (rest[2] ? ` ${rest[2]}:00` : ""));
+
+const REPORTS = {
+  "operator.overrun": "cost more than its hold", "operator.unpriced": "has no price", "operator.cost_differs": "the provider states another cost",
+  "operator.provisional": "cost unknown for long", "budget.refused": "a call was refused", test: "a test",
+};
+const reportOf = (one) => (one.threshold ? `${one.threshold} % reached` : REPORTS[one.type] ?? one.type);
+
+/** What became of an alert, channel by channel. */
+const delivery = [
+  col("Sent", (one) => (one.sent_at ? when(one.sent_at) : "not yet"), "when"),
+  col("Channels", (one) => one.channels?.map((by) => h("div", { class: by.told_at ? "good" : "bad" }, `${by.channel}: ${by.told_at ? "told" : by.error ?? "waits"}`))),
+];
+
+const alertColumns = [
+  col("What", (one) => h("span", { class: one.type === "budget.refused" || one.threshold >= 100 ? "bad" : one.threshold ? "warn" : null }, reportOf(one))),
+  col("Scope", "scope", "id"), col("Period", (one) => [one.period, spanText(one.period_id)].filter(Boolean).join(" ")),
+  col("Spent", "spent_usd", "usd"), col("Limit", "limit_usd", "usd"),
+  col("Found", "created_at", "when"), ...delivery,
+];
+
+async function alerts(query) {
+  const [{ channels }, operator, found] = await Promise.all([
+    ifAllowed("alerts/channels", { channels: [] }), list("alerts/operator", query.after),
+    query.scope ? list("alerts", query.cursor, { scope: query.scope }) : { alerts: [] },
+  ]);
+  const test = () => open("Send a test alert", form([{ name: "scope", label: "Of which budget", required: true, value: found.alerts[0]?.scope, hint: "user:ID" }], "Send", async (values) => {
+    await api("POST", "alerts/test", values);
+    await done("A test alert is on its way: it arrives within a minute.");
+  }));
+  return [
+    h("h1", {}, "Alerts"),
+    table("Channels", [col("Channel", "channel"), col("To", "target")], channels, "No channel is set: alerts are only kept here."),
+    row(act("Send a test alert", test)),
+    table("For the operator", [
+      col("What", (one) => h("span", { class: "bad" }, reportOf(one))), col("Of", "subject", "id"),
+      col("Since", (one) => spanText(one.since), "when"), col("Times", (one) => (one.count === null ? null : number(one.count)), "amount"),
+      col("Held", "hold_usd", "usd"), col("Charged", "charged_usd", "usd"),
+      col("Call", (one) => (one.request_id ? h("a", { href: `#requests?id=${one.request_id}`, "aria-label": `Explain ${one.request_id}` }, "Explain") : null)), ...delivery,
+    ], operator.alerts, "Nothing was reported."),
+    more(operator.next_cursor, query, "after"),
+    finder([{ name: "scope", label: "Of one budget", hint: "user:ID" }], query),
+    table("Of budgets", alertColumns, found.alerts, query.scope ? "It has reached no threshold." : "Say whose."),
+    more(found.next_cursor, query),
+  ];
+}
+
+// ---- audit ---------------------------------------------------------------------------------------
+
+/** A thing as its fields: `periods.0.settled_usd`. */
+const flat = (thing, name = "") => (thing !== null && typeof thing === "object"
+  ? Object.entries(thing).flatMap(([key, value]) => flat(value, name ? `${name}.${key}` : key)) : [[name, thing]]);
+
+function difference(one) {
+  const [before, after] = [one.before, one.after].map((thing) => new Map(flat(thing ?? {})));
+  const names = [...new Set([...before.keys(), ...after.keys()])].filter((name) => before.get(name) !== after.get(name));
+  const value = (found) => (found === null || found === undefined ? null : String(found));
+  open(`${one.action} ${one.target}`, table("What changed", [
+    col("Field", (name) => name, "id"), col("Before", (name) => value(before.get(name))), col("After", (name) => value(after.get(name))),
+  ], names, "Nothing that is shown."), closing());
+}
+
+async function audit(query) {
+  const fields = [
+    { name: "actor", label: "Who", hint: "admin-key:root, or sso: for all" }, { name: "action", label: "What", options: ["", "PUT", "POST", "DELETE"] },
+    { name: "target", label: "Where: how it begins", hint: "/admin/v1/budgets/" },
+    { name: "from", label: "From (RFC 3339)", hint: "2026-11-01T00:00:00Z" }, { name: "to", label: "To" },
+  ];
+  const wanted = Object.fromEntries(fields.map(({ name }) => [name, query[name]]));
+  const page = await list("audit", query.cursor, wanted);
+  return [
+    h("h1", {}, "Audit"),
+    finder(fields, query),
+    table("Who changed what, the newest first", [
+      col("At", "at", "when"), col("Who", "actor", "id"), col("Role", "role"),
+      col("What", "action"), col("Where", "target", "id"),
+      col("Outcome", (one) => h("span", { class: one.outcome === "done" ? "good" : "bad" }, one.outcome)),
+      col("", (one) => h("button", { type: "button", class: "link", "aria-label": `Look at ${one.action} ${one.target}`, onclick: (event) => { opener = nameOf(event.target); difference(one); } }, "Look")),
+    ], page.entries, page.next_cursor ? "No change of this page fits; the next page has older ones." : "No change fits."),
+    more(page.next_cursor, query),
+  ];
+}
