@@ -1,6 +1,6 @@
 //! What the books must say of one call, at its death and at rest.
 
-use farebox_core::{CallRecord, Outcome};
+use farebox_core::{CallRecord, Decision, Money, Outcome};
 use farebox_ledger::{Attr, Budget, Key, Period, Table};
 use farebox_logger::Logger;
 use farebox_tests::kill::Shape;
@@ -90,7 +90,7 @@ fn judge_scope(
         is_ours && is_provisional && item.get("a") == Some(&Attr::N(settled))
     });
     let is_worst = rows.iter().any(|row| {
-        let amount = row.hold.map(farebox_core::Money::pico);
+        let amount = row.hold.map(Money::pico);
         row.outcome == Outcome::Worst && amount == Some(settled)
     });
     let told: Vec<_> = rows.iter().map(|row| (row.outcome, row.hold)).collect();
@@ -101,6 +101,17 @@ fn judge_scope(
     let mut last = last.filter(|row| row.outcome != Outcome::Refused);
     let is_untold = last.clone().all(|row| row.outcome == Outcome::Provisional);
     let is_silent = last.next().is_none();
+    // The truth of a record is what the ledger was told, by whichever channel (I11).
+    let charges = rows.iter().filter_map(|row| match row.decision? {
+        Decision::Settle(cost) => Some(cost),
+        Decision::Void => None,
+        Decision::Worst => row.hold,
+    });
+    let told_of: i128 = charges.map(Money::pico).sum();
+    if !is_silent && !is_untold && told_of != settled {
+        findings
+            .push(Err(format!("I11: {scope} is charged {settled}, and its rows say {told_of}")));
+    }
     findings.push(if settled == bill {
         Ok(Finding::Exact)
     } else if settled < bill {
