@@ -26,6 +26,8 @@ from pathlib import Path
 
 import pyarrow.parquet
 
+import focus
+
 # What libc is made of, and what Rust's standard library needs of the compiler's.
 LIBC = {"linux-vdso", "libc", "libm", "libdl", "libpthread", "librt", "libgcc_s", "ld-linux-x86-64", "ld-linux-aarch64"}
 MONTH = time.strftime("%Y-%m", time.gmtime())
@@ -105,26 +107,28 @@ def reports(farebox, spent, folder):
     assert [row["by"]["label:team"] for row in labels["rows"]] == ["search"], labels
     lines = list(csv.DictReader(io.StringIO(farebox.run(f"statement --month {MONTH} --by user"))))
     assert [(line["user"], Decimal(line["charged_usd"])) for line in lines] == [("demo", spent)], lines
-    focus = list(csv.DictReader(io.StringIO(farebox.run(f"export focus --month {MONTH}"))))
-    assert sum(Decimal(line["BilledCost"]) for line in focus) == spent, focus
-    assert {line["ProviderName"] for line in focus} == {"demo"} and len(focus[0]) == 30
-    tagged = [line for line in focus if json.loads(line["Tags"]) == {"team": "search"}]
-    assert {line["ServiceName"] for line in tagged} == {"demo/chat"}, focus
-    assert all(json.loads(line["Tags"]) == {} for line in focus if line not in tagged), focus
-    # Another reader of the format than the writer's own.
-    farebox.run(f"export focus --month {MONTH} --output {folder}/focus.parquet")
-    table = pyarrow.parquet.read_table(f"{folder}/focus.parquet")
-    assert table.column_names == list(focus[0]) and table.num_rows == len(focus)
-    assert sum(table["BilledCost"].to_pylist()) == spent, table["BilledCost"]
-    for name, cells in table.to_pydict().items():
-        for cell, line in zip(cells, focus):
-            same = cell == Decimal(line[name]) if name.endswith("Cost") else True
-            if name.endswith(("Start", "End")):
-                same = cell.strftime("%Y-%m-%dT%H:%M:%SZ") == line[name]
-            elif not name.endswith("Cost"):
-                same = ("" if cell is None else str(cell)) == line[name]
-            assert same, (name, cell, line[name])
+    lines = exported(farebox, MONTH, folder, spent)
+    assert {line["ProviderName"] for line in lines} == {"demo"}
+    tagged = [line for line in lines if json.loads(line["Tags"]) == {"team": "search"}]
+    assert {line["ServiceName"] for line in tagged} == {"demo/chat"}, lines
+    assert all(json.loads(line["Tags"]) == {} for line in lines if line not in tagged), lines
     assert "top" in farebox.run("top --once") and "demo" in farebox.run("top --once")
+
+
+def exported(farebox, month, folder, books):
+    """The lines of an export, by the specification and by another reader of Parquet than the writer's own."""
+    lines = list(csv.DictReader(io.StringIO(farebox.run(f"export focus --month {month}"))))
+    assert sum(Decimal(line["BilledCost"]) for line in lines) == books, (books, lines)
+    focus.check(lines)
+    farebox.run(f"export focus --month {month} --output {folder}/focus.parquet")
+    table = pyarrow.parquet.read_table(f"{folder}/focus.parquet")
+    assert table.column_names == list(lines[0]) and table.num_rows == len(lines)
+    focus.check_parquet(table, lines)
+    return lines
+
+
+def charged_in(farebox, month):
+    return Decimal(farebox.json(f"usage --by month --since {month} --until {month}")["total"]["charged_usd"])
 
 
 def imports(farebox, folder):
@@ -344,7 +348,7 @@ def unknown_lines(farebox, line):
     return [line for bucket in farebox.json(line) for line in bucket["lines"] if line["unknown_calls"]]
 
 
-def rates_again(farebox, ready, clock):
+def rates_again(farebox, ready, folder, clock):
     """A call explained, its day rated again, and a lost settlement replayed: each once."""
     day, now = clock.noon(2)
     body = {"model": "demo/exact", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 30}
@@ -383,6 +387,8 @@ def rates_again(farebox, ready, clock):
         assert "1 settlements are sent" in farebox.run("replay -", given=lines)
         drain(ready)
     assert settled(farebox, day) == new + Decimal("0.25"), "once"
+    made = exported(farebox, day[:7], folder, charged_in(farebox, day[:7]))
+    assert {line["ChargeCategory"] for line in made} == {"Usage", "Adjustment"}, made
     refused = farebox.run("replay -", ok=False, given=lines.replace('"v": 1', '"v": 2'))
     assert "line 2:" in refused and "0 settlements are sent, 1 are not" in refused, refused
 
@@ -415,7 +421,7 @@ def main(executable, local):
             # The profile signs now, by the machine's clock; what follows moves the stack's.
             farebox.environment["FAREBOX_AUTH"] = "key"
             corrects(farebox, ready, folder, clock, origin)
-            rates_again(farebox, ready, clock)
+            rates_again(farebox, ready, folder, clock)
         finally:
             stack.send_signal(signal.SIGINT)
             stack.wait(timeout=30)
