@@ -131,7 +131,7 @@ def charged_in(farebox, month):
     return Decimal(farebox.json(f"usage --by month --since {month} --until {month}")["total"]["charged_usd"])
 
 
-def imports(farebox, folder):
+def imports(farebox, ready, folder):
     table = Path(folder, "people.csv")
     table.write_text("kind,id,name,org,user,models,labels,month_usd\norg,acme,Acme,,,,,1000\nuser,ann,Ann,acme,,,,50\n"
                      "key,ci,,,ann,demo/*,team=search,\n")
@@ -139,10 +139,37 @@ def imports(farebox, folder):
     assert "ann" not in farebox.run("user list"), "a dry run changes nothing"
     made = farebox.run(f"import csv {table} --apply")
     assert made.startswith("sk-fb-local-"), made
-    again = farebox.json(f"import csv {table} --apply")
-    assert again["keys"] == [], "a second run makes no second key"
     assert len(farebox.json("key list --user ann")["keys"]) == 1
     assert farebox.json("budget show user:ann")["month_limit_usd"] == "50"
+    # What an owner has set since, the file says nothing of: it stays, whatever is run again.
+    farebox.run("user allow ann --keys 2 --key-max-cost-usd 0.5 --credentials true")
+    farebox.run("budget set user:ann --mode soft --time-zone Europe/Berlin --alert-thresholds 10,90 --day 7")
+    looks = ["user show ann", "org show acme", "budget show user:ann", "budget show org:acme", "key list --user ann"]
+    before = [farebox.json(look) for look in looks]
+    assert before[0]["self_service"]["keys"] == 2 and before[2]["time_zone"] == "Europe/Berlin", before
+    for _ in range(2):
+        again = farebox.json(f"import csv {table} --apply")
+        assert again == {"keys": [], "steps": [], "unchanged": 5}, again
+    assert "Nothing to do: all 5 steps of the file are so already." in farebox.run(f"import csv {table}")
+    assert "nothing is changed" in farebox.run("user add ann")
+    assert "nothing is changed" in farebox.run("user add ann --name Ann --org acme")
+    assert [farebox.json(look) for look in looks] == before
+    farebox.run("user add ann --name Anna")
+    anna = farebox.json("user show ann")
+    assert (anna["name"], anna["org"], anna["self_service"]) == ("Anna", "acme", before[0]["self_service"]), anna
+    assert "user ann" in farebox.run(f"import csv {table}"), "the file says another name"
+    farebox.run(f"import csv {table} --apply")
+    assert farebox.json("user show ann")["self_service"] == before[0]["self_service"]
+    farebox.run("user add ann --org none")
+    assert "org" not in farebox.json("user show ann")
+    farebox.run("user add ann --org acme")
+    # A change with an end date ends by itself: the file is about what comes after it.
+    farebox.run("budget set user:ann --month 80 --until 2099-01-01T00:00:00Z")
+    assert farebox.json(f"import csv {table} --apply")["unchanged"] == 5
+    table.write_text(table.read_text().replace(",50\n", ",55\n"))
+    told = farebox.run(f"import csv {table} --apply")
+    assert "still to type: farebox budget set user:ann" in told and "2099-01-01" in told, told
+    assert farebox.json("budget show user:ann")["month_limit_usd"] == "80"
     table.write_text("kind,id,month_usd\nuser,a b,\nuser,bob,lots\n")
     told = farebox.run(f"import csv {table} --apply", ok=False)
     assert "line 2, id:" in told and "line 3, month_usd:" in told, told
@@ -152,6 +179,11 @@ def imports(farebox, folder):
     done = farebox.run(f"import litellm {config} --owner org:acme --apply")
     assert "credential set org:acme demo" in done and "canary" not in done, done
     assert "fast" in farebox.run("route list")
+    farebox.run("route set fast --retries 2")
+    route = farebox.json("route show fast")
+    farebox.run(f"credential set org:acme demo --base-url {ready['demo_provider_url']}", given="demo-key\n")
+    assert "Nothing to do" in farebox.run(f"import litellm {config} --owner org:acme --apply")
+    assert farebox.json("route show fast") == route
 
 
 def usage_files(farebox, folder):
@@ -413,7 +445,7 @@ def main(executable, local):
             drain(ready)
             reports(farebox, spent, folder)
             looks(farebox)
-            imports(farebox, folder)
+            imports(farebox, ready, folder)
             usage_files(farebox, folder)
             terminals(farebox, ready)
             lets_in(farebox)

@@ -5,17 +5,17 @@ use clap::{Args as Options, Subcommand};
 /// `farebox user …`
 #[derive(Debug, Subcommand)]
 pub enum User {
-    /// Make a user, or replace its name, organisation and team
+    /// Make a user, or change its name, organisation or team; what is not named stays
     Add {
         /// Letters, digits, _ - and .
         id: String,
         /// For people
         #[arg(long)]
         name: Option<String>,
-        /// The organisation whose credentials it may use, and in whose budget it is
+        /// The organisation whose credentials it may use, and in whose budget it is; none: of none
         #[arg(long)]
         org: Option<String>,
-        /// The team in whose budget it is
+        /// The team in whose budget it is; none: in none
         #[arg(long)]
         team: Option<String>,
     },

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use farebox_api::{
     CreateKey, CreatedKey, Credential as Stored, CredentialList, Key as Made, KeyList,
-    Org as Group, OrgList, PutCredential, PutOrg, PutTeam, PutUser, SelfService as Own,
-    Team as Crew, TeamList, User as Person, UserList,
+    Org as Group, OrgList, PutCredential, PutUser, SelfService as Own, Team as Crew, TeamList,
+    User as Person, UserList,
 };
 use reqwest::Method;
+use serde_json::{Map, Value};
 
 use super::{path, table};
 use crate::args::{Credential, Key, Org, SelfService, Team, User};
@@ -19,18 +20,12 @@ use crate::print::{Output, cell};
 pub async fn user(client: &Client, command: User) -> Result<Output, Failure> {
     match command {
         User::Add { id, name, org, team } => {
-            let of = of_user(&id);
-            // What a user may do for itself stays.
-            let known = client.find(&of).await?;
-            let tag = known.as_ref().and_then(|known| known.etag.clone());
-            let known: Option<Person> = known.map(|known| known.parse()).transpose()?;
-            let self_service = known.and_then(|known| known.self_service);
-            let body = PutUser { name, org, team, self_service };
-            let tag = tag.unwrap_or_else(|| ABSENT.to_owned());
-            let answer = client.send(Method::PUT, &of, &body, Some(&tag)).await?;
-            let user: Person = answer.parse()?;
-            let next = format!("Next: farebox key create --user {}", user.id);
-            Ok(Output::new(answer.body, format!("User {} is there. {next}", user.id)))
+            let next = format!("Next: farebox key create --user {id}");
+            let there = format!("User {id} is there.");
+            let said = [("name", name), ("org", org), ("team", team)];
+            let (body, is_new) = add(client, &of_user(&id), said).await?;
+            let end = if is_new { next } else { unchanged() };
+            Ok(Output::new(body, format!("{there} {end}")))
         }
         User::List => {
             let answer = client.all(&path("users"), "users").await?;
@@ -57,6 +52,45 @@ pub async fn user(client: &Client, command: User) -> Result<Output, Failure> {
             Ok(Output::new(answer.body, text))
         }
     }
+}
+
+/// Makes an owner, or changes what is said of it and leaves the rest; tells what is there, and
+/// whether anything was changed.
+async fn add<const N: usize>(
+    client: &Client,
+    path: &str,
+    said: [(&str, Option<String>); N],
+) -> Result<(Value, bool), Failure> {
+    let found = client.find(path).await?;
+    let tag = found.as_ref().and_then(|found| found.etag.clone());
+    let now = found.as_ref().map(|found| settable(&found.body));
+    let mut wanted = now.clone().unwrap_or_default();
+    for (field, value) in said {
+        match value.as_deref() {
+            None => {}
+            Some("none") if field != "name" => drop(wanted.remove(field)),
+            Some(value) => drop(wanted.insert(field.to_owned(), value.into())),
+        }
+    }
+    if let (Some(found), true) = (found, now.is_some_and(|now| now == wanted)) {
+        return Ok((found.body, false));
+    }
+    let tag = tag.unwrap_or_else(|| ABSENT.to_owned());
+    let answer = client.send(Method::PUT, path, &wanted, Some(&tag)).await?;
+    Ok((answer.body, true))
+}
+
+fn unchanged() -> String {
+    "It is so already: nothing is changed.".to_owned()
+}
+
+/// What can be set of an owner, as it is.
+pub(super) fn settable(owner: &Value) -> Map<String, Value> {
+    let found = ["name", "org", "team", "self_service"].into_iter().filter_map(|name| {
+        let value = owner.get(name).filter(|value| !value.is_null())?;
+        Some((name.to_owned(), value.clone()))
+    });
+    found.collect()
 }
 
 fn of_user(id: &str) -> String {
@@ -116,9 +150,9 @@ pub async fn org(client: &Client, command: Org) -> Result<Output, Failure> {
     match command {
         Org::Add { id, name } => {
             let path = path(&format!("orgs/{}", encoded(&id)));
-            let answer = client.send(Method::PUT, &path, &PutOrg { name }, None).await?;
-            let org: Group = answer.parse()?;
-            Ok(Output::new(answer.body, format!("Organisation {} is there.", org.id)))
+            let (body, is_new) = add(client, &path, [("name", name)]).await?;
+            let end = if is_new { String::new() } else { format!(" {}", unchanged()) };
+            Ok(Output::new(body, format!("Organisation {id} is there.{end}")))
         }
         Org::List => {
             let answer = client.all(&path("orgs"), "orgs").await?;
@@ -144,10 +178,10 @@ pub async fn team(client: &Client, command: Team) -> Result<Output, Failure> {
     match command {
         Team::Add { id, name } => {
             let path = path(&format!("teams/{}", encoded(&id)));
-            let answer = client.send(Method::PUT, &path, &PutTeam { name }, None).await?;
-            let team: Crew = answer.parse()?;
-            let next = format!("Next: farebox user add ID --team {}", team.id);
-            Ok(Output::new(answer.body, format!("Team {} is there. {next}", team.id)))
+            let (body, is_new) = add(client, &path, [("name", name)]).await?;
+            let next = format!("Next: farebox user add ID --team {id}");
+            let end = if is_new { next } else { unchanged() };
+            Ok(Output::new(body, format!("Team {id} is there. {end}")))
         }
         Team::List => {
             let answer = client.all(&path("teams"), "teams").await?;

@@ -1,12 +1,14 @@
 //! Owners, keys, budgets and routes from another place: a plan that is shown, then done.
 
-use farebox_api::{CreateKey, CreatedKey, KeyList, PutBudget, PutOrg, PutTeam, PutUser};
+use farebox_api::{CreateKey, CreatedKey, KeyList, PutBudget};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::access::settable;
+use super::money::unchanged;
 use super::{path, table};
-use crate::args::Import;
-use crate::client::{Client, encoded};
+use crate::args::{BudgetChange, Import};
+use crate::client::{ABSENT, Client, encoded};
 use crate::failure::Failure;
 use crate::print::Output;
 use crate::progress::Progress;
@@ -24,20 +26,25 @@ pub struct Step {
     what: Act,
 }
 
-/// What is done.
+/// What is done. What the file does not say stays as it is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
     /// Makes an organisation, a team or a user.
-    Owner(&'static str, String, Value),
+    Owner(&'static str, String, Map<String, Value>),
     /// Makes a key; its secret is shown once.
     Key(CreateKey),
     /// Sets a budget.
     Budget(String, PutBudget),
     /// Makes a route: a name that stands for models.
-    Route(String, Value),
-    /// Says what no file should do: a secret is typed.
+    Route(String, Map<String, Value>),
+    /// Asks for a credential: a secret is typed. Whose, and of which provider.
+    Credential(String, String),
+    /// Says what no file should do.
     ByHand(String),
 }
+
+/// What is still to be done of a step, and the version that it is based on; none: it is so already.
+type Open = Option<(Act, String)>;
 
 /// A fault in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,16 +77,31 @@ pub async fn import(client: &Client, command: Import) -> Result<Output, Failure>
         return Err(Failure::new(format!("{file}: more than {STEPS_MAX} steps"), "split the file"));
     }
     let keys: KeyList = client.all(&path("keys"), "keys").await?.parse()?;
-    let plan: Vec<_> = plan.into_iter().filter(|step| !is_there(step, &keys)).collect();
-    if !apply {
-        let rows = table(&["LINE", "WHAT", "OF"], &plan, |step| {
-            let (what, of) = step.told();
-            vec![step.line.to_string(), what, of]
-        });
-        let text = format!("{rows}\n\nNothing is changed yet: the same with --apply does it.");
-        return Ok(Output::new(shown(&plan), text));
+    if apply {
+        return done(client, &file, &plan, &keys).await;
     }
-    done(client, &file, &plan).await
+    let progress = Progress::steps("comparing", plan.len());
+    let (mut open, all) = (Vec::new(), plan.len());
+    for step in plan {
+        if let Some((what, _)) = step.look(client, &keys).await? {
+            open.push(Step { line: step.line, what });
+        }
+        progress.more(1);
+    }
+    drop(progress);
+    if open.is_empty() {
+        return Ok(Output::new(shown(&open), all_so(all)));
+    }
+    let rows = table(&["LINE", "WHAT", "OF"], &open, |step| {
+        let (what, of) = step.told();
+        vec![step.line.to_string(), what, of]
+    });
+    let text = format!("{rows}\n\nNothing is changed yet: the same with --apply does it.");
+    Ok(Output::new(shown(&open), text))
+}
+
+fn all_so(steps: usize) -> String {
+    format!("Nothing to do: all {steps} steps of the file are so already.")
 }
 
 /// A key of that name is its user's already: a second run makes no second one.
@@ -89,13 +111,22 @@ fn is_there(step: &Step, keys: &KeyList) -> bool {
     same.any(|key| key.name == wanted.name && key.state == "active")
 }
 
-async fn done(client: &Client, file: &str, plan: &[Step]) -> Result<Output, Failure> {
-    let progress = Progress::steps(file_name(file), plan.len());
-    let (mut told, mut secrets) = (Vec::new(), Vec::new());
+async fn done(
+    client: &Client,
+    file: &str,
+    plan: &[Step],
+    keys: &KeyList,
+) -> Result<Output, Failure> {
+    let progress = Progress::steps("importing", plan.len());
+    let (mut told, mut secrets, mut changed) = (Vec::new(), Vec::new(), Vec::new());
     for step in plan {
-        match step.run(client).await {
-            Ok(None) => {}
-            Ok(Some(created)) => {
+        match step.run(client, keys).await {
+            Ok((open, created)) => {
+                changed.extend(open.map(|what| Step { line: step.line, what }));
+                let Some(created) = created else {
+                    progress.more(1);
+                    continue;
+                };
                 secrets.push(json!({"user": created.key.user, "id": created.key.id,
                                     "name": created.key.name, "secret": created.secret}));
                 told.push(format!(
@@ -117,22 +148,21 @@ async fn done(client: &Client, file: &str, plan: &[Step]) -> Result<Output, Fail
         progress.more(1);
     }
     drop(progress);
-    let by_hand = plan.iter().filter_map(|step| match &step.what {
-        Act::ByHand(command) => Some(format!("still to type: {command}")),
-        _ => None,
-    });
-    let mut lines = told.clone();
+    let (typed, made): (Vec<_>, Vec<_>) =
+        changed.iter().partition(|step| step.what.command().is_some());
+    let so = plan.len().saturating_sub(changed.len());
+    let json = json!({"steps": shown(&changed), "keys": secrets, "unchanged": so});
+    if changed.is_empty() {
+        return Ok(Output::new(json, all_so(plan.len())));
+    }
+    let mut lines = told;
     if !secrets.is_empty() {
         lines.push("The lines above are shown this once: store them now.".to_owned());
     }
-    lines.extend(by_hand);
-    lines.push(format!("{} steps are done.", plan.len()));
-    Ok(Output::new(json!({"steps": shown(plan), "keys": secrets}), lines.join("\n")))
-}
-
-/// What the bar is called: the name is the operator's own.
-const fn file_name(_: &str) -> &'static str {
-    "importing"
+    let commands = typed.iter().filter_map(|step| step.what.command());
+    lines.extend(commands.map(|command| format!("still to type: {command}")));
+    lines.push(format!("{} steps are done, {so} were so already.", made.len()));
+    Ok(Output::new(json, lines.join("\n")))
 }
 
 fn shown(plan: &[Step]) -> Value {
@@ -154,7 +184,7 @@ fn refused(file: &str, faults: &[Fault]) -> Failure {
 impl Step {
     fn told(&self) -> (String, String) {
         match &self.what {
-            Act::Owner(kind, id, body) => (format!("{kind} {id}"), body.to_string()),
+            Act::Owner(kind, id, body) => (format!("{kind} {id}"), json!(body).to_string()),
             Act::Key(key) => (format!("key {}", key.name), format!("user {}", key.user)),
             Act::Budget(scope, budget) => {
                 let limits = [
@@ -169,44 +199,168 @@ impl Step {
                 let told = limits.collect::<Vec<_>>().join(", ");
                 (format!("budget of {scope}"), format!("{told}, {mode}"))
             }
-            Act::Route(name, body) => (format!("route {name}"), body.to_string()),
-            Act::ByHand(command) => ("type yourself".to_owned(), command.clone()),
+            Act::Route(name, body) => (format!("route {name}"), json!(body).to_string()),
+            Act::Credential(..) | Act::ByHand(_) => {
+                ("type yourself".to_owned(), self.what.command().unwrap_or_default())
+            }
         }
     }
 
-    async fn run(&self, client: &Client) -> Result<Option<CreatedKey>, Failure> {
-        match &self.what {
+    /// What is there of it, and so what is open.
+    async fn look(&self, client: &Client, keys: &KeyList) -> Result<Open, Failure> {
+        let open = match &self.what {
+            Act::Key(_) if is_there(self, keys) => None,
+            Act::Owner(kind, id, said) => {
+                let found = client.find(&owner_path(kind, id)).await?;
+                let tag = found.as_ref().and_then(|found| found.etag.clone());
+                let now = found.map(|found| settable(&found.body));
+                let wanted = with(now.clone().unwrap_or_default(), said);
+                if now.as_ref() == Some(&wanted) {
+                    return Ok(None);
+                }
+                Some((Act::Owner(kind, id.clone(), wanted), tag.unwrap_or_else(absent)))
+            }
+            Act::Budget(scope, said) => return budget(client, scope, said).await,
+            Act::Route(name, said) => {
+                let found = client.find(&route_path(name)).await?;
+                let tag = found.as_ref().and_then(|found| found.etag.clone());
+                let now = found.and_then(|found| found.body.get("spec")?.as_object().cloned());
+                if now.as_ref().is_some_and(|now| models(now) == models(said)) {
+                    return Ok(None);
+                }
+                let wanted = with(now.unwrap_or_default(), said);
+                Some((Act::Route(name.clone(), wanted), tag.unwrap_or_else(absent)))
+            }
+            Act::Credential(owner, provider) => {
+                let at = format!("credentials/{}/{}", encoded(owner), encoded(provider));
+                let found = client.find(&path(&at)).await?;
+                let state =
+                    found.and_then(|found| found.body.get("state")?.as_str().map(Into::into));
+                match state {
+                    Some::<String>(state) if state == "active" => None,
+                    _ => Some((self.what.clone(), absent())),
+                }
+            }
+            Act::Key(_) | Act::ByHand(_) => Some((self.what.clone(), absent())),
+        };
+        Ok(open)
+    }
+
+    /// Does what is open of it, and tells what that was.
+    async fn run(
+        &self,
+        client: &Client,
+        keys: &KeyList,
+    ) -> Result<(Option<Act>, Option<CreatedKey>), Failure> {
+        let Some((what, tag)) = self.look(client, keys).await? else {
+            return Ok((None, None));
+        };
+        let mut created = None;
+        match &what {
             Act::Owner(kind, id, body) => {
-                let at = path(&format!("{kind}s/{}", encoded(id)));
-                client.send(Method::PUT, &at, body, None).await?;
+                client.send(Method::PUT, &owner_path(kind, id), body, Some(&tag)).await?;
             }
             Act::Key(key) => {
                 let made = client.send(Method::POST, &path("keys"), key, None).await?;
-                return Ok(Some(made.parse()?));
+                created = Some(made.parse()?);
             }
             Act::Budget(scope, budget) => {
                 let at = path(&format!("budgets/{}", encoded(scope)));
-                client.send(Method::PUT, &at, budget, Some("*")).await?;
+                client.send(Method::PUT, &at, budget, Some(&tag)).await?;
             }
             Act::Route(name, body) => {
-                let at = path(&format!("routes/{}", encoded(name)));
-                client.send(Method::PUT, &at, body, Some("*")).await?;
+                client.send(Method::PUT, &route_path(name), body, Some(&tag)).await?;
             }
-            Act::ByHand(_) => {}
+            Act::Credential(..) | Act::ByHand(_) => {}
         }
-        Ok(None)
+        Ok((Some(what), created))
     }
+}
+
+impl Act {
+    /// What the operator types: no file does it.
+    fn command(&self) -> Option<String> {
+        match self {
+            Self::Credential(owner, provider) => {
+                Some(format!("farebox credential set {owner} {provider}"))
+            }
+            Self::ByHand(command) => Some(command.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// What is open of a budget. A change with an end date stays: what comes after it is what the file
+/// is compared with.
+async fn budget(client: &Client, scope: &str, said: &PutBudget) -> Result<Open, Failure> {
+    let at = path(&format!("budgets/{}", encoded(scope)));
+    let Some(read) = client.find(&at).await? else {
+        let mode = said.mode.clone().or_else(|| Some("hard".to_owned()));
+        let wanted = PutBudget { mode, ..said.clone() };
+        return Ok(Some((Act::Budget(scope.to_owned(), wanted), absent())));
+    };
+    let stored: farebox_api::Budget = read.parse()?;
+    let mut base = stored.clone();
+    if let Some(then) = &stored.then {
+        base.month_limit_usd.clone_from(&then.month_limit_usd);
+        base.day_limit_usd.clone_from(&then.day_limit_usd);
+        base.total_limit_usd.clone_from(&then.total_limit_usd);
+        base.mode = then.mode.clone().unwrap_or(base.mode);
+        base.time_zone = then.time_zone.clone().unwrap_or(base.time_zone);
+        base.alert_thresholds = then.alert_thresholds.clone().unwrap_or(base.alert_thresholds);
+    }
+    let change = BudgetChange {
+        scope: scope.to_owned(),
+        month: said.month_limit_usd.clone(),
+        day: said.day_limit_usd.clone(),
+        total: said.total_limit_usd.clone(),
+        mode: said.mode.clone(),
+        ..BudgetChange::default()
+    };
+    let wanted = super::money::changed(&base, change)?;
+    if wanted == unchanged(&base) {
+        return Ok(None);
+    }
+    if let Some(until) = &stored.until {
+        let command = format!("farebox budget set {scope} (a change until {until} is in force)");
+        return Ok(Some((Act::ByHand(command), absent())));
+    }
+    let tag = read.etag.unwrap_or_else(|| "*".to_owned());
+    Ok(Some((Act::Budget(scope.to_owned(), wanted), tag)))
+}
+
+/// The version of what is not there yet.
+fn absent() -> String {
+    ABSENT.to_owned()
+}
+
+fn owner_path(kind: &str, id: &str) -> String {
+    path(&format!("{kind}s/{}", encoded(id)))
+}
+
+fn route_path(name: &str) -> String {
+    path(&format!("routes/{}", encoded(name)))
+}
+
+/// An object with further fields in it.
+fn with(mut now: Map<String, Value>, said: &Map<String, Value>) -> Map<String, Value> {
+    now.extend(said.clone());
+    now
+}
+
+/// The models that a route stands for, in their order.
+fn models(spec: &Map<String, Value>) -> Vec<&Value> {
+    let targets = spec.get("targets").and_then(Value::as_array);
+    targets.into_iter().flatten().filter_map(|target| target.get("model")).collect()
 }
 
 /// A new organisation, team or user.
 fn owner(kind: &'static str, id: &str, name: Option<String>, of: [Option<String>; 2]) -> Act {
     let [org, team] = of;
-    let body = match kind {
-        "org" => json!(PutOrg { name }),
-        "team" => json!(PutTeam { name }),
-        _ => json!(PutUser { name, org, team, ..PutUser::default() }),
-    };
-    Act::Owner(kind, id.to_owned(), body)
+    let said = [("name", name), ("org", org), ("team", team)];
+    let said =
+        said.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value?.into())));
+    Act::Owner(kind, id.to_owned(), said.collect())
 }
 
 /// Whether a text is the identity of an owner.

@@ -43,7 +43,7 @@ pub(super) fn budgets_text(list: &BudgetList) -> String {
 }
 
 /// The budget with the changes in it: what the operator does not name stays.
-fn changed(now: &Stored, change: BudgetChange) -> Result<PutBudget, Failure> {
+pub fn changed(now: &Stored, change: BudgetChange) -> Result<PutBudget, Failure> {
     let limit = |given: Option<String>, now: &Option<String>| match given.as_deref() {
         None => now.clone(),
         Some("none") => None,
@@ -87,6 +87,20 @@ fn changed(now: &Stored, change: BudgetChange) -> Result<PutBudget, Failure> {
         until: limit(change.until, &now.until),
         shares: shares(change.shares.as_deref())?,
     })
+}
+
+/// The budget as it is, as a change to it.
+pub fn unchanged(now: &Stored) -> PutBudget {
+    PutBudget {
+        month_limit_usd: now.month_limit_usd.clone(),
+        day_limit_usd: now.day_limit_usd.clone(),
+        total_limit_usd: now.total_limit_usd.clone(),
+        mode: Some(now.mode.clone()),
+        time_zone: Some(now.time_zone.clone()),
+        alert_thresholds: Some(now.alert_thresholds.clone()),
+        until: now.until.clone(),
+        shares: None,
+    }
 }
 
 fn shares(given: Option<&str>) -> Result<Option<u8>, Failure> {

@@ -115,8 +115,7 @@ pub fn plan(text: &str, owner: &str) -> Result<Vec<Step>, Vec<Fault>> {
     for (provider, line) in providers {
         if asked.insert(provider.clone()) {
             let of = owner.strip_prefix("user:").unwrap_or(owner);
-            let command = format!("farebox credential set {of} {provider}");
-            steps.push(Step { line, what: Act::ByHand(command) });
+            steps.push(Step { line, what: Act::Credential(of.to_owned(), provider) });
         }
     }
     for (name, (line, targets)) in routes {
@@ -124,8 +123,8 @@ pub fn plan(text: &str, owner: &str) -> Result<Vec<Step>, Vec<Fault>> {
         let is_itself = targets.iter().all(|target| target.ends_with(&format!("/{name}")));
         if !is_itself || targets.len() > 1 {
             let targets = targets.iter().map(|model| json!({"model": model}));
-            let body = json!({"targets": targets.collect::<Vec<_>>()});
-            steps.push(Step { line, what: Act::Route(name, body) });
+            let spec = [("targets".to_owned(), targets.collect())].into_iter().collect();
+            steps.push(Step { line, what: Act::Route(name, spec) });
         }
     }
     if faults.is_empty() { Ok(steps) } else { Err(faults) }
@@ -181,7 +180,7 @@ fn budget(root: &Node) -> Result<Option<(usize, PutBudget)>, Fault> {
         Fault::new(most.line, "litellm_settings.max_budget", "is an amount of USD above zero")
     })?;
     let amount = Some(amount.to_string());
-    let mut budget = PutBudget { mode: Some("hard".to_owned()), ..PutBudget::default() };
+    let mut budget = PutBudget::default();
     let duration = settings.get("budget_duration");
     match duration.and_then(Node::text) {
         None => budget.total_limit_usd = amount,

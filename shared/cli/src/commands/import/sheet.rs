@@ -141,8 +141,7 @@ impl Line<'_> {
         }
         let limits = [&budget.month_limit_usd, &budget.day_limit_usd, &budget.total_limit_usd];
         let is_there = limits.iter().any(|limit| limit.is_some()) || budget.mode.is_some();
-        let mode = budget.mode.clone().or_else(|| Some("hard".to_owned()));
-        Ok(is_there.then_some(PutBudget { mode, ..budget }))
+        Ok(is_there.then_some(budget))
     }
 
     fn id(&self, column: &'static str) -> Result<&str, Fault> {
