@@ -322,7 +322,16 @@ pub struct Wanted {
     /// Only those with this error code
     #[arg(long)]
     pub error: Option<String>,
-    /// How many rows are looked at, from the newest on
+    /// Only those with this label
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub label: Option<String>,
+    /// Not before: a day, or a time such as 2026-11-23T09:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Before this day or time
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// How many, the newest
     #[arg(short = 'n', default_value_t = 100)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
     pub count: u32,

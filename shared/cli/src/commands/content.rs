@@ -9,6 +9,7 @@ use crate::args::Content;
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
 use crate::print::Output;
+use crate::progress::Progress;
 
 /// `farebox content …`
 pub async fn content(client: &Client, command: Content) -> Result<Output, Failure> {
@@ -32,13 +33,16 @@ pub async fn content(client: &Client, command: Content) -> Result<Output, Failur
         Content::Erase { user } => {
             let path = path(&format!("users/{}/content", encoded(&user)));
             let mut erased = 0_u32;
+            let progress = Progress::of("items");
             loop {
                 let done: ErasedContent = client.delete(&path).await?.parse()?;
                 erased = erased.saturating_add(done.erased);
+                progress.more(usize::try_from(done.erased).unwrap_or_default());
                 if !done.more {
                     break;
                 }
             }
+            drop(progress);
             let text = format!("{erased} items of {user} are erased.");
             Ok(Output::new(json!({"erased": erased}), text))
         }

@@ -10,12 +10,15 @@ use super::path;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::print::Output;
+use crate::progress::Progress;
 
 /// `farebox replay FILE|-`
 pub async fn replay(client: &Client, file: &str) -> Result<Output, Failure> {
     let text = read(file)?;
     let (mut sent, mut bad) = (Vec::new(), Vec::new());
-    for (number, record) in settlements(&text) {
+    let found: Vec<_> = settlements(&text).collect();
+    let progress = Progress::steps("settlements", found.len());
+    for (number, record) in found {
         let answer = match record {
             Some(record) => client.send(Method::POST, &path("settlements"), &record, None).await,
             None => Err(Failure::new("the record in it cannot be read", "look at the line")),
@@ -24,7 +27,9 @@ pub async fn replay(client: &Client, file: &str) -> Result<Output, Failure> {
             Ok(answer) => sent.push(answer.body),
             Err(failure) => bad.push(format!("line {number}: {}", failure.message())),
         }
+        progress.more(1);
     }
+    drop(progress);
     let count = sent.len();
     if !bad.is_empty() {
         let message =

@@ -15,9 +15,12 @@ use crate::args::{Requests, Webhook};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
 use crate::print::{Output, Table, cell, out};
+use crate::progress::Progress;
 
 /// How long `tail -f` waits between two looks.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
+/// Pages that are asked for until enough calls are found.
+const LOOKS: u32 = 50;
 /// Looks for a test alert: the scheduler delivers each minute.
 const TEST_LOOKS: u32 = 60;
 /// Rows that one look takes when following.
@@ -39,10 +42,14 @@ pub async fn requests(
             Ok(Output::new(answer.body, rows(&list.requests).with_head()))
         }
         Requests::List(wanted) => {
-            let path = filtered(
+            let count = usize::try_from(wanted.count).unwrap_or_default();
+            let query = filtered(
                 "requests",
                 &[
                     ("limit", Some(wanted.count.to_string())),
+                    ("from", wanted.from.map(time)),
+                    ("to", wanted.to.map(time)),
+                    ("label", wanted.label.map(|label| label.replacen('=', ":", 1))),
                     ("user", wanted.user),
                     ("key", wanted.key),
                     ("provider", wanted.provider),
@@ -51,9 +58,10 @@ pub async fn requests(
                     ("error", wanted.error),
                 ],
             );
-            let answer = client.get(&path).await?;
-            let list: RequestList = answer.parse()?;
-            Ok(Output::new(answer.body, rows(&list.requests).with_head()))
+            let found = found(client, &query, count).await?;
+            let text = rows(&found.requests).with_head();
+            let json = serde_json::to_value(&found).unwrap_or_default();
+            Ok(Output::new(json, text))
         }
         Requests::Show { id } => {
             let answer = client.get(&path(&format!("requests/{}", encoded(&id)))).await?;
@@ -61,6 +69,32 @@ pub async fn requests(
             Ok(Output::new(answer.body, text))
         }
     }
+}
+
+/// So many rows that fit. A page has fewer where the gateway has looked at as much as it does for
+/// one answer.
+async fn found(client: &Client, query: &str, count: usize) -> Result<RequestList, Failure> {
+    let mut found: RequestList = client.get(query).await?.parse()?;
+    let progress = Progress::of("calls found");
+    for _ in 0..LOOKS {
+        let next = match &found.next_cursor {
+            Some(next) if found.requests.len() < count => next.clone(),
+            _ => break,
+        };
+        let page = format!("{query}&cursor={}", encoded(&next));
+        let page: RequestList = client.get(&page).await?.parse()?;
+        progress.more(page.requests.len());
+        found.requests.extend(page.requests);
+        found.next_cursor = page.next_cursor;
+    }
+    found.requests.truncate(count);
+    Ok(found)
+}
+
+/// A day as the time at which it begins; all else as it is.
+fn time(text: String) -> String {
+    let is_day = text.len() == 10 && !text.contains('T');
+    if is_day { format!("{text}T00:00:00Z") } else { text }
 }
 
 /// Prints new rows until interrupted or until the API fails.

@@ -9,6 +9,7 @@ use super::{path, plus, provider_csv, usd};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::print::{Output, Table};
+use crate::progress::Progress;
 
 /// How a provider's report is read: where a bucket begins and ends, and one result of it.
 struct Format {
@@ -132,6 +133,7 @@ async fn usage(client: &Client, buckets: Vec<Bucket>, apply: bool) -> Result<Out
     ];
     let (mut table, mut bar, mut too_high) = (Table::new(&head), Money::ZERO, Money::ZERO);
     let mut answers = Vec::new();
+    let progress = Progress::steps("buckets", buckets.len());
     for Bucket { statement: bucket, .. } in buckets {
         let answer = client.send(Method::POST, &path("reconcile"), &bucket, None).await?;
         let statement: Statement = answer.parse()?;
@@ -157,6 +159,7 @@ async fn usage(client: &Client, buckets: Vec<Bucket>, apply: bool) -> Result<Out
             ]);
         }
         answers.push(answer.body);
+        progress.more(1);
     }
     let end = if apply { "They are corrected." } else { "--apply corrects them." };
     let text = format!(
@@ -172,6 +175,7 @@ async fn usage(client: &Client, buckets: Vec<Bucket>, apply: bool) -> Result<Out
 async fn costs(client: &Client, buckets: Vec<Bucket>) -> Result<Output, Failure> {
     let head = ["FROM", "REPORTED_USD", "BOOKS_USD", "DIFFERENCE_USD", "ERROR_BAR_USD"];
     let (mut table, mut sums) = (Table::new(&head), [Money::ZERO; 4]);
+    let progress = Progress::steps("buckets", buckets.len());
     for Bucket { statement, cost } in buckets {
         let reported = cost.unwrap_or_default();
         // Only read: no counts are in it that could mean anything.
@@ -187,6 +191,7 @@ async fn costs(client: &Client, buckets: Vec<Bucket>) -> Result<Output, Failure>
             *sum = plus(*sum, amount)?;
         }
         table.push([vec![ask.from], amounts.map(|amount| amount.to_string()).to_vec()].concat());
+        progress.more(1);
     }
     let [reported, books, difference, unknown] = sums.map(|amount| amount.to_string());
     let text = format!(
