@@ -1,15 +1,26 @@
 //! What a terminal shows: the real command, answers as the admin API gave them to `cargo local`,
 //! and the text that came of them, kept in `tests/shown`. `.ci/command.py` runs the same command
 //! against the whole product, and types a secret at its prompt.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// Answers by the beginning of the path; the first that fits is given.
+#[path = "terminal/pty.rs"]
+mod pty;
+
+/// Answers by the beginning of the path; the first that fits is given. Where one beginning stands
+/// several times, each is given once and the last one for ever.
 type Answers = &'static [(&'static str, u16, &'static str)];
+/// The same, made by a test.
+type Answer = (String, u16, String);
 
 const REPORT: &str = include_str!("answers/usage.json");
 const KEYS: &str = include_str!("answers/keys.json");
@@ -49,19 +60,25 @@ const NOTHING: &str = r#"{"users":[],"keys":[],"budgets":[],"channels":[],"alert
     "quarantine":[],"next_cursor":null}"#;
 const QUEUES: &str = r#"{"waiting":2,"in_flight":0,"dead_letters":0,"scanned_at":null}"#;
 
-/// A server that answers each request with the same bytes for ever, on a port of its own.
-fn serve(answers: Answers) -> String {
+/// A server that gives such answers, on a port of its own.
+fn serve(mut answers: Vec<Answer>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            answer(stream, answers);
+            answer(stream, &mut answers);
         }
     });
     url
 }
 
-fn answer(mut stream: TcpStream, answers: Answers) {
+fn owned(answers: Answers) -> Vec<Answer> {
+    let of =
+        |(start, status, body): &(&str, u16, &str)| (start.to_string(), *status, body.to_string());
+    answers.iter().map(of).collect()
+}
+
+fn answer(mut stream: TcpStream, answers: &mut Vec<Answer>) {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
@@ -69,12 +86,23 @@ fn answer(mut stream: TcpStream, answers: Answers) {
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let path = head.split(' ').nth(1).unwrap_or_default();
-    let found = answers.iter().find(|(start, ..)| path.starts_with(start));
-    let (_, status, body) =
-        found.copied().unwrap_or(("", 404, r#"{"error":{"code":"not_found","message":"no"}}"#));
+    let at = answers.iter().position(|(start, ..)| path.starts_with(start));
+    let found = at.map(|at| {
+        let found = answers.remove(at);
+        if !answers.iter().any(|(start, ..)| *start == found.0) {
+            answers.insert(at, found.clone());
+        }
+        found
+    });
+    let absent = r#"{"error":{"code":"not_found","message":"no"}}"#;
+    let (_, status, body) = found.unwrap_or((String::new(), 404, absent.to_owned()));
+    // The body is read, or the command's writing of it fails.
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut given = vec![0; length.and_then(|length| length.parse().ok()).unwrap_or(0)];
+    drop(stream.read_exact(&mut given));
     let text = format!(
         "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-         connection: close\r\n\r\n{body}",
+         etag: \"7\"\r\nconnection: close\r\n\r\n{body}",
         body.len()
     );
     drop(stream.write_all(text.as_bytes()));
@@ -103,6 +131,7 @@ fn assert_shown(name: &str, url: &str, shown: &str) {
     let expected = std::fs::read_to_string(&kept).unwrap_or_default();
     if shown != expected {
         let other = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(other.parent().unwrap()).unwrap();
         std::fs::write(&other, &shown).unwrap();
         panic!(
             "not as kept:\n{shown}\nwhere it is right: cp {} {}",
@@ -160,7 +189,7 @@ fn what_is_shown_is_what_is_kept() {
         ("stranger.txt", STRANGER, "usage --by model"),
         ("wrong.txt", STRANGER, "usage --by model --since 0d"),
     ] {
-        let url = serve(answers);
+        let url = serve(owned(answers));
         let output = farebox(&url, line).output().expect("farebox runs");
         let shown = text(&output);
         // How long the answer took is another number each time.
@@ -179,7 +208,7 @@ fn what_is_shown_is_what_is_kept() {
 #[test]
 fn a_pipe_gets_no_colour_and_a_terminal_gets_a_bold_head() {
     const ALL: Answers = &[("/admin/v1/usage", 200, REPORT)];
-    let url = serve(ALL);
+    let url = serve(owned(ALL));
     let line = "usage --by team,model --since 2026-11";
     let piped = farebox(&url, line).output().unwrap();
     assert!(!text(&piped).contains('\u{1b}'), "{}", text(&piped));
@@ -201,9 +230,12 @@ fn in_terminal(url: &str, line: &str, columns: u32) -> Option<String> {
     let mut command = Command::new("script");
     command.args(["-qec", &run, "/dev/null"]).env_remove("NO_COLOR").env_remove("FAREBOX_KEY");
     command.env("FAREBOX_URL", url).env("FAREBOX_ADMIN_KEY", "sk-fba-test").env("TERM", "xterm");
-    let scratch =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pty-{}", std::process::id()));
+    let thread = format!("{:?}", std::thread::current().id());
+    let thread: String = thread.chars().filter(char::is_ascii_digit).collect();
+    let scratch = format!("pty-{}-{thread}", std::process::id());
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join(scratch);
     command.env("XDG_CONFIG_HOME", &scratch);
+    command.current_dir(env!("CARGO_TARGET_TMPDIR"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().ok()?;
     drop(child.stdin.take());
