@@ -395,3 +395,23 @@ fn pico_up(femto: i128, us: bool) -> Result<Money, PricingError> {
 fn money(pico: i128) -> Result<Money, PricingError> {
     Money::from_pico(pico).map_err(|_| PricingError::TooLarge)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_of_a_price_row_names_its_field_and_one_of_a_call_names_none() {
+        let field = "input";
+        let of_a_row = [
+            PricingError::NotAPrice { field },
+            PricingError::NotAFee { field },
+            PricingError::ZeroPrice { field },
+            PricingError::Missing { field },
+            PricingError::NotFree { field },
+        ];
+
+        assert!(of_a_row.iter().all(|fault| fault.field() == Some(field)));
+        assert_eq!(PricingError::TooLarge.field(), None);
+    }
+}

@@ -170,3 +170,10 @@ fn a_full_item_is_smaller_than_13_kb() {
         .sum();
     assert!(bytes < 13_000, "{bytes}");
 }
+
+#[test]
+fn each_mode_has_the_name_that_people_write() {
+    let modes = [Mode::Hard, Mode::Balanced, Mode::Soft, Mode::Observe, Mode::Closed];
+
+    assert_eq!(modes.map(Mode::name), ["hard", "balanced", "soft", "observe", "closed"]);
+}
