@@ -254,7 +254,7 @@ fn parameter(name: &str, place: &str, is_required: bool, schema: &Value) -> Valu
 }
 
 /// A schema that says more.
-fn with(mut schema: Value, more: Value) -> Value {
+fn with(mut schema: Value, more: &Value) -> Value {
     let fields = schema.as_object_mut().unwrap();
     fields.extend(more.as_object().cloned().unwrap());
     schema
@@ -273,7 +273,7 @@ fn shape_of(name: &str) -> Value {
         "outcome" => json!({"type": "string", "enum": Outcome::NAMES.map(|(name, _)| name)}),
         "label" => {
             let pair = json!({"type": "string", "pattern": "^.+:.+$", "maxLength": 577});
-            with(pair, json!({"examples": ["team:search"]}))
+            with(pair, &json!({"examples": ["team:search"]}))
         }
         "cursor" => json!({"type": "string", "minLength": 1, "maxLength": 1024}),
         "scope" => {
