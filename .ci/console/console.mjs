@@ -620,6 +620,77 @@ await claim("requests are found by what the gateway knows of them, page by page"
   await close();
 });
 
+await claim("requests are found by time and label, and a wrong time is told where it was typed", async () => {
+  const { page, close } = await opened("light");
+  await page.waitForSelector("h1:has-text('Overview')");
+  await visit(page, "requests");
+  const day = (days) => `${new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10)}T00:00:00Z`;
+  await page.fill("#q-from", "yesterday");
+  await page.click("button:has-text('Find')");
+  await page.waitForSelector("#q-from[aria-invalid='true'][aria-describedby='q-fault']");
+  await clean(page, "wrong-time");
+  await page.fill("#q-from", day(5));
+  await page.fill("#q-to", day(3));
+  await page.fill("#q-label", "team:support");
+  await page.click("button:has-text('Find')");
+  await page.waitForURL(/label=/);
+  await settled(page);
+  const { requests } = await api("GET", `requests?from=${day(5)}&to=${day(3)}&limit=100`);
+  const wanted = requests.filter((row) => row.labels.team === "support");
+  const rows = await page.locator("main tbody tr").allTextContents();
+  assert.ok(wanted.length > 5 && wanted.length < requests.length && wanted.length < 50, String(wanted.length));
+  assert.equal(rows.length, wanted.length);
+  await close();
+});
+
+await claim("an alert tells what was reached, of what, when, and what became of it", async () => {
+  const { page, close } = await opened("light");
+  await page.waitForSelector("h1:has-text('Overview')");
+  // A call that costs more than its hold is told to the operator, and its model is in quarantine.
+  const { secret } = await api("POST", "keys", { user: "demo", name: "overrun" });
+  await fetch(admin.replace("admin/v1/", "v1/chat/completions"), {
+    method: "POST", headers: { authorization: `Bearer ${secret}`, "content-type": "application/json" },
+    body: JSON.stringify({ model: "demo/overrun", max_tokens: 50, messages: [{ role: "user", content: "Hello" }] }),
+  });
+  const { credentials: [demo] } = await api("GET", "credentials?user=ada");
+  await api("PUT", "webhook", { url: `${new URL(demo.base_url).origin}/hook` });
+  let operator = [];
+  while (!operator.length) ({ alerts: operator } = await api("GET", "alerts/operator"));
+  await visit(page, "alerts");
+  await page.waitForSelector("tr:has-text('webhook'):has-text('/hook')");
+  const today = new Date().toISOString().slice(0, 10);
+  await page.waitForSelector(`tr:has-text('cost more than its hold'):has-text('demo/overrun'):has-text('${today}')`);
+  await dialogOf(page, "button:has-text('Send a test alert')");
+  await page.fill("#f-scope", "user:nobody");
+  await submit(page, "Send");
+  await page.waitForSelector("#f-scope[aria-invalid='true']");
+  await page.fill("#f-scope", "user:lin");
+  await submit(page, "Send");
+  await page.waitForSelector("tr:has-text('a test'):has-text('user:lin'):has-text('not yet')");
+  await page.fill("#q-scope", "user:lin");
+  await page.click("button:has-text('Find')");
+  await page.waitForURL(/scope=user/);
+  await settled(page);
+  const { alerts } = await api("GET", "alerts?scope=user:lin&limit=50");
+  const rows = await page.locator("section[aria-label='Of budgets'] tbody tr").allTextContents();
+  assert.equal(rows.length, alerts.length);
+  assert.ok(alerts.some((one) => one.threshold === 80) && alerts.some((one) => one.type === "budget.refused"));
+  for (const [place, one] of alerts.entries()) {
+    const [spent, limit] = await page.evaluate((amounts) => amounts.map(usd), [one.spent_usd, one.limit_usd]);
+    const what = one.threshold ? `${one.threshold} % reached` : one.type === "test" ? "a test" : "a call was refused";
+    for (const text of [what, "user:lin", spent, limit, one.created_at.slice(0, 10)]) assert.ok(rows[place].includes(text), `${text}: ${rows[place]}`);
+  }
+  await clean(page, "alerts");
+  // Told on one channel and not on the other.
+  const told = await page.evaluate(() => table("Told", delivery, [{ sent_at: "2026-11-30T12:00:00Z", channels: [{ channel: "sns", told_at: "2026-11-30T12:00:00Z", error: null }, { channel: "webhook", told_at: null, error: "HTTP 404" }] }], "").textContent);
+  assert.ok(told.includes("2026-11-30 12:00:00 UTC") && told.includes("sns: told") && told.includes("webhook: HTTP 404"), told);
+  await visit(page, "models");
+  await dialogOf(page, "button[aria-label='Acknowledge demo/overrun']");
+  await page.click("dialog button.danger");
+  await page.waitForSelector("button[aria-label='Acknowledge demo/overrun']", { state: "detached" });
+  await close();
+});
+
 await claim("a model is found in the catalogue, with its prices", async () => {
   const { page, close } = await opened("light");
   await page.waitForSelector("h1:has-text('Overview')");
@@ -855,9 +926,12 @@ await claim("a member stores its own credential once that is allowed, makes a ke
   await page.click("dialog button:has-text('Close')");
   await page.waitForSelector("tr:has-text('of my own')");
   for (const name of ["overview", "keys", "credentials", "requests", "alerts"]) {
+    await page.evaluate(() => { window.rounds = { count: 0, answered: true }; });
     await visit(page, name);
+    assert.deepEqual([name, await page.evaluate("window.rounds.count")], [name, 1]);
     await clean(page, `member-${name}`);
   }
+  await page.waitForSelector("tr:has-text('80 % reached'):has-text('user:lin')");
   await visit(page, "requests");
   await page.click("a:has-text('Explain') >> nth=0");
   await page.waitForSelector("h1:has-text('One request')");

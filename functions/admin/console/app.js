@@ -7,14 +7,18 @@ const pages = () => (session?.role === "member" ? OWN_PAGES : PAGES);
 const pageName = (page) => page[0].toUpperCase() + page.slice(1).replace("-", " ");
 
 /** A form that asks for other rows of a page: its fields are what is asked for. */
-function finder(fields, query) {
+function finder(fields, query, error) {
   const inputs = fields.map((field) => ({ ...field, input: inputOf({ ...field, value: query[field.name] }, "q") }));
+  const fault = error ? h("p", { class: "fault", id: "q-fault", role: "alert" }, error.message) : null;
+  const wrong = inputs.find(({ name }) => name === error?.field)?.input;
+  wrong?.setAttribute("aria-invalid", "true");
+  wrong?.setAttribute("aria-describedby", "q-fault");
   const onsubmit = (event) => {
     event.preventDefault();
     opener = "Find";
     go(here().page, Object.fromEntries(inputs.map(({ name, input }) => [name, read(input)])));
   };
-  return h("form", { class: "row find", role: "search", onsubmit }, inputs.map(({ label, input }) => h("label", {}, label, input)), h("button", { type: "submit" }, "Find"));
+  return h("form", { class: "row find", role: "search", onsubmit }, inputs.map(({ label, input }) => h("label", {}, label, input)), h("button", { type: "submit" }, "Find"), fault);
 }
 
 function picker(name, options, query, all = "all") {

@@ -12,15 +12,16 @@ async function requests(query, place = "requests") {
   const fields = [
     { name: "id", label: "Request id" }, isOwn ? null : { name: "user", label: "User" }, { name: "key", label: "Key's id" },
     { name: "provider", label: "Provider" }, { name: "model", label: "Model" }, { name: "outcome", label: "Outcome", options: OUTCOMES },
-    { name: "error", label: "Error's code" },
-  ].filter(Boolean).filter((field) => !isOwn || field.name === "id");
+    { name: "error", label: "Error's code" }, { name: "label", label: "Label", hint: "team:search" },
+    { name: "from", label: "From (RFC 3339)", hint: "2026-11-01T00:00:00Z" }, { name: "to", label: "Before" },
+  ].filter(Boolean);
   const wanted = Object.fromEntries(fields.map(({ name }) => [name, query[name]]));
   // A key has one user only.
   if (wanted.key) delete wanted.user;
-  const page = await list(place, query.cursor, wanted);
+  const page = await sought("requests", place, query.cursor, wanted);
   return [
     h("h1", {}, "Requests"),
-    finder(fields, query),
+    finder(fields, query, page.error),
     requestTable(page.requests, page.next_cursor ? "No call of this page fits; the next page has older ones." : "No call fits."),
     more(page.next_cursor, query),
   ];
@@ -96,7 +97,7 @@ const alertColumns = [
 async function alerts(query) {
   const [{ channels }, operator, found] = await Promise.all([
     ifAllowed("alerts/channels", { channels: [] }), list("alerts/operator", query.after),
-    query.scope ? list("alerts", query.cursor, { scope: query.scope }) : { alerts: [] },
+    sought("alerts", "alerts", query.cursor, { scope: query.scope }),
   ]);
   const test = () => open("Send a test alert", form([{ name: "scope", label: "Of which budget", required: true, value: found.alerts[0]?.scope, hint: "user:ID" }], "Send", async (values) => {
     await api("POST", "alerts/test", values);
@@ -113,8 +114,8 @@ async function alerts(query) {
       col("Call", (one) => (one.request_id ? h("a", { href: `#requests?id=${one.request_id}`, "aria-label": `Explain ${one.request_id}` }, "Explain") : null)), ...delivery,
     ], operator.alerts, "Nothing was reported."),
     more(operator.next_cursor, query, "after"),
-    finder([{ name: "scope", label: "Of one budget", hint: "user:ID" }], query),
-    table("Of budgets", alertColumns, found.alerts, query.scope ? "It has reached no threshold." : "Say whose."),
+    finder([{ name: "scope", label: "Of one budget", hint: "user:ID" }], query, found.error),
+    table("Of budgets", alertColumns, found.alerts, "No threshold was reached."),
     more(found.next_cursor, query),
   ];
 }
@@ -141,10 +142,10 @@ async function audit(query) {
     { name: "from", label: "From (RFC 3339)", hint: "2026-11-01T00:00:00Z" }, { name: "to", label: "To" },
   ];
   const wanted = Object.fromEntries(fields.map(({ name }) => [name, query[name]]));
-  const page = await list("audit", query.cursor, wanted);
+  const page = await sought("entries", "audit", query.cursor, wanted);
   return [
     h("h1", {}, "Audit"),
-    finder(fields, query),
+    finder(fields, query, page.error),
     table("Who changed what, the newest first", [
       col("At", "at", "when"), col("Who", "actor", "id"), col("Role", "role"),
       col("What", "action"), col("Where", "target", "id"),

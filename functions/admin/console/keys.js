@@ -105,10 +105,10 @@ const keyColumns = (place) => [
 
 /** A page of keys: of the deployment, or a member's own. */
 async function keyPage(query, place, title, fields, own) {
-  const page = await list(place, query.cursor, { user: query.user });
+  const page = await sought("keys", place, query.cursor, { user: query.user });
   return [
     h("h1", {}, "Keys"),
-    place === "keys" ? finder([{ name: "user", label: "Of one user" }], query) : null,
+    place === "keys" ? finder([{ name: "user", label: "Of one user" }], query, page.error) : null,
     row(act("Make a key", () => makeKey(place, fields, own), { kind: "main" })),
     table(title, keyColumns(place), page.keys, "There is no key yet: make one."),
     more(page.next_cursor, query),
@@ -160,19 +160,19 @@ function credentialTable(place, title, rows, mayPut) {
 }
 
 async function credentials(query) {
-  const finds = finder([{ name: "user", label: "What this user can call providers with", required: true }], query);
+  const finds = (error) => finder([{ name: "user", label: "What this user can call providers with", required: true }], query, error);
   if (!query.user) {
     const users = await list("users", query.cursor);
     return [
-      h("h1", {}, "Credentials"), finds, row(act("Store a credential", () => putCredential("credentials", null), { kind: "main" })),
+      h("h1", {}, "Credentials"), finds(), row(act("Store a credential", () => putCredential("credentials", null), { kind: "main" })),
       table("Whose", [col("User", (one) => h("a", { href: address("credentials", { user: one.id }) }, one.id)), col("Name", "name"),
         col("Organisation", "org"), col("Team", "team")], users.users, "There is no user yet."),
       more(users.next_cursor, query),
     ];
   }
-  const found = await get(at("credentials", { user: query.user, limit: PAGE_ROWS, cursor: query.cursor }));
+  const found = await sought("credentials", "credentials", query.cursor, { user: query.user });
   return [
-    h("h1", {}, "Credentials"), finds,
+    h("h1", {}, "Credentials"), finds(found.error),
     row(act("Store a credential", () => putCredential("credentials", null, query.user), { kind: "main" })),
     credentialTable("credentials", `What ${query.user} can call providers with`, found.credentials, () => true),
     more(found.next_cursor, query),

@@ -166,6 +166,13 @@ function at(path, query) {
 /** A page of a list. */
 const list = (path, cursor, filter) => get(at(path, { limit: PAGE_ROWS, ...filter, cursor }));
 
+/** A page of what was looked for, or why that is refused: it is told where it was typed. */
+const sought = (items, ...asked) => list(...asked).catch((error) => {
+  if (error.status === 404) error.message = "There is nobody of that name.";
+  else if (error.status !== 400) throw error;
+  return { [items]: [], error };
+});
+
 /** A thing with the version that a change of it is based on, also where nobody has made it yet. */
 const seen = (path) => ask("GET", path).catch((error) => {
   if (error.status === 404) return { found: null, version: '"0"' };

@@ -12,7 +12,7 @@ const providers = () => h("datalist", { id: "providers" }, PROVIDERS.map((value)
 async function models(query) {
   const provider = query.provider ?? "openai";
   const [found, routes, quarantine] = await Promise.all([
-    get(at("models", { provider, search: query.search, limit: PAGE_ROWS, cursor: query.cursor })),
+    sought("models", "models", query.cursor, { provider, search: query.search }),
     list("routes", query.route), list("quarantine", query.fault),
   ]);
   const acknowledge = (one) => confirmed(`Use ${modelName(one)} again?`, "Check its price and limits first: a call cost more than its worst case.", "Acknowledge",
@@ -27,7 +27,7 @@ async function models(query) {
     ], quarantine.quarantine, "") : null,
     more(quarantine.next_cursor, query, "fault"),
     providers(),
-    finder([{ name: "provider", label: "Provider", list: "providers" }, { name: "search", label: "What its name has in it" }], { ...query, provider }),
+    finder([{ name: "provider", label: "Provider", list: "providers" }, { name: "search", label: "What its name has in it" }], { ...query, provider }, found.error),
     table(`Models of ${provider}, USD per million tokens`, [
       col("Model", "model", "id"), col("For", (one) => (one.mode === "unknown" ? null : one.mode)),
       col("Window", (one) => (one.context_window ? number(one.context_window) : null), "amount"),
