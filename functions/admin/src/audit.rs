@@ -8,6 +8,9 @@ use crate::Gate;
 use crate::call::Call;
 use crate::reply::{Answer, Refusal};
 
+/// What is told: changes by their methods, a look at content, who came and went, and the end of a
+/// change that had one.
+const ACTIONS: [&str; 7] = ["PUT", "POST", "DELETE", "GET", "SIGN-IN", "SIGN-OUT", "END"];
 /// Longest text that a filter compares with.
 const FILTER_BYTES_MAX: usize = 256;
 
@@ -17,7 +20,7 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
         from: call.time("from")?,
         to: call.time("to")?,
         actor: short(call, "actor")?,
-        action: short(call, "action")?,
+        action: call.one_of("action", &ACTIONS)?.map(str::to_owned),
         target: short(call, "target")?,
     };
     let page = gate.control.audit(&filter, call.limit()?, call.cursor()).await?;

@@ -11,6 +11,9 @@ use crate::credentials::provider;
 use crate::owners::{absent, entity};
 use crate::reply::{Answer, Refusal};
 
+/// A label's name, a colon and its value: the longest that a call may have.
+const LABEL_CHARS_MAX: usize = 64 + 1 + 512;
+
 /// `GET /admin/v1/requests`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let (user, key) = (id(call, "user")?, id(call, "key")?);
@@ -142,8 +145,11 @@ impl<'call> Filter<'call> {
             return Err(Error::malformed("model", rule));
         }
         let label = call.query("label");
-        let is_pair =
-            |label: &str| label.find(':').is_some_and(|at| at > 0 && at + 1 < label.len());
+        let is_pair = |label: &str| {
+            let is_split = label.find(':').is_some_and(|at| at > 0 && at + 1 < label.len());
+            let is_short = label.chars().count() <= LABEL_CHARS_MAX;
+            is_split && is_short && !label.chars().any(char::is_control)
+        };
         if !label.is_none_or(is_pair) {
             return Err(Error::malformed("label", "is name:value, such as team:search"));
         }
@@ -246,6 +252,7 @@ mod tests {
             ("label", "team"),
             ("label", ":x"),
             ("label", "team:"),
+            ("label", "team:a\n"),
             ("model", "a b"),
             ("provider", "Open AI"),
         ] {

@@ -11,11 +11,13 @@ pub struct AuditEntry {
     pub request_id: String,
     /// When.
     pub at: String,
-    /// Who: `admin-key:ID` (`root` is the key of the deployment), `iam:ARN`, `member:USER/KEY`.
+    /// Who: `admin-key:ID` (`root` is the key of the deployment), `iam:ARN`, `sso:ADDRESS`,
+    /// `member:USER/KEY`, `scheduler:limits` (a change whose end has come).
     pub actor: String,
     /// In which role.
     pub role: String,
-    /// The method: `PUT`, `POST`, `DELETE`; `GET` where content was looked at.
+    /// The method: `PUT`, `POST`, `DELETE`; `GET` where content was looked at; `SIGN-IN`,
+    /// `SIGN-OUT`; `END` where a change's end has come.
     pub action: String,
     /// The path: what was changed.
     pub target: String,

@@ -17,8 +17,9 @@ pub struct PutBudget {
     /// The most for ever.
     #[serde(default)]
     pub total_limit_usd: Option<String>,
-    /// `hard` (default) refuses what does not fit, `soft` only when nothing is left (the last
-    /// call may pass the limit); `observe` only counts; `closed` refuses all.
+    /// `hard` (default) refuses what does not fit, `balanced` too, holding less at first and more
+    /// as a stream goes on; `soft` refuses only when nothing is left (the last call may pass the
+    /// limit); `observe` only counts; `closed` refuses all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
     /// Whose midnight: an IANA name; `UTC` by default.
@@ -58,7 +59,7 @@ pub struct Budget {
     /// What a change must name in `If-Match` (with quotes: the `ETag`); `0` where nobody has made
     /// the budget yet.
     pub version: String,
-    /// `hard`, `soft`, `observe` or `closed`.
+    /// `hard`, `balanced`, `soft`, `observe` or `closed`.
     pub mode: String,
     /// Whose midnight.
     pub time_zone: String,
@@ -127,7 +128,7 @@ pub struct ScopeUsage {
     /// The key's user; absent for users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// `hard`, `soft`, `observe` or `closed`.
+    /// `hard`, `balanced`, `soft`, `observe` or `closed`.
     pub mode: String,
     /// The current month and day, and the total.
     pub periods: Vec<Period>,

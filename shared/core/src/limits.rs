@@ -10,6 +10,7 @@ const LIMIT_MAX: u64 = 1_000_000_000;
 /// What one key or user may do, whatever its budget has room for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "PutRateLimits"))]
 #[serde(deny_unknown_fields)]
 pub struct RateLimits {
     /// Calls that begin in one minute of the clock (UTC).

@@ -27,6 +27,7 @@ const INVOCATION_MS_MAX: u32 = 900_000;
 /// What a name stands for, as an owner writes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "PutRoute"))]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// Where its calls go, in the order in which they are tried.

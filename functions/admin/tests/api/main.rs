@@ -7,6 +7,7 @@
 )]
 
 mod audit;
+mod matrix;
 mod openapi;
 mod own;
 mod prices;
@@ -14,6 +15,7 @@ mod reads;
 mod roles;
 mod rotation;
 mod search;
+mod stage;
 mod sums;
 mod things;
 mod versions;

@@ -1,8 +1,12 @@
 //! A change is based on a version; a create may be sent again.
 
+use farebox_admin::ROUTES;
+use farebox_admin::auth::Right;
 use serde_json::{Value, json};
 
+use crate::openapi::operations::is_versioned;
 use crate::prices::{discount, list};
+use crate::stage::{Ask, Stage, Thing};
 use crate::world::{ADMIN_KEY, Reply, World};
 
 /// One thing of each kind that has versions: path, a body, another body.
@@ -51,6 +55,43 @@ async fn world() -> (World, String) {
     let made = world.ask("POST", "/admin/v1/keys", json!({"user": "u1", "name": "ci"})).await;
     let key = made.body["id"].as_str().unwrap().to_owned();
     (world, key)
+}
+
+/// A change of each route that has versions: it is refused without one and with another's, and
+/// done with the one that was shown.
+#[tokio::test]
+async fn every_route_that_changes_something_with_a_version_asks_for_it() {
+    let (mut stage, mut wrong) = (Stage::new().await, Vec::new());
+    let routes: Vec<_> = ROUTES.iter().filter(|route| is_versioned(route)).collect();
+    assert!(routes.len() > 30, "{}", routes.len());
+    for route in routes {
+        let role = if route.right == Right::Own { 'm' } else { 'o' };
+        let who = stage.cast.keys[&role].clone();
+        let ask = stage.ask(route.method, route.path, Thing::There).await;
+        let thing = Ask { path: ask.path.replace("/rotate", ""), body: Value::Null, ..ask.clone() };
+        let seen = stage.send_with("key", &who, "GET", &thing, &[]).await;
+        let mut want = |is_so: bool, what: &str, reply: &Reply| {
+            if !is_so {
+                wrong.push(format!("{} {}: {what}: {}", route.method, ask.path, reply.raw));
+            }
+        };
+
+        let with = async |headers: &[(&str, &str)]| {
+            stage.send_with("key", &who, route.method, &ask, headers).await
+        };
+        let bare = with(&[]).await;
+        want(bare.status == 428, "without a version", &bare);
+        let stale = with(&[("if-match", "\"7\"")]).await;
+        let shown = (&stale.body["error"]["current"], &stale.etag);
+        want(stale.status == 412 && shown == (&seen.body, &seen.etag), "stale", &stale);
+        if route.method == "PUT" {
+            let there = with(&[("if-none-match", "*")]).await;
+            want(there.status == 412, "made again", &there);
+        }
+        let done = with(&[("if-match", &seen.etag)]).await;
+        want(done.status < 300, "based on what is there", &done);
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[tokio::test]

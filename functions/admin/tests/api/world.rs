@@ -7,7 +7,7 @@ use dynoxide::Database;
 use farebox_admin::{Gate, answer};
 use farebox_aws::{Aws, Config};
 use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
-use lambda_http::http::Request;
+use lambda_http::http::{HeaderName, HeaderValue, Request};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt};
 use serde_json::{Value, json};
@@ -15,6 +15,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 pub const ADMIN_KEY: &str = "sk-fba-0123456789abcdefghijklmnopqrstuvwxyz-_ABCDE";
+
+/// Where browsers find the console, and the provider that its people sign in at.
+const CONSOLE: &str = "https://farebox.example";
+pub const ISSUER: &str = "https://id.example";
 
 type Secrets = Arc<Mutex<HashMap<String, String>>>;
 /// How often DynamoDB was asked for what.
@@ -32,6 +36,19 @@ pub struct Reply {
     pub status: u16,
     pub etag: String,
     pub body: Value,
+    /// All of it but for the request's identity.
+    pub raw: String,
+}
+
+/// Who asks.
+#[derive(Clone, Copy)]
+pub enum By<'who> {
+    /// Whoever has this key.
+    Key(&'who str),
+    /// An IAM principal whose signature API Gateway has checked.
+    Signer(&'who str),
+    /// A browser with the cookie of this session.
+    Session(&'who str),
 }
 
 impl World {
@@ -72,7 +89,10 @@ impl World {
                 "AWS_REGION" => "us-east-1",
                 "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => "test",
                 "AWS_ENDPOINT_URL_DYNAMODB" => dynamodb_url.as_str(),
-                "AWS_ENDPOINT_URL_SECRETS_MANAGER" => secrets_url.as_str(),
+                "AWS_ENDPOINT_URL_SECRETS_MANAGER" | "AWS_ENDPOINT_URL_SQS" => &secrets_url,
+                "FAREBOX_PUBLIC_URL" => CONSOLE,
+                "FAREBOX_OIDC_ISSUER" => ISSUER,
+                "FAREBOX_OIDC_CLIENT_ID" => "farebox",
                 _ => return None,
             };
             Some(value.to_owned())
@@ -92,6 +112,7 @@ impl World {
         self.ask_with(key, method, path, body, headers).await
     }
 
+    /// By any key, with these headers.
     pub async fn ask_with(
         &self,
         key: &str,
@@ -100,12 +121,36 @@ impl World {
         body: Value,
         headers: &[(&str, &str)],
     ) -> Reply {
-        let query = path.split_once('?').map_or("", |(_, query)| query);
-        let mut request = Request::builder()
+        self.ask_by(By::Key(key), method, path, body, headers).await
+    }
+
+    /// By an IAM principal whose signature API Gateway has checked.
+    pub async fn ask_signed(&self, arn: &str, method: &str, path: &str, body: Value) -> Reply {
+        self.ask_by(By::Signer(arn), method, path, body, &[("if-match", "*")]).await
+    }
+
+    /// By anybody.
+    pub async fn ask_by(
+        &self,
+        by: By<'_>,
+        method: &str,
+        path: &str,
+        body: Value,
+        headers: &[(&str, &str)],
+    ) -> Reply {
+        let (bare, query) = path.split_once('?').unwrap_or((path, ""));
+        let request = Request::builder()
             .method(method)
-            .uri(format!("http://x{}", bare(path)))
-            .header("authorization", format!("Bearer {key}"))
+            .uri(format!("http://x{bare}"))
             .header("content-type", "application/json");
+        let mut request = match by {
+            By::Key(key) => request.header("authorization", format!("Bearer {key}")),
+            By::Signer(_) => request.header("authorization", "AWS4-HMAC-SHA256 …"),
+            By::Session(token) => request
+                .header("cookie", format!("__Host-farebox-session={token}"))
+                .header("origin", CONSOLE)
+                .header("x-farebox-console", "1"),
+        };
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -115,36 +160,38 @@ impl World {
             .filter_map(|pair| pair.split_once('='))
             .map(|(name, value)| (name.to_owned(), vec![value.to_owned()]))
             .collect();
-        let request = request.body(body).unwrap().with_raw_http_path(bare(path));
-        self.send(request.with_query_string_parameters(query)).await
-    }
-
-    /// By an IAM principal whose signature API Gateway has checked.
-    pub async fn ask_signed(&self, arn: &str, method: &str, path: &str, body: Value) -> Reply {
+        let By::Signer(arn) = by else {
+            let request = request.body(body).unwrap().with_raw_http_path(bare);
+            return self.send(request.with_query_string_parameters(query)).await;
+        };
+        let signed = format!("/iam{}", bare.trim_start_matches("/iam"));
+        let request = request.body(body).unwrap().with_raw_http_path(&signed);
         let mut context = ApiGatewayProxyRequestContext::default();
         context.identity.user_arn = Some(arn.to_owned());
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("http://x{path}"))
-            .header("authorization", "AWS4-HMAC-SHA256 …")
-            .header("content-type", "application/json")
-            .header("if-match", "*");
-        let body = if body.is_null() { Body::Empty } else { Body::from(body.to_string()) };
-        let request = request.body(body).unwrap().with_raw_http_path(path);
-        let context = RequestContext::ApiGatewayV1(context);
-        self.send(request.with_request_context(context)).await
+        let request = request.with_query_string_parameters(query);
+        self.send(request.with_request_context(RequestContext::ApiGatewayV1(context))).await
     }
 
     async fn send(&self, request: Request<Body>) -> Reply {
         let response = answer(&self.gate, request).await;
-        assert_eq!(response.headers()["x-request-id"].len(), 26);
+        let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+        assert_eq!(id.len(), 26);
         let etag = response.headers().get("etag").map(|tag| tag.to_str().unwrap().to_owned());
         let status = response.status().as_u16();
-        let body = match response.into_body() {
-            Body::Text(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
-            _ => Value::Null,
+        let text = |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {value:?}");
+        let mut headers: Vec<_> = response.headers().iter().map(text).collect();
+        headers.sort_unstable();
+        let text = match response.into_body() {
+            Body::Text(text) => text,
+            _ => String::new(),
         };
-        Reply { status, etag: etag.unwrap_or_default(), body }
+        let raw = format!("{status} {} {text}", headers.join("; ")).replace(&id, "REQUEST");
+        let body = match serde_json::from_str(&text) {
+            Ok(body) => body,
+            Err(_) if text.is_empty() => Value::Null,
+            Err(_) => Value::String(text),
+        };
+        Reply { status, etag: etag.unwrap_or_default(), body, raw }
     }
 
     /// What DynamoDB was asked for since the last time, such as `1 GetItem, 2 Query`.
@@ -191,10 +238,6 @@ async fn count(listener: TcpListener, engine: std::net::SocketAddr, operations: 
     }
 }
 
-fn bare(path: &str) -> &str {
-    path.split_once('?').map_or(path, |(path, _)| path)
-}
-
 /// A table with indexes of keys alone: pairs of name and hash key, sorted by `rid`.
 fn create_table(database: &Database, table: &str, indexes: &Value) {
     let attribute = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
@@ -230,7 +273,8 @@ fn create_table(database: &Database, table: &str, indexes: &Value) {
     database.create_table(serde_json::from_value(request).unwrap()).unwrap();
 }
 
-/// `GetSecretValue`, `PutSecretValue` and `CreateSecret`, one request a connection at a time.
+/// `GetSecretValue`, `PutSecretValue` and `CreateSecret`, and a queue that is empty; one request a
+/// connection at a time.
 async fn serve_secrets(listener: TcpListener, secrets: Secrets) {
     while let Ok((stream, _)) = listener.accept().await {
         tokio::spawn(serve_connection(stream, Arc::clone(&secrets)));
@@ -272,6 +316,11 @@ async fn serve_connection(mut stream: TcpStream, secrets: Secrets) {
 }
 
 fn perform(target: &str, body: &str, secrets: &Secrets) -> (u16, Value) {
+    match target {
+        "AmazonSQS.GetQueueAttributes" => return (200, json!({"Attributes": {}})),
+        "AmazonSQS.SendMessage" => return (200, json!({"MessageId": "m"})),
+        _ => {}
+    }
     let body: Value = serde_json::from_str(body).unwrap();
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
     let mut secrets = secrets.lock().unwrap();

@@ -18,6 +18,7 @@ const TERMS_MAX: usize = 50;
 /// next one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "PutDiscount"))]
 #[serde(deny_unknown_fields)]
 pub struct Discount {
     /// One to fifty, by time.
