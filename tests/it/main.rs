@@ -63,6 +63,7 @@ mod storm;
 mod streaming;
 mod tending;
 mod texts;
+mod thoughts;
 mod tidy;
 mod tighten;
 mod timeouts;

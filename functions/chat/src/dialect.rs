@@ -22,12 +22,24 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use farebox_core::{ChatCall, ChatEvent, Completion, Error, Frame, Model, Money, Rid, Usage};
+use farebox_providers::responses::CARRIED_REASONING;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
 use crate::account::Listed;
 use crate::incoming::Incoming;
 use crate::reply::Paid;
+
+/// Reasoning of another format as the text that a client sends back unread.
+fn carried(details: &[Value]) -> String {
+    format!("{CARRIED_REASONING}{}", Value::from(details))
+}
+
+/// The details of a text that [`carried`] made.
+fn uncarried(text: &str) -> Option<Vec<Value>> {
+    let details = text.strip_prefix(CARRIED_REASONING)?;
+    Some(serde_json::from_str(details).unwrap_or_default())
+}
 
 /// One dialect.
 pub trait Dialect: Sync {

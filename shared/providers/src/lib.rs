@@ -45,6 +45,7 @@ mod eventstream;
 mod json;
 mod media;
 mod reasoning;
+mod schema;
 mod usage;
 
 pub use credential::Scheme;

@@ -75,7 +75,9 @@ const HEADER_BASE64: usize = 256 * 1024;
 /// larger than it says, and who decodes it decides which counts.
 fn size(data: &str) -> Option<Size> {
     let most = data.len().min(HEADER_BASE64);
-    let bytes = STANDARD.decode(data.get(..most - most % 4)?).ok()?;
+    // Google's SDKs write the alphabet that is safe in URLs.
+    let head = data.get(..most - most % 4)?.replace('-', "+").replace('_', "/");
+    let bytes = STANDARD.decode(head).ok()?;
     let known = match bytes.get(..3)? {
         b"\x89PN" => png(&bytes),
         b"\xFF\xD8\xFF" => jpeg(&bytes),

@@ -86,8 +86,9 @@ pub static RESPONSES_OF_XAI: Responses = Responses {
     violation_fee_pico: 50_000_000_000,
 };
 
-/// Before reasoning of another format, which Farebox gives a caller of this one as sealed
-/// reasoning so that it comes back in the next turn. The format's own providers cannot open it.
+/// Before reasoning of another format, which Farebox gives a caller of Responses as sealed
+/// reasoning and others as a signature, so that it comes back in the next turn. The providers of
+/// these formats cannot open it.
 pub const CARRIED_REASONING: &str = "farebox.reasoning.1:";
 
 /// Where responses are made.

@@ -151,7 +151,7 @@ fn each_family_has_its_own_fields() {
             json!({"response_format": {"type": "json_schema",
                 "json_schema": {"name": "n", "schema": {"type": "object"}}}}),
             "/outputConfig/textFormat/structure/jsonSchema",
-            json!({"schema": "{\"type\":\"object\"}", "name": "n"}),
+            json!({"schema": "{\"type\":\"object\",\"additionalProperties\":false}", "name": "n"}),
         ),
     ] {
         assert_eq!(sent(model, &rest).pointer(pointer), Some(&expected), "{rest}");

@@ -252,7 +252,8 @@ fn a_conversation_becomes_anthropics() {
         "stop_sequences": ["END"],
         "top_k": 5,
         "output_config": {"effort": "low",
-            "format": {"type": "json_schema", "schema": {"type": "object"}}},
+            "format": {"type": "json_schema",
+                "schema": {"type": "object", "additionalProperties": false}}},
         "tools": [
             {"name": "weather", "input_schema": weather},
             {"name": "time", "input_schema": {"type": "object", "properties": {}}}],

@@ -280,7 +280,7 @@ fn a_chat_call_is_told_in_the_words_of_responses() {
     let function = json!({"name": "f", "parameters": {"type": "object"}});
     let schema = json!({"name": "s", "schema": {"type": "object"}, "strict": true});
     let sealed = json!({"type": "reasoning.encrypted", "data": "gAAA", "index": 1,
-        "format": "openai-responses-v1"});
+        "id": "rs_1", "format": "openai-responses-v1"});
     let told = json!({"type": "reasoning.summary", "summary": "hm", "index": 0,
         "format": "openai-responses-v1"});
     let foreign = json!({"type": "reasoning.text", "text": "x", "signature": "s",
@@ -312,7 +312,7 @@ fn a_chat_call_is_told_in_the_words_of_responses() {
                 {"type": "input_image", "image_url": "data:x", "detail": "low"},
                 {"type": "input_file", "file_data": "data:y", "filename": "a.pdf"}]},
             {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}],
-             "encrypted_content": "gAAA"},
+             "encrypted_content": "gAAA", "id": "rs_1"},
             {"type": "message", "role": "assistant", "content": "I call."},
             {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
             {"type": "function_call_output", "call_id": "c1", "output": "4"},

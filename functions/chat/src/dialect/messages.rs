@@ -66,6 +66,7 @@ impl Dialect for Messages {
             "max_completion_tokens" => "max_tokens",
             "reasoning_effort" => "output_config.effort",
             "stop" => "stop_sequences",
+            "parallel_tool_calls" => "tool_choice.disable_parallel_tool_use",
             _ if field.starts_with("response_format") => "output_config.format",
             _ => field,
         })

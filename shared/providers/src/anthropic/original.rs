@@ -12,6 +12,7 @@ use super::{MESSAGES, added};
 use crate::json::{self, Body};
 use crate::media::Image;
 use crate::openai::{count, with_images};
+use crate::responses::CARRIED_REASONING;
 use crate::{Facts, InputBound, Outbound, Provider};
 
 /// What becomes of a field.
@@ -106,6 +107,10 @@ pub(super) fn request(
         ours.push("thinking");
         farebox.insert("thinking".to_owned(), budget);
     }
+    if let Some(messages) = without_carried(asked) {
+        ours.push("messages");
+        farebox.insert("messages".to_owned(), messages);
+    }
     let written = call.written(Format::Messages);
     let body = Body { caller: asked, written, ours: &ours, farebox: &farebox };
     // What bounds the prompt is what is said, however widely it is written.
@@ -162,6 +167,28 @@ fn is(asked: &Map<String, Value>, field: &str, word: &str) -> bool {
 
 fn unbounded(field: impl Into<String>, hint: String) -> Error {
     Error::UnboundedCall { field: field.into(), hint }
+}
+
+/// The messages without thoughts of models of other formats, where there are any: Farebox told them
+/// in blocks whose signature is none.
+fn without_carried(asked: &Map<String, Value>) -> Option<Value> {
+    let is_carried = |block: &Value| {
+        let text = |field: &str| block.get(field).and_then(Value::as_str).unwrap_or_default();
+        let signature = text("signature");
+        text("type") == "thinking"
+            && (signature.is_empty() || signature.starts_with(CARRIED_REASONING))
+    };
+    let mut messages = asked.get("messages")?.clone();
+    let mut any = false;
+    for message in messages.as_array_mut().into_iter().flatten() {
+        let content = message.get_mut("content").and_then(Value::as_array_mut);
+        if let Some(blocks) = content {
+            let before = blocks.len();
+            blocks.retain(|block| !is_carried(block));
+            any |= blocks.len() < before;
+        }
+    }
+    any.then_some(messages)
 }
 
 /// A thinking budget must be smaller than the cap, which Farebox may have lowered.

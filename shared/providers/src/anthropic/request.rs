@@ -4,6 +4,7 @@ use farebox_core::{ChatCall, Error};
 use serde_json::{Map, Value, json};
 
 use super::messages::{self, Turns};
+use crate::schema::closed;
 
 /// The body of the request.
 pub(super) fn body(
@@ -142,6 +143,7 @@ fn format(body: &mut Map<String, Value>, value: &Value) -> Result<(), Error> {
                 let rule = "must be a JSON schema object";
                 return Err(Error::malformed("response_format.json_schema.schema", rule));
             };
+            let schema = closed(schema);
             set_output(body, "format", json!({"type": "json_schema", "schema": schema}));
             Ok(())
         }

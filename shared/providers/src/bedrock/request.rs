@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::messages::{self, Turns, cache_point};
 use crate::anthropic::changes_nothing;
+use crate::schema::closed;
 
 /// The families of models whose own fields are known, by a part of their ids.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -131,7 +132,8 @@ fn format(value: &Value) -> Result<Option<Value>, Error> {
             };
             let name = value.pointer("/json_schema/name").and_then(Value::as_str);
             // Recorded: the schema as text.
-            let schema = json!({"schema": schema.to_string(), "name": name.unwrap_or("response")});
+            let schema =
+                json!({"schema": closed(schema).to_string(), "name": name.unwrap_or("response")});
             let structure = json!({"jsonSchema": schema});
             Ok(Some(json!({"textFormat": {"type": "json_schema", "structure": structure}})))
         }

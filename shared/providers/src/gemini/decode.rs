@@ -333,7 +333,7 @@ impl Chunks {
                 }
             }
             let signature = Text::or_empty(part.thought_signature.as_ref());
-            let id = match &part.function_call {
+            let called = match &part.function_call {
                 Some(part) => {
                     check_calls(self.calls.into())?;
                     self.called |= bit;
@@ -342,14 +342,18 @@ impl Chunks {
                         told.insert("index".to_owned(), Value::from(self.calls));
                     }
                     self.calls = self.calls.saturating_add(1);
-                    say_in(choice, &json!({"tool_calls": [told]}), None, out)?;
-                    Some(id)
+                    Some((id, told))
                 }
                 None => None,
             };
+            // Before its call: in other formats what was thought stands before what it led to.
             if !signature.is_empty() {
-                let details = json!({"reasoning_details": [detail(signature, id.as_deref())]});
+                let id = called.as_ref().map(|(id, _)| id.as_str());
+                let details = json!({"reasoning_details": [detail(signature, id)]});
                 say_in(choice, &details, None, out)?;
+            }
+            if let Some((_, told)) = called {
+                say_in(choice, &json!({"tool_calls": [told]}), None, out)?;
             }
         }
         let reason = Text::or_empty(candidate.finish_reason.as_ref());

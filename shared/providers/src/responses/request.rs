@@ -204,8 +204,12 @@ fn reasoning(message: &Value, items: &mut Vec<Value>) {
         }
         if let Some(sealed) = detail.get("data") {
             let summary = core::mem::take(&mut summary);
-            let item =
+            let mut item =
                 json!({"type": "reasoning", "summary": summary, "encrypted_content": sealed});
+            let id = detail.get("id").filter(|id| id.is_string());
+            if let (Some(id), Some(item)) = (id, item.as_object_mut()) {
+                item.insert("id".to_owned(), id.clone());
+            }
             items.push(item);
         }
     }

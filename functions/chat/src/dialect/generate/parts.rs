@@ -1,9 +1,12 @@
 //! The parts of a content in the common shape.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use farebox_core::Error;
 use serde_json::{Map, Value, json};
 
 use super::read::{Beyond, named, spelled};
+use crate::dialect::uncarried;
 
 /// What marks reasoning that only a Gemini model takes back (`OpenRouter`'s word for it).
 pub(super) const REASONING_FORMAT: &str = "google-gemini-v1";
@@ -57,6 +60,22 @@ pub(super) fn turn(field: &str, content: &Value, beyond: &mut Beyond) -> Result<
 }
 
 impl Turn {
+    /// Adds what the same side says next.
+    fn extend(&mut self, mut next: Self) {
+        fn said(part: Option<&mut Value>) -> Option<&mut Value> {
+            part?.get_mut("text").filter(|text| text.is_string())
+        }
+        if let (Some(text), Some(more)) =
+            (said(self.parts.last_mut()), said(next.parts.first_mut()))
+        {
+            *text = Value::from(format!("{}{}", self::text(text), self::text(more)));
+            next.parts.remove(0);
+        }
+        self.parts.append(&mut next.parts);
+        self.calls.append(&mut next.calls);
+        self.signature = next.signature.or(self.signature.take());
+    }
+
     fn part(&mut self, field: &str, part: &Value, beyond: &mut Beyond) -> Result<(), Error> {
         let Some(fields) = part.as_object() else {
             return Err(Error::malformed(field, "must be an object"));
@@ -143,7 +162,7 @@ fn media(value: &Value) -> Option<Value> {
         let public = uri.starts_with("https://") && kind.starts_with("image/");
         return public.then(|| image(uri.to_owned()));
     }
-    let data = of("data")?;
+    let data = standard(of("data")?);
     let inline = || format!("data:{kind};base64,{data}");
     match kind.split_once('/')? {
         ("image", _) => Some(image(inline())),
@@ -162,7 +181,10 @@ fn media(value: &Value) -> Option<Value> {
 /// The messages so far, and which calls wait for what their tools gave.
 #[derive(Default)]
 pub(super) struct Turns {
-    pub(super) messages: Vec<Value>,
+    messages: Vec<Value>,
+    /// What the model says in this turn: Google's SDKs keep each chunk of a stream as a content of
+    /// its own.
+    said: Option<Turn>,
     /// Id and name of calls that have no answer yet.
     open: Vec<(String, String)>,
     /// The model's turns so far: a call without an id is named by its place.
@@ -182,9 +204,13 @@ impl Turns {
     /// Where a tool gave something that no call asked for.
     pub(super) fn push(&mut self, is_model: bool, turn: Turn) -> Result<(), Error> {
         if is_model {
-            self.answer(turn);
+            match &mut self.said {
+                Some(said) => said.extend(turn),
+                said => *said = Some(turn),
+            }
             return Ok(());
         }
+        self.answer();
         for result in turn.results {
             let place = self.open.iter().position(|(id, name)| match &result.id {
                 Some(given) => given == id,
@@ -211,7 +237,13 @@ impl Turns {
         Ok(())
     }
 
-    fn answer(&mut self, turn: Turn) {
+    pub(super) fn into_messages(mut self) -> Vec<Value> {
+        self.answer();
+        self.messages
+    }
+
+    fn answer(&mut self) {
+        let Some(turn) = self.said.take() else { return };
         self.answers = self.answers.saturating_add(1);
         self.open.clear();
         let (mut calls, mut details) = (Vec::new(), Vec::new());
@@ -220,8 +252,10 @@ impl Turns {
         }
         for (place, call) in turn.calls.into_iter().enumerate() {
             let id = call.id.unwrap_or_else(|| format!("call_{}_{place}", self.answers));
-            if let Some(signature) = call.signature {
-                details.push(detail(&signature, Some(&id)));
+            match call.signature.map(|signature| (others(&signature), signature)) {
+                Some((Some(theirs), _)) => details.extend(theirs),
+                Some((None, signature)) => details.push(detail(&signature, Some(&id))),
+                None => {}
             }
             let function = json!({"name": call.name, "arguments": call.arguments});
             calls.push(json!({"id": id, "type": "function", "function": function}));
@@ -237,6 +271,16 @@ impl Turns {
         }
         self.messages.push(Value::Object(message));
     }
+}
+
+/// What a model of another format thought, in the place of a signature.
+fn others(signature: &str) -> Option<Vec<Value>> {
+    uncarried(str::from_utf8(&STANDARD.decode(standard(signature)).ok()?).ok()?)
+}
+
+/// Google's SDKs write the alphabet of base64 that is safe in URLs, which Gemini alone takes.
+fn standard(data: &str) -> String {
+    data.replace('-', "+").replace('_', "/")
 }
 
 fn detail(signature: &str, id: Option<&str>) -> Value {

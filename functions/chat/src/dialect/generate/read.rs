@@ -67,7 +67,7 @@ pub(super) fn call(bytes: &[u8], model: String, verb: Verb) -> Result<ChatCall, 
     }
     let given = spelled(&original).find(|(name, _)| name == "contents").map(|(_, given)| given);
     contents(given, &mut turns, &mut beyond)?;
-    body.insert("messages".to_owned(), Value::from(turns.messages));
+    body.insert("messages".to_owned(), Value::from(turns.into_messages()));
     for (field, value) in spelled(&original) {
         match &*field {
             "contents" | "systemInstruction" | "model" => {}

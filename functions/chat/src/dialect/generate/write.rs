@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use farebox_core::{ChatEvent, Error, Frame};
 use serde_json::{Map, Value, json};
 
 use super::parts::REASONING_FORMAT;
 use super::{error_object, usage_object};
-use crate::dialect::{Answer, Opening, StreamWriter, frame};
+use crate::dialect::{Answer, Opening, StreamWriter, carried, frame};
 use crate::reply::Paid;
 
 /// Gemini's word for why the model stopped.
@@ -27,14 +29,15 @@ pub(super) fn whole(answer: &Answer<'_>) -> Value {
         let mut parts: Vec<Value> = thoughts(message).into_iter().collect();
         parts.extend(texts(message));
         let signatures = Signatures::of(message);
-        for call in message.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
+        let calls = message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
+        for (place, call) in calls.enumerate() {
             let text = |at: &str| call.pointer(at).and_then(Value::as_str).unwrap_or_default();
             let called = Called {
                 id: text("/id").to_owned(),
                 name: text("/function/name").to_owned(),
                 arguments: text("/function/arguments").to_owned(),
             };
-            parts.push(called.part(&signatures));
+            parts.push(called.part(&signatures, place == 0));
         }
         signatures.sign_text(&mut parts);
         let index = choice.get("index").unwrap_or(&Value::Null);
@@ -125,7 +128,7 @@ struct Called {
 
 impl Called {
     /// The call as one part: Gemini's clients know no pieces of it.
-    fn part(&self, signatures: &Signatures) -> Value {
+    fn part(&self, signatures: &Signatures, is_first: bool) -> Value {
         let args = serde_json::from_str::<Map<String, Value>>(&self.arguments);
         // Arguments that are no object are told as they are, for the caller to see.
         let args = args.map_or_else(
@@ -136,8 +139,9 @@ impl Called {
             Value::Object,
         );
         let mut part = json!({"functionCall": {"id": self.id, "name": self.name, "args": args}});
-        if let (Some(signature), Some(part)) = (signatures.0.get(&self.id), part.as_object_mut()) {
-            part.insert("thoughtSignature".to_owned(), Value::from(signature.as_str()));
+        let signature = signatures.of_call(&self.id, is_first);
+        if let (Some(signature), Some(part)) = (signature, part.as_object_mut()) {
+            part.insert("thoughtSignature".to_owned(), Value::from(signature));
         }
         part
     }
@@ -145,7 +149,11 @@ impl Called {
 
 /// Signatures of a Gemini model by the id of their call; that of the text has none.
 #[derive(Default)]
-struct Signatures(BTreeMap<String, String>);
+struct Signatures {
+    own: BTreeMap<String, String>,
+    /// What a model of another format needs in the next turn: the first call carries it.
+    others: Vec<Value>,
+}
 
 impl Signatures {
     fn of(said: &Value) -> Self {
@@ -159,13 +167,20 @@ impl Signatures {
         for detail in details.into_iter().flatten() {
             let text = |name: &str| detail.get(name).and_then(Value::as_str);
             if let (Some(REASONING_FORMAT), Some(data)) = (text("format"), text("data")) {
-                self.0.insert(text("id").unwrap_or_default().to_owned(), data.to_owned());
+                self.own.insert(text("id").unwrap_or_default().to_owned(), data.to_owned());
+            } else {
+                self.others.push(detail.clone());
             }
         }
     }
 
+    fn of_call(&self, id: &str, is_first: bool) -> Option<String> {
+        let others = || STANDARD.encode(carried(&self.others));
+        self.own.get(id).cloned().or_else(|| (is_first && !self.others.is_empty()).then(others))
+    }
+
     fn sign_text(&self, parts: &mut Vec<Value>) {
-        if let Some(signature) = self.0.get("") {
+        if let Some(signature) = self.own.get("") {
             parts.push(json!({"text": "", "thoughtSignature": signature}));
         }
     }
@@ -273,7 +288,8 @@ impl StreamWriter for Chunks {
 
     fn last(&mut self, answer: &Answer<'_>, out: &mut Vec<u8>) {
         let candidates = self.choices.iter().map(|(index, choice)| {
-            let parts = choice.calls.values().map(|called| called.part(&choice.signatures));
+            let calls = choice.calls.values().enumerate();
+            let parts = calls.map(|(place, called)| called.part(&choice.signatures, place == 0));
             let mut parts: Vec<Value> = parts.collect();
             choice.signatures.sign_text(&mut parts);
             candidate(&Value::from(*index), &parts, Some(choice.reason.as_deref()))

@@ -4,6 +4,7 @@ use farebox_core::Error;
 use serde_json::{Map, Value, json};
 
 use super::read::Beyond;
+use crate::dialect::uncarried;
 
 /// What marks reasoning that only an Anthropic model takes back (`OpenRouter`'s word for it).
 pub(super) const REASONING_FORMAT: &str = "anthropic-claude-v1";
@@ -75,6 +76,11 @@ impl Turn {
                 self.calls.push(json!({"id": id, "type": "function", "function": function}));
             }
             ("thinking", "assistant") => {
+                let signature = block.get("signature").and_then(Value::as_str);
+                if let Some(details) = signature.and_then(uncarried) {
+                    self.reasoning.extend(details);
+                    return Ok(());
+                }
                 let mut detail = json!({
                     "type": "reasoning.text",
                     "text": text(field, block, "thinking")?,

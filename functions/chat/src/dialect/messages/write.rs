@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::blocks::REASONING_FORMAT;
 use super::{MESSAGES, usage_object};
-use crate::dialect::{Answer, Dialect, Opening, StreamWriter, cost_comment, frame, named};
+use crate::dialect::{Answer, Dialect, Opening, StreamWriter, carried, cost_comment, frame, named};
 
 /// Anthropic's word for why the model stopped.
 fn stop_reason(finish_reason: Option<&str>) -> &'static str {
@@ -63,14 +63,24 @@ fn reasoning(message: &Value) -> Vec<Value> {
     let details = message.get("reasoning_details").and_then(Value::as_array);
     let of_ours =
         |detail: &&Value| detail.get("format").and_then(Value::as_str) == Some(REASONING_FORMAT);
-    let blocks: Vec<Value> = details.into_iter().flatten().filter(of_ours).map(block).collect();
-    if !blocks.is_empty() {
-        return blocks;
+    let (ours, others): (Vec<&Value>, Vec<&Value>) =
+        details.into_iter().flatten().partition(of_ours);
+    if !ours.is_empty() {
+        return ours.into_iter().map(block).collect();
     }
+    let calls = message.get("tool_calls").is_some_and(|calls| !calls.is_null());
+    let others: Vec<Value> = others.into_iter().cloned().collect();
     match told(message) {
-        Some(text) => vec![json!({"type": "thinking", "thinking": text, "signature": ""})],
-        None => Vec::new(),
+        // A turn that only speaks goes on without; one that calls may not.
+        None if others.is_empty() || !calls => Vec::new(),
+        text => vec![json!({"type": "thinking", "thinking": text.unwrap_or_default(),
+            "signature": signature(&others)})],
     }
+}
+
+/// In the place of a signature, what a model of another format needs in the next turn.
+fn signature(details: &[Value]) -> String {
+    if details.is_empty() { String::new() } else { carried(details) }
 }
 
 /// One block of reasoning from its detail.
@@ -87,6 +97,11 @@ fn told(message: &Value) -> Option<&str> {
     let names = ["reasoning_content", "reasoning"];
     let mut texts = names.iter().filter_map(|name| message.get(name).and_then(Value::as_str));
     texts.find(|text| !text.is_empty())
+}
+
+/// A block of thinking that begins.
+fn thinking() -> Value {
+    json!({"type": "thinking", "thinking": "", "signature": ""})
 }
 
 /// Which block is open.
@@ -106,12 +121,21 @@ pub(super) struct Events {
     open: Open,
     /// The index of the open block, or of the next.
     index: u64,
+    /// Reasoning of another format that no block carries yet.
+    details: Vec<Value>,
     reason: Option<String>,
 }
 
 impl Events {
     pub(super) const fn new(opening: Opening) -> Self {
-        Self { opening, begun: false, open: Open::None, index: 0, reason: None }
+        Self {
+            opening,
+            begun: false,
+            open: Open::None,
+            index: 0,
+            details: Vec::new(),
+            reason: None,
+        }
     }
 
     fn begin(&mut self, id: &str, model: &str, out: &mut Vec<u8>) {
@@ -133,7 +157,8 @@ impl Events {
             return;
         }
         if self.open == Open::Thinking {
-            let signature = json!({"type": "signature_delta", "signature": ""});
+            let details = std::mem::take(&mut self.details);
+            let signature = json!({"type": "signature_delta", "signature": signature(&details)});
             self.delta(&signature, out);
         }
         self.stop(out);
@@ -165,8 +190,7 @@ impl Events {
 
     fn speak(&mut self, delta: &Value, out: &mut Vec<u8>) {
         if let Some(text) = told(delta) {
-            let block = json!({"type": "thinking", "thinking": "", "signature": ""});
-            self.open(Open::Thinking, &block, out);
+            self.open(Open::Thinking, &thinking(), out);
             self.delta(&json!({"type": "thinking_delta", "thinking": text}), out);
         }
         let details = delta.get("reasoning_details").and_then(Value::as_array);
@@ -189,6 +213,7 @@ impl Events {
     /// What ends a block of reasoning: its signature, or a block that is sealed as a whole.
     fn detail(&mut self, detail: &Value, out: &mut Vec<u8>) {
         if detail.get("format").and_then(Value::as_str) != Some(REASONING_FORMAT) {
+            self.details.push(detail.clone());
             return;
         }
         if self.open == Open::Thinking
@@ -204,6 +229,9 @@ impl Events {
     }
 
     fn call(&mut self, call: &Value, out: &mut Vec<u8>) {
+        if self.open != Open::Thinking && !self.details.is_empty() {
+            self.open(Open::Thinking, &thinking(), out);
+        }
         let text = |at: &str| call.pointer(at).and_then(Value::as_str).unwrap_or_default();
         let index = call.get("index").and_then(Value::as_u64).unwrap_or_default();
         let block = json!({

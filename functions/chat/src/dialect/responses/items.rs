@@ -1,11 +1,11 @@
 //! The items of an input as messages of the common shape.
 
 use farebox_core::Error;
-use farebox_providers::responses::CARRIED_REASONING;
 use serde_json::{Map, Value, json};
 
 use super::read::Beyond;
 use super::tools::{self, INPUT};
+use crate::dialect::uncarried;
 
 /// What marks reasoning that only the Responses API takes back (`OpenRouter`'s word for it).
 pub(super) const REASONING_FORMAT: &str = "openai-responses-v1";
@@ -221,8 +221,8 @@ fn part(field: &str, part: &Value) -> Result<Option<Value>, Error> {
 /// An item of reasoning as the details that it was made of.
 fn reasoning(item: &Value) -> Vec<Value> {
     let sealed = item.get("encrypted_content").and_then(Value::as_str);
-    if let Some(carried) = sealed.and_then(|sealed| sealed.strip_prefix(CARRIED_REASONING)) {
-        return serde_json::from_str(carried).unwrap_or_default();
+    if let Some(details) = sealed.and_then(uncarried) {
+        return details;
     }
     let mut details = Vec::new();
     let mut push = |kind: &str, field: &str, value: &str| {

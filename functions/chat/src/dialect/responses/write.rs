@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use farebox_core::{ChatEvent, Error};
-use farebox_providers::responses::CARRIED_REASONING;
 use serde_json::{Map, Value, json};
 
 use super::items::REASONING_FORMAT;
 use super::tools::{self, INPUT, Tool};
 use super::{Shape, failure, usage_object};
-use crate::dialect::{Answer, Opening, StreamWriter, cost_comment, named, tier_of_openai};
+use crate::dialect::{Answer, Opening, StreamWriter, carried, cost_comment, named, tier_of_openai};
 
 /// A whole answer: what the events of a stream would have put together.
 pub(super) fn whole(answer: &Answer<'_>) -> Value {
@@ -490,7 +489,7 @@ fn sealed(details: &[Value]) -> Option<String> {
     if !details.is_empty() && details.iter().all(|detail| of_responses(&detail)) {
         return details.iter().map(|detail| text(detail, "data")).find(|data| !data.is_empty());
     }
-    (!details.is_empty()).then(|| format!("{CARRIED_REASONING}{}", Value::from(details)))
+    (!details.is_empty()).then(|| carried(details))
 }
 
 #[cfg(test)]
