@@ -4,6 +4,8 @@ import os
 import subprocess
 import tempfile
 
+import documented
+
 AGENT_S_MAX = 120
 
 
@@ -11,17 +13,16 @@ def claude_code(stack, script, model, home):
     """Claude Code writes a file by its own tool; every turn is on the books."""
     with tempfile.TemporaryDirectory() as work:
         target = os.path.join(work, "hello.txt")
-        script.begin(("Write", {"file_path": target, "content": "hello\n"}))
+        script.begin(("Write", {"file_path": target, "content": "hello\n"}), typed=not model.startswith("anthropic/"))
         env = {
             "PATH": os.environ["PATH"],
             "HOME": home,
-            "ANTHROPIC_BASE_URL": stack.origin,
-            "ANTHROPIC_API_KEY": stack.key,
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         }
+        env |= documented.exports(documented.filled(documented.of("Claude Code", "sh"), stack))
         if not model.startswith("anthropic/"):
             # It may say how hard to think, which not every model can be told.
-            env["ANTHROPIC_CUSTOM_HEADERS"] = "x-farebox-drop-params: true"
+            env |= documented.exports(documented.of("Claude Code", "sh", 1))
         command = [os.path.join(os.environ["FAREBOX_NODE_MODULES"], ".bin", "claude"), "-p", "Write hello.txt",
                    "--model", model, "--allowedTools", "Write", "--permission-mode", "acceptEdits",
                    "--output-format", "json"]
@@ -36,31 +37,22 @@ def claude_code(stack, script, model, home):
         assert all(row["outcome"] == "settled" for row in rows), rows
 
 
-CODEX_CONFIG = """
-model_provider = "farebox"
-
-[model_providers.farebox]
-name = "Farebox"
-base_url = "{origin}/v1"
-env_key = "FAREBOX_KEY"
-wire_api = "responses"
-request_max_retries = 0
-stream_max_retries = 0
-{more}
-"""
-# Codex offers a search that only a provider of responses can run.
-DROPPED = 'http_headers = { "x-farebox-drop-params" = "true" }'
+# A call that fails is not to be sent again.
+NO_RETRIES = "request_max_retries = 0\nstream_max_retries = 0\n"
 
 
 def codex(stack, script, model, home):
     """Codex writes a file by a command of its shell tool; every turn is on the books."""
     with tempfile.TemporaryDirectory() as work:
         target = os.path.join(work, "hello.txt")
-        script.begin(("exec_command", {"cmd": "printf 'hello\\n' > hello.txt"}))
+        script.begin(("exec_command", {"cmd": "printf 'hello\\n' > hello.txt"}), typed=not model.startswith("openai/"))
         folder = os.path.join(home, ".codex")
         os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, "config.toml"), "w", encoding="utf-8") as config:
-            config.write(CODEX_CONFIG.format(origin=stack.origin, more="" if model.startswith("openai/") else DROPPED))
+            config.write(documented.filled(documented.of("Codex", "toml"), stack) + NO_RETRIES)
+            if not model.startswith("openai/"):
+                # Codex offers a search that only a provider of responses can run.
+                config.write(documented.of("Codex", "toml", 1).partition("\n")[2])
         env = {"PATH": os.environ["PATH"], "HOME": home, "CODEX_HOME": folder, "FAREBOX_KEY": stack.key}
         # The folder is all that there is to lose, and not every CI has what a sandbox needs.
         command = [os.path.join(os.environ["FAREBOX_NODE_MODULES"], ".bin", "codex"), "exec", "--model", model,

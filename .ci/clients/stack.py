@@ -1,4 +1,4 @@
-"""`cargo local` with a scripted upstream as its Anthropic and OpenAI, for real clients to be driven against."""
+"""`cargo local` with a scripted upstream as its Anthropic, OpenAI and Gemini, for real clients to be driven against."""
 
 import json
 import os
@@ -23,6 +23,8 @@ class Stack:
             "ANTHROPIC_BASE_URL": f"{upstream}/v1",
             "OPENAI_API_KEY": "script-key",
             "OPENAI_BASE_URL": f"{upstream}/v1",
+            "GEMINI_API_KEY": "script-key",
+            "GEMINI_BASE_URL": f"{upstream}/v1beta",
         }
         arguments = ["--port", "0", "--ephemeral", "--json", "--quiet"]
         self.process = subprocess.Popen(

@@ -1,157 +1,68 @@
-"""A scripted upstream: it speaks Anthropic's and both of OpenAI's formats, and plays one task with a tool.
+"""A scripted upstream: Anthropic, both formats of OpenAI and Gemini. It judges what it is sent, and plays its part.
 
-The first turn asks for the client's own tool that writes a file or runs a command; once a tool result
-has come back it says that the task is done. What was asked and answered is kept, so that a test can
-look at it. Needs nothing but Python.
+With a task set (`Script.begin`) it asks in the first turn for the client's own tool that writes a file
+or runs a command, and says that the task is done once a result has come back. Without one it calls
+every tool that it is offered at once, answers a schema by a sample of it, and else tells what it saw.
 """
 
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-USAGE = {"input_tokens": 120, "output_tokens": 30, "cache_creation_input_tokens": 0,
-         "cache_read_input_tokens": 40, "service_tier": "standard"}
+import published
+import says
+
+CITIES = ["Zürich", "São Paulo 🌧"]
 
 
 class Script:
-    """What to say: a call (tool name, arguments) in the first turn of a task, then that it is done."""
+    """What to say. `faults` has each request that the provider would have refused, and why."""
 
     done = "The task is done."
 
     def __init__(self):
         self.lock = threading.Lock()
-        self.begin(("", {}))
+        self.faults, self.asked, self.call, self.typed = [], [], None, True
 
-    def begin(self, call):
-        """A new task, whose first turn makes this call."""
-        self.call, self.asked = call, []
+    def begin(self, call, typed):
+        """A new task, whose first turn makes this call (tool name, arguments). What an agent sends in the provider's
+        own format is the agent's: Claude Code and Codex know fields that no SDK's types have."""
+        self.call, self.typed, self.asked, self.faults = call, typed, [], []
 
-    def answer(self, body):
-        """(text, call) of one turn."""
+    def turn(self, wire, body, stream):
         with self.lock:
             self.asked.append(body)
+            try:
+                seen = published.judge(wire, body, stream, self.typed)
+            except (published.Wrong, LookupError, TypeError) as why:
+                self.faults.append(f"{wire} {type(why).__name__}: {why}")
+                return None
+            return self.task(seen) if self.call else self.play(seen)
+
+    def task(self, seen):
         name, arguments = self.call
-        names = [tool.get("name") or tool.get("function", {}).get("name") for tool in body.get("tools") or []]
-        if name not in names or has_result(body):
-            return self.done, None
-        return "I use a tool.", (f"toolu_{len(self.asked):04}", name, arguments)
+        if name not in seen.tools or seen.answered:
+            return says.Turn(self.done, thought=seen.thinks)
+        calls = [(f"toolu_{len(self.asked):04}", name, arguments)]
+        return says.Turn("I use a tool.", calls, thought=seen.thinks)
+
+    def play(self, seen):
+        cached = 100 if seen.marks else 0
+        if seen.schema:
+            text = json.dumps(published.sample(seen.schema), ensure_ascii=False)
+            return says.Turn(text, thought=seen.thinks)
+        if seen.tools and not seen.results:
+            (name, schema), *_ = seen.tools.items()
+            given = published.sample(schema)
+            sets = [{"city": city} for city in CITIES] if "city" in given else [given]
+            calls = [(f"toolu_{place}", name, arguments) for place, arguments in enumerate(sets)]
+            return says.Turn("", calls, thought=seen.thinks, cached=cached)
+        return says.Turn(json.dumps(seen.told(), ensure_ascii=False), thought=seen.thinks, cached=cached)
 
 
-def has_result(body):
-    """Whether a tool result has come since the script began."""
-    for item in body.get("input") or []:
-        if item.get("type", "").endswith("_call_output"):
-            return True
-    for message in body.get("messages") or []:
-        if message.get("role") == "tool":
-            return True
-        content = message.get("content")
-        if isinstance(content, list) and any(part.get("type") == "tool_result" for part in content):
-            return True
-    return False
-
-
-def anthropic_events(model, text, call):
-    message = {"id": "msg_script", "type": "message", "role": "assistant", "model": model, "content": [],
-               "stop_reason": None, "stop_sequence": None, "usage": {**USAGE, "output_tokens": 1}}
-    yield {"type": "message_start", "message": message}
-    yield {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
-    yield {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
-    yield {"type": "content_block_stop", "index": 0}
-    if call:
-        ident, name, arguments = call
-        block = {"type": "tool_use", "id": ident, "name": name, "input": {}}
-        yield {"type": "content_block_start", "index": 1, "content_block": block}
-        part = {"type": "input_json_delta", "partial_json": json.dumps(arguments)}
-        yield {"type": "content_block_delta", "index": 1, "delta": part}
-        yield {"type": "content_block_stop", "index": 1}
-    reason = "tool_use" if call else "end_turn"
-    yield {"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": None}, "usage": USAGE}
-    yield {"type": "message_stop"}
-
-
-def anthropic_whole(model, text, call):
-    content = [{"type": "text", "text": text}]
-    if call:
-        ident, name, arguments = call
-        content.append({"type": "tool_use", "id": ident, "name": name, "input": arguments})
-    return {"id": "msg_script", "type": "message", "role": "assistant", "model": model, "content": content,
-            "stop_reason": "tool_use" if call else "end_turn", "stop_sequence": None, "usage": USAGE}
-
-
-OPENAI_USAGE = {"prompt_tokens": 160, "completion_tokens": 30, "total_tokens": 190,
-                "prompt_tokens_details": {"cached_tokens": 40},
-                "completion_tokens_details": {"reasoning_tokens": 0}}
-
-
-def openai_call(call):
-    ident, name, arguments = call
-    return {"id": ident, "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
-
-
-def openai_chunks(model, text, call):
-    def chunk(delta, finish=None, **more):
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return {"id": "chatcmpl-script", "object": "chat.completion.chunk", "created": 1, "model": model,
-                "choices": [choice], "usage": None, **more}
-
-    yield chunk({"role": "assistant", "content": ""})
-    yield chunk({"content": text})
-    if call:
-        yield chunk({"tool_calls": [{"index": 0, **openai_call(call)}]})
-    yield chunk({}, "tool_calls" if call else "stop")
-    yield chunk({}, choices=[], usage=OPENAI_USAGE)
-
-
-def openai_whole(model, text, call):
-    message = {"role": "assistant", "content": text, "refusal": None}
-    if call:
-        message["tool_calls"] = [openai_call(call)]
-    choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if call else "stop"}
-    return {"id": "chatcmpl-script", "object": "chat.completion", "created": 1, "model": model,
-            "choices": [choice], "usage": OPENAI_USAGE, "service_tier": "default"}
-
-
-RESPONSES_USAGE = {"input_tokens": 160, "input_tokens_details": {"cached_tokens": 40, "cache_write_tokens": 0},
-                   "output_tokens": 30, "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 190}
-
-
-def response(model, items, status="completed"):
-    return {"id": "resp_script", "object": "response", "created_at": 1, "status": status, "error": None,
-            "incomplete_details": None, "instructions": None, "metadata": {}, "model": model, "output": items,
-            "parallel_tool_calls": True, "temperature": 1.0, "tool_choice": "auto", "tools": [], "top_p": 1.0,
-            "service_tier": "default", "usage": RESPONSES_USAGE if status == "completed" else None}
-
-
-def response_items(text, call):
-    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-    yield {"id": "msg_script", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
-    if call:
-        ident, name, arguments = call
-        yield {"id": "fc_script", "type": "function_call", "status": "completed", "call_id": ident, "name": name,
-               "arguments": json.dumps(arguments)}
-
-
-def response_events(model, text, call):
-    items = list(response_items(text, call))
-    yield {"type": "response.created", "response": response(model, [], "in_progress")}
-    for place, item in enumerate(items):
-        begun = item | ({"content": []} if "content" in item else {"arguments": ""}) | {"status": "in_progress"}
-        at = {"item_id": item["id"], "output_index": place}
-        yield {"type": "response.output_item.added", "output_index": place, "item": begun}
-        if "content" in item:
-            at["content_index"] = 0
-            empty = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
-            yield {"type": "response.content_part.added", **at, "part": empty}
-            yield {"type": "response.output_text.delta", **at, "delta": text, "logprobs": []}
-            yield {"type": "response.output_text.done", **at, "text": text, "logprobs": []}
-            yield {"type": "response.content_part.done", **at, "part": item["content"][0]}
-        else:
-            arguments = item["arguments"]
-            yield {"type": "response.function_call_arguments.delta", **at, "delta": arguments}
-            yield {"type": "response.function_call_arguments.done", **at, "name": item["name"], "arguments": arguments}
-        yield {"type": "response.output_item.done", "output_index": place, "item": item}
-    yield {"type": "response.completed", "response": response(model, items)}
+WIRES = {"/chat/completions": "chat", "/responses": "responses", "/messages": "messages",
+         ":generateContent": "gemini", ":streamGenerateContent": "gemini"}
+KEY = {"chat": "authorization", "responses": "authorization", "messages": "x-api-key", "gemini": "x-goog-api-key"}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -162,39 +73,27 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        if self.path.endswith("/count_tokens"):
-            return self.send({"input_tokens": 160})
-        text, call = self.server.script.answer(body)
-        if self.path.endswith("/chat/completions"):
-            return self.openai(body, text, call)
-        if self.path.endswith("/responses"):
-            return self.make_response(body, text, call)
-        if not body.get("stream"):
-            return self.send(anthropic_whole(body["model"], text, call))
-        events = anthropic_events(body["model"], text, call)
-        out = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
-        self.send_bytes(out.encode(), "text/event-stream")
+        path = self.path.partition("?")[0]
+        if path.endswith("/count_tokens"):
+            return self.send(200, {"input_tokens": 160})
+        wire = next(wire for end, wire in WIRES.items() if path.endswith(end))
+        stream = body.get("stream", False) or ":stream" in path
+        turn = self.server.script.turn(wire, body, stream)
+        keys = {name: value for name, value in self.headers.items() if "sk-fb-" in value}
+        if keys or self.headers.get(KEY[wire], "").removeprefix("Bearer ") != "script-key":
+            self.server.script.faults.append(f"{wire}: keys in {sorted(keys)}, or none where it belongs")
+        if turn is None:
+            return self.send(400, {"error": {"type": "invalid_request_error", "message": "judged wrong"}})
+        model = body.get("model") or path.rsplit("/", 1)[1].partition(":")[0]
+        if stream:
+            return self.send_bytes(200, says.stream(wire, model, turn), "text/event-stream")
+        self.send(200, says.WHOLE[wire](model, turn))
 
-    def openai(self, body, text, call):
-        if not body.get("stream"):
-            return self.send(openai_whole(body["model"], text, call))
-        chunks = [json.dumps(chunk) for chunk in openai_chunks(body["model"], text, call)]
-        out = "".join(f"data: {chunk}\n\n" for chunk in [*chunks, "[DONE]"])
-        self.send_bytes(out.encode(), "text/event-stream")
+    def send(self, status, value):
+        self.send_bytes(status, json.dumps(value).encode(), "application/json")
 
-    def make_response(self, body, text, call):
-        if not body.get("stream"):
-            return self.send(response(body["model"], list(response_items(text, call))))
-        events = enumerate(response_events(body["model"], text, call))
-        events = [event | {"sequence_number": place} for place, event in events]
-        out = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
-        self.send_bytes(out.encode(), "text/event-stream")
-
-    def send(self, value):
-        self.send_bytes(json.dumps(value).encode(), "application/json")
-
-    def send_bytes(self, data, kind):
-        self.send_response(200)
+    def send_bytes(self, status, data, kind):
+        self.send_response(status)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(data)))
         self.send_header("request-id", "req_script")

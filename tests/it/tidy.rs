@@ -347,3 +347,45 @@ fn each_invariant_has_a_row_whose_tests_exist() {
     }
     assert_none("tests that the table of invariants names and nobody has", &lacking);
 }
+
+/// What `.ci` installs: name and version.
+fn pinned() -> Vec<(String, String)> {
+    let folder = Path::new(".ci/clients");
+    let python = read(&folder.join("requirements.txt")).unwrap();
+    let pairs = python.lines().filter_map(|line| line.split_once("=="));
+    let mut pins: Vec<_> = pairs.map(|(name, pin)| (name.to_owned(), pin.to_owned())).collect();
+    let node = read(&folder.join("package.json")).unwrap();
+    let node: serde_json::Value = serde_json::from_str(&node).unwrap();
+    for (name, version) in node["dependencies"].as_object().unwrap() {
+        pins.push((name.clone(), version.as_str().unwrap().to_owned()));
+    }
+    let run = read(Path::new(".ci/run")).unwrap();
+    for name in ["openai", "xllamacpp"] {
+        let line = run.lines().find_map(|line| line.strip_prefix(&format!("{name}_version=")));
+        pins.push((name.to_owned(), line.unwrap().to_owned()));
+    }
+    // What programs of the tests need beside the clients.
+    pins.retain(|(name, _)| name != "zod");
+    pins
+}
+
+#[test]
+fn the_page_of_clients_names_the_versions_that_run_in_ci() {
+    let page = read(Path::new("docs/clients.md")).unwrap();
+    let pins = pinned();
+    assert!(pins.len() >= 13, "{pins:?}");
+    let table: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).collect();
+    let mut wrong = Vec::new();
+    for (name, version) in &pins {
+        if !table.iter().any(|line| line.contains(&format!(" {name} {version}"))) {
+            wrong.push(format!("docs/clients.md: {name} {version} is not in its table"));
+        }
+    }
+    let words = table.iter().flat_map(|line| line.split([' ', ',', '|']));
+    for word in words.filter(|word| word.starts_with(|first: char| first.is_ascii_digit())) {
+        if word.matches('.').count() >= 2 && !pins.iter().any(|(_, version)| version == word) {
+            wrong.push(format!("docs/clients.md: nothing pins {word}"));
+        }
+    }
+    assert_none("versions", &wrong);
+}
