@@ -335,3 +335,53 @@ fn fields(record: &CallRecord, counted: &Counted) -> Result<Item, Error> {
     }
     Ok(row)
 }
+
+#[cfg(test)]
+mod tests {
+    use farebox_core::rollup::Counter;
+    use farebox_core::{Decision, EntityId, Money};
+
+    use super::*;
+
+    fn record(outcome: Outcome, decision: Decision) -> CallRecord {
+        let id: farebox_core::Rid = "01KAQ4ZV0M7W1C9Y3T5B8D2E6F".parse().unwrap();
+        let (user, key): (EntityId, EntityId) = ("u1".parse().unwrap(), "k1".parse().unwrap());
+        let hold = Money::from_pico(60).ok();
+        let record = CallRecord::new(id, "main".into(), user, key);
+        CallRecord { outcome, decision: Some(decision), hold, ..record }
+    }
+
+    fn counted(set: Option<&str>) -> Counted {
+        Counted { labels: Pairs::new(), set: set.map(str::to_owned) }
+    }
+
+    /// What is charged in each place, where a provisional row of 60 is replaced by one of 50.
+    fn moved(old: Option<&str>, new: &str) -> BTreeMap<String, i128> {
+        let settled = record(Outcome::Settled, Decision::Settle(Money::from_pico(50).unwrap()));
+        let provisional = record(Outcome::Provisional, Decision::Worst);
+        let seen = Some((2, Some((provisional, counted(old)))));
+        let row = Planned { key: key(&settled), record: &settled, seen };
+        let mut moved = Differences::new();
+        count(&mut moved, &row, &counted(Some(new)));
+        let shown = moved.into_iter().map(|((_, _, place, _), sums)| {
+            let set = if let Place::Set(_, _, set) = &place { set.as_str() } else { "" };
+            (format!("{} {} {set}", place.kind(), place.id()), sums.get(Counter::Charged))
+        });
+        shown.collect()
+    }
+
+    #[test]
+    fn a_row_in_anothers_place_moves_the_difference_wherever_either_counts() {
+        let places = |sets: &[(&str, i128)]| {
+            let owners = [("all - ", -10), ("key k1 ", -10), ("user u1 ", -10)];
+            let all = owners.iter().chain(sets);
+            all.map(|(place, sum)| ((*place).to_owned(), *sum)).collect::<BTreeMap<_, _>>()
+        };
+
+        assert_eq!(moved(Some("a=1"), "a=1"), places(&[("set key:k1 a=1", -10)]));
+        let two = [("set key:k1 ", -60), ("set key:k1 a=1", 50)];
+        assert_eq!(moved(Some(""), "a=1"), places(&two));
+        // A row of the time before sets were counted takes nothing off them.
+        assert_eq!(moved(None, "a=1"), places(&[("set key:k1 a=1", 50)]));
+    }
+}

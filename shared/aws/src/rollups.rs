@@ -77,6 +77,9 @@ pub struct SetCell {
     pub sums: Sums,
 }
 
+/// Some sums of one copy by their sort keys, in order, and whether there are more behind them.
+type Copied = (Vec<(String, Sums)>, bool);
+
 /// One range of one partition.
 struct Range {
     partition: String,
@@ -124,23 +127,9 @@ impl Rollups {
         let tenant = &self.aws.config().tenant;
         let copies = (0..SHARDS).map(|shard| set_partition(tenant, day, shard));
         let pages = copies.map(|copy| self.sets(copy, after.as_deref(), limit));
-        let (mut sets, mut whole_until) = (BTreeMap::<String, Sums>::new(), None::<String>);
-        for page in join_all(pages).await {
-            let (found, has_more) = page?;
-            // Beyond the last one of a copy that has more, this page knows not all copies.
-            if let Some((last, _)) = found.last().filter(|_| has_more) {
-                whole_until = whole_until.into_iter().chain([last.clone()]).min();
-            }
-            for (key, sums) in found {
-                sets.entry(key).or_default().plus(&sums);
-            }
-        }
-        sets.retain(|key, _| whole_until.as_ref().is_none_or(|until| key <= until));
-        let next = match sets.keys().nth(limit.saturating_sub(1)) {
-            Some(last) if sets.len() > limit => Some(last.clone()),
-            _ => whole_until,
-        };
-        let cells = sets.into_iter().take(limit).filter_map(|(key, sums)| set_cell(&key, sums));
+        let pages: Result<Vec<_>, _> = join_all(pages).await.into_iter().collect();
+        let (sets, next) = together(pages?, limit);
+        let cells = sets.into_iter().filter_map(|(key, sums)| set_cell(&key, sums));
         Ok((cells.collect(), next.map(|next| URL_SAFE_NO_PAD.encode(next))))
     }
 
@@ -150,7 +139,7 @@ impl Rollups {
         partition: String,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<(Vec<(String, Sums)>, bool), Error> {
+    ) -> Result<Copied, Error> {
         let page = again("Query", || async {
             let text = |text: &str| AttributeValue::S(text.to_owned());
             let query = self.aws.dynamodb().query().table_name(&self.aws.config().logs_table);
@@ -261,6 +250,29 @@ fn sums(item: &Attributes) -> Sums {
     sums
 }
 
+/// The sums of all copies by their sort keys, so many at most, and after which of them the next
+/// page begins. Beyond the last one of a copy that has more behind it nobody knows all copies: a
+/// copy's answer ends at a megabyte, wherever that is.
+fn together(copies: Vec<Copied>, limit: usize) -> (BTreeMap<String, Sums>, Option<String>) {
+    let ends = copies.iter().filter(|(_, has_more)| *has_more);
+    let whole_until = ends.filter_map(|(found, _)| Some(found.last()?.0.clone())).min();
+    let mut sets = BTreeMap::<String, Sums>::new();
+    for (key, sums) in copies.into_iter().flat_map(|(found, _)| found) {
+        if whole_until.as_ref().is_none_or(|until| key <= *until) {
+            sets.entry(key).or_default().plus(&sums);
+        }
+    }
+    let beyond = sets.keys().nth(limit).cloned();
+    let next = match beyond {
+        None => whole_until,
+        Some(beyond) => {
+            sets.split_off(&beyond);
+            sets.keys().next_back().cloned()
+        }
+    };
+    (sets, next)
+}
+
 /// None where nothing is left of the sums: they were taken off again.
 fn set_cell(key: &str, sums: Sums) -> Option<SetCell> {
     let mut parts = key.splitn(3, '#');
@@ -349,6 +361,31 @@ mod tests {
         assert_eq!((of_day.id.as_str(), of_day.day), ("a=x%231", Some(day(20_261_105))));
         assert_eq!((of_day.model.as_str(), &of_day.sums), ("openai/gpt#x", &sums));
         assert_eq!((of_month.day, &of_month.sums), (None, &sums));
+    }
+
+    #[test]
+    fn no_sum_is_told_before_all_of_its_copies_are_read() {
+        let copy = |keys: &str, has_more: bool| -> Copied {
+            let mut one = Sums::default();
+            one.add(Counter::Charged, 1);
+            (keys.chars().map(|key| (key.to_string(), one.clone())).collect(), has_more)
+        };
+        let told = |copies: &[(&str, bool)], limit: usize| {
+            let copies = copies.iter().map(|(keys, has_more)| copy(keys, *has_more)).collect();
+            let (sets, next) = together(copies, limit);
+            let sets = sets.into_iter();
+            let sets: Vec<_> =
+                sets.map(|(key, sums)| format!("{key}{}", sums.get(Counter::Charged))).collect();
+            (sets.join(" "), next.unwrap_or_default())
+        };
+        let page = |sets: &str, next: &str| (sets.to_owned(), next.to_owned());
+
+        assert_eq!(told(&[("abd", false), ("bd", false)], 9), page("a1 b2 d2", ""));
+        assert_eq!(told(&[("abd", false), ("bd", false)], 2), page("a1 b2", "b"));
+        // The first copy ends at `b`: it may have a `c` too, which the next page reads.
+        assert_eq!(told(&[("ab", true), ("bcd", false)], 9), page("a1 b2", "b"));
+        assert_eq!(told(&[("ab", true), ("a", true)], 9), page("a2", "a"));
+        assert_eq!(told(&[("", false), ("ab", false)], 2), page("a1 b1", ""));
     }
 
     #[test]
