@@ -1,10 +1,12 @@
 //! Edges that `cargo prove mutants` found without a test.
 
+use std::collections::BTreeSet;
+
 use farebox_core::{Decision, RateLimits, Timestamp};
 use farebox_ledger::rate::{Next as Turn, Take};
 use farebox_ledger::{
     Admission, Answer, Attr, Cause, Counter, Divided, Ended, Ending, Extend, Extension, Limits,
-    Mode, Next, Period, Step, Sweep, Swept, Verdict,
+    Mode, Next, Period, Step, Sweep, Swept, Verdict, update,
 };
 
 use crate::bench::{Bench, day, rid};
@@ -356,4 +358,11 @@ fn a_place_that_is_given_back_leaves_what_was_used() {
         assert_eq!(next_minute.apply(later), Answer::Applied);
         assert_eq!(counts(&next_minute), [1, i128::from(tokens), 0].map(Attr::N));
     }
+}
+
+#[test]
+fn rows_move_every_copy_of_their_sums() {
+    let of_rows: BTreeSet<_> = (0..64).map(|call| update::shard_of(rid(call))).collect();
+
+    assert_eq!(of_rows, (0..update::SHARDS).collect());
 }
