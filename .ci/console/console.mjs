@@ -100,7 +100,7 @@ for (const view of Object.keys(VIEWS)) {
     for (const name of PAGES) {
       await page.evaluate(() => { window.rounds = { count: 0, answered: true }; });
       await visit(page, name);
-      assert.deepEqual([name, await page.evaluate("window.rounds.count")], [name, 1]);
+      assert.deepEqual([name, await page.evaluate("[window.rounds.count, window.scrollY]")], [name, [1, 0]]);
       await clean(page, `${view}-${name}`, [VIEWS[view].colorScheme]);
     }
     assert.deepEqual(faults, []);

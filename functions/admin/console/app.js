@@ -163,7 +163,12 @@ window.addEventListener("hashchange", () => {
   if (dialog.open) dialog.close();
   // Who looks for other rows goes on from there; another page is read from its beginning.
   const isOther = shown !== here().page;
-  show().then(() => (isOther ? main.focus() : refocus()));
+  show().then(() => {
+    if (!isOther) return refocus();
+    // From its beginning, with the way to the other pages in sight.
+    main.focus({ preventScroll: true });
+    return scrollTo(0, 0);
+  });
 });
 
 // `cargo local` hands its key over behind the #, which no browser sends; it leaves the address at once.

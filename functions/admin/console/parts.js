@@ -71,7 +71,8 @@ const nameOf = (button) => button.getAttribute("aria-label") ?? (button.id || bu
 function refocus() {
   if (document.activeElement !== document.body) return;
   const found = [...main.querySelectorAll("button, select")].find((button) => nameOf(button) === opener);
-  (found ?? main).focus();
+  if (found) found.focus();
+  else main.focus({ preventScroll: true });
 }
 
 /**
