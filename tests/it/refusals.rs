@@ -310,13 +310,96 @@ fn a_wrong_path_or_method_is_told() {
     });
 }
 
+/// What is not served: the path, an address below it, and whose words tell it where no header says.
+const NOT_SERVED: [(&str, &str, &str); 30] = [
+    ("/v1/batches", "batch_1/cancel", "openai"),
+    ("/v1/files", "file-1/content", "openai"),
+    ("/v1/uploads", "upload_1/parts", "openai"),
+    ("/v1/vector_stores", "vs_1/files", "openai"),
+    ("/v1/containers", "cntr_1", "openai"),
+    ("/v1/assistants", "asst_1", "openai"),
+    ("/v1/threads", "thread_1/runs", "openai"),
+    ("/v1/chat/completions", "chatcmpl-1/messages", "openai"),
+    ("/v1/responses", "resp_1/input_items", "responses"),
+    ("/v1/conversations", "conv_1/items", "responses"),
+    ("/v1/fine_tuning", "jobs/ftjob-1/events", "openai"),
+    ("/v1/evals", "eval_1/runs", "openai"),
+    ("/v1/realtime", "sessions", "openai"),
+    ("/v1/videos", "video_1/content", "openai"),
+    ("/v1/images", "generations", "openai"),
+    ("/v1/audio", "transcriptions", "openai"),
+    ("/v1/moderations", "m", "openai"),
+    ("/v1/rerank", "r", "openai"),
+    ("/v2/rerank", "r", "openai"),
+    ("/v1/messages/batches", "msgbatch_1/results", "messages"),
+    ("/v1/skills", "skill_1/versions", "messages"),
+    ("/v1/complete", "c", "messages"),
+    ("/v1beta/files", "f1:download", "gemini"),
+    ("/upload/v1beta/files", "f1", "gemini"),
+    ("/v1beta/cachedContents", "c1", "gemini"),
+    ("/v1/cachedContents", "c1", "gemini"),
+    ("/v1beta/batches", "b1:cancel", "gemini"),
+    ("/v1beta/tunedModels", "t1", "gemini"),
+    ("/v1beta/fileSearchStores", "s1/documents", "gemini"),
+    ("/v1beta/interactions", "i1", "gemini"),
+];
+
+#[test]
+fn what_is_not_served_is_a_501_in_the_words_of_its_callers() {
+    let rows = include_str!("../../functions/chat/src/not_served.rs");
+    let rows: Vec<&str> = rows.lines().filter_map(|row| row.trim().strip_prefix("(\"/")).collect();
+    assert_eq!(rows.len(), NOT_SERVED.len());
+    run(async {
+        let caller = Caller::new(shared().await).await;
+        for (path, below, words) in NOT_SERVED {
+            let row = format!("{}\"", &path[1..]);
+            assert!(rows.iter().any(|known| known.starts_with(&row)), "{path}");
+            let under = format!("{path}/{below}");
+            let mut calls = vec![
+                (Method::GET, under.clone()),
+                (Method::POST, under.clone()),
+                (Method::DELETE, under),
+            ];
+            // Two are served themselves, and keep nothing that could be asked for.
+            if !["/v1/chat/completions", "/v1/responses"].contains(&path) {
+                calls.extend([(Method::GET, path.to_owned()), (Method::POST, path.to_owned())]);
+            }
+            for (method, path) in calls {
+                let ask = || caller.request(method.clone(), &path);
+                assert_not_served(&ask().send().await, words, &path);
+                if words == "openai" {
+                    let claude = ask().with("anthropic-version", "2023-06-01").send().await;
+                    assert_not_served(&claude, "messages", &path);
+                    let google = ask().with("x-goog-api-key", &caller.key).send().await;
+                    assert_not_served(&google, "gemini", &path);
+                }
+            }
+        }
+        caller.assert_untouched().await;
+    });
+}
+
+/// Asserts a 501 in these words, which names the path and what to do instead.
+fn assert_not_served(answer: &Answer, words: &str, path: &str) {
+    assert_eq!(answer.code(), 501, "{path}: {}", answer.text());
+    let body = answer.json();
+    let error = &body["error"];
+    let told = match words {
+        "messages" => body["type"] == "error" && error["type"] == "api_error",
+        "gemini" => error["status"] == "UNIMPLEMENTED" && error["code"] == 501,
+        _ => error["code"] == "not_supported" && error.get("param").is_some(),
+    };
+    assert!(told, "{path} in the words of {words}: {body}");
+    let message = error["message"].as_str().expect("a message");
+    assert!(message.contains(path) && message.len() > path.len() + 20, "{message}");
+}
+
 #[test]
 fn what_is_billed_by_the_hour_or_by_the_document_cannot_be_made() {
     run(async {
         let caller = Caller::new(shared().await).await;
         for path in ["/v1beta/cachedContents", "/v1/cachedContents", "/v1/rerank", "/v2/rerank"] {
-            let answer = caller.post(path, &json!({"model": "demo/gemini"})).send().await;
-            assert_refusal(&answer, 404, "not_found");
+            caller.post(path, &json!({"model": "demo/gemini"})).send().await.expect(501);
         }
         caller.assert_untouched().await;
     });

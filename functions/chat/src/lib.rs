@@ -22,6 +22,7 @@ pub mod hold;
 pub mod idempotency;
 pub mod incoming;
 pub mod meter;
+mod not_served;
 pub mod open;
 pub mod plan;
 pub mod quote;
@@ -61,8 +62,6 @@ enum Handler {
     Requests,
     Request,
     Health,
-    /// Known to clients and not served: what to use.
-    NotServed(&'static str),
 }
 
 /// One endpoint: method, path (a last `*` takes the rest), handler, and the dialect in which its
@@ -91,27 +90,7 @@ const ROUTES: &[Route] = &[
     (Method::GET, "/healthz", Handler::Health, &OPENAI),
     (Method::POST, "/v1/responses", Handler::Chat, &RESPONSES),
     (Method::POST, "/v1/responses/input_tokens", Handler::CountTokens, &RESPONSES),
-    (Method::POST, "/v1/responses/*", Handler::NotServed(NO_STATE), &RESPONSES),
-    (Method::GET, "/v1/responses/*", Handler::NotServed(NO_STATE), &RESPONSES),
-    (Method::DELETE, "/v1/responses/*", Handler::NotServed(NO_STATE), &RESPONSES),
-    (Method::POST, "/v1/conversations", Handler::NotServed(NO_STATE), &RESPONSES),
-    (Method::POST, "/v1/conversations/*", Handler::NotServed(NO_STATE), &RESPONSES),
-    (Method::GET, "/v1/conversations/*", Handler::NotServed(NO_STATE), &RESPONSES),
-    (Method::POST, "/v1/messages/batches", Handler::NotServed(ONE_BY_ONE), &MESSAGES),
-    (Method::POST, "/v1/batches", Handler::NotServed(ONE_BY_ONE), &OPENAI),
-    (Method::POST, "/v1/files", Handler::NotServed(IN_THE_CALL), &OPENAI),
-    (Method::POST, "/v1/realtime/*", Handler::NotServed(CHAT_INSTEAD), &OPENAI),
-    (Method::POST, "/v1/images/*", Handler::NotServed(AT_THE_PROVIDER), &OPENAI),
-    (Method::POST, "/v1/audio/*", Handler::NotServed(AT_THE_PROVIDER), &OPENAI),
-    (Method::POST, "/v1/moderations", Handler::NotServed(AT_THE_PROVIDER), &OPENAI),
 ];
-
-const CHAT_INSTEAD: &str = "Use POST /v1/chat/completions or POST /v1/chat.";
-const NO_STATE: &str = "Farebox keeps no responses: send the whole input with each \
-                        POST /v1/responses.";
-const ONE_BY_ONE: &str = "Send the calls one by one: each is held and settled by itself.";
-const IN_THE_CALL: &str = "Send the file inside the call, as base64.";
-const AT_THE_PROVIDER: &str = "Call the provider itself: Farebox cannot hold its cost yet.";
 
 /// Runs the function until the Lambda service ends the environment.
 ///
@@ -162,10 +141,6 @@ async fn route(gate: &Arc<Gate>, incoming: &Arc<Incoming>) -> Result<Response<Re
         Handler::Requests => Box::pin(account::requests(gate, incoming)),
         Handler::Request => Box::pin(account::request(gate, incoming, rest)),
         Handler::Health => return account::health(incoming),
-        Handler::NotServed(instead) => {
-            let what = incoming.path.chars().take(200).collect();
-            return Err(Error::NotSupported { what, instead: (*instead).to_owned() });
-        }
     };
     answer.await
 }
@@ -224,10 +199,15 @@ fn find<'p>(method: &Method, path: &'p str) -> Result<(&'static Route, &'p str),
         allowed.push(route.0.as_str());
     }
     let path: String = path.chars().take(200).collect();
-    if allowed.is_empty() {
-        return Err(Error::NotFound { path });
+    if !allowed.is_empty() {
+        return Err(Error::MethodNotAllowed { path, allowed: allowed.join(", ") });
     }
-    Err(Error::MethodNotAllowed { path, allowed: allowed.join(", ") })
+    match not_served::find(&path) {
+        Some((.., instead)) => {
+            Err(Error::NotSupported { what: path, instead: (*instead).to_owned() })
+        }
+        None => Err(Error::NotFound { path }),
+    }
 }
 
 /// The dialect in which a request's errors are told: its path's, or, where several dialects share
@@ -237,13 +217,18 @@ fn dialect_of(incoming: &Incoming) -> &'static dyn Dialect {
     let meets = |route: &&Route| route.0 == incoming.method && fits(route);
     let of_path = ROUTES.iter().find(meets).or_else(|| ROUTES.iter().find(fits));
     let of_path = of_path.map(|(_, _, handler, dialect)| (handler, *dialect));
+    let of_caller = || -> Option<&'static dyn Dialect> {
+        let (messages, gemini): (&dyn Dialect, &dyn Dialect) = (&MESSAGES, &GENERATE_CONTENT);
+        let by_google = || speaks_gemini(incoming).then_some(gemini);
+        speaks_messages(incoming).then_some(messages).or_else(by_google)
+    };
     match of_path {
-        Some((Handler::Models | Handler::Model, _)) | None if speaks_messages(incoming) => {
-            &MESSAGES
-        }
-        Some((Handler::Models | Handler::Model, _)) if speaks_gemini(incoming) => &GENERATE_CONTENT,
+        Some((Handler::Models | Handler::Model, dialect)) => of_caller().unwrap_or(dialect),
         Some((_, dialect)) => dialect,
-        None => &OPENAI,
+        None => {
+            let of_row = not_served::find(&incoming.path).and_then(|row| row.1);
+            of_row.or_else(of_caller).unwrap_or(&OPENAI)
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use farebox_core::chat::Written;
 use farebox_core::{ChatCall, Completion, Error, Format, Secret};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::json::{self, Body};
 use crate::provider::Reach;
@@ -67,6 +67,19 @@ pub static EMBEDDINGS_WITH_API_KEY: OpenAi = OpenAi { api_key_header: true, ..EM
 const OURS: [&str; 6] =
     ["model", "max_tokens", "max_completion_tokens", "stream", "stream_options", "service_tier"];
 
+/// What of its usage a stream is asked for. vLLM counts each choice by itself until the end
+/// (`chat_completion_stream_generator`), so of several the counts so far say too little.
+fn stream_options(provider: &Provider, choices: u64) -> Option<(String, Value)> {
+    let mut options = Map::new();
+    if provider.include_usage {
+        options.insert("include_usage".to_owned(), Value::from(true));
+    }
+    if provider.continuous_usage && choices == 1 {
+        options.insert("continuous_usage_stats".to_owned(), Value::from(true));
+    }
+    (!options.is_empty()).then(|| ("stream_options".to_owned(), Value::from(options)))
+}
+
 impl Wire for OpenAi {
     fn takes(&self, format: Format) -> bool {
         match self.endpoint {
@@ -105,9 +118,7 @@ impl Wire for OpenAi {
         ours.insert(provider.cap_field.to_owned(), Value::from(cap));
         if stream {
             ours.insert("stream".to_owned(), Value::from(true));
-            if provider.include_usage {
-                ours.insert("stream_options".to_owned(), json!({"include_usage": true}));
-            }
+            ours.extend(stream_options(provider, call.choices));
         }
         let service_tier = provider.tier(call)?;
         let sent_tier = service_tier.or(provider.service_tiers.then_some("default"));

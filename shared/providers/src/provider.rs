@@ -9,11 +9,13 @@ use crate::media;
 use crate::openai::{UsageRules, cost_in_ticks, cost_in_usd, cost_total};
 use crate::{Scheme, Wire};
 
+mod doubts;
 mod models;
 mod passes;
 mod wires;
 
-pub use models::Thoughts;
+pub use doubts::{DOUBTS, Doubts};
+pub use models::{Reach, Thoughts};
 use models::{
     always, bounded, compound, dropped, gpt_oss, grok_mini, in_parts_of_magistral, in_reasoning,
     in_reasoning_content, in_reasoning_of_qwen, never, nowhere, openai_region,
@@ -67,6 +69,9 @@ pub struct Provider {
     pub tiers: &'static [&'static str],
     /// It takes `stream_options.include_usage`; where false, usage comes by itself.
     pub include_usage: bool,
+    /// It takes `stream_options.continuous_usage_stats`, by which each chunk has the counts so far:
+    /// those of the last are what a failed stream used.
+    pub continuous_usage: bool,
     /// A prompt longer than the window is refused without a bill, so the window bounds it.
     pub window_refused_unbilled: bool,
     /// The most tokens that it puts before a prompt unasked (`OpenAI`'s formats only).
@@ -85,17 +90,6 @@ pub struct Provider {
     pub usage: UsageRules,
     /// The failures that it does not bill. What is not listed charges the hold.
     pub unbilled: &'static [Unbilled],
-}
-
-/// What bounds the completion of one choice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// The cap that is sent: it holds reasoning too.
-    Cap,
-    /// The model's own maximum: whether the cap holds reasoning is not known.
-    ModelMaximum,
-    /// The context window: the cap does not hold reasoning.
-    Window,
 }
 
 impl Provider {
@@ -131,7 +125,8 @@ impl Provider {
     }
 }
 
-/// What most servers of `OpenAI`'s format do. A row of the table states only its departures.
+/// What most servers of `OpenAI`'s format do. A row of the table states only its departures; what
+/// of it nobody has confirmed is in [`DOUBTS`].
 const COMPATIBLE: Provider = Provider {
     name: "",
     base_url: "",
@@ -149,6 +144,7 @@ const COMPATIBLE: Provider = Provider {
     service_tiers: false,
     tiers: &[],
     include_usage: true,
+    continuous_usage: false,
     window_refused_unbilled: true,
     preamble: 0,
     image: media::unstated,
@@ -405,6 +401,7 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "vllm",
+        continuous_usage: true,
         thoughts: in_reasoning,
         effort: always,
         passes: passes::VLLM,
@@ -414,6 +411,7 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "gpustack",
+        continuous_usage: true,
         thoughts: in_reasoning_content,
         passes: passes::VLLM,
         wire: with_texts,

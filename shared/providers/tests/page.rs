@@ -1,93 +1,189 @@
-//! The table of docs/providers.md is what the rows do: this test writes it down and compares.
+//! The tables of docs/providers.md are what the rows do, and what shows it: this test writes them
+//! down and compares.
 
 #![expect(
     clippy::disallowed_methods,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test may stop at the first surprise"
 )]
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use farebox_core::{ChatCall, Format};
-use farebox_providers::{Facts, PROVIDERS, Provider};
+use farebox_providers::provider::{DOUBTS, Doubts};
+use farebox_providers::{Facts, PROVIDERS, Provider, Reach, find};
 use serde_json::{Value, json};
 
-/// A model of each provider whose formats hang on its name; else any.
-const MODELS: &[(&str, &str)] = &[
-    ("anthropic", "claude-opus-4-8"),
-    ("openai", "gpt-5.5"),
-    ("azure", "gpt-5.5"),
-    ("gemini", "gemini-3-pro"),
-    ("vertexai", "gemini-3-pro"),
-    ("bedrock", "us.anthropic.claude-haiku-4-5-20251001-v1:0"),
-    ("cohere", "command-a-plus-05-2026"),
-];
+#[path = "page/evidence.rs"]
+mod evidence;
+#[path = "support/fixtures.rs"]
+mod fixtures;
+#[path = "page/recorded.rs"]
+mod recorded;
 
-/// Answers and streams of the recorded corpus that decode to their stated usage, by the row that
-/// reads them. Checked where `FAREBOX_CORPUS` names the corpus.
-const RECORDED: &[(&str, usize)] = &[
-    ("alibaba", 6),
-    ("anthropic", 143),
-    ("azure", 69),
-    ("bedrock", 98),
-    ("cerebras", 3),
-    ("cohere", 66),
-    ("deepseek", 49),
-    ("gemini", 101),
-    ("gpustack", 25),
-    ("groq", 4),
-    ("mistral", 66),
-    ("moonshotai", 4),
-    ("ollama", 81),
-    ("openai", 141),
-    ("openrouter", 73),
-    ("perplexity", 19),
-    ("vertexai", 72),
-    ("xai", 70),
-];
+use evidence::{NATIVE, REAL_SERVER, Shown, counts, said, thought};
+use fixtures::FIXTURES;
 
-type Feature = (&'static str, fn(&Provider, &str) -> bool);
+/// What a provider can do.
+struct Feature {
+    name: &'static str,
+    /// Whether such a call is sent; `None` where a call cannot ask for it.
+    asked: Option<fn(&Provider, &str) -> bool>,
+    /// Whether an exchange shows it.
+    shown: fn(&Shown) -> bool,
+}
 
+const fn feature(
+    name: &'static str,
+    asked: fn(&Provider, &str) -> bool,
+    shown: fn(&Shown) -> bool,
+) -> Feature {
+    Feature { name, asked: Some(asked), shown }
+}
+
+const fn untold(name: &'static str, shown: fn(&Shown) -> bool) -> Feature {
+    Feature { name, asked: None, shown }
+}
+
+/// Every column of the table of evidence.
 const FEATURES: &[Feature] = &[
-    ("tools", |row, model| {
-        let tool = json!({"type": "function", "function": {"name": "f", "description": "d"}});
-        takes(row, model, &json!({"tools": [tool], "tool_choice": "auto"}))
-    }),
-    ("one tool at a time", |row, model| {
-        let tool = json!({"type": "function", "function": {"name": "f", "description": "d"}});
-        takes(row, model, &json!({"tools": [tool], "parallel_tool_calls": false}))
-    }),
-    ("JSON schema", |row, model| {
-        let schema = json!({"name": "s", "schema": {"type": "object", "properties": {}}});
-        let format = json!({"type": "json_schema", "json_schema": schema});
-        takes(row, model, &json!({"response_format": format}))
-    }),
-    ("image inline", |row, model| shows(row, model, "data:image/png;base64,AAAA")),
-    ("image by URL", |row, model| shows(row, model, "https://example.com/a.png")),
-    ("PDF", |row, model| {
-        let file = json!({"file_data": "data:application/pdf;base64,AAAA", "filename": "a.pdf"});
-        says(row, model, &json!({"type": "file", "file": file}))
-    }),
-    ("audio", |row, model| {
-        let audio = json!({"data": "AAAA", "format": "wav"});
-        says(row, model, &json!({"type": "input_audio", "input_audio": audio}))
-    }),
-    ("audio answer", |row, model| {
-        let audio = json!({"voice": "alloy", "format": "wav"});
-        takes(row, model, &json!({"modalities": ["text", "audio"], "audio": audio}))
-    }),
-    ("effort", |row, model| takes(row, model, &json!({"reasoning_effort": "high"}))),
-    ("n", |row, model| takes(row, model, &json!({"n": 2}))),
-    ("logprobs", |row, model| takes(row, model, &json!({"logprobs": true}))),
-    ("seed", |row, model| takes(row, model, &json!({"seed": 7}))),
-    ("embeddings", |row, _| row.wire_for("embed", Format::Embeddings).is_ok()),
-    ("completions", |row, _| {
-        let wire = row.wire_for("gpt-3.5-turbo-instruct", Format::Completions);
-        wire.is_ok_and(|wire| wire.takes(Format::Completions))
-    }),
+    untold("buffered", |shown| !shown.stream && shown.is_chat()),
+    untold("stream", |shown| shown.stream && shown.is_chat()),
+    feature(
+        "tools",
+        |row, model| takes(row, model, &json!({"tools": [tool()], "tool_choice": "auto"})),
+        |shown| {
+            let calls = [
+                r#""tool_calls":[{"#,
+                r#""tool_calls":{"#,
+                r#""type":"tool_use""#,
+                r#""type":"function_call""#,
+                r#""functionCall":{"#,
+                r#""toolUse":{"#,
+            ];
+            said(&shown.answer, &calls)
+        },
+    ),
+    feature(
+        "one tool at a time",
+        |row, model| takes(row, model, &json!({"tools": [tool()], "parallel_tool_calls": false})),
+        |shown| {
+            let asked = [r#""parallel_tool_calls":false"#, r#""disable_parallel_tool_use":true"#];
+            said(&shown.request, &asked)
+        },
+    ),
+    feature(
+        "JSON schema",
+        |row, model| {
+            let schema = json!({"name": "s", "schema": {"type": "object", "properties": {}}});
+            let format = json!({"type": "json_schema", "json_schema": schema});
+            takes(row, model, &json!({"response_format": format}))
+        },
+        |shown| {
+            let asked = [r#""json_schema""#, r#""responseSchema""#, r#""responseJsonSchema""#];
+            said(&shown.request, &asked)
+        },
+    ),
+    feature(
+        "image inline",
+        |row, model| shows(row, model, "data:image/png;base64,AAAA"),
+        |shown| {
+            let asked = [
+                r#""url":"data:image/"#,
+                r#""image_url":"data:image/"#,
+                r#""type":"base64","media_type":"image/"#,
+                r#""mimeType":"image/"#,
+                r#""mime_type":"image/"#,
+                r#""image":{"format""#,
+            ];
+            said(&shown.request, &asked)
+        },
+    ),
+    feature(
+        "image by URL",
+        |row, model| shows(row, model, "https://example.com/a.png"),
+        |shown| {
+            let asked = [
+                r#""image_url":{"url":"http"#,
+                r#""image_url":"http"#,
+                r#""type":"image","source":{"type":"url""#,
+            ];
+            said(&shown.request, &asked)
+        },
+    ),
+    feature(
+        "PDF",
+        |row, model| {
+            let data = "data:application/pdf;base64,AAAA";
+            let file = json!({"file_data": data, "filename": "a.pdf"});
+            says(row, model, &json!({"type": "file", "file": file}))
+        },
+        |shown| said(&shown.request, &["application/pdf", r#""document":{"format":"pdf""#]),
+    ),
+    feature(
+        "audio",
+        |row, model| {
+            let audio = json!({"data": "AAAA", "format": "wav"});
+            says(row, model, &json!({"type": "input_audio", "input_audio": audio}))
+        },
+        |shown| said(&shown.request, &[r#""input_audio":"#, r#":"audio/"#]),
+    ),
+    feature(
+        "audio answer",
+        |row, model| {
+            let audio = json!({"voice": "alloy", "format": "wav"});
+            takes(row, model, &json!({"modalities": ["text", "audio"], "audio": audio}))
+        },
+        |shown| said(&shown.answer, &[r#""audio":{"id""#]),
+    ),
+    untold("reasoning", |shown| thought(&shown.answer)),
+    feature(
+        "effort",
+        |row, model| takes(row, model, &json!({"reasoning_effort": "high"})),
+        |shown| {
+            let asked = [r#""reasoning_effort":"#, r#""effort":"#, r#""thinkingLevel":"#];
+            said(&shown.request, &asked)
+        },
+    ),
+    untold("cache usage", |shown| counts(&shown.answer, &evidence::CACHED)),
+    feature(
+        "n",
+        |row, model| takes(row, model, &json!({"n": 2})),
+        |shown| {
+            counts(&shown.request, &["n", "candidateCount"])
+                && !said(&shown.request, &[r#""n":1,"#, r#""n":1}"#])
+        },
+    ),
+    feature(
+        "logprobs",
+        |row, model| takes(row, model, &json!({"logprobs": true})),
+        |shown| said(&shown.answer, &[r#""logprobs":{"content":[{"#, r#""logprobsResult":{"#]),
+    ),
+    feature(
+        "seed",
+        |row, model| takes(row, model, &json!({"seed": 7})),
+        |shown| said(&shown.request, &[r#""seed":"#]),
+    ),
+    feature(
+        "embeddings",
+        |row, _| row.wire_for("embed", Format::Embeddings).is_ok(),
+        |shown| shown.api == "embeddings",
+    ),
+    feature(
+        "completions",
+        |row, _| {
+            let wire = row.wire_for("gpt-3.5-turbo-instruct", Format::Completions);
+            wire.is_ok_and(|wire| wire.takes(Format::Completions))
+        },
+        |shown| shown.api == "openai-completions",
+    ),
 ];
+
+fn tool() -> Value {
+    json!({"type": "function", "function": {"name": "f", "description": "d"}})
+}
 
 fn says(row: &Provider, model: &str, part: &Value) -> bool {
     let text = json!({"type": "text", "text": "look"});
@@ -109,24 +205,59 @@ fn takes(row: &Provider, model: &str, more: &Value) -> bool {
 }
 
 fn model_of(row: &Provider) -> &'static str {
-    MODELS.iter().find(|(name, _)| *name == row.name).map_or("any-model", |(_, model)| model)
+    let of = FIXTURES.iter().find(|fixture| fixture.provider == row.name);
+    of.map_or_else(|| panic!("{} has no fixture", row.name), |fixture| fixture.model)
 }
 
-fn table() -> String {
-    let mut text = "| provider | recorded |".to_owned();
-    for (feature, _) in FEATURES {
-        write!(text, " {feature} |").unwrap();
+/// The best that shows a feature of a row.
+fn evidence(row: &Provider, feature: &Feature) -> String {
+    let model = model_of(row);
+    if feature.asked.is_some_and(|asked| !asked(row, model)) {
+        return "refused".to_owned();
     }
-    text.push_str(" tiers | image held at | stated cost | called as |\n|---|---|");
-    text.push_str(&"---|".repeat(FEATURES.len() + 4));
-    for row in PROVIDERS.iter().filter(|row| row.name != "demo") {
-        let model = model_of(row);
-        let recorded = RECORDED.iter().find(|(name, _)| *name == row.name);
-        let recorded = recorded.map_or("–".to_owned(), |(_, count)| count.to_string());
-        write!(text, "\n| `{}` | {recorded} |", row.name).unwrap();
-        for (_, has) in FEATURES {
-            text.push_str(if has(row, model) { " yes |" } else { " – |" });
+    let recorded = recorded::committed(row.name, feature.name);
+    if recorded > 0 {
+        return format!("recorded {recorded}");
+    }
+    let real = REAL_SERVER.iter().any(|(name, of, _)| *name == row.name && *of == feature.name);
+    let own = FIXTURES.iter().filter(|fixture| fixture.provider == row.name);
+    let mut own = own.flat_map(|fixture| [(fixture.stream, true), (fixture.whole, false)]);
+    let in_fixture = own.any(|(answer, stream)| (feature.shown)(&Shown::own(answer, stream)));
+    let documented = NATIVE.contains(&row.name) || feature.name == "effort" && (row.effort)(model);
+    match (real, in_fixture, documented) {
+        (true, ..) => "real server",
+        (_, true, _) => "fixture",
+        (.., true) => "docs",
+        _ => "unconfirmed",
+    }
+    .to_owned()
+}
+
+fn rows() -> impl Iterator<Item = &'static Provider> {
+    PROVIDERS.iter().filter(|row| row.name != "demo")
+}
+
+fn features() -> String {
+    let mut text = "| provider |".to_owned();
+    for feature in FEATURES {
+        write!(text, " {} |", feature.name).unwrap();
+    }
+    text.push_str("\n|---|");
+    text.push_str(&"---|".repeat(FEATURES.len()));
+    for row in rows() {
+        write!(text, "\n| `{}` |", row.name).unwrap();
+        for feature in FEATURES {
+            write!(text, " {} |", evidence(row, feature)).unwrap();
         }
+    }
+    text
+}
+
+fn facts() -> String {
+    let mut text = "| provider | tiers | image held at | stated cost | called as |\n".to_owned();
+    text.push_str("|---|---|---|---|---|");
+    for row in rows() {
+        let model = model_of(row);
         let image = (row.image)(model, None).map_or("window".to_owned(), |most| most.to_string());
         let cost = if row.usage.cost.is_some() { "yes" } else { "–" };
         let call =
@@ -136,24 +267,71 @@ fn table() -> String {
         let path = wire.request(row, &call.unwrap(), &facts, 100, false).unwrap().path;
         let path = path.replace(&model.replace(':', "%3A"), "…").replace(model, "…");
         let tiers = if row.tiers.is_empty() { "–".to_owned() } else { row.tiers.join(", ") };
-        write!(text, " {tiers} | {image} | {cost} | `{path}` |").unwrap();
+        write!(text, "\n| `{}` | {tiers} | {image} | {cost} | `{path}` |", row.name).unwrap();
+    }
+    text
+}
+
+fn doubts() -> String {
+    let mut text = "| provider | the cap holds reasoning | usage of a stream | the cap's field |\n\
+                    |---|---|---|---|"
+        .to_owned();
+    for row in DOUBTS {
+        let name = find(row.provider).unwrap().cap_field;
+        let Doubts { provider, reach, usage, cap } = row;
+        write!(text, "\n| `{provider}` | {reach} | {usage} | `{name}`: {cap} |").unwrap();
     }
     text
 }
 
 #[test]
-fn the_page_of_providers_is_what_the_rows_do() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/providers.md");
-    let page = std::fs::read_to_string(page).unwrap_or_default();
-    let expected = table();
+fn every_row_of_openais_format_says_what_is_not_confirmed_of_it() {
+    let own = ["openai", "azure", "demo"];
+    let speaks = |row: &&Provider| {
+        let wire = row.wire_for(model_of(row), Format::Chat).unwrap();
+        wire.takes(Format::Chat) && !own.contains(&row.name)
+    };
+    let rows: Vec<&str> = PROVIDERS.iter().filter(speaks).map(|row| row.name).collect();
+    for row in &rows {
+        let stated = DOUBTS.iter().filter(|doubts| doubts.provider == *row).count();
+        assert_eq!(stated, 1, "{row}");
+    }
+    assert_eq!(DOUBTS.len(), rows.len());
+    // What is held for beyond the cap is said to be.
+    for doubts in DOUBTS {
+        let row = find(doubts.provider).unwrap();
+        let is_cap = (row.reach)("any-model") == Reach::Cap;
+        assert_eq!(!doubts.reach.contains(" is held"), is_cap, "{}", row.name);
+    }
+}
 
-    assert!(page.contains(&expected), "docs/providers.md must have this table:\n{expected}");
+fn page() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/providers.md");
+    std::fs::read_to_string(page).unwrap_or_default()
+}
+
+#[test]
+fn the_page_of_providers_is_what_the_rows_do() {
+    let page = page();
+    for expected in [features(), facts(), doubts()] {
+        assert!(page.contains(&expected), "docs/providers.md must have this table:\n{expected}");
+    }
+}
+
+#[test]
+fn what_a_real_server_shows_is_a_check_of_the_gates() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let gate = std::fs::read_to_string(root.join(".ci/llamacpp.py")).unwrap();
+    for (row, feature, check) in REAL_SERVER {
+        assert!(gate.contains(&format!("def {check}(")), "{row}, {feature}: no {check}");
+        assert!(gate.contains(&format!("\"{row}/")), "{row} is not called there");
+        assert!(FEATURES.iter().any(|known| known.name == *feature), "{feature}");
+    }
 }
 
 #[test]
 fn the_page_names_every_option_that_passes() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/providers.md");
-    let page = std::fs::read_to_string(page).unwrap_or_default();
+    let page = page();
     for row in PROVIDERS {
         for (field, _) in row.passes {
             let names = [row.name, field].map(|name| format!("`{name}`"));
@@ -161,43 +339,4 @@ fn the_page_names_every_option_that_passes() {
             assert!(listed, "docs/providers.md must name {field} of {}", row.name);
         }
     }
-}
-
-#[test]
-fn the_recorded_exchanges_of_the_page_are_those_of_the_corpus() {
-    let Some(corpus) = std::env::var_os("FAREBOX_CORPUS") else {
-        println!("skipped: FAREBOX_CORPUS names no corpus");
-        return;
-    };
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for entry in std::fs::read_dir(Path::new(&corpus).join("exchanges")).unwrap() {
-        let file = std::fs::read(entry.unwrap().path()).unwrap();
-        let exchange: Value = serde_json::from_slice(&file).unwrap();
-        let name = exchange["provider"].as_str().unwrap();
-        let apis = [
-            "openai-chat",
-            "openai-responses",
-            "anthropic-messages",
-            "gemini-generate",
-            "bedrock-converse",
-            "bedrock-converse-stream",
-            "cohere-chat",
-        ];
-        let api = exchange["api"].as_str().unwrap();
-        // What the row of another provider reads, and what the corpus' own tests list as skipped.
-        let is_own = match name {
-            "bedrock" => api.starts_with("bedrock"),
-            "deepseek" => api == "openai-chat",
-            _ => true,
-        };
-        let id = exchange["id"].as_str().unwrap();
-        let skipped = ["openai-parallel-tool-call-wrapper", "azure-deepseek-reasoning"];
-        let is_own = is_own && !skipped.iter().any(|part| id.contains(part));
-        if exchange["status"] == 200 && apis.contains(&api) && is_own {
-            *counts.entry(name.to_owned()).or_default() += 1;
-        }
-    }
-    counts.retain(|name, _| farebox_providers::find(name).is_some());
-    let stated = RECORDED.iter().map(|(name, count)| ((*name).to_owned(), *count));
-    assert_eq!(counts, stated.collect());
 }

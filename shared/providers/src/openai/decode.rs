@@ -28,6 +28,8 @@ struct Envelope<'a, C> {
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    usage_breakdown: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     x_groq: Option<XGroq<'a>>,
 }
 
@@ -60,7 +62,12 @@ impl<C> Envelope<'_, C> {
         rules: &UsageRules,
     ) -> Result<Option<Reported>, DecodeError> {
         let tier = self.service_tier.as_ref().map(|tier| tier.0.as_ref());
-        usage.map_or(Ok(None), |usage| usage::read(usage, rules, tier))
+        let mut reported = usage.map_or(Ok(None), |usage| usage::read(usage, rules, tier))?;
+        if let (Some(reported), Some(parts)) = (&mut reported, self.usage_breakdown) {
+            let model = Text::or_empty(self.model.as_ref());
+            usage::check_breakdown(reported, parts, model, rules);
+        }
+        Ok(reported)
     }
 }
 

@@ -9,7 +9,7 @@ use farebox_core::{ChatCall, Completion, Error, Format, Prompt, prompts};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::bound::{count, within_window};
 use super::usage::{self, UsageRules};
@@ -76,9 +76,7 @@ pub(super) fn completions(
     ours.insert("max_tokens".to_owned(), Value::from(cap));
     if stream {
         ours.insert("stream".to_owned(), Value::from(true));
-        if provider.include_usage {
-            ours.insert("stream_options".to_owned(), json!({"include_usage": true}));
-        }
+        ours.extend(super::stream_options(provider, call.choices));
     }
     let bytes = count(serde_json::to_vec(asked).map_err(Error::internal)?.len());
     let texts = asked.get("prompt").and_then(prompts).map_or(1, |prompts| count(prompts.len()));

@@ -115,6 +115,7 @@ const UNDERSTOOD: &[&str] = &[
     "prompt_cache_miss_tokens",
     "cached_tokens",
     "num_cached_tokens",
+    "connector_tokens",
     "server_tool_use.web_search_requests",
     "server_tool_use_details.web_search_requests",
 ];
@@ -163,6 +164,35 @@ pub fn read(
     }))
 }
 
+/// Groq: what each of several models used (groq/groq-python, `usage_breakdown`), summed. Where one
+/// is not the answer's, which has another price, or the sum is more than the usage says, it is
+/// named, and the hold is charged.
+pub fn check_breakdown(reported: &mut Reported, parts: &RawValue, model: &str, rules: &UsageRules) {
+    #[derive(Deserialize)]
+    struct Parts<'a> {
+        #[serde(borrow, default)]
+        models: Vec<Part<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Part<'a> {
+        #[serde(borrow, default)]
+        model: Option<Text<'a>>,
+        #[serde(borrow)]
+        usage: &'a RawValue,
+    }
+    let parts: Option<Parts<'_>> = serde_json::from_str(parts.get()).ok();
+    let total = parts.and_then(|parts| {
+        parts.models.iter().try_fold(0_u64, |sum, part| {
+            let is_own = part.model.as_ref().is_some_and(|name| name.0 == model);
+            let used = read(part.usage, rules, None).ok().flatten().filter(|_| is_own)?;
+            Some(sum.saturating_add(used.usage.total_tokens()))
+        })
+    });
+    if total.is_none_or(|total| total > reported.usage.total_tokens()) {
+        crate::usage::push(&mut reported.unknown_fields, "usage_breakdown");
+    }
+}
+
 /// What a usage object states that the call was charged.
 pub fn stated(usage: &RawValue, cost: Cost) -> Option<Money> {
     let costs: Costs<'_> = serde_json::from_str(usage.get()).ok()?;
@@ -188,6 +218,10 @@ fn disjoint(counts: &mut Counts<'_>, rules: &UsageRules) -> Option<Usage> {
         "num_cached_tokens",
     ]);
     let written = most(&["prompt_tokens_details.cache_write_tokens"]);
+    // Mistral: what its connectors read stands beside the prompt, at the same price
+    // (docs.mistral.ai, web search; openapi.yaml, ConversationUsageInfo).
+    let connectors = most(&["connector_tokens"]).unwrap_or_default();
+    let prompt = prompt.saturating_add(connectors);
     let audio = most(&["prompt_tokens_details.audio_tokens"]).unwrap_or_default();
     let reasoning = most(&["completion_tokens_details.reasoning_tokens"]).unwrap_or_default();
     let spoken = most(&["completion_tokens_details.audio_tokens"]).unwrap_or_default();

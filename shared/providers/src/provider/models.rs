@@ -1,6 +1,15 @@
 //! What hangs on a model's name in the rows of providers.
 
-use super::Reach;
+/// What bounds the completion of one choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The cap that is sent: it holds reasoning too.
+    Cap,
+    /// The model's own maximum: whether the cap holds reasoning is not known.
+    ModelMaximum,
+    /// The context window: the cap does not hold reasoning.
+    Window,
+}
 
 /// How a provider takes back what a model thought in an earlier turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

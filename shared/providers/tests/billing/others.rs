@@ -3,7 +3,7 @@
 use farebox_core::pricing::Bound;
 use farebox_core::{ChatEvent, Format};
 use farebox_providers::{Billing, Facts, find};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{FACTS, OTHER, billing, counted, hold_of, refused, reported, send, sent, streamed};
 
@@ -278,6 +278,64 @@ pub fn usage_of_groq_stands_beside_its_answer() {
     let body = json!({"choices": [], "usage": null, "x_groq": {"id": "r", "usage": usage}});
     let events = streamed("groq", &format!("data: {body}\n\ndata: [DONE]\n\n"));
     assert_eq!(counted(&events).first().unwrap().usage.total_tokens(), 6);
+}
+
+/// Groq's parts are the call's own, or the hold is charged.
+pub fn a_breakdown_of_groq_is_summed() {
+    let usage = json!({"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6});
+    let unknown = |parts: Value| {
+        let body = json!({"model": "m", "choices": [], "usage": usage, "usage_breakdown": parts});
+        reported("groq", &body).unknown_fields
+    };
+    let part = |model: &str| json!({"model": model, "usage": usage});
+    for parts in [Value::Null, json!({"models": []}), json!({"models": [part("m")]})] {
+        assert!(unknown(parts.clone()).is_empty(), "{parts}");
+    }
+    for parts in [
+        json!({"models": [part("m"), part("m")]}),
+        json!({"models": [part("another")]}),
+        json!({"models": [{"model": "m"}]}),
+        json!({"models": [{"model": "m", "usage": {"prompt_tokens": -1}}]}),
+        json!(7),
+    ] {
+        assert_eq!(unknown(parts.clone()), ["usage_breakdown"], "{parts}");
+    }
+}
+
+/// Mistral's own example: 128 + 402 + 7,112 = 7,642.
+pub fn what_mistrals_connectors_read_is_input() {
+    let usage = json!({"prompt_tokens": 128, "completion_tokens": 402, "total_tokens": 7_642,
+        "connector_tokens": 7_112});
+    let told = reported("mistral", &json!({"choices": [], "usage": usage}));
+    assert_eq!((told.usage.prompt, told.usage.completion), (7_240, 402));
+    assert_eq!(told.unknown_fields, Vec::<String>::new());
+    // A search has a fee beside its tokens, whose figure no page states.
+    let mut searched = usage;
+    searched["connectors"] = json!({"web_search": 2});
+    let told = reported("mistral", &json!({"choices": [], "usage": searched}));
+    assert_eq!(told.unknown_fields, ["connectors.web_search"]);
+}
+
+/// A stream of vLLM's tells its counts with every chunk, so one that fails is charged them.
+pub fn a_failed_stream_of_vllm_is_counted_to_its_last_chunk() {
+    for provider in ["vllm", "gpustack"] {
+        let outbound = send(provider, &FACTS, &json!({}), true).unwrap();
+        let body: Value = serde_json::from_slice(&outbound.body).unwrap();
+        let asked = json!({"include_usage": true, "continuous_usage_stats": true});
+        assert_eq!(body["stream_options"], asked, "{provider}");
+    }
+    let chunk = |tokens: u64| {
+        let usage = json!({"prompt_tokens": 41, "completion_tokens": tokens});
+        let choice = json!({"index": 0, "delta": {"content": "x"}});
+        format!("data: {}\n\n", json!({"choices": [choice], "usage": usage}))
+    };
+    let error = json!({"error": {"message": "EngineCore", "code": 500}});
+    let text = format!("{}{}data: {error}\n\n", chunk(1), chunk(2));
+    let failed = streamed("vllm", &format!("{text}data: [DONE]\n\n"));
+    let counts: Vec<_> = counted(&failed).iter().map(|told| told.usage.total_tokens()).collect();
+    assert_eq!(counts, [43]);
+    // Without its end it may have gone on.
+    assert!(counted(&streamed("vllm", &text)).is_empty());
 }
 
 pub fn an_error_of_groqs_own_is_told_without_usage() {

@@ -186,7 +186,10 @@ pub const ROWS: &[Row] = &[
             Here(openai::every_choice_is_capped),
             Here(others::tools_of_the_provider_are_refused),
         ],
-        settle: &[Here(others::mistrals_cached_tokens_count_once)],
+        settle: &[
+            Here(others::mistrals_cached_tokens_count_once),
+            Here(others::what_mistrals_connectors_read_is_input),
+        ],
         void: &[
             Here(others::refusals_before_a_model_are_void),
             Here(others::no_5xx_of_the_compatible_is_void),
@@ -220,7 +223,10 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         hold: &[By(ROWS_OF_PROVIDERS, "models_without_a_bound_are_known_by_name")],
-        settle: &[Here(others::usage_of_groq_stands_beside_its_answer)],
+        settle: &[
+            Here(others::usage_of_groq_stands_beside_its_answer),
+            Here(others::a_breakdown_of_groq_is_summed),
+        ],
         void: &[Here(others::refusals_before_a_model_are_void), Here(others::groqs_498)],
         ..row(
             "others 20",
@@ -313,7 +319,10 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         hold: &[Here(others::a_cap_is_sent), Here(openai::usage_of_a_stream_is_asked_for)],
-        settle: &[Here(others::an_error_in_a_200)],
+        settle: &[
+            Here(others::an_error_in_a_200),
+            Here(others::a_failed_stream_of_vllm_is_counted_to_its_last_chunk),
+        ],
         void: &[
             Here(others::refusals_before_a_model_are_void),
             Here(others::no_5xx_of_the_compatible_is_void),

@@ -1,5 +1,5 @@
 //! Our own exchanges of each provider: a stream and a whole answer, in the shape that its pages and
-//! the recorded exchanges state (2026-06…11), with what came out of them.
+//! the recorded exchanges state (2026-06…11).
 
 /// A stream and a whole answer of one provider.
 pub struct Fixture {
@@ -9,8 +9,6 @@ pub struct Fixture {
     /// As it comes; of a binary stream its events.
     pub stream: &'static str,
     pub whole: &'static str,
-    /// What both are decoded to.
-    pub told: &'static str,
 }
 
 macro_rules! fixtures {
@@ -20,7 +18,6 @@ macro_rules! fixtures {
             model: $model,
             stream: include_str!(concat!("../../fixtures/providers/", $provider, ".sse")),
             whole: include_str!(concat!("../../fixtures/providers/", $provider, ".json")),
-            told: include_str!(concat!("../../fixtures/providers/", $provider, ".told")),
         },)*]
     };
 }
