@@ -287,7 +287,7 @@ pub struct StatementLine {
     /// Those of them whose cost the report determines. Where they are several, it is known in
     /// sum, and shared out by their holds.
     pub determined: Vec<String>,
-    /// What these cost, by the report.
+    /// What these cost, by the report; empty where there are none.
     pub determined_usd: String,
     /// By how much the books may be too high: what the others are charged, less what the report
     /// says that they cost together, where it does.

@@ -116,6 +116,10 @@ fn text(schema: &str, field: &str) -> Value {
         (_, "period_id") => json!({"pattern": "^[0-9]{6}([0-9]{2})?$"}),
         ("PostStatement" | "Term", "from" | "to") => json!({"format": "date-time"}),
         (_, "off_percent") => json!({}),
+        // Empty where nothing is determined.
+        ("StatementLine", "determined_usd") => {
+            json!({"pattern": "^([0-9]{1,16}(\\.[0-9]{1,12})?)?$"})
+        }
         _ if field.ends_with("_usd") => {
             json!({"pattern": format!("^{sign}[0-9]{{1,16}}(\\.[0-9]{{1,12}})?$")})
         }
