@@ -25,6 +25,7 @@ mod corrections;
 #[path = "../../shared/providers/tests/support/eventstream.rs"]
 mod eventstream;
 mod fallback;
+mod faults;
 mod flood;
 mod forms;
 mod gemini;

@@ -2,13 +2,19 @@
 //! rests and takes nothing down.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use farebox_tests::caller::DEMO_SECRET;
-use farebox_tests::{Caller, Stack, run};
+use farebox_tests::caller::{DEMO_SECRET, openai};
+use farebox_tests::moved::next_year;
+use farebox_tests::tap::{Script, Step};
+use farebox_tests::wire::Open;
+use farebox_tests::{Caller, Moved, Stack, run};
 use http::Method;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
-use crate::stacks::{lone, shared};
+use crate::stacks::{executable, lone, shared};
 
 /// A caller with further credentials of the demo provider: name, secret, weight.
 async fn with_credentials<'s>(stack: &'s Stack, more: &[(&str, &str, u32)]) -> Caller<'s> {
@@ -111,5 +117,164 @@ fn a_named_credential_is_disabled_by_its_name_alone() {
             let put = stack.admin(Method::PUT, &of(name)).json(&body).send().await.expect(400);
             assert_eq!(put.json()["error"]["field"], "weight");
         }
+    });
+}
+
+/// A user's credential at a provider of its own, which the tap plays by a script.
+struct Played {
+    /// Whose requests the tap sees there.
+    name: String,
+}
+
+impl Played {
+    /// Stores it beside the user's others.
+    async fn new(caller: &Caller<'_>, name: &str, weight: u32) -> Self {
+        let played = Self { name: format!("{}-{name}", caller.user) };
+        let stack = caller.stack();
+        let base_url = stack.tap().base_url(&played.name);
+        let secret = format!("sk-{}", played.name);
+        let body = json!({"secret": secret, "base_url": base_url, "weight": weight});
+        let path = format!("/credentials/{}/demo/{name}", caller.user);
+        stack.admin(Method::PUT, &path).json(&body).send().await.expect(200);
+        played
+    }
+
+    /// It refuses from now on.
+    fn refuses(
+        &self,
+        stack: &Stack,
+        status: u16,
+        headers: &'static [(&'static str, &'static str)],
+    ) {
+        let error = json!({"error": {"message": "no", "type": "no", "code": "no"}});
+        let script = Script { headers, ..Script::json(status, &error) };
+        stack.tap().script(&self.name, script);
+    }
+
+    /// It answers from now on.
+    fn answers(&self, stack: &Stack) {
+        let usage = json!({"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6});
+        let message = json!({"role": "assistant", "content": "played"});
+        let choice = json!({"index": 0, "message": message, "finish_reason": "stop"});
+        let answer = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "chat",
+            "choices": [choice], "usage": usage});
+        stack.tap().script(&self.name, Script::json(200, &answer));
+    }
+
+    /// How often it was called.
+    fn calls(&self, stack: &Stack) -> usize {
+        stack.tap().seen(&self.name).len()
+    }
+}
+
+/// The second of an hour of next year.
+fn at(second: u32) -> String {
+    format!("{}-02-03T04:{:02}:{:02}Z", next_year(), second / 60, second % 60)
+}
+
+async fn attempts(caller: &Caller<'_>, status: u16) -> String {
+    let answer = caller.complete("demo/chat", &json!({"max_tokens": 2})).await.expect(status);
+    answer.header("x-farebox-attempts").unwrap_or("1").to_owned()
+}
+
+/// A call that keeps one environment busy until it is told to end.
+struct Kept {
+    ends: Arc<Notify>,
+    call: JoinHandle<Result<Open, String>>,
+}
+
+impl Kept {
+    async fn new(stack: &Stack) -> Self {
+        let caller = Caller::new(stack).await;
+        let ends = Arc::new(Notify::new());
+        let refusal: Vec<Step> = Script::json(400, &json!({})).into();
+        let steps =
+            std::iter::once(Step::Wait(Arc::clone(&ends))).chain(refusal).collect::<Vec<_>>();
+        stack.tap().script(&caller.user, steps);
+        let call = caller.post("/v1/chat/completions", &openai("demo/chat", &json!({})));
+        let call = tokio::spawn(call.try_open());
+        caller.called(1).await;
+        Self { ends, call }
+    }
+
+    async fn end(self) {
+        self.ends.notify_one();
+        assert_eq!(self.call.await.unwrap().unwrap().whole().await.code(), 400);
+    }
+}
+
+#[test]
+fn a_credential_without_room_rests_as_long_as_it_is_asked_and_other_environments_know() {
+    run(async {
+        let clock = Moved::start(executable(), 2, &at(0)).await;
+        let stack = &clock.stack;
+        for (hour, (status, headers, rest_s)) in [
+            (429, &[("retry-after", "40")][..], 40),
+            (429, &[("retry-after-ms", "50000"), ("retry-after", "7")][..], 50),
+            // Where the provider does not say.
+            (429, &[][..], 30),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let began = 600 * u32::try_from(hour).unwrap();
+            let row = format!("{status} {headers:?}");
+            clock.to(&at(began));
+            let caller = Caller::new(stack).await;
+            let busy = Played::new(&caller, "busy", 1_000).await;
+            busy.refuses(stack, status, headers);
+            // Its key is younger than the credentials.
+            let caller = caller.another_key().await;
+
+            // All of this in one environment, as the other one is busy.
+            let other = Kept::new(stack).await;
+            // A thousand to one that the busy credential is drawn.
+            assert_eq!(attempts(&caller, 200).await, "2", "{row}");
+            for _ in 0..3 {
+                assert_eq!(attempts(&caller, 200).await, "1", "{row}: it rests");
+            }
+            let this = Kept::new(stack).await;
+            other.end().await;
+            for _ in 0..3 {
+                assert_eq!(attempts(&caller, 200).await, "1", "{row}: it rests elsewhere");
+            }
+            this.end().await;
+            assert_eq!(busy.calls(stack), 1, "{row}");
+
+            clock.to(&at(began + rest_s - 1));
+            assert_eq!(attempts(&caller, 200).await, "1", "{row}: it rests still");
+            assert_eq!(busy.calls(stack), 1, "{row}");
+            busy.answers(stack);
+            // It began when it was told, which may have been seconds later.
+            clock.to(&at(began + rest_s + 60));
+            assert_eq!(attempts(&caller, 200).await, "1", "{row}");
+            assert_eq!(busy.calls(stack), 2, "{row}: its rest is over");
+        }
+    });
+}
+
+#[test]
+fn where_all_rest_the_one_is_used_whose_rest_ends_first_and_a_caller_is_told_to_wait() {
+    run(async {
+        let stack = lone().await;
+        let caller = Caller::new(&stack).await;
+        let path = format!("/credentials/{}/demo", caller.user);
+        stack.admin(Method::DELETE, &path).send().await.expect(200);
+        let long = Played::new(&caller, "long", 1_000).await;
+        let short = Played::new(&caller, "short", 1).await;
+        long.refuses(&stack, 429, &[("retry-after", "200")]);
+        short.refuses(&stack, 429, &[("retry-after", "100")]);
+        let caller = caller.another_key().await;
+
+        assert_eq!(attempts(&caller, 429).await, "2");
+        assert_eq!((long.calls(&stack), short.calls(&stack)), (1, 1));
+        // The heavier one would be drawn, and rests for longer.
+        let refused = caller.complete("demo/chat", &json!({"max_tokens": 2})).await.expect(429);
+        assert_eq!((long.calls(&stack), short.calls(&stack)), (1, 2));
+        assert_eq!(refused.header("retry-after"), Some("100"));
+        short.answers(&stack);
+        assert_eq!(attempts(&caller, 200).await, "1");
+        assert_eq!((long.calls(&stack), short.calls(&stack)), (1, 3));
+        caller.user_books().await.assert_quiet();
     });
 }

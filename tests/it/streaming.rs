@@ -1,13 +1,18 @@
 //! Streams: their shape in both forms, over both wires, and the money of those that end badly.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use farebox_core::Money;
 use farebox_tests::caller::{native, openai};
+use farebox_tests::tap::Step;
 use farebox_tests::{Answer, Caller, run, until, usd, wire};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::chat::{WIRES, total_of};
+use crate::forms::{FORMS, Form};
 use crate::stacks::shared;
 
 const WITH_USAGE: &str = r#"{"stream":true,"stream_options":{"include_usage":true}}"#;
@@ -277,5 +282,54 @@ fn a_caller_who_hangs_up_pays_the_truth() {
             // 30 tokens were written and billed although nobody read them.
             assert!(cost > usd("0.00006"), "{cost}");
         }
+    });
+}
+
+/// Listens until the provider's silence is filled; gives what came before, what filled it, and how
+/// long that took.
+async fn silence(form: &Form, caller: &Caller<'_>) -> (String, String, Duration) {
+    let (events, _) = (form.events)(&form.usage(json!(5), json!(2)));
+    let (first, rest) = events.split_first().unwrap();
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    let speaks = Arc::new(Notify::new());
+    let steps = vec![
+        Step::Send(format!("{head}{first}").into_bytes()),
+        Step::Wait(Arc::clone(&speaks)),
+        Step::Send(rest.concat().into_bytes()),
+    ];
+    form.aim(caller, "sk-silent", steps).await;
+    let mut answer = form.call(caller, true).open().await;
+    let before = answer.piece().await.unwrap().unwrap();
+    let began = Instant::now();
+    let filled = answer.piece().await.unwrap().unwrap();
+    let took = began.elapsed();
+    speaks.notify_one();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let rest = answer.whole().await.text();
+    (text(&before) + &rest, text(&filled), took)
+}
+
+/// The one test that waits as long as people do: sixteen seconds, while others run.
+#[test]
+fn a_silent_stream_gets_every_fifteen_seconds_what_its_reader_skips() {
+    run(async {
+        let stack = shared().await;
+        join_all(FORMS.iter().map(|form| async move {
+            let caller = Caller::new(stack).await;
+
+            let heard = tokio::time::timeout(Duration::from_secs(60), silence(form, &caller)).await;
+
+            let (told, filled, took) = heard.unwrap_or_else(|_| panic!("{}", form.provider));
+            // Google's SDKs take a comment for a fault.
+            let skipped = if form.provider == "gemini" { "\n" } else { ": keep-alive\n\n" };
+            assert_eq!(filled, skipped, "{}", form.provider);
+            assert!(took > Duration::from_secs(14), "{}: {took:?}", form.provider);
+            assert!(took < Duration::from_secs(30), "{}: {took:?}", form.provider);
+            assert!(told.contains('h') && told.contains('i'), "{told}");
+            let books = caller.user_books().await;
+            books.assert_quiet();
+            assert!(books.settled() > Money::ZERO, "{}", form.provider);
+        }))
+        .await;
     });
 }

@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use farebox_tests::{Answer, Caller, run, usd};
+use farebox_core::Money;
+use farebox_tests::{Answer, Caller, Settings, Stack, run, usd};
 use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::routing::routed;
+use crate::stacks::executable;
 
 /// Sooner than any timeout that is not the route's.
 const SOON: Duration = Duration::from_secs(15);
@@ -92,5 +95,61 @@ fn a_key_says_how_long_an_attempt_may_take_where_no_route_does() {
         let answer = caller.complete("demo/hang", &json!({"max_tokens": 9})).await.expect(504);
 
         given_up(&caller, &answer, began).await;
+    });
+}
+
+/// A port whose queue is full: the kernel drops who knocks, as a host does that is down.
+struct Full {
+    listener: TcpListener,
+    _queued: Vec<TcpStream>,
+}
+
+impl Full {
+    async fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queued = Vec::new();
+        let knock =
+            || tokio::time::timeout(Duration::from_millis(500), TcpStream::connect(address));
+        while let Ok(stream) = knock().await {
+            queued.push(stream.unwrap());
+            assert!(queued.len() < 100, "the queue has no end");
+        }
+        Self { listener, _queued: queued }
+    }
+
+    fn origin(&self) -> String {
+        format!("http://{}", self.listener.local_addr().unwrap())
+    }
+}
+
+#[test]
+fn a_provider_that_takes_no_connection_is_given_up_in_time_and_costs_nothing() {
+    run(async {
+        let full = Full::new().await;
+        let settings = Settings { origins: vec![full.origin()], ..Settings::default() };
+        let stack = Stack::start(executable(), &settings).await;
+        // The usual five seconds, and what a key says instead.
+        for (key, at_least, at_most) in
+            [(json!({"timeouts": {"connect_ms": 400}}), 400, 5_000), (json!({}), 5_000, 60_000)]
+        {
+            let caller = Caller::with_key(&stack, &key).await;
+            stack.set_credential(&caller.user, "openai", "sk-none", &full.origin()).await;
+            let began = Instant::now();
+
+            let answer = caller.complete("openai/gpt-4o-mini", &json!({})).await.expect(502);
+
+            let took = began.elapsed();
+            assert!(took >= Duration::from_millis(at_least), "{key}: {took:?}");
+            assert!(took < Duration::from_millis(at_most), "{key}: {took:?}");
+            assert_eq!(answer.json()["error"]["code"], "provider_unavailable");
+            let row = caller.row(answer.header("x-request-id").unwrap()).await;
+            assert_eq!((&row["outcome"], &row["cost_usd"]), (&json!("void"), &json!("0")), "{row}");
+            let books = caller.user_books().await;
+            books.assert_quiet();
+            assert_eq!(books.settled(), Money::ZERO);
+        }
     });
 }

@@ -63,6 +63,8 @@ pub struct Settings {
     pub services: bool,
     /// `--chat-timeout`, in seconds; 0 leaves the default.
     pub chat_timeout: u16,
+    /// Further origins that it may call.
+    pub origins: Vec<String>,
     /// Variables of its environment.
     pub variables: Vec<(&'static str, &'static str)>,
 }
@@ -143,7 +145,10 @@ impl Stack {
         let tap = Tap::start().await;
         let mut command = command(executable, settings);
         // The tap stands before the demo provider and takes webhooks.
-        command.env("FAREBOX_ALLOWED_ORIGINS", format!("{},{UNREACHABLE}", tap.origin()));
+        let own = [tap.origin(), UNREACHABLE];
+        let origins: Vec<&str> =
+            own.into_iter().chain(settings.origins.iter().map(String::as_str)).collect();
+        command.env("FAREBOX_ALLOWED_ORIGINS", origins.join(","));
         let mut child = command.spawn().expect("farebox-local starts");
         let (mut keeper, mut keeper_stdin) = keeper(child.id());
         let output = Arc::new(Mutex::new(Vec::new()));

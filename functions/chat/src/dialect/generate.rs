@@ -74,7 +74,7 @@ impl Dialect for GenerateContent {
     }
 
     fn field<'f>(&self, field: &'f str) -> Cow<'f, str> {
-        const NAMES: [(&str, &str); 8] = [
+        const NAMES: [(&str, &str); 15] = [
             ("max_completion_tokens", "generationConfig.maxOutputTokens"),
             ("messages", "contents"),
             ("n", "generationConfig.candidateCount"),
@@ -82,6 +82,13 @@ impl Dialect for GenerateContent {
             ("response_format", "generationConfig.responseJsonSchema"),
             ("stop", "generationConfig.stopSequences"),
             ("logprobs", "generationConfig.responseLogprobs"),
+            ("top_logprobs", "generationConfig.logprobs"),
+            ("temperature", "generationConfig.temperature"),
+            ("top_p", "generationConfig.topP"),
+            ("top_k", "generationConfig.topK"),
+            ("seed", "generationConfig.seed"),
+            ("presence_penalty", "generationConfig.presencePenalty"),
+            ("frequency_penalty", "generationConfig.frequencyPenalty"),
             ("tool_choice", "toolConfig.functionCallingConfig"),
         ];
         let found = NAMES.iter().find(|(name, _)| *name == field);
