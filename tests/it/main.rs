@@ -11,6 +11,7 @@
 
 mod admin;
 mod alerts;
+mod azure;
 mod bad_input;
 mod balanced;
 mod bedrock;

@@ -132,8 +132,8 @@ pub(crate) fn secret_for(
     let row = farebox_providers::find(provider);
     let Some(scheme) = row.and_then(|row| row.scheme) else { return secret(text) };
     let text = match serde_json::from_str::<serde_json::Value>(&text) {
-        Ok(object) => object.to_string(),
-        Err(_) => text,
+        Ok(object) if object.is_object() => object.to_string(),
+        _ => text,
     };
     let secret = secret(text)?;
     for (field, given) in scheme.check(&secret)? {

@@ -38,8 +38,8 @@ pub async fn tokens(
     if let Some(request) = resolved.wire.count(&plan.outbound) {
         let credential = choose(gate, &road, resolved).await?.credential;
         let (provider, wire) = (resolved.provider, resolved.wire);
-        let now = gate.aws.now();
-        let target = Target { provider, wire, credential: &credential, now };
+        let (model, now) = (&resolved.model.name, gate.aws.now());
+        let target = Target { provider, wire, model, credential: &credential, now };
         if let Some(counted) = upstream::count(&gate.http(None)?, &target, &request).await {
             return Ok(reply::json(incoming, &dialect.counted(counted.tokens)));
         }

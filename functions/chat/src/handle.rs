@@ -188,7 +188,8 @@ async fn hold(
     let chosen = choose(gate, road, resolved).await?;
     record.credential = Some(chosen.credential.name.clone()).filter(|name| !name.is_empty());
     let (provider, wire) = (resolved.provider, resolved.wire);
-    let target = Target { provider, wire, credential: &chosen.credential, now: gate.aws.now() };
+    let (credential, now) = (&chosen.credential, gate.aws.now());
+    let target = Target { provider, wire, model: &resolved.model.name, credential, now };
     let candidate = planned.candidate();
     let of_key = road.key.room_wait_ms;
     let wait = wait(gate, &road.incoming, of_key, candidate.call.stream)?;

@@ -52,9 +52,10 @@ pub async fn open(
     };
     let Credential { name, secret, base_url, weight } = stored;
     let base_url = match base_url {
-        None => scheme.base_url(&secret).map_err(|_| rejected())?,
-        Some(given) => given,
+        None => scheme.base_url(&secret),
+        Some(given) => scheme.place(&secret, given),
     };
+    let base_url = base_url.map_err(|_| rejected())?;
     let mut key = [0; 32];
     key.copy_from_slice(digest(&SHA256, secret.expose().as_bytes()).as_ref());
     let load = async {

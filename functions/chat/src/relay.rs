@@ -101,6 +101,7 @@ pub async fn exchange(
     let target = Target {
         provider: resolved.provider,
         wire: resolved.wire,
+        model: &resolved.model.name,
         credential: &call.chosen.credential,
         now: gate.aws.now(),
     };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use farebox_aws::Credential;
+use farebox_core::sigv4::encoded;
 use farebox_core::{Error, Fault, Timestamp};
 use farebox_ledger::ProviderOutcome;
 use farebox_providers::credential::Unsigned;
@@ -25,6 +26,8 @@ pub struct Target<'a> {
     pub provider: &'static Provider,
     /// Its wire format for this model.
     pub wire: &'static dyn Wire,
+    /// The model, as the provider knows it.
+    pub model: &'a str,
     /// The secret and, where the owner set one, the base URL.
     pub credential: &'a Credential,
     /// When, for those who sign it.
@@ -144,7 +147,12 @@ fn prepare(
     if base.is_empty() {
         return Err(Error::internal(format!("{} has no base URL", target.provider.name)));
     }
-    let url = format!("{}{}", base.trim_end_matches('/'), path);
+    let url = match base.split_once('?') {
+        None => format!("{}{path}", base.trim_end_matches('/')),
+        Some((base, query)) => {
+            format!("{base}/{}{path}?{query}", encoded(target.model.as_bytes(), b""))
+        }
+    };
     let secret = &target.credential.secret;
     let mut proof = target.wire.auth(secret);
     if let Some(scheme) = target.provider.scheme {

@@ -6,6 +6,7 @@
 //! carries. Nothing here sends anything: a [`Grant`] is a request as a value.
 
 use farebox_core::{Error, Secret, Timestamp};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// How the fields of a secret open a provider.
@@ -17,11 +18,25 @@ pub trait Scheme: Sync {
     /// [`Error::Malformed`] names the field, such as `secret.client_email`. It never quotes it.
     fn check(&self, secret: &Secret) -> Result<Vec<(&'static str, String)>, Error>;
 
+    /// Whether its fields say where the provider is; else the owner must.
+    fn is_somewhere(&self) -> bool {
+        true
+    }
+
     /// The base URL that the fields stand for, where the owner has set none.
     ///
     /// # Errors
     /// As [`Self::check`].
     fn base_url(&self, secret: &Secret) -> Result<String, Error>;
+
+    /// The base URL that the owner has set, as the fields make of it. Behind a `?` stands what
+    /// follows every path, and before the path the model.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    fn place(&self, _secret: &Secret, base_url: String) -> Result<String, Error> {
+        Ok(base_url)
+    }
 
     /// The request for a token that stands for the secret; `None` where there is no such request.
     ///
@@ -44,8 +59,8 @@ pub trait Scheme: Sync {
     }
 
     /// What an answer to [`Self::grant`] says; `None` where it is no such answer.
-    fn granted(&self, _body: &[u8]) -> Option<Granted> {
-        None
+    fn granted(&self, body: &[u8]) -> Option<Granted> {
+        token_of(body)
     }
 }
 
@@ -75,6 +90,19 @@ pub struct Granted {
     pub token: Secret,
     /// Seconds from its issue for which it is taken.
     pub lifetime_s: i64,
+}
+
+/// The token of an answer (RFC 6749, 5.1); `None` where it has none.
+#[must_use]
+pub fn token_of(body: &[u8]) -> Option<Granted> {
+    #[derive(Deserialize)]
+    struct Answer {
+        access_token: String,
+        expires_in: i64,
+    }
+    let Answer { access_token, expires_in } = serde_json::from_slice(body).ok()?;
+    let is_token = !access_token.is_empty() && expires_in > 0;
+    is_token.then(|| Granted { token: Secret::new(access_token), lifetime_s: expires_in })
 }
 
 /// Reads the fields of a secret.

@@ -11,6 +11,7 @@
 //! | [`openai`] | `OpenAI`'s chat completions, and every format that follows it |
 //! | [`responses`] | `OpenAI`'s Responses API |
 //! | [`anthropic`] | Anthropic's Messages, translated from and to `OpenAI`'s shape |
+//! | [`azure`] | Azure's credentials and older addresses; it speaks `OpenAI`'s formats |
 //! | [`gemini`] | Gemini's `generateContent`, translated from and to `OpenAI`'s shape |
 //! | [`bedrock`] | Amazon Bedrock's Converse and its event stream, and the account that signs it |
 //! | [`cohere`] | Cohere's chat and embeddings |
@@ -28,6 +29,7 @@
 //!    cut stream never looks settled.
 
 pub mod anthropic;
+pub mod azure;
 pub mod bedrock;
 pub mod cohere;
 pub mod credential;

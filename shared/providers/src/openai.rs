@@ -11,6 +11,7 @@ use farebox_core::chat::Written;
 use farebox_core::{ChatCall, Completion, Error, Format, Secret};
 use serde_json::{Map, Value};
 
+use crate::azure;
 use crate::json::{self, Body};
 use crate::provider::Reach;
 use crate::sse::Stream;
@@ -166,7 +167,7 @@ impl Wire for OpenAi {
 
     fn auth(&self, secret: &Secret) -> Vec<(&'static str, String)> {
         if self.api_key_header {
-            vec![("api-key", secret.expose().to_owned())]
+            azure::auth(secret)
         } else {
             vec![("authorization", format!("Bearer {}", secret.expose()))]
         }

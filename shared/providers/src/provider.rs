@@ -2,6 +2,7 @@
 
 use farebox_core::{ChatCall, Error, Format};
 
+use crate::azure::AzureAccount;
 use crate::bedrock::account::AwsAccount;
 use crate::failure::{self, Unbilled};
 use crate::gemini::account::{self, ServiceAccount};
@@ -95,8 +96,8 @@ pub struct Provider {
 impl Provider {
     /// Whether only a credential tells where it is.
     #[must_use]
-    pub const fn is_nowhere(&self) -> bool {
-        self.base_url.is_empty() && self.scheme.is_none()
+    pub fn is_nowhere(&self) -> bool {
+        self.base_url.is_empty() && self.scheme.is_none_or(|scheme| !scheme.is_somewhere())
     }
 
     /// The service tier that a call asks for.
@@ -252,6 +253,7 @@ pub static PROVIDERS: &[Provider] = &[
         name: "azure",
         faithful: &[Format::Chat, Format::Responses, Format::Completions],
         departs: false,
+        scheme: Some(&AzureAccount),
         image: media::of_openai,
         effort: openai_with_reasoning,
         wire: azure,

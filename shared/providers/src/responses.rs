@@ -9,6 +9,7 @@ use farebox_core::chat::Written;
 use farebox_core::{ChatCall, Completion, Error, Format, Money, Secret};
 use serde_json::{Map, Value};
 
+use crate::azure;
 use crate::json::{self, Body};
 use crate::openai::{count, json_bytes, with_images};
 use crate::sse::Stream;
@@ -202,7 +203,7 @@ impl Wire for Responses {
 
     fn auth(&self, secret: &Secret) -> Vec<(&'static str, String)> {
         if self.api_key_header {
-            vec![("api-key", secret.expose().to_owned())]
+            azure::auth(secret)
         } else {
             vec![("authorization", format!("Bearer {}", secret.expose()))]
         }

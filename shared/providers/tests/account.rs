@@ -1,4 +1,5 @@
-//! A service account of Google: what is stored, what is signed, and where it calls.
+//! A service account of Google and a client of Microsoft's: what is stored, what is signed, and
+//! where they call.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
@@ -121,4 +122,63 @@ fn a_wrong_field_of_a_service_account_is_named_and_never_quoted() {
     assert!(scheme().check(&Secret::new("AIzaSy".to_owned())).is_err());
     let urls = scheme().check(&account(|_| ())).unwrap();
     assert_eq!(urls[0].0, "secret.token_uri");
+}
+
+fn azure() -> &'static dyn Scheme {
+    find("azure").unwrap().scheme.unwrap()
+}
+
+#[test]
+fn a_client_of_entra_asks_the_fixed_host_of_its_tenant() {
+    let client = Secret::new(
+        json!({"tenant_id": "contoso.example", "client_id": "0-1", "client_secret": "a b&c"})
+            .to_string(),
+    );
+
+    let urls = azure().check(&client).unwrap();
+    let grant = azure().grant(&client, Timestamp::from_ms(0)).unwrap().unwrap();
+
+    let url = "https://login.microsoftonline.com/contoso.example/oauth2/v2.0/token";
+    assert_eq!(urls, [("secret.token_uri", url.to_owned())]);
+    assert_eq!(grant.url, url);
+    let expected = "grant_type=client_credentials&client_id=0-1&client_secret=a%20b%26c\
+                    &scope=https%3A%2F%2Fcognitiveservices.azure.com%2F.default";
+    assert_eq!(grant.form.expose(), expected);
+    let granted = azure().granted(br#"{"access_token":"eyJ","expires_in":3599}"#).unwrap();
+    let wire = find("azure").unwrap().wire_for("gpt-5", Format::Responses).unwrap();
+    assert_eq!(wire.auth(&granted.token), [("authorization", "Bearer eyJ".to_owned())]);
+    assert_eq!(wire.auth(&Secret::new("0a1b".to_owned())), [("api-key", "0a1b".to_owned())]);
+}
+
+#[test]
+fn a_version_of_the_api_asks_for_the_deployment_in_the_path() {
+    let secret = |fields: &Value| Secret::new(fields.to_string());
+    let place = |fields: &Value, base: &str| azure().place(&secret(fields), base.to_owned());
+    let versioned = json!({"api_key": "k", "api_version": "2024-10-21"});
+    for base in ["https://n.openai.azure.com/openai", "https://n.openai.azure.com/openai/v1"] {
+        let expected = "https://n.openai.azure.com/openai/deployments?api-version=2024-10-21";
+        assert_eq!(place(&versioned, base).unwrap(), expected);
+        assert_eq!(place(&json!({"api_key": "k"}), base).unwrap(), base);
+    }
+    assert!(find("azure").unwrap().is_nowhere() && !find("vertexai").unwrap().is_nowhere());
+}
+
+#[test]
+fn a_wrong_field_of_a_client_is_named_and_never_quoted() {
+    for (fields, named) in [
+        (json!({}), "secret"),
+        (json!({"api_key": "canary", "token": "canary"}), "secret"),
+        (json!({"api_key": ""}), "secret.api_key"),
+        (json!({"api_key": "k", "api_version": "canary?x"}), "secret.api_version"),
+        (json!({"client_secret": "s", "client_id": "0"}), "secret.tenant_id"),
+        (
+            json!({"client_secret": "s", "client_id": "0", "tenant_id": "canary/x"}),
+            "secret.tenant_id",
+        ),
+        (json!({"client_secret": "s", "tenant_id": "t"}), "secret.client_id"),
+    ] {
+        let error = azure().check(&Secret::new(fields.to_string())).unwrap_err();
+        assert_eq!(error.field(), Some(named), "{error}");
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    }
 }

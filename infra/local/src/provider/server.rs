@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
@@ -137,15 +138,17 @@ fn route(
     let caller = Credentials::of(headers);
     // Who asks for a token has none yet.
     if method == Method::POST && path.ends_with("/token") {
-        return Ok(listing(&gemini::granted(body, &provider.options.key)?));
+        return Ok(listing(&granted(body, &provider.options.key)?));
     }
     provider.authenticate(&caller)?;
     if let Some((model, verb)) = gemini::asked(path).filter(|_| method == Method::POST) {
         return generate(provider, model, verb, body, &caller);
     }
     let wants_anthropic = headers.contains_key("anthropic-version");
-    // Both base URLs are in use: with `/v1` and without.
-    let route = path.strip_prefix("/v1").unwrap_or(path);
+    // All base URLs are in use: with `/v1` and without, and those of Azure.
+    let route = of_deployment(path).unwrap_or(path);
+    let route = route.strip_prefix("/openai").unwrap_or(route);
+    let route = route.strip_prefix("/v1").unwrap_or(route);
     match (method, route) {
         (&Method::POST, "/chat/completions") => {
             provider.call(Wire::OpenAi, openai::parse(body)?, &caller)
@@ -182,6 +185,24 @@ fn route(
         }
         _ => Err(unknown_route(method, path)),
     }
+}
+
+/// A token: of Google's for a service account, of Microsoft's for a client that is not `wrong`.
+fn granted(form: &[u8], key: &str) -> Result<Value, Fault> {
+    let text = String::from_utf8_lossy(form);
+    if !text.starts_with("grant_type=client_credentials&") {
+        return gemini::granted(form, key);
+    }
+    if text.contains("&client_secret=wrong&") {
+        return Err(Fault::invalid("client_secret", "invalid_client"));
+    }
+    Ok(json!({"access_token": key, "expires_in": 3_599, "token_type": "Bearer"}))
+}
+
+/// A path behind the deployment of Azure's older addresses.
+fn of_deployment(path: &str) -> Option<&str> {
+    let (_, route) = path.strip_prefix("/openai/deployments/")?.split_once('/')?;
+    path.get(path.len().checked_sub(route.len())?.checked_sub(1)?..)
 }
 
 /// What a path of Gemini's asks of a model.

@@ -7,10 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use farebox_core::{Error, Secret, Timestamp};
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::credential::{Grant, Granted, Scheme, fields, text};
+use crate::credential::{Grant, Scheme, fields, text};
 
 /// A service account's key file with a `location` beside its fields.
 pub struct ServiceAccount;
@@ -68,17 +67,6 @@ impl Scheme for ServiceAccount {
             URL_SAFE_NO_PAD.encode(signature)
         );
         Ok(Some(Grant { url, form: Secret::new(form) }))
-    }
-
-    fn granted(&self, body: &[u8]) -> Option<Granted> {
-        #[derive(Deserialize)]
-        struct Answer {
-            access_token: String,
-            expires_in: i64,
-        }
-        let Answer { access_token, expires_in } = serde_json::from_slice(body).ok()?;
-        let is_token = !access_token.is_empty() && expires_in > 0;
-        is_token.then(|| Granted { token: Secret::new(access_token), lifetime_s: expires_in })
     }
 }
 
