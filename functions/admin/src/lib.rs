@@ -439,8 +439,8 @@ mod tests {
         assert!(refused(ask("user").with_query("user", "y")).is_some());
         // An empty filter is no filter, so it is not taken for one.
         let with = |value: &str| Call::of("GET", "/admin/v1/keys", "").with_query("cursor", value);
-        assert!(refused(with("")).is_some() && refused(with(&"x".repeat(513))).is_some());
-        assert!(refused(with(&"x".repeat(512))).is_none());
+        assert!(refused(with("")).is_some() && refused(with(&"x".repeat(1025))).is_some());
+        assert!(refused(with(&"x".repeat(1024))).is_none());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::expression::{Attributes, again, classify};
 
 /// Queries of one search; each finds at most [`PAGE_MAX`] rows of at most one day.
-pub const QUERIES_MAX: u32 = 40;
+const QUERIES_MAX: u32 = 40;
 const HALF_A_DAY_MS: i64 = 43_200_000;
 
 /// Whose rows.
@@ -50,7 +50,7 @@ struct Look {
 
 impl Logs {
     /// The rows that fit, newest first. Reads on until the page is full, nothing is left, or
-    /// [`QUERIES_MAX`] queries are spent: then `next` goes on from there, and the page may have
+    /// `QUERIES_MAX` queries are spent: then `next` goes on from there, and the page may have
     /// fewer rows than `limit`.
     ///
     /// # Errors

@@ -51,9 +51,10 @@ impl Shown {
     /// A recorded exchange.
     pub fn recorded(exchange: &Value) -> Self {
         let text = |field: &str| exchange[field].as_str().unwrap_or_default().to_owned();
-        let body = &exchange["response"]["body"];
+        let response = &exchange["response"];
+        let body = &response["body"];
         let mut answer = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
-        if exchange["response"]["body_encoding"] == "base64" {
+        if response["body_encoding"] == "base64" {
             let bytes = BASE64_STANDARD.decode(&answer).unwrap();
             answer = String::from_utf8_lossy(&bytes).into_owned();
         }
