@@ -15,22 +15,10 @@ async fn store(caller: &Caller<'_>, secret: &Value, place: &str) -> farebox_test
     caller.stack().admin(Method::PUT, &path).with("if-match", "*").json(&body).send().await
 }
 
-/// A caller whose owner has prices for two deployments.
-async fn caller() -> Caller<'static> {
-    let stack = shared().await;
-    let chat = json!({"input": "1", "output": "2", "context_window": 100_000,
-        "max_output_tokens": 4_000});
-    stack.put("/prices/azure/chat", &chat).await;
-    stack
-        .put("/prices/azure/embed", &json!({"input": "1", "output": "1", "context_window": 8_000}))
-        .await;
-    Caller::new(stack).await
-}
-
 #[test]
 fn a_client_of_entra_is_exchanged_once_and_calls_the_deployments_of_an_api_version() {
     run(async {
-        let caller = caller().await;
+        let caller = Caller::new(shared().await).await;
         let base = caller.stack().tap().base_url(&caller.user);
         let mut client = json!({"tenant_id": "contoso.example", "client_id": "0-1-2",
             "client_secret": "shh &=+secret", "api_version": "2024-10-21",
@@ -73,7 +61,7 @@ fn a_client_of_entra_is_exchanged_once_and_calls_the_deployments_of_an_api_versi
 #[test]
 fn a_client_that_entra_does_not_know_is_a_rejected_credential_and_costs_nothing() {
     run(async {
-        let caller = caller().await;
+        let caller = Caller::new(shared().await).await;
         let base = caller.stack().tap().base_url(&caller.user);
         let client = json!({"tenant_id": "t", "client_id": "0-1-2", "client_secret": "wrong",
             "token_uri": format!("{base}/token")});

@@ -20,6 +20,12 @@ pub async fn shared() -> &'static Stack {
             // Environments read prices when they are new, so this comes before every call.
             let prices = json!({"input": "1", "output": "1"});
             stack.put("/prices/demo/boundless", &prices).await;
+            // Azure's models are deployments, which no list names.
+            let chat = json!({"input": "1", "output": "2", "context_window": 100_000,
+                "max_output_tokens": 4_000});
+            stack.put("/prices/azure/chat", &chat).await;
+            let embed = json!({"input": "1", "output": "1", "context_window": 8_000});
+            stack.put("/prices/azure/embed", &embed).await;
             stack
         })
         .await
