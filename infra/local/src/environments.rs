@@ -266,16 +266,21 @@ impl Environments {
     async fn watch(self: Arc<Self>, environment: Arc<Environment>, mut child: Child) {
         // `wait` would close it, and a child ends when its standard input does.
         let _stdin = child.stdin.take();
+        let mut is_told = true;
         let ended = tokio::select! {
             ended = child.wait() => ended.map(|status| status.to_string()),
             () = environment.kill.notified() => {
+                // That an idle one was let go is nothing that a reader has to know.
+                is_told = lock(&environment.current).is_some();
                 child.kill().await.map(|()| "killed".to_owned())
             }
         };
         environment.is_alive.store(false, Ordering::Release);
         lock(&self.by_id).remove(&environment.id);
         let how = ended.unwrap_or_else(|error| error.to_string());
-        self.output.line(environment.function.name(), &format!("environment ended: {how}"));
+        if is_told {
+            self.output.line(environment.function.name(), &format!("environment ended: {how}"));
+        }
         let failure = Failure::Failed(how);
         environment.fail(failure.clone());
         drop(lock(&environment.current).take());
