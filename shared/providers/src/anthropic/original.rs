@@ -178,17 +178,22 @@ fn without_carried(asked: &Map<String, Value>) -> Option<Value> {
         text("type") == "thinking"
             && (signature.is_empty() || signature.starts_with(CARRIED_REASONING))
     };
-    let mut messages = asked.get("messages")?.clone();
-    let mut any = false;
+    let messages = asked.get("messages")?;
+    let has_carried = |message: &Value| {
+        let blocks = message.get("content").and_then(Value::as_array);
+        blocks.is_some_and(|blocks| blocks.iter().any(is_carried))
+    };
+    // Looked for first: most calls have none, and may be megabytes long.
+    if !messages.as_array()?.iter().any(has_carried) {
+        return None;
+    }
+    let mut messages = messages.clone();
     for message in messages.as_array_mut().into_iter().flatten() {
-        let content = message.get_mut("content").and_then(Value::as_array_mut);
-        if let Some(blocks) = content {
-            let before = blocks.len();
+        if let Some(blocks) = message.get_mut("content").and_then(Value::as_array_mut) {
             blocks.retain(|block| !is_carried(block));
-            any |= blocks.len() < before;
         }
     }
-    any.then_some(messages)
+    Some(messages)
 }
 
 /// A thinking budget must be smaller than the cap, which Farebox may have lowered.
