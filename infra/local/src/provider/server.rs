@@ -201,8 +201,8 @@ fn granted(form: &[u8], key: &str) -> Result<Value, Fault> {
 
 /// A path behind the deployment of Azure's older addresses.
 fn of_deployment(path: &str) -> Option<&str> {
-    let (_, route) = path.strip_prefix("/openai/deployments/")?.split_once('/')?;
-    path.get(path.len().checked_sub(route.len())?.checked_sub(1)?..)
+    let behind = path.strip_prefix("/openai/deployments/")?;
+    behind.get(behind.find('/')?..)
 }
 
 /// What a path of Gemini's asks of a model.

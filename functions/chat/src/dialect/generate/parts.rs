@@ -1,5 +1,7 @@
 //! The parts of a content in the common shape.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use farebox_core::Error;
@@ -275,12 +277,16 @@ impl Turns {
 
 /// What a model of another format thought, in the place of a signature.
 fn others(signature: &str) -> Option<Vec<Value>> {
-    uncarried(str::from_utf8(&STANDARD.decode(standard(signature)).ok()?).ok()?)
+    uncarried(str::from_utf8(&STANDARD.decode(standard(signature).as_bytes()).ok()?).ok()?)
 }
 
 /// Google's SDKs write the alphabet of base64 that is safe in URLs, which Gemini alone takes.
-fn standard(data: &str) -> String {
-    data.replace('-', "+").replace('_', "/")
+fn standard(data: &str) -> Cow<'_, str> {
+    if data.contains(['-', '_']) {
+        data.replace('-', "+").replace('_', "/").into()
+    } else {
+        data.into()
+    }
 }
 
 fn detail(signature: &str, id: Option<&str>) -> Value {
