@@ -150,7 +150,7 @@ fn an_imported_list_prices_the_next_calls_and_rows_keep_the_version_of_theirs() 
         stack.admin(Method::DELETE, "/catalogue").send().await.expect(204);
         later(7).await;
         caller.complete("demo/exact", &options).await.expect(404);
-        let version = stack.read("/catalogue").await["version"].clone();
+        let version = stack.read("/catalogue").await["list_version"].clone();
         assert_eq!(version, Catalog::compiled().version());
     });
 }

@@ -150,12 +150,12 @@ function inForce(list) {
   const back = () => confirmed("Go back to the list that the code was built with?", `${list.compiled_version} is in force from then on, for every model at once.`, "Go back", "catalogue");
   return h("div", {},
     h("section", { class: "card" }, h("h2", {}, "The price list in force"),
-      h("p", {}, h("b", { id: "in-force" }, list.version), `: ${number(list.rows)} models, ${by}.`),
+      h("p", {}, h("b", { id: "in-force" }, list.list_version), `: ${number(list.rows)} models, ${by}.`),
       row(act("Import a price list", importList, { kind: "main" }), imported ? act("Go back to the built-in list", back, { kind: "danger" }) : null)),
     list.earlier.length ? table("Imported price lists", [
       col("Version", "version", "id"), col("Models", "rows", "count"),
       col("Imported", "imported_at", "when"), col("By", "imported_by", "id"),
-      col("", (one) => (one.version === list.version ? h("span", { class: "good" }, "in force") : again(one))),
+      col("", (one) => (one.version === list.list_version ? h("span", { class: "good" }, "in force") : again(one))),
     ], list.earlier, "") : null);
 }
 
@@ -179,9 +179,9 @@ async function weigh(look, put) {
     event.target.disabled = true;
     try {
       const stored = await put(now.version);
-      await done(`${stored.version} is in force, within a minute.`);
+      await done(`${stored.list_version} is in force, within a minute.`);
     } catch (error) {
-      const instead = error.current ? `Meanwhile ${error.current.version} came into force, by ${error.current.imported?.imported_by ?? "the way back"}; what is shown here was compared with ${preview.from_version}.` : error.message;
+      const instead = error.current ? `Meanwhile ${error.current.list_version} came into force, by ${error.current.imported?.imported_by ?? "the way back"}; what is shown here was compared with ${preview.from_version}.` : error.message;
       fault.replaceChildren(instead, error.status === 412 ? h("button", { type: "button", onclick: () => weigh(look, put).catch((why) => { fault.textContent = why.message; }) }, "Look again") : "");
       fault.hidden = false;
       event.target.disabled = false;

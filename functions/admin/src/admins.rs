@@ -51,8 +51,7 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = gate.control.admin_key_row(&call.parsed("id")?).await?;
     let row = row.ok_or_else(|| absent(call))?;
-    let version = row.version;
-    Ok(Answer::ok(&shown(row, gate.aws().now()))?.with_version(version))
+    Answer::thing(&shown(row, gate.aws().now()))
 }
 
 /// `POST /admin/v1/admin-keys`
@@ -65,7 +64,7 @@ pub async fn create(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
         expires_at: expiry(body.expires_at.as_deref(), now)?,
     };
     let (secret, row) = gate.control.create_admin_key(&new, call.seed()?).await?;
-    Ok(Answer::created(&shown(row, now))?.with_secret(&secret))
+    Ok(Answer::made(&shown(row, now))?.with_secret(&secret))
 }
 
 /// `DELETE /admin/v1/admin-keys/{id}`
@@ -73,8 +72,7 @@ pub async fn revoke(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let id: EntityId = call.parsed("id")?;
     let row = gate.control.revoke_admin_key(&id, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    let version = row.version;
-    Ok(Answer::ok(&shown(row, gate.aws().now()))?.with_version(version))
+    Answer::thing(&shown(row, gate.aws().now()))
 }
 
 /// `POST /admin/v1/admin-keys/{id}/rotate`: a successor with the same name and role; the key
@@ -95,7 +93,7 @@ pub async fn rotate(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let now = gate.aws().now();
     let end = now.plus_ms(i64::from(overlap_s).saturating_mul(1000));
     gate.control.end_admin_key(&id, end).await?;
-    Ok(Answer::created(&shown(row, now))?.with_secret(&secret))
+    Ok(Answer::made(&shown(row, now))?.with_secret(&secret))
 }
 
 fn shown(row: AdminKeyRow, now: Timestamp) -> AdminKey {
@@ -111,5 +109,6 @@ fn shown(row: AdminKeyRow, now: Timestamp) -> AdminKey {
         state: state.to_owned(),
         created_at: row.created_at.to_string(),
         expires_at: row.expires_at.map(|at| at.to_string()),
+        version: row.version.to_string(),
     }
 }

@@ -44,15 +44,14 @@ pub async fn own_create(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
         return Err(Error::malformed("month_limit_usd", rule).into());
     }
     let row = gate.control.ask(&member(call)?.user, &ask, call.seed()?).await?;
-    Answer::created(&own(row.ok_or_else(|| absent(call))?))
+    Answer::made(&own(row.ok_or_else(|| absent(call))?))
 }
 
 /// `GET /admin/v1/me/budget-requests/{id}`
 pub async fn own_show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = gate.control.ask_of(&member(call)?.user, call.parsed("id")?).await?;
     let row = row.ok_or_else(|| absent(call))?;
-    let version = row.version;
-    Ok(Answer::ok(&own(row))?.with_version(version))
+    Answer::thing(&own(row))
 }
 
 /// `DELETE /admin/v1/me/budget-requests/{id}`
@@ -61,8 +60,7 @@ pub async fn own_withdraw(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = row.ok_or_else(|| absent(call))?;
     let row = gate.control.decide(&row, AskState::Withdrawn, None, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    let version = row.version;
-    Ok(Answer::ok(&own(row))?.with_version(version))
+    Answer::thing(&own(row))
 }
 
 /// `GET /admin/v1/budget-requests?user=&state=`
@@ -81,8 +79,7 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 /// `GET /admin/v1/budget-requests/{user}/{id}`
 pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = find(gate, call).await?;
-    let version = row.version;
-    Ok(Answer::ok(&shown(row))?.with_version(version))
+    Answer::thing(&shown(row))
 }
 
 /// `PUT /admin/v1/budget-requests/{user}/{id}`: the limits first, then the word. What stops in
@@ -109,8 +106,7 @@ pub async fn decide(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let decided = Decided { by: call.who()?.actor.clone(), at: now, until, note };
     let row = gate.control.decide(&row, decision, Some(decided), call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    let version = row.version;
-    Ok(Answer::ok(&shown(row))?.with_version(version))
+    Answer::thing(&shown(row))
 }
 
 /// Raises the user's limits until an end; gives that.
@@ -191,6 +187,7 @@ fn shown(row: AskRow) -> BudgetRequest {
         day_limit_usd: usd(row.ask.day),
         total_limit_usd: usd(row.ask.total),
         until: until.map(|until| until.to_string()),
+        version: row.version.to_string(),
         created_at: row.id.made_at().to_string(),
         decided_at: decided.map(|decided| decided.at.to_string()),
         decided_by: decided.map(|decided| decided.by.clone()),

@@ -140,8 +140,7 @@ async fn answer(gate: &Gate, scope: &Scope, budget: &Budget) -> Result<Answer, R
             body.warnings.push(warning);
         }
     }
-    let answer = Answer::ok(&body)?;
-    Ok(answer.with_version(budget.terms.epoch))
+    Answer::thing(&body)
 }
 
 fn settings(body: PutBudget) -> Result<Settings, Error> {

@@ -134,14 +134,15 @@ async fn answer(gate: &Gate, imported: Option<ListRow>) -> Result<Answer, Refusa
     let in_force = in_force.filter(|row| !catalog::is_older(&row.version, catalog::VERSION));
     let compiled = || u64::try_from(Catalog::compiled().rows()).unwrap_or_default();
     let shown = Catalogue {
-        version: in_force.map_or(catalog::VERSION, |row| &row.version).to_owned(),
+        list_version: in_force.map_or(catalog::VERSION, |row| &row.version).to_owned(),
+        version: revision.to_string(),
         source: in_force.map_or("compiled", |_| "imported").to_owned(),
         rows: in_force.map_or_else(compiled, |row| row.rows),
         compiled_version: catalog::VERSION.to_owned(),
         imported: imported.map(list),
         earlier: earlier.into_iter().map(list).collect(),
     };
-    Ok(Answer::ok(&shown)?.with_version(revision))
+    Answer::thing(&shown)
 }
 
 fn list(row: ListRow) -> ImportedList {

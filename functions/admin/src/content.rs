@@ -16,7 +16,8 @@ const DAYS_MAX: u32 = 365;
 pub async fn setting(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let scope = owner(call)?;
     let (days, version) = gate.control.content_days(&scope).await?.ok_or_else(|| absent(call))?;
-    Ok(Answer::ok(&ContentLog { scope: scope.to_string(), days })?.with_version(version))
+    let version = version.to_string();
+    Answer::thing(&ContentLog { scope: scope.to_string(), days, version })
 }
 
 /// `PUT /admin/v1/content-log/{scope}`
@@ -29,8 +30,8 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     }
     let version = gate.control.put_content_days(&scope, days, call.expected()).await?;
     let version = version.ok_or_else(|| call.raced())?;
-    let setting = ContentLog { scope: scope.to_string(), days: Some(days) };
-    Ok(Answer::ok(&setting)?.with_version(version))
+    let (scope, version) = (scope.to_string(), version.to_string());
+    Answer::thing(&ContentLog { scope, days: Some(days), version })
 }
 
 /// `GET /admin/v1/requests/{id}/content`

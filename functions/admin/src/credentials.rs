@@ -57,8 +57,7 @@ pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let rows = gate.control.credentials(&owner).await?;
     let row = rows.into_iter().flatten().find(|row| place.is_of(row));
     let row = row.ok_or_else(|| absent(call))?;
-    let version = row.version;
-    Ok(Answer::ok(&credential(row))?.with_version(version))
+    Answer::thing(&credential(row))
 }
 
 /// `PUT /admin/v1/credentials/{owner}/{provider}`, and `…/{name}`
@@ -81,8 +80,7 @@ pub async fn set(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let (base_url, expected) = (base_url.as_ref(), call.expected());
     let row = gate.control.set_credential(&owner, &place, &secret, base_url, expected).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    let version = row.version;
-    Ok(Answer::ok(&credential(row))?.with_version(version))
+    Answer::thing(&credential(row))
 }
 
 /// `DELETE /admin/v1/credentials/{owner}/{provider}`, and `…/{name}`
@@ -90,8 +88,7 @@ pub async fn disable(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let owner: CredentialOwner = call.parsed("owner")?;
     let row = gate.control.disable_credential(&owner, &place(call)?, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    let version = row.version;
-    Ok(Answer::ok(&credential(row))?.with_version(version))
+    Answer::thing(&credential(row))
 }
 
 /// A credential's share of calls.
@@ -173,6 +170,7 @@ pub(crate) fn credential(row: CredentialRow) -> Credential {
         base_url: row.base_url,
         updated_at: row.updated_at.to_string(),
         last_used_at: row.last_used_at.map(|at| at.to_string()),
+        version: row.version.to_string(),
     }
 }
 

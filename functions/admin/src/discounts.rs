@@ -59,8 +59,7 @@ fn target(call: &Call) -> Result<&str, Error> {
 }
 
 fn answer(gate: &Gate, row: DiscountRow) -> Result<Answer, Refusal> {
-    let version = row.version;
-    Ok(Answer::ok(&shown(row, gate.aws().now())?)?.with_version(version))
+    Answer::thing(&shown(row, gate.aws().now())?)
 }
 
 fn shown(row: DiscountRow, now: Timestamp) -> Result<Shown, Error> {

@@ -26,8 +26,7 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 /// `GET /admin/v1/iam/{arn+}`
 pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = gate.control.principal(&arn(call)?).await?.ok_or_else(|| absent(call))?;
-    let version = row.version;
-    Ok(Answer::ok(&shown(row))?.with_version(version))
+    Answer::thing(&shown(row))
 }
 
 /// `PUT /admin/v1/iam/{arn+}`
@@ -37,8 +36,7 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let role = Role::given(&body.role)?;
     let row = gate.control.put_principal(&arn, role.name(), call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    let version = row.version;
-    Ok(Answer::ok(&shown(row))?.with_version(version))
+    Answer::thing(&shown(row))
 }
 
 /// `DELETE /admin/v1/iam/{arn+}`
@@ -85,7 +83,8 @@ fn arn(call: &Call) -> Result<String, Error> {
 }
 
 fn shown(row: PrincipalRow) -> Principal {
-    Principal { arn: row.arn, role: row.role, created_at: row.created_at.to_string() }
+    let (created_at, version) = (row.created_at.to_string(), row.version.to_string());
+    Principal { arn: row.arn, role: row.role, created_at, version }
 }
 
 #[cfg(test)]

@@ -36,8 +36,7 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = gate.control.key(&call.parsed("id")?).await?;
     let row = row.ok_or_else(|| absent(call))?;
-    let version = row.version;
-    Ok(Answer::ok(&key(row, gate.control.aws().now()))?.with_version(version))
+    Answer::thing(&key(row, gate.control.aws().now()))
 }
 
 /// `POST /admin/v1/keys`
@@ -47,7 +46,7 @@ pub async fn create(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let rule = format!("there is no user {}: add it first", new.user);
     let created = gate.control.create_key(new, call.seed()?).await?;
     let (made, row) = created.ok_or_else(|| Error::malformed("user", rule))?;
-    Ok(Answer::created(&key(row, now))?.with_secret(made.secret()))
+    Ok(Answer::made(&key(row, now))?.with_secret(made.secret()))
 }
 
 /// `PUT /admin/v1/keys/{id}`
@@ -70,8 +69,7 @@ pub(crate) async fn changed(
     }
     let row = gate.control.change_key(&row.id, settings, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    let version = row.version;
-    Ok(Answer::ok(&key(row, gate.aws().now()))?.with_version(version))
+    Answer::thing(&key(row, gate.aws().now()))
 }
 
 /// `POST /admin/v1/keys/{id}/rotate`
@@ -90,9 +88,8 @@ pub(crate) async fn rotated(gate: &Gate, call: &Call, id: &EntityId) -> Result<A
     }
     let rotated = gate.control.rotate_key(id, grace_s, call.expected(), call.seed()?).await?;
     let (made, row) = rotated.ok_or_else(|| call.raced())?;
-    let version = row.version;
     let shown = key(row, gate.aws().now());
-    Ok(Answer::ok(&shown)?.with_version(version).with_secret(made.secret()))
+    Ok(Answer::thing(&shown)?.with_secret(made.secret()))
 }
 
 /// `DELETE /admin/v1/keys/{id}`
@@ -100,8 +97,7 @@ pub async fn revoke(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let id: EntityId = call.parsed("id")?;
     let row = gate.control.revoke_key(&id, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    let version = row.version;
-    Ok(Answer::ok(&key(row, gate.control.aws().now()))?.with_version(version))
+    Answer::thing(&key(row, gate.control.aws().now()))
 }
 
 fn new_key(body: CreateKey, now: Timestamp) -> Result<NewKey, Error> {
@@ -213,6 +209,7 @@ pub(crate) fn key(row: KeyRow, now: Timestamp) -> Key {
         rotated_at: row.rotated_at.map(|at| at.to_string()),
         old_secret_until: row.old_secrets_until.filter(|at| *at > now).map(|at| at.to_string()),
         last_used_at: row.last_used_at.map(|at| at.to_string()),
+        version: row.version.to_string(),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::reply::{Answer, Refusal};
 pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let scope = owner(call)?;
     let (limits, version) = gate.control.rate_limits(&scope).await?.ok_or_else(|| absent(call))?;
-    Ok(Answer::ok(&shown(&scope, limits))?.with_version(version))
+    Answer::thing(&shown(&scope, limits, version))
 }
 
 /// `PUT /admin/v1/limits/{scope}`
@@ -23,14 +23,15 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     limits.check()?;
     let version = gate.control.put_rate_limits(&scope, limits, call.expected()).await?;
     let version = version.ok_or_else(|| call.raced())?;
-    Ok(Answer::ok(&shown(&scope, limits))?.with_version(version))
+    Answer::thing(&shown(&scope, limits, version))
 }
 
-fn shown(scope: &Scope, limits: RateLimits) -> Shown {
+fn shown(scope: &Scope, limits: RateLimits, version: u64) -> Shown {
     Shown {
         scope: scope.to_string(),
         requests_per_minute: limits.requests_per_minute,
         tokens_per_minute: limits.tokens_per_minute,
         concurrent: limits.concurrent,
+        version: version.to_string(),
     }
 }

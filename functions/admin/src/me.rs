@@ -96,8 +96,7 @@ pub async fn keys(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 /// `GET /admin/v1/me/keys/{id}`
 pub async fn show_key(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = own_key(gate, call, &call.parsed("id")?).await?;
-    let version = row.version;
-    Ok(Answer::ok(&keys::key(row, gate.aws().now()))?.with_version(version))
+    Answer::thing(&keys::key(row, gate.aws().now()))
 }
 
 /// `POST /admin/v1/me/keys`
@@ -107,7 +106,7 @@ pub async fn create_key(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let new = own_new_key(call.body()?, &user, now)?;
     let created = gate.control.create_own_key(new, call.seed()?).await?;
     let (made, row) = created.ok_or_else(|| absent(call))?;
-    Ok(Answer::created(&keys::key(row, now))?.with_secret(made.secret()))
+    Ok(Answer::made(&keys::key(row, now))?.with_secret(made.secret()))
 }
 
 /// `PUT /admin/v1/me/keys/{id}`: within what the owner allows for keys of one's own. Who may have
@@ -135,8 +134,7 @@ pub async fn revoke_key(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = own_key(gate, call, &call.parsed("id")?).await?;
     let row = gate.control.revoke_key(&row.id, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    let version = row.version;
-    Ok(Answer::ok(&keys::key(row, gate.aws().now()))?.with_version(version))
+    Answer::thing(&keys::key(row, gate.aws().now()))
 }
 
 /// `GET /admin/v1/me/credentials`
@@ -151,8 +149,7 @@ pub async fn show_credential(gate: &Gate, call: &Call) -> Result<Answer, Refusal
     let rows = gate.control.credentials(&owner(call)?).await?;
     let row = rows.into_iter().flatten().find(|row| place.is_of(row));
     let row = row.ok_or_else(|| absent(call))?;
-    let version = row.version;
-    Ok(Answer::ok(&credential(row))?.with_version(version))
+    Answer::thing(&credential(row))
 }
 
 /// `PUT /admin/v1/me/credentials/{provider}`, and `…/{name}`: no address, which would be the
@@ -171,8 +168,7 @@ pub async fn set_credential(gate: &Gate, call: &Call) -> Result<Answer, Refusal>
     let (owner, expected) = (owner(call)?, call.expected());
     let row = gate.control.set_credential(&owner, &place, &secret, None, expected).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    let version = row.version;
-    Ok(Answer::ok(&credential(row))?.with_version(version))
+    Answer::thing(&credential(row))
 }
 
 /// `DELETE /admin/v1/me/credentials/{provider}`, and `…/{name}`
@@ -181,8 +177,7 @@ pub async fn disable_credential(gate: &Gate, call: &Call) -> Result<Answer, Refu
     let place = credentials::place(call)?;
     let row = gate.control.disable_credential(&owner(call)?, &place, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    let version = row.version;
-    Ok(Answer::ok(&credential(row))?.with_version(version))
+    Answer::thing(&credential(row))
 }
 
 /// The member that asks.

@@ -34,8 +34,7 @@ pub async fn list_users(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 pub async fn show_user(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = gate.control.owner(&CredentialOwner::User(call.parsed("id")?)).await?;
     let row = row.ok_or_else(|| absent(call))?;
-    let version = row.version;
-    Ok(Answer::ok(&user(row))?.with_version(version))
+    Answer::thing(&user(row))
 }
 
 /// `PUT /admin/v1/users/{id}`
@@ -50,8 +49,7 @@ pub async fn put_user(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     };
     let row = gate.control.put_user(&id, &new, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    let version = row.version;
-    Ok(Answer::ok(&user(row))?.with_version(version))
+    Answer::thing(&user(row))
 }
 
 /// `GET /admin/v1/orgs`
@@ -65,8 +63,7 @@ pub async fn list_orgs(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 pub async fn show_org(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = gate.control.owner(&CredentialOwner::Org(call.parsed("id")?)).await?;
     let row = row.ok_or_else(|| absent(call))?;
-    let version = row.version;
-    Ok(Answer::ok(&org(row))?.with_version(version))
+    Answer::thing(&org(row))
 }
 
 /// `PUT /admin/v1/orgs/{id}`
@@ -75,8 +72,7 @@ pub async fn put_org(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let body: PutOrg = call.body()?;
     let row = gate.control.put_org(&id, name(body.name)?, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    let version = row.version;
-    Ok(Answer::ok(&org(row))?.with_version(version))
+    Answer::thing(&org(row))
 }
 
 /// `GET /admin/v1/teams`
@@ -90,8 +86,7 @@ pub async fn list_teams(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 pub async fn show_team(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = gate.control.team(&call.parsed("id")?).await?;
     let row = row.ok_or_else(|| absent(call))?;
-    let version = row.version;
-    Ok(Answer::ok(&team(row))?.with_version(version))
+    Answer::thing(&team(row))
 }
 
 /// `PUT /admin/v1/teams/{id}`
@@ -100,8 +95,7 @@ pub async fn put_team(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let body: PutTeam = call.body()?;
     let row = gate.control.put_team(&id, name(body.name)?, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    let version = row.version;
-    Ok(Answer::ok(&team(row))?.with_version(version))
+    Answer::thing(&team(row))
 }
 
 /// There is nothing at the path of a request.
@@ -163,15 +157,18 @@ fn user(row: OwnerRow) -> User {
         team: row.team.map(|team| team.to_string()),
         self_service: Some(row.own).filter(|own| *own != Allowance::default()).map(self_service),
         created_at: row.created_at.to_string(),
+        version: row.version.to_string(),
     }
 }
 
 fn org(row: OwnerRow) -> Org {
-    Org { id: row.id.to_string(), name: row.name, created_at: row.created_at.to_string() }
+    let (created_at, version) = (row.created_at.to_string(), row.version.to_string());
+    Org { id: row.id.to_string(), name: row.name, created_at, version }
 }
 
 fn team(row: OwnerRow) -> Team {
-    Team { id: row.id.to_string(), name: row.name, created_at: row.created_at.to_string() }
+    let (created_at, version) = (row.created_at.to_string(), row.version.to_string());
+    Team { id: row.id.to_string(), name: row.name, created_at, version }
 }
 
 #[cfg(test)]

@@ -123,8 +123,8 @@ mod tests {
     use super::*;
 
     fn there(version: u64) -> Now {
-        let answer = Answer::ok(&serde_json::json!({"n": 1})).unwrap_or_else(|_| panic!("JSON"));
-        Now::There(Box::new(answer.with_version(version)))
+        let shown = serde_json::json!({"version": version.to_string()});
+        Now::There(Box::new(Answer::thing(&shown).unwrap_or_else(|_| panic!("JSON"))))
     }
 
     fn status(call: &Call, now: &Now) -> Result<Option<Expected>, u16> {

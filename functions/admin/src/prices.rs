@@ -27,8 +27,7 @@ pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let (provider, model) = names(call)?;
     let row = gate.control.price(provider, model).await?;
     let row = row.ok_or_else(|| absent(call))?;
-    let version = row.revision;
-    Ok(Answer::ok(&price(row)?)?.with_version(version))
+    Answer::thing(&price(row)?)
 }
 
 /// `PUT /admin/v1/prices/{provider}/{model+}`
@@ -41,8 +40,7 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let spec = serde_json::to_string(&spec).map_err(Error::internal)?;
     let row = gate.control.put_price(provider, model, &spec, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    let version = row.revision;
-    Ok(Answer::ok(&price(row)?)?.with_version(version))
+    Answer::thing(&price(row)?)
 }
 
 /// `DELETE /admin/v1/prices/{provider}/{model+}`
@@ -66,8 +64,7 @@ pub async fn show_quarantined(gate: &Gate, call: &Call) -> Result<Answer, Refusa
     let (provider, model) = names(call)?;
     let row = gate.control.quarantined(provider, model).await?;
     let row = row.ok_or_else(|| absent(call))?;
-    let version = u64::try_from(row.at.seconds()).unwrap_or_default();
-    Ok(Answer::ok(&quarantined(row))?.with_version(version))
+    Answer::thing(&quarantined(row))
 }
 
 /// `DELETE /admin/v1/quarantine/{provider}/{model+}`
@@ -105,10 +102,12 @@ fn quarantined(row: QuarantineRow) -> Quarantined {
         hold_usd: row.hold.to_string(),
         cost_usd: row.cost.to_string(),
         at: row.at.to_string(),
+        version: row.at.seconds().to_string(),
     }
 }
 
 fn price(row: PriceRow) -> Result<Price, Error> {
     let spec = serde_json::from_str(&row.spec).map_err(Error::internal)?;
-    Ok(Price { provider: row.provider, model: row.model, version: row.version, spec })
+    let (price_version, version) = (row.version, row.revision.to_string());
+    Ok(Price { provider: row.provider, model: row.model, price_version, version, spec })
 }

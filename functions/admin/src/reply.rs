@@ -94,10 +94,27 @@ impl Answer {
         Self { status: 200, body: Content::Text(text.into()), headers, secret: None }
     }
 
-    /// The same answer with the version of what it shows.
-    #[must_use]
-    pub fn with_version(mut self, version: u64) -> Self {
-        self.headers.push((ETAG, format!("\"{version}\"")));
+    /// 200 with a thing that has versions: its `version` is the `ETag`, which has quotes.
+    ///
+    /// # Errors
+    /// As [`Self::ok`].
+    pub fn thing(body: &impl Serialize) -> Result<Self, Refusal> {
+        Ok(Self::json(200, body)?.tagged())
+    }
+
+    /// 201 with such a thing.
+    ///
+    /// # Errors
+    /// As [`Self::ok`].
+    pub fn made(body: &impl Serialize) -> Result<Self, Refusal> {
+        Ok(Self::json(201, body)?.tagged())
+    }
+
+    fn tagged(mut self) -> Self {
+        let Content::Json(shown) = &self.body else { return self };
+        let version = shown.get("version").and_then(Value::as_str);
+        let tag = version.map(|version| (ETAG, format!("\"{version}\"")));
+        self.headers.extend(tag);
         self
     }
 

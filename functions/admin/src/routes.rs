@@ -48,8 +48,8 @@ fn name(call: &Call) -> Result<&str, Error> {
 }
 
 async fn answer(gate: &Gate, row: RouteRow) -> Result<Answer, Refusal> {
-    let (version, warnings) = (row.version, warnings(gate, &row.route).await?);
-    Ok(Answer::ok(&shown(row, warnings)?)?.with_version(version))
+    let warnings = warnings(gate, &row.route).await?;
+    Answer::thing(&shown(row, warnings)?)
 }
 
 /// What stands in the way of calls to the targets.

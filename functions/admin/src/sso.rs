@@ -27,8 +27,7 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 /// `GET /admin/v1/sso/{subject+}`
 pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = gate.control.binding(&subject(call)?).await?.ok_or_else(|| absent(call))?;
-    let version = row.version;
-    Ok(Answer::ok(&shown(row))?.with_version(version))
+    Answer::thing(&shown(row))
 }
 
 /// `PUT /admin/v1/sso/{subject+}`
@@ -41,8 +40,7 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let (name, expected) = (role.name(), call.expected());
     let row = gate.control.put_binding(&subject, name, user.as_ref(), expected).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    let version = row.version;
-    Ok(Answer::ok(&shown(row))?.with_version(version))
+    Answer::thing(&shown(row))
 }
 
 /// `DELETE /admin/v1/sso/{subject+}`
@@ -64,14 +62,14 @@ pub async fn sessions(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 /// `GET /admin/v1/sso-sessions/{id}`
 pub async fn show_session(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = gate.control.session_row(&call.parsed("id")?).await?.ok_or_else(|| absent(call))?;
-    Ok(Answer::ok(&told(&row, gate.aws().now()))?.with_version(row.version))
+    Answer::thing(&told(&row, gate.aws().now()))
 }
 
 /// `DELETE /admin/v1/sso-sessions/{id}`
 pub async fn end_session(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = gate.control.end_session(&call.parsed("id")?, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    Ok(Answer::ok(&told(&row, gate.aws().now()))?.with_version(row.version))
+    Answer::thing(&told(&row, gate.aws().now()))
 }
 
 /// A session as the audit tells it.
@@ -119,6 +117,7 @@ fn shown(row: BindingRow) -> Binding {
         role: row.role,
         user: row.user.map(|user| user.to_string()),
         created_at: row.created_at.to_string(),
+        version: row.version.to_string(),
     }
 }
 
@@ -136,5 +135,6 @@ fn told(row: &SessionRow, now: Timestamp) -> SsoSession {
         created_at: row.created_at.to_string(),
         last_used_at: row.seen_at.to_string(),
         expires_at: row.expires_at.to_string(),
+        version: row.version.to_string(),
     }
 }

@@ -13,8 +13,7 @@ use crate::reply::{Answer, Refusal};
 pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = gate.control.webhook().await?;
     let row = row.ok_or_else(|| absent(call))?;
-    let version = row.version;
-    Ok(Answer::ok(&webhook(row))?.with_version(version))
+    Answer::thing(&webhook(row))
 }
 
 /// `PUT /admin/v1/webhook`
@@ -24,8 +23,7 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let target = url("url", &body.url, UrlUse::Whole, allowed)?;
     let set = gate.control.put_webhook(&target, call.expected()).await?;
     let (secret, row) = set.ok_or_else(|| call.raced())?;
-    let version = row.version;
-    Ok(Answer::ok(&webhook(row))?.with_secret(&secret).with_version(version))
+    Ok(Answer::thing(&webhook(row))?.with_secret(&secret))
 }
 
 /// `DELETE /admin/v1/webhook`
@@ -37,5 +35,5 @@ pub async fn delete(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 }
 
 fn webhook(row: WebhookRow) -> Webhook {
-    Webhook { url: row.url, version: row.version }
+    Webhook { url: row.url, version: row.version.to_string() }
 }

@@ -59,6 +59,8 @@ pub struct AdminKey {
     /// When it stops working.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
+    pub version: String,
 }
 
 /// A new admin key with its secret, which is shown this once.
@@ -101,6 +103,8 @@ pub struct Principal {
     pub role: String,
     /// When it got a role first.
     pub created_at: String,
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
+    pub version: String,
 }
 
 /// `GET /admin/v1/iam`.
@@ -138,6 +142,8 @@ pub struct Binding {
     pub user: Option<String>,
     /// When it got a role first.
     pub created_at: String,
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
+    pub version: String,
 }
 
 /// `GET /admin/v1/sso`.
@@ -168,6 +174,8 @@ pub struct SsoSession {
     pub last_used_at: String,
     /// When it ends at the latest.
     pub expires_at: String,
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
+    pub version: String,
 }
 
 /// `GET /admin/v1/sso-sessions`.

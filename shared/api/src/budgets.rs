@@ -56,8 +56,8 @@ pub struct Budget {
     pub kind: String,
     /// Which one; of a model: `user:ID/PROVIDER/MODEL`.
     pub id: String,
-    /// What a change must name in `If-Match` (with quotes: the `ETag`); `0` where nobody has made
-    /// the budget yet.
+    /// For `If-Match`: the text of its `ETag`, without the quotes; `0` where nobody has made it
+    /// yet.
     pub version: String,
     /// `hard`, `balanced`, `soft`, `observe` or `closed`.
     pub mode: String,

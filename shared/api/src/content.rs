@@ -19,6 +19,8 @@ pub struct ContentLog {
     pub scope: String,
     /// Days that it is kept; `None`: a key follows its user, a user keeps nothing.
     pub days: Option<u32>,
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
+    pub version: String,
 }
 
 /// `DELETE /admin/v1/users/{id}/content`.

@@ -43,6 +43,8 @@ pub struct Credential {
     /// When it was last used, to five minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<String>,
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
+    pub version: String,
 }
 
 /// `GET /admin/v1/credentials?user=`.

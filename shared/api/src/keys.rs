@@ -195,6 +195,8 @@ pub struct Key {
     /// When it was last used, to five minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<String>,
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
+    pub version: String,
 }
 
 /// A new key with its secret, which is shown this once.

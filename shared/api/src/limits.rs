@@ -14,4 +14,6 @@ pub struct RateLimits {
     pub tokens_per_minute: Option<u64>,
     /// Calls that are under way at once.
     pub concurrent: Option<u64>,
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
+    pub version: String,
 }

@@ -169,6 +169,8 @@ pub struct BudgetRequest {
     /// A word to the member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
+    pub version: String,
 }
 
 /// `GET /admin/v1/budget-requests`, `GET /admin/v1/me/budget-requests`.

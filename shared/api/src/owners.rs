@@ -45,6 +45,8 @@ pub struct User {
     pub self_service: Option<SelfService>,
     /// When it was made.
     pub created_at: String,
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
+    pub version: String,
 }
 
 /// `GET /admin/v1/users`.
@@ -78,6 +80,8 @@ pub struct Org {
     pub name: Option<String>,
     /// When it was made.
     pub created_at: String,
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
+    pub version: String,
 }
 
 /// `GET /admin/v1/orgs`.
@@ -111,6 +115,8 @@ pub struct Team {
     pub name: Option<String>,
     /// When it was made.
     pub created_at: String,
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
+    pub version: String,
 }
 
 /// `GET /admin/v1/teams`.

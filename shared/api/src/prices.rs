@@ -13,6 +13,8 @@ pub struct Price {
     /// The model's exact name.
     pub model: String,
     /// What log rows name as the price that was applied.
+    pub price_version: String,
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
     pub version: String,
     /// Prices as decimal texts of USD per million tokens, and the model's limits.
     pub spec: serde_json::Value,
@@ -44,6 +46,8 @@ pub struct Quarantined {
     pub cost_usd: String,
     /// When that was seen.
     pub at: String,
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
+    pub version: String,
 }
 
 /// `GET /admin/v1/quarantine`.
@@ -63,7 +67,7 @@ pub struct Discount {
     /// What it comes off: `*`, `provider/*` or `provider/model`. The nearest one that has begun
     /// counts, and no other.
     pub target: String,
-    /// For `If-Match`; the `ETag` of the answer.
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
     pub version: String,
     /// The percentage in force now; null before the first term.
     pub off_percent: Option<String>,
@@ -86,6 +90,8 @@ pub struct DiscountList {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Catalogue {
     /// What log rows name: the day that the prices are of, and a hash of the list.
+    pub list_version: String,
+    /// For `If-Match`: the text of its `ETag`, without the quotes; `0` before the first import.
     pub version: String,
     /// `imported`, or `compiled`: what the deployed code was built with.
     pub source: String,

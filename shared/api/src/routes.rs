@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Route {
     /// What calls write as their model.
     pub name: String,
-    /// For `If-Match`; the `ETag` of the answer.
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
     pub version: String,
     /// Its targets, and how they are tried.
     pub spec: serde_json::Value,

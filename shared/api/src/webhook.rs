@@ -17,8 +17,8 @@ pub struct PutWebhook {
 pub struct Webhook {
     /// Where alerts are posted.
     pub url: String,
-    /// Rises with every change.
-    pub version: u64,
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
+    pub version: String,
 }
 
 /// The webhook with its signing secret, which is shown this once.

@@ -139,7 +139,8 @@ GET /audit = audit
 /// Something of everything that a command reads before it changes.
 const ANSWER: &str = r#"{"id":"k1","user":"u1","name":"n","state":"active","clamp":"missing",
     "created_at":"2026-11-23T00:00:00Z","mode":"hard","time_zone":"UTC","kind":"user",
-    "version":"7","alert_thresholds":[],"periods":[],"scope":"user:u1","spec":{"terms":[]},
+    "version":"7","list_version":"2026-11-24.1a",
+    "alert_thresholds":[],"periods":[],"scope":"user:u1","spec":{"terms":[]},
     "source":"imported","compiled_version":"2026-11-23.9f","earlier":[],
     "provider":"openai","model":"x","target":"openai/*","discounts":[],"scopes":[],"routes":[],
     "users":[],"keys":[],"budgets":[],"channels":[],"alerts":[],

@@ -30,16 +30,18 @@ const LOOK: &str = include_str!("answers/look.json");
 const CATALOGUE: &str = include_str!("answers/catalogue.json");
 const ADMIN_KEYS: &str = r#"{"admin_keys":[
     {"id":"a1b2c3d4e5","name":"Ann","role":"owner","state":"active",
-     "created_at":"2026-11-23T09:00:00Z"},
+     "created_at":"2026-11-23T09:00:00Z","version":"1839169267230001"},
     {"id":"f6g7h8i9j0","name":"Grafana","role":"auditor","state":"expired",
-     "created_at":"2026-10-01T09:00:00Z","expires_at":"2026-11-01T00:00:00Z"}],
+     "created_at":"2026-10-01T09:00:00Z","expires_at":"2026-11-01T00:00:00Z",
+     "version":"1839169267230002"}],
     "next_cursor":null}"#;
 const PRINCIPALS: &str = r#"{"principals":[
     {"arn":"arn:aws:iam::111122223333:role/Ops","role":"admin",
-     "created_at":"2026-11-23T09:00:00Z"}],"next_cursor":null}"#;
+     "created_at":"2026-11-23T09:00:00Z","version":"1839169267230003"}],"next_cursor":null}"#;
 const ASKS: &str = r#"{"budget_requests":[
     {"id":"01KAQ4ZV0M7W1C9Y3T5B8D2E6F","user":"lin","state":"open","month_limit_usd":"100",
-     "reason":"The evaluation of the new model","created_at":"2026-11-23T09:00:00Z"}],
+     "reason":"The evaluation of the new model","created_at":"2026-11-23T09:00:00Z",
+     "version":"1839169267230004"}],
     "next_cursor":null}"#;
 const MODELS: &str = r#"{"models":[
     {"provider":"openai","model":"gpt-4o","mode":"chat","context_window":128000,
@@ -54,7 +56,7 @@ const ME: &str = r#"{"user":"lin","name":"Lin","key_id":"k1","self_service":
      "credentials":false}}"#;
 const USER: &str = r#"{"id":"lin","name":"Lin","org":"acme","self_service":
     {"keys":2,"key_max_cost_usd":"0.5","key_days":90,"key_models":["openai/*"],
-     "credentials":false},"created_at":"2026-11-23T09:00:00Z"}"#;
+     "credentials":false},"created_at":"2026-11-23T09:00:00Z","version":"1839169267230005"}"#;
 const SESSION: &str = r#"{"actor":"iam:arn:aws:iam::111122223333:role/Ops","role":"admin"}"#;
 const NOTHING: &str = r#"{"users":[],"keys":[],"budgets":[],"channels":[],"alerts":[],
     "quarantine":[],"next_cursor":null}"#;

@@ -144,7 +144,10 @@ async fn a_wrong_price_of_ones_own_is_refused_at_its_field() {
 async fn a_price_list_is_looked_at_imported_and_given_up() {
     let world = World::new().await;
     let compiled = get(&world, CATALOGUE).await;
-    assert_eq!((&compiled["version"], &compiled["source"]), (&json!(VERSION), &json!("compiled")));
+    assert_eq!(
+        (&compiled["list_version"], &compiled["source"]),
+        (&json!(VERSION), &json!("compiled"))
+    );
     let new = list("2030-01-01");
 
     let preview = world.ask("POST", &format!("{CATALOGUE}/preview"), new.clone()).await.body;
@@ -164,7 +167,7 @@ async fn a_price_list_is_looked_at_imported_and_given_up() {
 
     let stored = world.ask("PUT", CATALOGUE, new.clone()).await;
     assert_eq!(stored.status, 200, "{}", stored.body);
-    let version = stored.body["version"].as_str().unwrap().to_owned();
+    let version = stored.body["list_version"].as_str().unwrap().to_owned();
     assert!(version.starts_with("2030-01-01."));
     assert_eq!((&stored.body["source"], &stored.body["rows"]), (&json!("imported"), &json!(1)));
     assert_eq!(price(&world, "gpt-9").await, ("3".to_owned(), version.clone()));
@@ -186,13 +189,13 @@ async fn a_price_list_is_looked_at_imported_and_given_up() {
     assert_eq!(world.ask("DELETE", CATALOGUE, Value::Null).await.status, 204);
     assert_eq!(world.ask("DELETE", CATALOGUE, Value::Null).await.status, 404);
     let back = get(&world, CATALOGUE).await;
-    assert_eq!((&back["version"], &back["imported"]), (&json!(VERSION), &Value::Null));
+    assert_eq!((&back["list_version"], &back["imported"]), (&json!(VERSION), &Value::Null));
     assert_eq!(price(&world, "gpt-4o").await.1, VERSION);
     let audit = get(&world, "/admin/v1/audit?target=/admin/v1/catalogue").await;
     let told: Vec<_> = audit["entries"].as_array().unwrap().iter().collect();
     assert_eq!(told.len(), 3, "two imports and the way back: {audit}");
     assert_eq!(
-        (&told[2]["before"]["version"], &told[2]["after"]["version"]),
+        (&told[2]["before"]["list_version"], &told[2]["after"]["list_version"]),
         (&json!(VERSION), &json!(version))
     );
 }
@@ -214,7 +217,7 @@ async fn an_imported_list_is_put_in_force_again_by_its_version() {
     let mut tag = String::new();
     for (day, input) in [("2030-01-01", "3"), ("2030-02-01", "1"), ("2030-03-01", "5")] {
         let made = world.ask("PUT", CATALOGUE, priced(day, input)).await;
-        versions.push(made.body["version"].as_str().unwrap().to_owned());
+        versions.push(made.body["list_version"].as_str().unwrap().to_owned());
         tag = made.etag;
     }
     let lists = format!("{CATALOGUE}/lists");
@@ -236,7 +239,12 @@ async fn an_imported_list_is_put_in_force_again_by_its_version() {
     assert_eq!(price(&world, "gpt-9").await.0, "5", "a look changes nothing");
 
     let back = switch(&world, &versions[0], &tag).await;
-    assert_eq!((back.status, &back.body["version"]), (200, &json!(versions[0])), "{}", back.body);
+    assert_eq!(
+        (back.status, &back.body["list_version"]),
+        (200, &json!(versions[0])),
+        "{}",
+        back.body
+    );
     assert_eq!(price(&world, "gpt-9").await, ("3".to_owned(), versions[0].clone()));
     assert_eq!(get(&world, CATALOGUE).await, back.body);
     assert_eq!(names(&get(&world, &lists).await).len(), 3, "no list goes away");
@@ -256,15 +264,15 @@ async fn an_imported_list_is_put_in_force_again_by_its_version() {
         (&told["action"], audit["entries"].as_array().map(Vec::len)),
         (&json!("PUT"), Some(1))
     );
-    assert_eq!(told["before"]["version"], json!(versions[2]));
-    assert_eq!(told["after"]["version"], json!(versions[0]));
+    assert_eq!(told["before"]["list_version"], json!(versions[2]));
+    assert_eq!(told["after"]["list_version"], json!(versions[0]));
 }
 
 #[tokio::test]
 async fn a_list_that_is_not_whole_is_never_put_in_force() {
     let world = World::new().await;
     let lost = world.ask("PUT", CATALOGUE, priced("2030-01-01", "3")).await.body;
-    let lost = lost["version"].as_str().unwrap();
+    let lost = lost["list_version"].as_str().unwrap();
     let now = world.ask("PUT", CATALOGUE, priced("2030-02-01", "1")).await;
     let aws = world.gate.aws();
     let (pk, sk) = (format!("PL#{}#{lost}", aws.config().tenant), "000".to_owned());

@@ -244,7 +244,7 @@ impl Stage {
         match kind {
             "catalogue" if is_there => {
                 let put = self.root("PUT", "catalogue", list("2030-01-01")).await;
-                return put["version"].as_str().unwrap().to_owned();
+                return put["list_version"].as_str().unwrap().to_owned();
             }
             "catalogue" => return "2030-01-01.00000000".to_owned(),
             "models" => return if is_there { "gpt-4o" } else { "nothing" }.to_owned(),

@@ -151,7 +151,7 @@ async fn prices_and_the_webhook_are_set_shown_and_deleted() {
     let set = world.ask("PUT", path, json!({"url": "https://hooks.example.com/f?x=1"})).await;
     assert_eq!(set.body["secret"].as_str(), Some(world.secret("farebox/test/webhook").as_str()));
     let again = world.ask("PUT", path, json!({"url": "https://hooks.example.com/g"})).await;
-    assert!(again.body["version"].as_u64() > set.body["version"].as_u64());
+    assert_ne!(again.body["version"], set.body["version"]);
     let shown = world.ask("GET", path, Value::Null).await;
     assert!(shown.body.get("secret").is_none() && shown.body["url"] == again.body["url"]);
     assert_eq!(world.ask("DELETE", path, Value::Null).await.status, 204);

@@ -1,7 +1,9 @@
 //! A change is based on a version; a create may be sent again.
 
-use farebox_admin::ROUTES;
+use std::collections::BTreeSet;
+
 use farebox_admin::auth::Right;
+use farebox_admin::{ROUTES, Route};
 use serde_json::{Value, json};
 
 use crate::openapi::operations::is_versioned;
@@ -92,6 +94,40 @@ async fn every_route_that_changes_something_with_a_version_asks_for_it() {
         want(done.status < 300, "based on what is there", &done);
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Whoever has a list or a thing can change it without another look.
+#[tokio::test]
+async fn a_body_and_a_row_of_a_list_tell_the_version() {
+    let (mut stage, mut lists) = (Stage::new().await, BTreeSet::new());
+    let is_changed = |path: &str| {
+        let thing = |other: &str| other.trim_end_matches("/rotate") == path;
+        ROUTES.iter().any(|other| is_versioned(other) && thing(other.path))
+    };
+    for route in ROUTES.iter().filter(|route| route.method == "GET" && is_changed(route.path)) {
+        let role = if route.right == Right::Own { 'm' } else { 'o' };
+        let who = stage.cast.keys[&role].clone();
+        let ask = stage.ask("GET", route.path, Thing::There).await;
+
+        let seen = stage.send_with("key", &who, "GET", &ask, &[]).await;
+
+        let version = seen.body["version"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(format!("\"{version}\""), seen.etag, "{}: {}", ask.path, seen.body);
+        let path = route.path.split("/{").next().unwrap();
+        let is_list = |other: &&Route| other.method == "GET" && other.path == path;
+        let is_paged = |other: &&Route| other.query.contains(&"limit");
+        if path == route.path || !ROUTES.iter().filter(is_list).any(|other| is_paged(&other)) {
+            continue;
+        }
+        let query = if path == "/admin/v1/credentials" { "?user=u1" } else { "" };
+        let ask = Ask { path: format!("{path}{query}"), ..ask };
+        let list = stage.send_with("key", &who, "GET", &ask, &[]).await;
+        let rows = list.body.as_object().unwrap().values().find_map(Value::as_array).unwrap();
+        let versions: Vec<_> = rows.iter().map(|row| row["version"].as_str().unwrap()).collect();
+        assert!(versions.contains(&&*version), "{path}: {version} {}", list.body);
+        lists.insert(path);
+    }
+    assert_eq!(lists.len(), 18, "{lists:?}");
 }
 
 #[tokio::test]

@@ -397,6 +397,7 @@ mod tests {
             rotated_at: None,
             old_secret_until: None,
             last_used_at: None,
+            version: "1".to_owned(),
         }
     }
 

@@ -152,7 +152,7 @@ fn discounts_text(discounts: &[Stored]) -> String {
 fn catalogue_text(list: &Catalogue) -> String {
     let mut text = format!(
         "{} is in force: {}, {} models (the code was built with {})",
-        list.version, list.source, list.rows, list.compiled_version
+        list.list_version, list.source, list.rows, list.compiled_version
     );
     if !list.earlier.is_empty() {
         text.push_str("\n\n");
@@ -288,7 +288,7 @@ fn prices_text(prices: &[Override]) -> String {
         let fields: Vec<String> = fields
             .map(|(name, value)| format!("{name}={}", value.to_string().trim_matches('"')))
             .collect();
-        vec![model, price.version.clone(), fields.join(" ")]
+        vec![model, price.price_version.clone(), fields.join(" ")]
     })
 }
 

@@ -163,12 +163,12 @@ pub fn is_versioned(route: &Route) -> bool {
 }
 
 /// Whether its answer has the version of what it shows.
-fn has_version(route: &Route) -> bool {
-    let is_of = |other: &Route| {
-        let thing = other.path.strip_suffix("/rotate").unwrap_or(other.path);
-        is_versioned(other) && thing == route.path
-    };
-    matches!(route.method, "GET" | "PUT") && ROUTES.iter().any(is_of)
+fn has_version(route: &Route, row: &Row) -> bool {
+    let thing = route.path.strip_suffix("/rotate").unwrap_or(route.path);
+    let of_a_list = format!("{thing}/{{id}}");
+    let is_thing = |path: &str| ROUTES.iter().any(|one| is_versioned(one) && one.path == path);
+    let is_made = row.status == 201 && is_thing(&of_a_list);
+    row.answer.is_some() && (is_thing(thing) || is_made)
 }
 
 fn is_repeatable(route: &Route) -> bool {
@@ -379,7 +379,7 @@ pub fn operation(route: &Route, row: &Row, made: &mut SchemaGenerator) -> Value 
         ("GET", _) => "What is there",
         _ => "As it is now",
     };
-    let tags = has_version(route).then_some("ETag");
+    let tags = has_version(route, row).then_some("ETag");
     let mut good = json!({"description": told, "headers": header_map(tags)});
     if let Some(answer) = row.answer {
         good["content"] = json_of(&answer(made));
