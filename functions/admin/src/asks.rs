@@ -1,7 +1,7 @@
 //! More budget: a member asks for it, an owner or an admin decides.
 
 use farebox_api::{AskBudget, BudgetRequest, BudgetRequestList, DecideBudget};
-use farebox_aws::control::{Ask, AskRow, AskState, Change, Decided, Expected};
+use farebox_aws::control::{Ask, AskRow, AskState, Decided};
 use farebox_core::{EntityId, Error, Money, Rid, Scope, ScopeKind};
 use farebox_ledger::Settings;
 
@@ -82,8 +82,7 @@ pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     Answer::thing(&shown(row))
 }
 
-/// `PUT /admin/v1/budget-requests/{user}/{id}`: the limits first, then the word. What stops in
-/// between leaves the request open; a repeat raises to the same limits and keeps what comes back.
+/// `PUT /admin/v1/budget-requests/{user}/{id}`: the word and the limits together, or neither.
 pub async fn decide(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let row = find(gate, call).await?;
     let body: DecideBudget = call.body()?;
@@ -95,44 +94,29 @@ pub async fn decide(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
         let rule = "This request is decided already.".to_owned();
         return Err(Error::NotAllowed { rule }.into());
     }
-    let now = gate.aws().now();
-    let until = match decision {
-        AskState::Denied => None,
-        AskState::Approved => Some(raise(gate, call, &row, &body).await?),
+    let (by, at) = (call.who()?.actor.clone(), gate.aws().now());
+    let row = match decision {
+        AskState::Denied => {
+            let decided = Decided { by, at, until: None, note };
+            gate.control.decide(&row, decision, Some(decided), call.expected()).await?
+        }
+        AskState::Approved => {
+            let end = until(body.until.as_deref(), at)?.or(row.ask.until).filter(|end| *end > at);
+            let rule = "is needed: when the limits of before come back, such as 2027-01-01T00:00:00Z";
+            let end = end.ok_or_else(|| Error::malformed("until", rule))?;
+            let scope = Scope::new(ScopeKind::User, row.user.clone());
+            let budget = gate.control.budget(&scope).await?.ok_or_else(|| absent(call))?;
+            let settings = raised(&budget.terms.settings, &row, &body)?;
+            let decided = Decided { by, at, until: Some(end), note };
+            let raise = (&budget, &settings, end);
+            gate.control.approve(&row, raise, decided, call.expected()).await?
+        }
         AskState::Open | AskState::Withdrawn => {
             return Err(Error::malformed("state", "is approved or denied").into());
         }
     };
-    let decided = Decided { by: call.who()?.actor.clone(), at: now, until, note };
-    let row = gate.control.decide(&row, decision, Some(decided), call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
     Answer::thing(&shown(row))
-}
-
-/// Raises the user's limits until an end; gives that.
-async fn raise(
-    gate: &Gate,
-    call: &Call,
-    row: &AskRow,
-    body: &DecideBudget,
-) -> Result<farebox_core::Timestamp, Refusal> {
-    let now = gate.aws().now();
-    let end = until(body.until.as_deref(), now)?.or(row.ask.until).filter(|end| *end > now);
-    let rule = "is needed: when the limits of before come back, such as 2027-01-01T00:00:00Z";
-    let end = end.ok_or_else(|| Error::malformed("until", rule))?;
-    let scope = Scope::new(ScopeKind::User, row.user.clone());
-    let budget = gate.control.budget(&scope).await?.ok_or_else(|| absent(call))?;
-    let settings = raised(&budget.terms.settings, row, body)?;
-    let expected = Expected::Version(budget.terms.epoch);
-    match gate.control.put_budget(&scope, &settings, expected, Some(end), None).await? {
-        Change::Applied(_) => Ok(end),
-        // The budget moved, not the request: nothing was decided, and a repeat sees the new one.
-        Change::Stale(_) => {
-            let limit = format!("another change of the budget of {scope} is under way");
-            Err(Error::RateLimited { limit, retry_after_s: 1, left: Vec::new() }.into())
-        }
-        Change::Absent => Err(absent(call).into()),
-    }
 }
 
 /// The settings with the limits that are granted.

@@ -313,3 +313,50 @@ async fn requests_for_budget_are_few_and_repeated_harmlessly_and_denied_or_taken
     let other = cast.world.ask_as(&cast.members[1].1, "GET", &path, Value::Null).await;
     assert_eq!(other.status, 404);
 }
+
+/// An approval that reaches the tables while something else happens: its answer, the limit of a day
+/// that is in force then, and the request's state.
+async fn approved_while(other: impl AsyncFnOnce(&Cast, &str)) -> (u16, Value, Value) {
+    let cast = Cast::new().await;
+    let limits = json!({"day_limit_usd": "1"});
+    cast.world.ask("PUT", "/admin/v1/budgets/user:u1", limits).await;
+    let mine = "/admin/v1/me/budget-requests";
+    let made = json!({"reason": "a release", "day_limit_usd": "5"});
+    let made = cast.ask('m', "POST", mine, made).await.body;
+    let id = made["id"].as_str().unwrap();
+    let path = format!("/admin/v1/budget-requests/u1/{id}");
+    let word = json!({"state": "approved", "until": "2099-01-01T00:00:00Z"});
+
+    let (arrives, go) = cast.world.hold("TransactWriteItems");
+    let meanwhile = async {
+        arrives.await.unwrap();
+        other(&cast, &format!("{mine}/{id}")).await;
+        go.send(()).unwrap();
+    };
+    let (reply, ()) = tokio::join!(cast.ask('a', "PUT", &path, word), meanwhile);
+
+    let budget = cast.ask('o', "GET", "/admin/v1/budgets/user:u1", Value::Null).await.body;
+    let request = cast.ask('o', "GET", &path, Value::Null).await.body;
+    (reply.status, budget["day_limit_usd"].clone(), request["state"].clone())
+}
+
+#[tokio::test]
+async fn a_request_that_is_taken_back_while_it_is_approved_raises_nothing() {
+    let ended = approved_while(async |cast, own| {
+        let gone = cast.ask('m', "DELETE", own, Value::Null).await;
+        assert_eq!(gone.body["state"], "withdrawn", "{}", gone.body);
+    });
+
+    assert_eq!(ended.await, (412, json!("1"), json!("withdrawn")));
+}
+
+#[tokio::test]
+async fn a_budget_that_changes_while_more_is_approved_leaves_the_request_open() {
+    let ended = approved_while(async |cast, _| {
+        let limits = json!({"day_limit_usd": "3"});
+        let put = cast.ask('o', "PUT", "/admin/v1/budgets/user:u1", limits).await;
+        assert_eq!(put.status, 200, "{}", put.body);
+    });
+
+    assert_eq!(ended.await, (429, json!("3"), json!("open")));
+}

@@ -13,6 +13,7 @@ use lambda_http::{Body, RequestExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
 pub const ADMIN_KEY: &str = "sk-fba-0123456789abcdefghijklmnopqrstuvwxyz-_ABCDE";
 
@@ -23,11 +24,14 @@ pub const ISSUER: &str = "https://id.example";
 type Secrets = Arc<Mutex<HashMap<String, String>>>;
 /// How often DynamoDB was asked for what.
 type Operations = Arc<Mutex<BTreeMap<String, u32>>>;
+/// A request to DynamoDB that waits: its operation, whom to tell, and when it goes on.
+type Held = Arc<Mutex<Option<(&'static str, oneshot::Sender<()>, oneshot::Receiver<()>)>>>;
 
 /// One deployment.
 pub struct World {
     pub gate: Gate,
     operations: Operations,
+    held: Held,
     secrets: Secrets,
 }
 
@@ -67,7 +71,8 @@ impl World {
         let operations = Operations::default();
         let counted = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let dynamodb_url = format!("http://{}", counted.local_addr().unwrap());
-        tokio::spawn(count(counted, engine, Arc::clone(&operations)));
+        let held = Held::default();
+        tokio::spawn(count(counted, engine, Arc::clone(&operations), Arc::clone(&held)));
         let secrets = Secrets::default();
         secrets.lock().unwrap().insert("admin".into(), ADMIN_KEY.into());
         secrets.lock().unwrap().insert("pepper".into(), "p".repeat(64));
@@ -97,7 +102,7 @@ impl World {
             };
             Some(value.to_owned())
         });
-        Self { gate: Gate::new(&Aws::new(config.unwrap())), operations, secrets }
+        Self { gate: Gate::new(&Aws::new(config.unwrap())), operations, held, secrets }
     }
 
     /// By the deployment's own key; a change replaces whatever is there.
@@ -202,6 +207,14 @@ impl World {
         texts.join(", ")
     }
 
+    /// The next request of this operation waits: the first end tells when it is there, and it goes
+    /// on when the second is told or dropped.
+    pub fn hold(&self, operation: &'static str) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let ((there, arrives), (go, goes)) = (oneshot::channel(), oneshot::channel());
+        *self.held.lock().unwrap() = Some((operation, there, goes));
+        (arrives, go)
+    }
+
     pub fn secret(&self, name: &str) -> String {
         self.secrets.lock().unwrap().get(name).cloned().unwrap_or_default()
     }
@@ -214,20 +227,34 @@ impl World {
     }
 }
 
-/// Hands bytes on between the SDK and the engine, and counts the requests by their target.
-async fn count(listener: TcpListener, engine: std::net::SocketAddr, operations: Operations) {
+/// Hands bytes on between the SDK and the engine, counts the requests by their target, and lets
+/// one wait that is to be held.
+async fn count(
+    listener: TcpListener,
+    engine: std::net::SocketAddr,
+    operations: Operations,
+    held: Held,
+) {
     while let Ok((sdk, _)) = listener.accept().await {
-        let operations = Arc::clone(&operations);
+        let (operations, held) = (Arc::clone(&operations), Arc::clone(&held));
         tokio::spawn(async move {
             let engine = TcpStream::connect(engine).await.unwrap();
             let ((mut from, mut to), (mut back, mut out)) = (sdk.into_split(), engine.into_split());
             tokio::spawn(async move { tokio::io::copy(&mut back, &mut to).await });
             let (mut chunk, mut left) = (vec![0; 16 * 1024], String::new());
             while let Ok(read) = from.read(&mut chunk).await {
+                let text = String::from_utf8_lossy(&chunk[..read]);
+                let waits = held.lock().unwrap().take_if(|(operation, ..)| {
+                    text.contains(&format!("DynamoDB_20120810.{operation}\r"))
+                });
+                if let Some((_, there, goes)) = waits {
+                    let _ = there.send(());
+                    let _ = goes.await;
+                }
                 if read == 0 || out.write_all(&chunk[..read]).await.is_err() {
                     return;
                 }
-                left.push_str(&String::from_utf8_lossy(&chunk[..read]));
+                left.push_str(&text);
                 while let Some((_, rest)) = left.split_once("DynamoDB_20120810.") {
                     let Some((operation, rest)) = rest.split_once('\r') else { break };
                     *operations.lock().unwrap().entry(operation.to_owned()).or_default() += 1;

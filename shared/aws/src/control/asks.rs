@@ -1,10 +1,11 @@
 //! Requests for more budget: a member asks, an owner or admin decides.
 
-use farebox_core::{EntityId, Error, Money, Rid, Timestamp};
+use farebox_core::{EntityId, Error, Money, Rid, Scope, ScopeKind, Timestamp};
+use farebox_ledger::{Attr, Budget, Key, Settings, Table, Transaction, Update, Write};
 use serde::{Deserialize, Serialize};
 
 use super::owners::VERSION;
-use super::store::{Attributes, Changed, number, read_text, text};
+use super::store::{Attributes, number, read_text, text};
 use super::{Control, CredentialOwner, Expected, Listed, PAGE_MAX, version};
 
 /// Open requests that one user may have.
@@ -179,7 +180,7 @@ impl Control {
         Ok(item.as_ref().and_then(AskRow::read).map(|(row, _)| row))
     }
 
-    /// Tells what became of an open request; `None` where another change was first.
+    /// Denies an open request or takes it back; `None` where another change was first.
     ///
     /// # Errors
     /// [`Error::NotAllowed`] where it is decided already; or where the table cannot be reached.
@@ -190,6 +191,54 @@ impl Control {
         decided: Option<Decided>,
         expected: Expected,
     ) -> Result<Option<AskRow>, Error> {
+        let Some((update, made)) = self.decision(row, state, decided, expected).await? else {
+            return Ok(None);
+        };
+        let is_first = self.store.ledger().await?.record(&update).await?;
+        self.outcome(row, made, is_first).await
+    }
+
+    /// Approves an open request and raises the limits of its user's budget until an end, both or
+    /// neither: a request that is taken back meanwhile leaves no raise, and a raise no open request.
+    /// `budget` is what the raise is based on.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] where it is decided already; [`Error::RateLimited`] where the budget
+    /// was changed meanwhile and nothing was decided; or where a table cannot be reached.
+    pub async fn approve(
+        &self,
+        row: &AskRow,
+        (budget, settings, until): (&Budget, &Settings, Timestamp),
+        decided: Decided,
+        expected: Expected,
+    ) -> Result<Option<AskRow>, Error> {
+        let decision = self.decision(row, AskState::Approved, Some(decided), expected).await?;
+        let Some((update, made)) = decision else { return Ok(None) };
+        let scope = Scope::new(ScopeKind::User, row.user.clone());
+        let Transaction { mut actions } = self.raise(&scope, budget, settings, until).await?;
+        actions.push(update);
+        let is_first = self.store.ledger().await?.record_all(&Transaction { actions }).await?;
+        let decided = self.outcome(row, made, is_first).await?;
+        if decided.is_some() {
+            self.after_raise(&scope).await?;
+            return Ok(decided);
+        }
+        if self.ask_of(&row.user, row.id).await?.is_some_and(|now| now.version == row.version) {
+            let limit = format!("another change of the budget of {scope} is under way");
+            return Err(Error::RateLimited { limit, retry_after_s: 1, left: Vec::new() });
+        }
+        Ok(None)
+    }
+
+    /// The write that decides an open request, based on what was just read, so that only one
+    /// decision is made; and the version that it makes.
+    async fn decision(
+        &self,
+        row: &AskRow,
+        state: AskState,
+        decided: Option<Decided>,
+        expected: Expected,
+    ) -> Result<Option<(Update, u64)>, Error> {
         let sk = sk(&row.user, row.id);
         let item = self.store.get(&self.entities(), &sk).await?.unwrap_or_default();
         let Some((known, seed)) = AskRow::read(&item) else { return Ok(None) };
@@ -201,14 +250,31 @@ impl Control {
             return Err(Error::NotAllowed { rule });
         }
         let stored = Stored { ask: known.ask, state, decided, seed };
-        let set = Changed::new(&self.entities(), &sk, "SET rec = :rec, v = :next", "");
-        // Based on what was just read, so that only one decision is made.
-        let change = Expected::Version(known.version)
-            .guard(set, VERSION, false)
-            .value(":rec", text(&written(&stored)?))
-            .value(":next", number(version::next(self.aws().now())));
-        let item = self.store.change(change).await?;
-        Ok(item.as_ref().and_then(AskRow::read).map(|(row, _)| row))
+        let next = version::next(self.aws().now());
+        let update = Update {
+            key: Key { table: Table::Main, pk: self.entities(), sk },
+            write: Write::Update(format!("SET rec = :rec, {VERSION} = :next")),
+            condition: format!("{VERSION} = :known"),
+            names: Vec::new(),
+            values: vec![
+                (":rec".to_owned(), Attr::S(written(&stored)?)),
+                (":next".to_owned(), Attr::N(next.into())),
+                (":known".to_owned(), Attr::N(known.version.into())),
+            ],
+        };
+        Ok(Some((update, next)))
+    }
+
+    /// The request after its decision; `None` where another one was first. A write whose answer
+    /// was lost and that was sent again finds its own version.
+    async fn outcome(
+        &self,
+        row: &AskRow,
+        made: u64,
+        is_first: bool,
+    ) -> Result<Option<AskRow>, Error> {
+        let now = self.ask_of(&row.user, row.id).await?;
+        Ok(now.filter(|now| is_first || now.version == made))
     }
 
     async fn all_of(&self, user: &EntityId) -> Result<Vec<(AskRow, Option<String>)>, Error> {

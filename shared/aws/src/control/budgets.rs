@@ -237,6 +237,29 @@ impl Control {
         Ok(Listed { rows, next })
     }
 
+    /// The writes that change an existing budget until an end, based on what was seen of it.
+    pub(super) async fn raise(
+        &self,
+        scope: &Scope,
+        current: &Budget,
+        settings: &Settings,
+        until: Timestamp,
+    ) -> Result<Transaction, Error> {
+        let owner = Owner::new(self.tenant(), scope.clone());
+        self.change_of(&owner, current, settings, Some(until)).await
+    }
+
+    /// What follows a raise: its shares take it over, and alerts that it calls for are recorded.
+    pub(super) async fn after_raise(&self, scope: &Scope) -> Result<(), Error> {
+        let Some(budget) = self.stored_budget(scope).await? else { return Ok(()) };
+        let owner = Owner::new(self.tenant(), scope.clone());
+        self.record_alerts(&owner, &budget, &self.store.ledger().await?).await;
+        if budget.terms.shares.made > 0 {
+            self.ledger.tend(scope, self.aws().now()).await?;
+        }
+        Ok(())
+    }
+
     /// Makes the budget that every user and key has: it observes, without limits. One that is
     /// there already stays as it is.
     pub(super) async fn make_budget(&self, scope: Scope) -> Result<(), Error> {
