@@ -102,7 +102,8 @@ pub async fn decide(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
         }
         AskState::Approved => {
             let end = until(body.until.as_deref(), at)?.or(row.ask.until).filter(|end| *end > at);
-            let rule = "is needed: when the limits of before come back, such as 2027-01-01T00:00:00Z";
+            let rule =
+                "is needed: when the limits of before come back, such as 2027-01-01T00:00:00Z";
             let end = end.ok_or_else(|| Error::malformed("until", rule))?;
             let scope = Scope::new(ScopeKind::User, row.user.clone());
             let budget = gate.control.budget(&scope).await?.ok_or_else(|| absent(call))?;

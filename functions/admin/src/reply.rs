@@ -25,6 +25,7 @@ enum Content {
     Empty,
     Json(Value),
     Text(Cow<'static, str>),
+    Packed(&'static [u8]),
 }
 
 /// A refusal, with the thing as it is now where a change was based on an older version.
@@ -63,6 +64,13 @@ impl Answer {
         let headers =
             vec![(CONTENT_TYPE, kind.to_owned()), (CONTENT_SECURITY_POLICY, policy.to_owned())];
         Self { status: 200, body: Content::Text(content), headers, secret: None }
+    }
+
+    /// The same, packed when the function was built.
+    #[must_use]
+    pub fn packed(content: &'static [u8], kind: &str, policy: &str) -> Self {
+        let body = Content::Packed(content);
+        Self { body, ..Self::file(Cow::Borrowed(""), kind, policy) }
     }
 
     /// A page that was written for one person.
@@ -142,7 +150,7 @@ impl Answer {
     pub fn shown(&self) -> Value {
         match &self.body {
             Content::Json(shown) => shown.clone(),
-            Content::Empty | Content::Text(_) => Value::Null,
+            Content::Empty | Content::Text(_) | Content::Packed(_) => Value::Null,
         }
     }
 
@@ -152,6 +160,7 @@ impl Answer {
         let body = match self.body {
             Content::Empty => Body::Empty,
             Content::Text(text) => Body::from(text),
+            Content::Packed(bytes) => Body::from(bytes),
             Content::Json(mut shown) => {
                 if let (Some(secret), Some(fields)) = (self.secret, shown.as_object_mut()) {
                     fields.insert("secret".to_owned(), Value::from(secret.expose()));
