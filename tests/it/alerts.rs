@@ -31,10 +31,15 @@ fn a_test_alert_takes_the_road_of_all_alerts_once() {
             assert!(refused.contains("scope"), "{refused}");
         }
 
-        let sent = test(&scope).await.expect(201).json();
+        let (seed, body) = (fresh("seed"), json!({"scope": scope}));
+        let test = || stack.admin(Method::POST, path).json(&body).with("idempotency-key", &seed);
+        let sent = test().send().await.expect(201).json();
         assert_eq!((&sent["type"], &sent["sent_at"]), (&json!("test"), &Value::Null));
         for minute in [1, 1, 2] {
             clock.to(&time(minute));
+            // A repeat sends nothing more, before and after the first has arrived.
+            let again = test().send().await.expect(201).json();
+            assert_eq!(again["limit_version"], sent["limit_version"]);
             stack.schedule(&time(minute)).await;
         }
 

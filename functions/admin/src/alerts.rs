@@ -44,7 +44,7 @@ pub async fn test(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
             "is not set, so alerts go nowhere: PUT /admin/v1/webhook, or deploy with a topic";
         return Err(Error::malformed("webhook", rule).into());
     }
-    let item = gate.control.put_test_alert(&scope).await?;
+    let item = gate.control.put_test_alert(&scope, call.seed()?).await?;
     Answer::created(&alert(&item))
 }
 

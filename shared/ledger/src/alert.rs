@@ -137,10 +137,10 @@ impl FromStr for AlertName {
 }
 
 impl Alert {
-    /// An alert that tells nothing but that alerts arrive; each second has its own.
+    /// An alert that tells nothing but that alerts arrive; each millisecond has its own.
     #[must_use]
     pub fn test(now: Timestamp) -> Self {
-        let version = u64::try_from(now.seconds()).unwrap_or_default();
+        let version = u64::try_from(now.ms()).unwrap_or_default();
         let name = AlertName { period: Period::Total, threshold: Threshold::Test, version };
         Self { name, spent: Money::ZERO, limit: Money::ZERO }
     }

@@ -11,6 +11,15 @@ use crate::prices::{discount, list};
 use crate::stage::{Ask, Stage, Thing};
 use crate::world::{ADMIN_KEY, Reply, World};
 
+/// What a `POST` does that makes nothing: it may be sent again as it is.
+const ACTIONS: [&str; 5] = [
+    "/admin/v1/catalogue/preview",
+    "/admin/v1/rerate",
+    "/admin/v1/reconcile",
+    "/admin/v1/settlements",
+    "/admin/v1/restore-fence",
+];
+
 /// One thing of each kind that has versions: path, a body, another body.
 fn things(key: &str) -> Vec<(String, Value, Value)> {
     let thing = |path: &str, one: Value, other: Value| (format!("/admin/v1/{path}"), one, other);
@@ -210,6 +219,52 @@ async fn if_none_match_makes_what_is_not_there_and_nothing_else() {
     };
 
     assert_eq!((make().await, make().await), (200, 412));
+}
+
+/// Each `POST` that makes something: sent twice with one `Idempotency-Key` it makes one thing, and
+/// with another body it is refused.
+#[tokio::test]
+async fn every_create_that_is_sent_again_makes_nothing_more() {
+    let mut stage = Stage::new().await;
+    let makes = |route: &&Route| {
+        // A rotation changes a key and is repeated with its version: tests/api/rotation.rs.
+        let is_rotation = route.path.contains("{id}");
+        route.method == "POST" && !is_rotation && !ACTIONS.contains(&route.path)
+    };
+    for route in ROUTES.iter().filter(makes) {
+        let role = if route.right == Right::Own { 'm' } else { 'o' };
+        let who = stage.cast.keys[&role].clone();
+        let mut ask = stage.ask("POST", route.path, Thing::There).await;
+        // A correction's own id goes before the header.
+        ask.body.as_object_mut().unwrap().remove("id");
+        let send = async |ask: &Ask, seed: &str| {
+            let headers = [("idempotency-key", seed)];
+            stage.send_with("key", &who, "POST", ask, &headers).await
+        };
+
+        let first = send(&ask, "a").await;
+        let again = send(&ask, "a").await;
+
+        assert!(first.status < 300, "{}: {}", route.path, first.body);
+        assert_eq!((again.status, &again.body), (first.status, &first.body), "{}", route.path);
+        let other = send(&ask, "b").await;
+        let is_other = other.status < 300 && other.body != first.body;
+        assert!(is_other || other.status == 403, "{}: {}", route.path, other.body);
+        let mut changed = ask.clone();
+        let fields = changed.body.as_object_mut().unwrap();
+        let (name, value) = match route.path {
+            "/admin/v1/alerts/test" => ("scope", "user:u2"),
+            "/admin/v1/corrections" | "/admin/v1/me/budget-requests" => ("reason", "another"),
+            _ => ("name", "another"),
+        };
+        fields.insert(name.to_owned(), value.into());
+        let reused = send(&changed, "a").await;
+        let code = reused.body["error"]["code"].as_str().unwrap_or_default();
+        let is_refused = matches!(code, "idempotency_key_reused" | "already_exists");
+        assert!(is_refused, "{}: {}", route.path, reused.body);
+    }
+    let tests = stage.cast.world.ask("GET", "/admin/v1/alerts", Value::Null).await;
+    assert_eq!(tests.body["alerts"].as_array().map(Vec::len), Some(2), "{}", tests.body);
 }
 
 #[tokio::test]

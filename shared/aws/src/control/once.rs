@@ -1,6 +1,7 @@
 //! Creates that a caller may send again.
 //!
-//! What is made has a secret that is kept nowhere, so a repeat cannot be answered from a store.
+//! What is made by its time is made at the time of the first request, which one write keeps. What
+//! else is made has a secret that is kept nowhere, so a repeat cannot be answered from a store.
 //! It is made again instead: with an `Idempotency-Key` the random part of a new key is drawn from
 //! the pepper, the caller and that text, so the same request makes the same key.
 
@@ -8,10 +9,13 @@ use farebox_core::{Error, Secret, Timestamp};
 use ring::hmac;
 
 use super::Control;
+use super::store::{Changed, number, read_number, read_text, text};
 use crate::config::random_bytes;
 
 /// How long a repeat is answered as the first request was.
 const REPEAT_MS: i64 = 86_400_000;
+/// How long a first request is known.
+const KEPT_S: i64 = 7 * 86_400;
 
 impl Control {
     /// The random part of something new: drawn anew, or from `seed`, the caller's
@@ -27,6 +31,38 @@ impl Control {
         let Some(seed) = seed else { return Ok(random_bytes()) };
         let pepper = self.directory.pepper().await?;
         Ok(drawn(&pepper, &[purpose, self.tenant(), self.store.actor(), seed]))
+    }
+
+    /// When this was asked for first with this `Idempotency-Key`, and about what.
+    ///
+    /// # Errors
+    /// [`Error::IdempotencyKeyReused`] where it was about something else then;
+    /// [`Error::Conflict`] after a day; or where the table cannot be reached.
+    pub(super) async fn first_at(
+        &self,
+        thing: &str,
+        about: &str,
+        seed: &str,
+    ) -> Result<Timestamp, Error> {
+        let now = self.aws().now();
+        let drawn: [u8; 16] = self.draw(thing, Some(seed)).await?;
+        let name: String = drawn.iter().map(|byte| format!("{byte:02x}")).collect();
+        let first = |name: &str| format!("#{name} = if_not_exists(#{name}, :{name})");
+        let set = format!("SET {}, {}, {}", first("at"), first("about"), first("ttl"));
+        let change = Changed::new(&self.entities(), &format!("once:{name}"), &set, "")
+            .name("#at", "at")
+            .name("#about", "about")
+            .name("#ttl", "ttl")
+            .value(":at", number(now.ms()))
+            .value(":about", text(about))
+            .value(":ttl", number(now.seconds().saturating_add(KEPT_S)));
+        let item = self.store.change(change).await?.unwrap_or_default();
+        if read_text(&item, "about").as_deref() != Some(about) {
+            return Err(Error::IdempotencyKeyReused);
+        }
+        let at = Timestamp::from_ms(read_number(&item, "at").unwrap_or_default());
+        let old = || Error::Conflict { thing: format!("{thing} of {about} at {at}") };
+        if self.is_repeatable(at) { Ok(at) } else { Err(old()) }
     }
 
     /// Whether a repeat of what was made then is still answered as the first request was.

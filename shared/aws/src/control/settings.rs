@@ -243,18 +243,28 @@ impl Control {
         Ok(item.as_ref().and_then(WebhookRow::read))
     }
 
-    /// Records an alert that tells nothing; the scheduler delivers it like any other.
+    /// Records an alert that tells nothing; the scheduler delivers it like any other. A repeat
+    /// with the same `seed` within a day records no other, and has the first as it is by now.
     ///
     /// # Errors
-    /// Where the table cannot be reached.
-    pub async fn put_test_alert(&self, scope: &Scope) -> Result<AlertItem, Error> {
-        let now = self.aws().now();
-        let alert = Alert::test(now);
+    /// [`Error::IdempotencyKeyReused`]; [`Error::Conflict`] after a day; or where the table cannot
+    /// be reached.
+    pub async fn put_test_alert(
+        &self,
+        scope: &Scope,
+        seed: Option<&str>,
+    ) -> Result<AlertItem, Error> {
+        let at = match seed {
+            Some(seed) => self.first_at("The test alert", &scope.to_string(), seed).await?,
+            None => self.aws().now(),
+        };
+        let alert = Alert::test(at);
         let owner = Owner::new(self.tenant(), scope.clone());
-        self.store.ledger().await?.record_all(&alert.recorded(&owner, now)).await?;
-        let found_at = Timestamp::from_ms(now.seconds().saturating_mul(1_000));
-        let stored = Stored { alert, found_at, delivery: Delivery::default() };
-        Ok(AlertItem::new(scope.clone(), stored))
+        let is_new = self.store.ledger().await?.record_all(&alert.recorded(&owner, at)).await?;
+        let known = if is_new { None } else { self.directory.alert(scope, alert.name).await? };
+        let found_at = Timestamp::from_ms(at.seconds().saturating_mul(1_000));
+        let made = Stored { alert, found_at, delivery: Delivery::default() };
+        Ok(known.unwrap_or_else(|| AlertItem::new(scope.clone(), made)))
     }
 
     /// Delivers no alerts from here on; `false` where none of that version were. The signing

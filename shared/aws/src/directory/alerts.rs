@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use farebox_core::Scope;
 use farebox_ledger::Owner;
-use farebox_ledger::alert::{Delivery, Line, Notice, Stored, lines_pk, notices_key};
+use farebox_ledger::alert::{AlertName, Delivery, Line, Notice, Stored, lines_pk, notices_key};
 
 use super::{AlertItem, Directory, NoticeItem, text};
 use crate::error::Error;
@@ -36,6 +36,16 @@ impl Directory {
         let (found, next) = self.told(&pk, limit, cursor).await?;
         let alerts = found.into_iter().map(|found| read(scope.clone(), found));
         Ok((alerts.collect::<Result<_, _>>()?, next))
+    }
+
+    /// One alert of a scope.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn alert(&self, scope: &Scope, name: AlertName) -> Result<Option<AlertItem>, Error> {
+        let key = name.key(&Owner::new(&self.aws.config().tenant, scope.clone()));
+        let found = Store::patient(&self.aws).batch(&[key]).await?.into_iter().next();
+        found.map(|found| read(scope.clone(), found)).transpose()
     }
 
     /// A page of the alerts of all scopes, the newest first, and where the next one begins: one

@@ -103,6 +103,9 @@ mod tests {
 
         let keys: Vec<_> =
             both.iter().map(|one| format!("{} {}", one.key.pk, one.key.sk)).collect();
-        assert_eq!(keys, ["AL#acme#user:u1 T#test#7", "AL#acme#all 0000000007|T#test#7|user:u1"]);
+        assert_eq!(
+            keys,
+            ["AL#acme#user:u1 T#test#7000", "AL#acme#all 0000000007|T#test#7000|user:u1"]
+        );
     }
 }

@@ -12,7 +12,7 @@ use crate::matrix::rows;
 use crate::stage::{ROLES, Thing};
 
 /// Paths whose creates take an `Idempotency-Key`.
-pub const REPEATABLE: [&str; 8] = [
+pub const REPEATABLE: [&str; 9] = [
     "/admin/v1/keys",
     "/admin/v1/keys/{id}/rotate",
     "/admin/v1/me/keys",
@@ -21,6 +21,7 @@ pub const REPEATABLE: [&str; 8] = [
     "/admin/v1/admin-keys",
     "/admin/v1/admin-keys/{id}/rotate",
     "/admin/v1/corrections",
+    "/admin/v1/alerts/test",
 ];
 
 /// By what the path begins with: its tag and what the tag is about.
