@@ -1,5 +1,6 @@
 //! Options that a provider cannot do, left out where the caller asks for that instead of a refusal.
 
+use farebox_core::chat::Thinking;
 use farebox_core::{ChatCall, Error};
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ const DROP_HEADER: &str = "x-farebox-drop-params";
 /// `verbosity`), and not
 /// what it is about (`messages`, tools, `response_format`): of the tools only a search that the
 /// provider would have to run.
-const DROPPABLE: [&str; 18] = [
+const DROPPABLE: [&str; 19] = [
     "temperature",
     "top_p",
     "min_p",
@@ -32,6 +33,7 @@ const DROPPABLE: [&str; 18] = [
     "store",
     "parallel_tool_calls",
     "reasoning_effort",
+    "thinking",
 ];
 
 /// How closely an image is looked at.
@@ -64,6 +66,11 @@ pub fn without(call: &ChatCall, refusal: &Error) -> Option<(ChatCall, &'static s
     let top = field.split(['.', '[']).next().unwrap_or(field);
     let name = DROPPABLE.into_iter().find(|name| *name == top)?;
     let mut call = call.clone();
+    if name == "thinking" {
+        call.thinking = Thinking::Unsaid;
+        call.body.shift_remove("reasoning_effort");
+        return Some((call, name));
+    }
     call.body.shift_remove(name).map(|_| (call, name))
 }
 
@@ -98,6 +105,9 @@ mod tests {
         let refusal = Error::malformed("reasoning_effort", "no");
         assert_eq!(without(&less, &refusal).map(|left| left.1), Some("reasoning_effort"));
         assert!(without(&less, &Error::malformed("seed", "no")).is_none(), "no second time");
+        let budget = ChatCall { thinking: Thinking::Tokens(9), ..call() };
+        let (less, name) = without(&budget, &Error::malformed("thinking", "no")).unwrap();
+        assert_eq!((name, less.thinking, less.effort()), ("thinking", Thinking::Unsaid, None));
     }
 
     #[test]

@@ -21,9 +21,11 @@ mod decode;
 mod messages;
 mod original;
 mod request;
+mod thinking;
 mod usage;
 
 pub(crate) use request::changes_nothing;
+pub(crate) use thinking::{Told, told};
 
 /// The format.
 pub struct Anthropic;

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::azure;
 use crate::json::{self, Body};
-use crate::provider::Reach;
+use crate::provider::{Effort, Reach};
 use crate::sse::Stream;
 use crate::{DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider, Wire, failure};
 
@@ -81,6 +81,26 @@ fn stream_options(provider: &Provider, choices: u64) -> Option<(String, Value)> 
     (!options.is_empty()).then(|| ("stream_options".to_owned(), Value::from(options)))
 }
 
+/// The fields in which a model is told how hard to think, where they are the provider's own. What
+/// nobody knows of is the provider's to answer where the caller wrote it in `OpenAI`'s words.
+fn effort(
+    provider: &Provider,
+    call: &ChatCall,
+    model: &str,
+) -> Result<Option<Vec<(&'static str, Value)>>, Error> {
+    let Some(effort) = call.effort() else { return Ok(None) };
+    let rule = match (provider.effort)(model, effort, call.thinking) {
+        Effort::Own(fields) => return Ok(Some(fields)),
+        Effort::Unknown if call.original.is_some() => {
+            "this model is not known to take it: leave it out, or let it be dropped by \
+             x-farebox-drop-params: true, or by a key that always asks for that"
+        }
+        Effort::Plain | Effort::Unknown => return Ok(None),
+        Effort::Refused(rule) => rule,
+    };
+    Err(Error::malformed(call.effort_field(), rule))
+}
+
 impl Wire for OpenAi {
     fn takes(&self, format: Format) -> bool {
         match self.endpoint {
@@ -126,16 +146,19 @@ impl Wire for OpenAi {
         ours.extend(sent_tier.map(|tier| ("service_tier".to_owned(), Value::from(tier))));
         let thoughts = (provider.thoughts)(facts.model);
         let caller = extensions::within(&call.body, provider.extensions, thoughts);
-        let caller = extensions::with_thoughts(caller, &call.body, thoughts);
-        let is_wish = call.original.is_some() && caller.contains_key("reasoning_effort");
-        if is_wish && !(provider.effort)(facts.model) {
-            let rule = "this model is not known to take it: leave it out, or let it be dropped by \
-                        x-farebox-drop-params: true, or by a key that always asks for that";
-            return Err(Error::malformed("reasoning_effort", rule));
-        }
+        let mut caller = extensions::with_thoughts(caller, &call.body, thoughts);
         let mut written = call.written(Format::Chat).clone();
         if matches!(caller, Cow::Owned(_)) {
             extensions::CARRIERS.into_iter().for_each(|field| written.forget(field));
+        }
+        if let Some(own) = effort(provider, call, facts.model)? {
+            let caller = caller.to_mut();
+            caller.shift_remove("reasoning_effort");
+            written.forget("reasoning_effort");
+            // What the caller says in the provider's own words goes first.
+            own.into_iter().for_each(|(field, value)| {
+                caller.entry(field).or_insert(value);
+            });
         }
         let body = Body { caller: &caller, written: &written, ours: &OURS, farebox: &ours };
         // What bounds the prompt is what is said, however widely it is written.

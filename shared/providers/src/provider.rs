@@ -1,5 +1,6 @@
 //! The table of providers.
 
+use farebox_core::chat::Thinking;
 use farebox_core::{ChatCall, Error, Format};
 
 use crate::azure::AzureAccount;
@@ -11,17 +12,19 @@ use crate::openai::{UsageRules, cost_in_ticks, cost_in_usd, cost_total};
 use crate::{Scheme, Wire};
 
 mod doubts;
+mod efforts;
 mod models;
 mod passes;
 mod wires;
 
 pub use doubts::{DOUBTS, Doubts};
+pub use efforts::Effort;
 pub use models::{Reach, Thoughts};
 use models::{
-    always, bounded, compound, dropped, gpt_oss, grok_mini, in_parts_of_magistral, in_reasoning,
-    in_reasoning_content, in_reasoning_of_qwen, never, nowhere, openai_region,
-    openai_with_reasoning, openai_with_regions, openai_without_reasoning, openly, research, routed,
-    sonar_reasoning, to_cap, to_cap_where_measured, to_model_maximum, to_window, xai_region,
+    always, bounded, compound, dropped, in_parts_of_magistral, in_reasoning, in_reasoning_content,
+    in_reasoning_of_qwen, never, nowhere, openai_region, openai_with_regions,
+    openai_without_reasoning, openly, research, routed, to_cap, to_cap_where_measured,
+    to_model_maximum, to_window, xai_region,
 };
 use wires::{
     anthropic, azure, bedrock, cohere, demo, gemini, openai, openais_own, vertex, with_embeddings,
@@ -53,10 +56,8 @@ pub struct Provider {
     pub extensions: &'static [&'static str],
     /// How it takes back what a model thought in an earlier turn (`OpenAI`'s format only).
     pub thoughts: fn(model: &str) -> Thoughts,
-    /// The models that take `reasoning_effort` of a caller who wrote it in the words of another
-    /// format; for others such a call is refused, and one in `OpenAI`'s words is the provider's to
-    /// answer (`OpenAI`'s format only).
-    pub effort: fn(model: &str) -> bool,
+    /// How a model is told how hard to think (`OpenAI`'s format only).
+    pub effort: fn(model: &str, effort: &str, thinking: Thinking) -> Effort,
     /// The field that caps the completion (`OpenAI`'s format only).
     pub cap_field: &'static str,
     /// How far a completion can reach (not Anthropic's format, whose cap holds all).
@@ -138,7 +139,7 @@ const COMPATIBLE: Provider = Provider {
     passes: &[],
     extensions: &[],
     thoughts: dropped,
-    effort: never,
+    effort: efforts::unknown,
     cap_field: "max_tokens",
     reach: to_cap,
     metered: never,
@@ -175,7 +176,7 @@ pub static PROVIDERS: &[Provider] = &[
         tiers: &["flex", "priority", "fast"],
         unbilled: failure::OPENAI,
         metered: openai_without_reasoning,
-        effort: openai_with_reasoning,
+        effort: efforts::of_openai,
         us_geography: openai_with_regions,
         dearer_at: openai_region,
         ..COMPATIBLE
@@ -244,7 +245,7 @@ pub static PROVIDERS: &[Provider] = &[
         window_refused_unbilled: false,
         unbilled: failure::OPENAI,
         metered: openly,
-        effort: always,
+        effort: efforts::plain,
         extensions: &["cache_control"],
         ..COMPATIBLE
     },
@@ -255,7 +256,7 @@ pub static PROVIDERS: &[Provider] = &[
         departs: false,
         scheme: Some(&AzureAccount),
         image: media::of_openai,
-        effort: openai_with_reasoning,
+        effort: efforts::of_openai,
         wire: azure,
         cap_field: "max_completion_tokens",
         service_tiers: true,
@@ -266,7 +267,7 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "xai",
-        effort: grok_mini,
+        effort: efforts::of_xai,
         faithful: &[Format::Chat, Format::Responses],
         wire: xai,
         base_url: "https://api.x.ai/v1",
@@ -283,8 +284,7 @@ pub static PROVIDERS: &[Provider] = &[
     // (api-docs.deepseek.com, thinking_mode; the models of 2025 refused it there).
     Provider {
         name: "deepseek",
-        // api-docs.deepseek.com/guides/thinking_mode maps every level to one of its own.
-        effort: always,
+        effort: efforts::of_deepseek,
         passes: passes::DEEPSEEK,
         base_url: "https://api.deepseek.com",
         thoughts: in_reasoning_content,
@@ -293,6 +293,7 @@ pub static PROVIDERS: &[Provider] = &[
     Provider {
         name: "mistral",
         thoughts: in_parts_of_magistral,
+        effort: efforts::of_mistral,
         passes: passes::MISTRAL,
         wire: with_embeddings,
         base_url: "https://api.mistral.ai/v1",
@@ -301,7 +302,7 @@ pub static PROVIDERS: &[Provider] = &[
     Provider {
         name: "groq",
         thoughts: in_reasoning_of_qwen,
-        effort: gpt_oss,
+        effort: efforts::of_groq,
         passes: passes::GROQ,
         base_url: "https://api.groq.com/openai/v1",
         cap_field: "max_completion_tokens",
@@ -316,15 +317,14 @@ pub static PROVIDERS: &[Provider] = &[
         base_url: "https://openrouter.ai/api/v1",
         // openrouter.ai/docs, prompt caching and reasoning tokens (read 2026-08).
         extensions: &["cache_control", "reasoning", "reasoning_details"],
-        // It leaves out what a model does not take.
-        effort: always,
+        effort: efforts::of_openrouter,
         unbounded: routed,
         usage: UsageRules { cost: Some(cost_in_usd), ..UsageRules::OPENAI },
         ..COMPATIBLE
     },
     Provider {
         name: "perplexity",
-        effort: sonar_reasoning,
+        effort: efforts::of_perplexity,
         passes: passes::PERPLEXITY,
         base_url: "https://api.perplexity.ai",
         unbounded: research,
@@ -335,7 +335,7 @@ pub static PROVIDERS: &[Provider] = &[
         // It takes thoughts back only inside the content, where they would be told as said
         // (inference-docs.cerebras.ai/capabilities/reasoning): they are left out.
         name: "cerebras",
-        effort: gpt_oss,
+        effort: efforts::of_gpt_oss,
         passes: passes::CEREBRAS,
         base_url: "https://api.cerebras.ai/v1",
         cap_field: "max_completion_tokens",
@@ -343,7 +343,7 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "together",
-        effort: gpt_oss,
+        effort: efforts::of_together,
         passes: passes::TOGETHER,
         wire: with_texts,
         base_url: "https://api.together.xyz/v1",
@@ -353,7 +353,7 @@ pub static PROVIDERS: &[Provider] = &[
         name: "fireworks",
         // docs.fireworks.ai, reasoning: interleaved and preserved thinking (`reasoning_history`).
         thoughts: in_reasoning_content,
-        effort: gpt_oss,
+        effort: efforts::of_fireworks,
         passes: passes::FIREWORKS,
         wire: with_texts,
         base_url: "https://api.fireworks.ai/inference/v1",
@@ -363,6 +363,7 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "moonshotai",
+        effort: efforts::of_moonshot,
         passes: passes::MOONSHOT,
         base_url: "https://api.moonshot.ai/v1",
         thoughts: in_reasoning_content,
@@ -370,6 +371,7 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "alibaba",
+        effort: efforts::of_alibaba,
         passes: passes::ALIBABA,
         extensions: &["cache_control"],
         wire: with_embeddings,
@@ -395,7 +397,7 @@ pub static PROVIDERS: &[Provider] = &[
     Provider {
         name: "ollama",
         thoughts: in_reasoning,
-        effort: gpt_oss,
+        effort: efforts::plain,
         passes: passes::OLLAMA,
         wire: with_texts,
         preamble: PREAMBLE,
@@ -405,7 +407,7 @@ pub static PROVIDERS: &[Provider] = &[
         name: "vllm",
         continuous_usage: true,
         thoughts: in_reasoning,
-        effort: always,
+        effort: efforts::plain,
         passes: passes::VLLM,
         wire: with_texts,
         preamble: PREAMBLE,

@@ -11,6 +11,7 @@ use farebox_providers::{Billing, Facts, Outbound, find};
 use serde_json::{Value, json};
 
 const CLAUDE: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
+const OPUS: &str = "us.anthropic.claude-opus-4-6-v1";
 const NOVA: &str = "amazon.nova-2-lite-v1:0";
 
 fn send(model: &str, body: &Value, stream: bool) -> Result<Outbound, Error> {
@@ -141,10 +142,16 @@ fn each_family_has_its_own_fields() {
             json!({"type": "enabled", "maxReasoningEffort": "low"}),
         ),
         (
-            CLAUDE,
+            OPUS,
             json!({"reasoning_effort": "high"}),
             "/additionalModelRequestFields/output_config",
             json!({"effort": "high"}),
+        ),
+        (
+            OPUS,
+            json!({"reasoning_effort": "high"}),
+            "/additionalModelRequestFields/thinking",
+            json!({"type": "adaptive", "display": "summarized"}),
         ),
         (
             CLAUDE,
@@ -174,7 +181,9 @@ fn what_converse_cannot_say_is_refused_by_name() {
         (CLAUDE, json!({"logprobs": true}), "logprobs"),
         (CLAUDE, json!({"parallel_tool_calls": false}), "parallel_tool_calls"),
         (CLAUDE, json!({"response_format": {"type": "json_object"}}), "response_format.type"),
-        (CLAUDE, json!({"reasoning_effort": "minimal"}), "reasoning_effort"),
+        (OPUS, json!({"reasoning_effort": "minimal"}), "reasoning_effort"),
+        // Its cap leaves no room for a budget.
+        (CLAUDE, json!({"reasoning_effort": "low"}), "reasoning_effort"),
         (NOVA, json!({"reasoning_effort": "high"}), "reasoning_effort"),
         ("meta.llama", json!({"reasoning_effort": "low"}), "reasoning_effort"),
         ("meta.llama", json!({"top_k": 3}), "top_k"),

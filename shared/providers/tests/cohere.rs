@@ -92,7 +92,7 @@ fn what_cohere_cannot_say_is_refused_by_name() {
     for (rest, field) in [
         (json!({"n": 2}), "n"),
         (json!({"logprobs": true}), "logprobs"),
-        (json!({"reasoning_effort": "low"}), "reasoning_effort"),
+        (json!({"reasoning_effort": "max"}), "reasoning_effort"),
         (json!({"parallel_tool_calls": false}), "parallel_tool_calls"),
         (json!({"tool_choice": {"type": "function", "function": {"name": "f"}}}), "tool_choice"),
         (

@@ -11,8 +11,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use farebox_core::chat::Thinking;
 use farebox_core::{ChatCall, Format};
-use farebox_providers::provider::{DOUBTS, Doubts};
+use farebox_providers::provider::{DOUBTS, Doubts, Effort};
 use farebox_providers::{Facts, PROVIDERS, Provider, Reach, find};
 use serde_json::{Value, json};
 
@@ -201,7 +202,7 @@ fn takes(row: &Provider, model: &str, more: &Value) -> bool {
     let call = ChatCall::from_openai(body.to_string().as_bytes()).unwrap();
     let facts = Facts { model, context_window: Some(200_000), completion_max: Some(64_000) };
     let wire = row.wire_for(model, Format::Chat).unwrap();
-    wire.request(row, &call, &facts, 100, false).is_ok()
+    wire.request(row, &call, &facts, 9_000, false).is_ok()
 }
 
 fn model_of(row: &Provider) -> &'static str {
@@ -223,7 +224,9 @@ fn evidence(row: &Provider, feature: &Feature) -> String {
     let own = FIXTURES.iter().filter(|fixture| fixture.provider == row.name);
     let mut own = own.flat_map(|fixture| [(fixture.stream, true), (fixture.whole, false)]);
     let in_fixture = own.any(|(answer, stream)| (feature.shown)(&Shown::own(answer, stream)));
-    let documented = NATIVE.contains(&row.name) || feature.name == "effort" && (row.effort)(model);
+    let told = (row.effort)(model, "high", Thinking::Unsaid);
+    let known = feature.name == "effort" && !matches!(told, Effort::Unknown);
+    let documented = NATIVE.contains(&row.name) || known;
     match (real, in_fixture, documented) {
         (true, ..) => "real server",
         (_, true, _) => "fixture",

@@ -6,7 +6,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
-use farebox_core::{CacheWrite, Error, Format, Secret};
+use farebox_core::{CacheWrite, ChatCall, Error, Format, Secret};
 use farebox_providers::{Facts, find};
 use serde_json::{Value, json};
 
@@ -221,7 +221,7 @@ fn a_conversation_becomes_anthropics() {
                 {"type": "text", "text": "noon"}]},
             {"role": "developer", "content": "Use Celsius."},
             {"role": "user", "content": "Well?"}],
-        "stop": "END", "top_k": 5, "user": "u1", "reasoning_effort": "low",
+        "stop": "END", "top_k": 5, "user": "u1",
         "tools": [tool("weather"), {"type": "function", "function": {"name": "time"}}],
         "tool_choice": "required", "parallel_tool_calls": false,
         "response_format": {"type": "json_schema",
@@ -251,9 +251,8 @@ fn a_conversation_becomes_anthropics() {
                 text("Well?")]}],
         "stop_sequences": ["END"],
         "top_k": 5,
-        "output_config": {"effort": "low",
-            "format": {"type": "json_schema",
-                "schema": {"type": "object", "additionalProperties": false}}},
+        "output_config": {"format": {"type": "json_schema",
+            "schema": {"type": "object", "additionalProperties": false}}},
         "tools": [
             {"name": "weather", "input_schema": weather},
             {"name": "time", "input_schema": {"type": "object", "properties": {}}}],
@@ -262,6 +261,97 @@ fn a_conversation_becomes_anthropics() {
         "service_tier": "standard_only",
     });
     assert_eq!(sent, expected);
+}
+
+/// What Claude is told of thinking.
+fn thought(model: &str, rest: &Value, cap: u64) -> Result<Value, String> {
+    let mut body = said(rest);
+    body["model"] = json!("as-asked");
+    let call = ChatCall::from_openai(body.to_string().as_bytes()).unwrap();
+    let provider = find("anthropic").unwrap();
+    let facts = Facts { model, ..FACTS };
+    let wire = provider.wire_for(model, Format::Chat).unwrap();
+    let outbound = wire.request(provider, &call, &facts, cap, false);
+    let outbound = outbound.map_err(|error| error.field().unwrap_or_default().to_owned())?;
+    assert_eq!(outbound.cap, cap, "all that is thought is inside the cap");
+    let sent: Value = serde_json::from_slice(&outbound.body).unwrap();
+    Ok(json!([sent["thinking"], sent["output_config"]["effort"]]))
+}
+
+#[test]
+fn claude_thinks_as_hard_as_is_asked_within_its_cap() {
+    let enabled = |tokens: u64| json!([{"type": "enabled", "budget_tokens": tokens}, null]);
+    let adaptive = |effort: &str| json!([{"type": "adaptive", "display": "summarized"}, effort]);
+    let disabled = json!([{"type": "disabled"}, null]);
+    let nothing = json!([null, null]);
+    for (model, effort, cap, expected) in [
+        ("claude-sonnet-4-5", "high", 10_000, enabled(8_000)),
+        ("claude-sonnet-4-5", "low", 2_000, enabled(1_024)),
+        ("claude-sonnet-4-5", "max", 1_025, enabled(1_024)),
+        ("claude-3-7-sonnet-latest", "none", 100, disabled.clone()),
+        ("claude-opus-4-6", "max", 100, adaptive("max")),
+        ("claude-sonnet-5", "xhigh", 100, adaptive("xhigh")),
+        ("claude-opus-4-8", "none", 100, disabled),
+        ("claude-3-5-haiku-latest", "none", 100, nothing),
+    ] {
+        let told = thought(model, &json!({"reasoning_effort": effort}), cap);
+        assert_eq!(told, Ok(expected), "{model} {effort}");
+    }
+    for (model, effort, cap) in [
+        ("claude-sonnet-4-5", "high", 1_024),
+        ("claude-3-5-haiku-latest", "low", 9_000),
+        ("claude-opus-4-6", "xhigh", 9_000),
+        ("claude-opus-4-6", "minimal", 9_000),
+        ("claude-fable-5-1", "none", 9_000),
+        ("claude-opus-5-5", "none", 9_000),
+    ] {
+        let told = thought(model, &json!({"reasoning_effort": effort}), cap);
+        assert_eq!(told, Err("reasoning_effort".to_owned()), "{model} {effort}");
+    }
+}
+
+#[test]
+fn what_does_not_go_with_thinking_is_refused_by_name() {
+    for (mut rest, field) in [
+        (json!({"temperature": 0.5}), "temperature"),
+        (json!({"top_p": 0.5}), "top_p"),
+        (json!({"top_k": 5}), "top_k"),
+        (json!({"tools": [tool("f")], "tool_choice": "required"}), "reasoning_effort"),
+    ] {
+        for model in ["claude-sonnet-4-5", "claude-opus-4-6"] {
+            assert!(thought(model, &rest, 9_000).is_ok(), "{rest}");
+            rest["reasoning_effort"] = json!("none");
+            assert!(thought(model, &rest, 9_000).is_ok(), "{rest}");
+            rest["reasoning_effort"] = json!("low");
+            assert_eq!(thought(model, &rest, 9_000), Err(field.to_owned()), "{rest}");
+            rest.as_object_mut().unwrap().remove("reasoning_effort");
+        }
+    }
+    let plain = json!({"reasoning_effort": "low", "temperature": 1, "top_p": 0.95, "top_k": -1});
+    assert!(thought("claude-sonnet-4-5", &plain, 9_000).is_ok());
+}
+
+#[test]
+fn a_turn_that_began_without_a_thought_goes_on_without_one() {
+    let thought_of = |details: Value, next: Value| {
+        let call = json!({"role": "assistant", "reasoning_details": details, "tool_calls": [
+            {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]});
+        let result = json!({"role": "tool", "tool_call_id": "a", "content": "1"});
+        let user = json!({"role": "user", "content": "hi"});
+        let mut messages = vec![user, call, result];
+        messages.extend(next.as_array().unwrap().clone());
+        let rest = json!({"messages": messages, "tools": [tool("f")], "reasoning_effort": "low"});
+        let told = |model| thought(model, &rest, 9_000).unwrap()[0]["type"].clone();
+        (told("claude-sonnet-4-5"), told("claude-opus-4-6"))
+    };
+    let signed = json!([{"type": "reasoning.text", "text": "hm", "signature": "s",
+        "format": "anthropic-claude-v1"}]);
+    let (enabled, adaptive) = (json!("enabled"), json!("adaptive"));
+
+    assert_eq!(thought_of(signed, json!([])), (enabled.clone(), adaptive.clone()));
+    assert_eq!(thought_of(Value::Null, json!([])), (Value::Null, adaptive.clone()));
+    let next = json!([{"role": "user", "content": "and?"}]);
+    assert_eq!(thought_of(Value::Null, next), (enabled, adaptive));
 }
 
 #[test]

@@ -74,11 +74,12 @@ impl Dialect for GenerateContent {
     }
 
     fn field<'f>(&self, field: &'f str) -> Cow<'f, str> {
-        const NAMES: [(&str, &str); 15] = [
+        const NAMES: [(&str, &str); 16] = [
             ("max_completion_tokens", "generationConfig.maxOutputTokens"),
             ("messages", "contents"),
             ("n", "generationConfig.candidateCount"),
             ("reasoning_effort", "generationConfig.thinkingConfig"),
+            ("thinking", "generationConfig.thinkingConfig"),
             ("response_format", "generationConfig.responseJsonSchema"),
             ("stop", "generationConfig.stopSequences"),
             ("logprobs", "generationConfig.responseLogprobs"),

@@ -8,6 +8,7 @@ use farebox_core::chat::Written;
 use farebox_core::{CacheWrite, ChatCall, Error, Format};
 use serde_json::{Map, Value, json};
 
+use super::thinking::BUDGET_MIN;
 use super::{MESSAGES, added};
 use crate::json::{self, Body};
 use crate::media::Image;
@@ -78,9 +79,6 @@ const SAMPLINGS_MAX: u64 = 10;
 /// Marks for a sentence of two bytes, and what citations put before the first document.
 const CITED_TOKENS_A_BYTE: u64 = 7;
 const CITED_RULES: u64 = 1_024;
-
-/// The least that a thinking budget may be.
-const THINKING_MIN: u64 = 1_024;
 
 pub(super) fn request(
     provider: &Provider,
@@ -203,13 +201,13 @@ fn within_cap(asked: &Map<String, Value>, cap: u64) -> Result<Option<Value>, Err
     if budget.is_none_or(|budget| budget < cap) {
         return Ok(None);
     }
-    if cap <= THINKING_MIN {
-        let rule = format!("must be above {THINKING_MIN} where thinking is enabled");
+    if cap <= BUDGET_MIN {
+        let rule = format!("must be above {BUDGET_MIN} where thinking is enabled");
         return Err(Error::malformed("max_tokens", rule));
     }
     let mut lowered = thinking.clone();
     if let Some(thinking) = lowered.as_object_mut() {
-        thinking.insert("budget_tokens".to_owned(), json!(THINKING_MIN.max(cap / 2)));
+        thinking.insert("budget_tokens".to_owned(), json!(BUDGET_MIN.max(cap / 2)));
     }
     Ok(Some(lowered))
 }

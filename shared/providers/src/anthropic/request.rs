@@ -4,6 +4,7 @@ use farebox_core::{ChatCall, Error};
 use serde_json::{Map, Value, json};
 
 use super::messages::{self, Turns};
+use super::thinking::{Told, told};
 use crate::schema::closed;
 
 /// The body of the request.
@@ -23,6 +24,13 @@ pub(super) fn body(
     body.insert("messages".to_owned(), Value::from(messages));
     for (field, value) in &call.body {
         option(&mut body, field, value)?;
+    }
+    let Told { thinking, effort } = told(call, model, cap)?;
+    if let Some(thinking) = thinking {
+        body.insert("thinking".to_owned(), thinking);
+    }
+    if let Some(effort) = effort {
+        set_output(&mut body, "effort", effort);
     }
     add_tools(&mut body, &call.body)?;
     add_user(&mut body, &call.body)?;
@@ -87,6 +95,7 @@ fn option(body: &mut Map<String, Value>, field: &str, value: &Value) -> Result<(
         | "user"
         | "safety_identifier"
         | "metadata"
+        | "reasoning_effort"
         | "modalities" => {}
         "temperature" if value.as_f64().is_none_or(|number| number > 1.0) => {
             return Err(Error::malformed(field, "must be from 0 to 1 for an Anthropic model"));
@@ -99,7 +108,6 @@ fn option(body: &mut Map<String, Value>, field: &str, value: &Value) -> Result<(
             let stop = if value.is_string() { json!([value]) } else { value.clone() };
             body.insert("stop_sequences".to_owned(), stop);
         }
-        "reasoning_effort" => effort(body, value)?,
         "response_format" => format(body, value)?,
         _ => {
             if !changes_nothing(field, value) {
@@ -116,22 +124,6 @@ fn set_output(body: &mut Map<String, Value>, field: &str, value: Value) {
     if let Some(config) = config.as_object_mut() {
         config.insert(field.to_owned(), value);
     }
-}
-
-fn effort(body: &mut Map<String, Value>, value: &Value) -> Result<(), Error> {
-    match value.as_str() {
-        Some("none") => {
-            body.insert("thinking".to_owned(), json!({"type": "disabled"}));
-        }
-        Some("low" | "medium" | "high" | "xhigh" | "max") => {
-            set_output(body, "effort", value.clone());
-        }
-        _ => {
-            let rule = "must be none, low, medium, high, xhigh or max for an Anthropic model";
-            return Err(Error::malformed("reasoning_effort", rule));
-        }
-    }
-    Ok(())
 }
 
 fn format(body: &mut Map<String, Value>, value: &Value) -> Result<(), Error> {

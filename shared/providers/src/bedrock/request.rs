@@ -4,7 +4,7 @@ use farebox_core::{ChatCall, Error};
 use serde_json::{Map, Value, json};
 
 use super::messages::{self, Turns, cache_point};
-use crate::anthropic::changes_nothing;
+use crate::anthropic::{Told, changes_nothing, told};
 use crate::schema::closed;
 
 /// The families of models whose own fields are known, by a part of their ids.
@@ -43,7 +43,7 @@ pub(super) fn body(call: &ChatCall, model: &str, cap: u64) -> Result<Map<String,
         match field.as_str() {
             // Read elsewhere; labels stay with Farebox.
             "messages" | "tools" | "tool_choice" | "modalities" | "user" | "safety_identifier"
-            | "metadata" => {}
+            | "metadata" | "reasoning_effort" => {}
             "parallel_tool_calls" if value == &Value::Bool(true) => {}
             "temperature" => drop(inference.insert("temperature".to_owned(), value.clone())),
             "top_p" => drop(inference.insert("topP".to_owned(), value.clone())),
@@ -53,7 +53,6 @@ pub(super) fn body(call: &ChatCall, model: &str, cap: u64) -> Result<Map<String,
             }
             "top_k" if value.as_i64() == Some(-1) => {}
             "top_k" => top_k(family, value, &mut own)?,
-            "reasoning_effort" => effort(family, value, &mut own)?,
             "response_format" => {
                 if let Some(format) = format(value)? {
                     body.insert("outputConfig".to_owned(), format);
@@ -63,6 +62,7 @@ pub(super) fn body(call: &ChatCall, model: &str, cap: u64) -> Result<Map<String,
             field => return Err(inexpressible(field)),
         }
     }
+    effort(family, call, model, cap, &mut own)?;
     if let Some(tools) = tools(call)? {
         body.insert("toolConfig".to_owned(), tools);
     }
@@ -89,35 +89,44 @@ fn top_k(family: Family, value: &Value, own: &mut Map<String, Value>) -> Result<
 }
 
 /// How hard the model thinks, in its family's own field.
-fn effort(family: Family, value: &Value, own: &mut Map<String, Value>) -> Result<(), Error> {
-    let wrong = |rule| Err(Error::malformed("reasoning_effort", rule));
-    let (field, said) = match (family, value.as_str().unwrap_or_default()) {
-        (Family::Claude, "none") => ("thinking", json!({"type": "disabled"})),
-        (Family::Claude, "low" | "medium" | "high" | "xhigh" | "max") => {
-            ("output_config", json!({"effort": value}))
-        }
-        (Family::Claude, _) => {
-            return wrong("must be none, low, medium, high, xhigh or max for Claude");
-        }
+fn effort(
+    family: Family,
+    call: &ChatCall,
+    model: &str,
+    cap: u64,
+    own: &mut Map<String, Value>,
+) -> Result<(), Error> {
+    let field = call.effort_field();
+    if family == Family::Claude {
+        let Told { thinking, effort } = told(call, model, cap)?;
+        let effort = effort.map(|effort| json!({"effort": effort}));
+        let said = [("thinking", thinking), ("output_config", effort)];
+        let said = said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        own.extend(said);
+        return Ok(());
+    }
+    let Some(effort) = call.effort() else { return Ok(()) };
+    let (name, said) = match (family, effort) {
         (Family::Nova, "none") => ("reasoningConfig", json!({"type": "disabled"})),
         (Family::Nova, "low" | "medium") => {
-            ("reasoningConfig", json!({"type": "enabled", "maxReasoningEffort": value}))
+            ("reasoningConfig", json!({"type": "enabled", "maxReasoningEffort": effort}))
         }
         // "maxTokens must be unset when maxReasoningEffort is high" (docs.aws.amazon.com/nova,
         // using extended thinking, read 2026-11): such an answer has no cap.
         (Family::Nova, "high" | "xhigh" | "max") => {
             return Err(Error::UnboundedCall {
-                field: "reasoning_effort".to_owned(),
+                field: field.to_owned(),
                 hint: "Nova takes no cap at this effort: send low or medium.".to_owned(),
             });
         }
-        (Family::GptOss, "low" | "medium" | "high") => ("reasoning_effort", value.clone()),
+        (Family::GptOss, "low" | "medium" | "high") => ("reasoning_effort", Value::from(effort)),
         (Family::Nova | Family::GptOss, _) => {
-            return wrong("must be low, medium or high (Nova: none, low or medium)");
+            let rule = "must be low, medium or high (Nova: none, low or medium)";
+            return Err(Error::malformed(field, rule));
         }
-        (Family::Other, _) => return Err(inexpressible("reasoning_effort")),
+        (Family::Claude | Family::Other, _) => return Err(inexpressible(field)),
     };
-    own.insert(field.to_owned(), said);
+    own.insert(name.to_owned(), said);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `OpenAI`'s request in Cohere's words.
 
+use farebox_core::chat::Thinking;
 use farebox_core::{ChatCall, Error};
 use serde_json::{Map, Value, json};
 
@@ -33,6 +34,9 @@ pub(super) fn body(
     for (field, value) in &call.body {
         option(&mut body, field, value)?;
     }
+    if let Some(effort) = call.effort() {
+        body.insert("thinking".to_owned(), thinking(call, effort)?);
+    }
     if is_strict(call)? {
         body.insert("strict_tools".to_owned(), Value::from(true));
     }
@@ -43,7 +47,8 @@ fn option(body: &mut Map<String, Value>, field: &str, value: &Value) -> Result<(
     let rule = "has no counterpart in Cohere's API: leave it out for this model";
     let (name, said) = match field {
         // Read elsewhere; labels stay with Farebox.
-        "messages" | "modalities" | "user" | "safety_identifier" | "metadata" => return Ok(()),
+        "messages" | "modalities" | "user" | "safety_identifier" | "metadata"
+        | "reasoning_effort" => return Ok(()),
         "parallel_tool_calls" if value == &Value::Bool(true) => return Ok(()),
         "top_k" if value.as_i64() == Some(-1) => return Ok(()),
         "top_k" => ("k", value.clone()),
@@ -57,15 +62,6 @@ fn option(body: &mut Map<String, Value>, field: &str, value: &Value) -> Result<(
             _ => {
                 let rule = "must be auto, none or required for a Cohere model";
                 return Err(Error::malformed("tool_choice", rule));
-            }
-        },
-        "reasoning_effort" => match value.as_str() {
-            Some("none") => ("thinking", json!({"type": "disabled"})),
-            // The model has one way to think.
-            Some("high") => ("thinking", json!({"type": "enabled"})),
-            _ => {
-                let rule = "must be none or high for a Cohere model";
-                return Err(Error::malformed("reasoning_effort", rule));
             }
         },
         "response_format" => match value.get("type").and_then(Value::as_str) {
@@ -87,6 +83,21 @@ fn option(body: &mut Map<String, Value>, field: &str, value: &Value) -> Result<(
     };
     body.insert(name.to_owned(), said);
     Ok(())
+}
+
+/// The model has one way to think, and a budget ends it (docs.cohere.com/docs/reasoning,
+/// `token_budget`): `high` has none.
+fn thinking(call: &ChatCall, effort: &str) -> Result<Value, Error> {
+    let budget = call.thinking.tokens(effort);
+    match (effort, budget, call.thinking) {
+        ("none", ..) => Ok(json!({"type": "disabled"})),
+        ("high", _, Thinking::Unsaid) => Ok(json!({"type": "enabled"})),
+        (_, Some(budget), _) => Ok(json!({"type": "enabled", "token_budget": budget})),
+        _ => {
+            let rule = "must be none, minimal, low, medium or high for a Cohere model";
+            Err(Error::malformed(call.effort_field(), rule))
+        }
+    }
 }
 
 /// Whether calls must fit their schemas: said of all tools at once (docs.cohere.com/v2/reference/

@@ -20,7 +20,10 @@ pub(super) fn body(
     add_tools(&mut body, &call.body)?;
     let mut config = Map::new();
     for (field, value) in &call.body {
-        option(&mut config, field, value, dialect)?;
+        option(&mut config, field, value)?;
+    }
+    if let Some(thinking) = thinking(call, dialect)? {
+        config.insert("thinkingConfig".to_owned(), thinking);
     }
     config.insert("maxOutputTokens".to_owned(), Value::from(cap));
     body.insert("generationConfig".to_owned(), Value::from(config));
@@ -40,8 +43,9 @@ const RENAMED: [(&str, &str); 8] = [
 ];
 
 /// What needs no counterpart: read elsewhere, or a label of the call that stays with Farebox.
-const ELSEWHERE: [&str; 8] = [
+const ELSEWHERE: [&str; 9] = [
     "messages",
+    "reasoning_effort",
     "tools",
     "tool_choice",
     "parallel_tool_calls",
@@ -62,12 +66,7 @@ fn is_neutral(field: &str, value: &Value) -> bool {
     }
 }
 
-fn option(
-    config: &mut Map<String, Value>,
-    field: &str,
-    value: &Value,
-    dialect: Dialect<'_>,
-) -> Result<(), Error> {
+fn option(config: &mut Map<String, Value>, field: &str, value: &Value) -> Result<(), Error> {
     if ELSEWHERE.contains(&field) || (field == "top_k" && value.as_i64() == Some(-1)) {
         return Ok(());
     }
@@ -88,11 +87,6 @@ fn option(
             let stop = if value.is_string() { json!([value]) } else { value.clone() };
             config.insert("stopSequences".to_owned(), stop);
         }
-        "reasoning_effort" => {
-            if let Some(thinking) = thinking(value, dialect)? {
-                config.insert("thinkingConfig".to_owned(), thinking);
-            }
-        }
         "response_format" => format(config, value)?,
         _ if is_neutral(field, value) => {}
         _ => {
@@ -103,11 +97,14 @@ fn option(
     Ok(())
 }
 
+/// The most that every model with budgets takes.
+const BUDGET_MAX: u64 = 24_576;
+
 /// The effort as a level since Gemini 3, as a budget before (ai.google.dev/gemini-api/docs/openai,
 /// the table of `reasoning_effort`; read 2026-11). What was thought comes back as a summary.
-fn thinking(effort: &Value, dialect: Dialect<'_>) -> Result<Option<Value>, Error> {
-    let effort = effort.as_str().unwrap_or_default();
-    let refused = |rule: &str| Err(Error::malformed("reasoning_effort", rule));
+fn thinking(call: &ChatCall, dialect: Dialect<'_>) -> Result<Option<Value>, Error> {
+    let Some(effort) = call.effort() else { return Ok(None) };
+    let refused = |rule: &str| Err(Error::malformed(call.effort_field(), rule));
     let generation = dialect.generation();
     let is_old = generation == 1 || dialect.model.starts_with("gemini-2.0");
     match effort {
@@ -119,11 +116,7 @@ fn thinking(effort: &Value, dialect: Dialect<'_>) -> Result<Option<Value>, Error
         }
         "none" => refused("thinking cannot be switched off for this model: send low or minimal"),
         "minimal" | "low" | "medium" | "high" if generation == 2 => {
-            let budget = match effort {
-                "medium" => 8_192,
-                "high" => 24_576,
-                _ => 1_024,
-            };
+            let budget = call.thinking.tokens(effort).map(|tokens| tokens.min(BUDGET_MAX));
             Ok(Some(json!({"thinkingBudget": budget, "includeThoughts": true})))
         }
         "minimal" | "low" | "medium" | "high" => {

@@ -84,12 +84,6 @@ pub(super) fn openai_without_reasoning(model: &str) -> bool {
     FAMILIES.contains(&family)
 }
 
-/// `OpenAI`'s models that take `reasoning_effort`: all but the families above and their elders.
-pub(super) fn openai_with_reasoning(model: &str) -> bool {
-    let elder = ["gpt-3", "gpt-4", "chatgpt"].iter().any(|family| model.starts_with(family));
-    !elder
-}
-
 /// `OpenAI`'s models that a region makes a tenth dearer: "released on or after March 5, 2026"
 /// (developers.openai.com/api/docs/guides/your-data, read 2026-06). Those before are listed, so
 /// that a new one is taken for dearer.
@@ -121,23 +115,6 @@ pub(super) fn openai_region(model: &str, base_url: &str) -> bool {
 /// "US endpoint" (docs.x.ai/docs/pricing, read 2026-09-29).
 pub(super) fn xai_region(_: &str, base_url: &str) -> bool {
     base_url.contains("//us.api.x.ai")
-}
-
-/// The open models that take an effort wherever they run: console.groq.com/docs/reasoning,
-/// inference-docs.cerebras.ai/capabilities/reasoning, and the pages of Together, Fireworks and
-/// Ollama say so of `gpt-oss`; other models of theirs refuse it, or know other words.
-pub(super) fn gpt_oss(model: &str) -> bool {
-    model.contains("gpt-oss")
-}
-
-/// docs.perplexity.ai, reasoning models.
-pub(super) fn sonar_reasoning(model: &str) -> bool {
-    model.contains("reasoning")
-}
-
-/// docs.x.ai, reasoning: the others think as they like, or take it by the Responses API.
-pub(super) fn grok_mini(model: &str) -> bool {
-    model.starts_with("grok-3-mini")
 }
 
 /// Bytes of `-2024-08-06`.

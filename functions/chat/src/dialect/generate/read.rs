@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use farebox_core::chat::object;
+use farebox_core::chat::{Thinking, object};
 use farebox_core::{ChatCall, Error, Format};
 use serde_json::{Map, Value, json};
 
@@ -68,12 +68,13 @@ pub(super) fn call(bytes: &[u8], model: String, verb: Verb) -> Result<ChatCall, 
     let given = spelled(&original).find(|(name, _)| name == "contents").map(|(_, given)| given);
     contents(given, &mut turns, &mut beyond)?;
     body.insert("messages".to_owned(), Value::from(turns.into_messages()));
+    let mut thinking = Thinking::Unsaid;
     for (field, value) in spelled(&original) {
         match &*field {
             "contents" | "systemInstruction" | "model" => {}
             "tools" => tools(&mut body, value, &mut beyond)?,
             "toolConfig" => tool_config(&mut body, value, &mut beyond),
-            "generationConfig" => config(&mut body, value, &mut beyond)?,
+            "generationConfig" => thinking = config(&mut body, value, &mut beyond)?,
             "labels" => drop(body.insert("metadata".to_owned(), value.clone())),
             "serviceTier" => match parts::text(value).to_ascii_lowercase().as_str() {
                 "" | "standard" | "unspecified" | "service_tier_unspecified" => {}
@@ -84,7 +85,7 @@ pub(super) fn call(bytes: &[u8], model: String, verb: Verb) -> Result<ChatCall, 
     }
     body.insert("stream".to_owned(), Value::from(verb == Verb::Stream));
     let call = ChatCall::translated(Format::GenerateContent, model, body, original)?;
-    Ok(ChatCall { beyond: beyond.0, ..call })
+    Ok(ChatCall { beyond: beyond.0, thinking, ..call })
 }
 
 fn contents(given: Option<&Value>, turns: &mut Turns, beyond: &mut Beyond) -> Result<(), Error> {
@@ -184,7 +185,12 @@ const RENAMED: [(&str, &str); 11] = [
     ("topK", "top_k"),
 ];
 
-fn config(body: &mut Map<String, Value>, value: &Value, beyond: &mut Beyond) -> Result<(), Error> {
+fn config(
+    body: &mut Map<String, Value>,
+    value: &Value,
+    beyond: &mut Beyond,
+) -> Result<Thinking, Error> {
+    let mut told = Thinking::Unsaid;
     let Some(config) = value.as_object() else {
         return Err(Error::malformed("generationConfig", "must be an object"));
     };
@@ -204,14 +210,14 @@ fn config(body: &mut Map<String, Value>, value: &Value, beyond: &mut Beyond) -> 
             }
             "responseSchema" => format(body, &lower(value)),
             "responseJsonSchema" => format(body, value),
-            "thinkingConfig" => thinking(body, value),
+            "thinkingConfig" => told = thinking(body, value),
             // A wish about media, which other providers look at as they do.
             "mediaResolution" | "audioTimestamp" => {}
             "responseModalities" if is_text(value) => {}
             _ => beyond.note(format!("generationConfig.{name}")),
         }
     }
-    Ok(())
+    Ok(told)
 }
 
 fn is_text(modalities: &Value) -> bool {
@@ -232,18 +238,22 @@ fn format(body: &mut Map<String, Value>, schema: &Value) {
     body.insert("response_format".to_owned(), format);
 }
 
-/// A level is an effort; a budget of nothing is none. Another budget, and whether thoughts are
-/// shown, are wishes: a model that thinks does so by itself.
-fn thinking(body: &mut Map<String, Value>, value: &Value) {
+/// A level is an effort, and so is a budget; one below nothing is the model's own. Whether thoughts
+/// are shown is a wish.
+fn thinking(body: &mut Map<String, Value>, value: &Value) -> Thinking {
     let level = named(value, "thinkingLevel").map(parts::text).unwrap_or_default();
     let level = level.to_ascii_lowercase();
-    let none = named(value, "thinkingBudget").and_then(Value::as_i64) == Some(0);
-    let effort = match level.as_str() {
-        "minimal" | "low" | "medium" | "high" => level.as_str(),
-        _ if none => "none",
-        _ => return,
+    let budget = named(value, "thinkingBudget").and_then(Value::as_i64);
+    let thinking = match budget.map(u64::try_from) {
+        None => Thinking::Unsaid,
+        Some(Ok(tokens)) => Thinking::Tokens(tokens),
+        Some(Err(_)) => Thinking::Free,
     };
-    body.insert("reasoning_effort".to_owned(), Value::from(effort));
+    let is_level = ["minimal", "low", "medium", "high"].contains(&level.as_str());
+    if let Some(effort) = is_level.then_some(level.as_str()).or_else(|| thinking.effort()) {
+        body.insert("reasoning_effort".to_owned(), Value::from(effort));
+    }
+    thinking
 }
 
 #[cfg(test)]
@@ -343,6 +353,23 @@ mod tests {
         assert_eq!(with("toolConfig", config).as_deref(), Some("toolConfig.retrievalConfig"));
         let budget = json!({"thinkingConfig": {"thinkingBudget": 9}});
         assert_eq!(with("generationConfig", budget), None);
+    }
+
+    #[test]
+    fn a_level_and_a_budget_are_efforts() {
+        let said = |config: Value| {
+            let call = read(&json!({"contents": [{"parts": [{"text": "x"}]}],
+                "generationConfig": {"thinkingConfig": config}}));
+            (call.thinking, call.effort().map(str::to_owned))
+        };
+        let effort = |effort: &str| Some(effort.to_owned());
+
+        let level = json!({"thinkingLevel": "MINIMAL"});
+        assert_eq!(said(level), (Thinking::Unsaid, effort("minimal")));
+        let budget = |tokens: i64| said(json!({"thinking_budget": tokens}));
+        assert_eq!(budget(0), (Thinking::Tokens(0), effort("none")));
+        assert_eq!(budget(9_000), (Thinking::Tokens(9_000), effort("high")));
+        assert_eq!(budget(-1), (Thinking::Free, None));
     }
 
     #[test]

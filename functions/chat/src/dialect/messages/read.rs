@@ -3,7 +3,7 @@
 //! A provider that speaks Messages gets the caller's own body; this translation is for all
 //! others. What it cannot carry is remembered, and refused by name where it would be needed.
 
-use farebox_core::chat::{Written, object, take_text};
+use farebox_core::chat::{Thinking, Written, object, take_text};
 use farebox_core::{ChatCall, Error, Format};
 use serde_json::{Map, Value, json};
 
@@ -41,9 +41,34 @@ pub(super) fn call(bytes: &[u8]) -> Result<ChatCall, Error> {
             option(&mut body, field, value, &mut beyond)?;
         }
     }
+    let thinking = thinking(&mut body, original.get("thinking"), &mut beyond);
     let written = Written::of(bytes, &original);
     let call = ChatCall::translated(Format::Messages, model, body, original)?;
-    Ok(ChatCall { beyond: beyond.0, written, ..call })
+    Ok(ChatCall { beyond: beyond.0, thinking, written, ..call })
+}
+
+/// A budget is an effort too, and none is none; what an effort says beside it goes first.
+fn thinking(body: &mut Map<String, Value>, value: Option<&Value>, beyond: &mut Beyond) -> Thinking {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return Thinking::Unsaid };
+    let budget = value.get("budget_tokens").and_then(Value::as_u64);
+    let thinking = match (value.get("type").and_then(Value::as_str), budget) {
+        (Some("disabled"), _) => Thinking::Tokens(0),
+        (Some("enabled"), Some(tokens)) if tokens > 0 => Thinking::Tokens(tokens),
+        // The effort says all of it.
+        (Some("adaptive"), _) if body.contains_key("reasoning_effort") => Thinking::Unsaid,
+        (Some("adaptive"), _) => Thinking::Free,
+        _ => {
+            beyond.note("thinking");
+            Thinking::Unsaid
+        }
+    };
+    if let Some(effort) = thinking.effort() {
+        let given = body.entry("reasoning_effort").or_insert_with(|| Value::from(effort));
+        if thinking == Thinking::Tokens(0) {
+            *given = Value::from(effort);
+        }
+    }
+    thinking
 }
 
 fn system(
@@ -100,9 +125,8 @@ fn option(
     beyond: &mut Beyond,
 ) -> Result<(), Error> {
     match field {
-        // Read elsewhere. The others are wishes that other providers need not be told: a model
-        // that thinks does so by itself, caching is the provider's own affair, and what an edit
-        // would have cleared is sent and held for.
+        // Read elsewhere. The others are wishes that other providers need not be told: caching is
+        // the provider's own affair, and what an edit would have cleared is sent and held for.
         "messages" | "system" | "model" | "thinking" | "cache_control" | "context_management"
         | "inference_geo" => {}
         "speed" if value == "standard" => {}
@@ -288,6 +312,7 @@ mod tests {
         );
         assert_eq!(with("mcp_servers", json!([{}])).unwrap(), "mcp_servers");
         assert_eq!(with("thinking", json!({"type": "adaptive"})), None);
+        assert_eq!(with("thinking", json!({"type": "enabled"})).unwrap(), "thinking");
         let block = json!([{"role": "user", "content": [{"type": "search_result"}]}]);
         assert_eq!(with("messages", block).unwrap(), "messages[0].content[0].type");
         let tool = |field: &str, value: Value| {
@@ -311,6 +336,26 @@ mod tests {
         let plain = document("citations", json!({"enabled": false}));
         let call = read(&json!({"model": "m", "messages": plain}));
         assert_eq!(call.messages()[0]["content"], "t\n\nd");
+    }
+
+    #[test]
+    fn thinking_is_an_effort_and_what_an_effort_says_goes_first() {
+        let said = |thinking: Value, effort: Value| {
+            let call = read(&json!({"model": "m", "messages": [{"role": "user", "content": "x"}],
+                "thinking": thinking, "output_config": {"effort": effort}}));
+            (call.thinking, call.effort().map(str::to_owned))
+        };
+        let enabled = |tokens: u64| json!({"type": "enabled", "budget_tokens": tokens});
+        let effort = |effort: &str| Some(effort.to_owned());
+        let adaptive = json!({"type": "adaptive"});
+
+        let tokens = Thinking::Tokens;
+        assert_eq!(said(enabled(9_000), Value::Null), (tokens(9_000), effort("high")));
+        assert_eq!(said(enabled(9_000), json!("low")), (tokens(9_000), effort("low")));
+        let disabled = json!({"type": "disabled"});
+        assert_eq!(said(disabled, json!("low")), (tokens(0), effort("none")));
+        assert_eq!(said(adaptive.clone(), Value::Null), (Thinking::Free, None));
+        assert_eq!(said(adaptive, json!("max")), (Thinking::Unsaid, effort("max")));
     }
 
     #[test]
