@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
 const [url, key, issuer, shots] = process.argv.slice(2);
-const PAGES = ["overview", "budgets", "budget-requests", "keys", "credentials", "models", "prices", "requests", "alerts", "access", "audit"];
+const PAGES = ["overview", "budgets", "budget-requests", "people", "keys", "credentials", "models", "prices", "requests", "alerts", "access", "audit"];
 const WIRE_BYTES_MAX = 75_000;
 const VIEWS = {
   light: { viewport: { width: 1200, height: 900 }, colorScheme: "light" },
@@ -39,9 +39,15 @@ async function api(method, path, body, headers = {}) {
     method, body: body && JSON.stringify(body),
     headers: { authorization: `Bearer ${key}`, "content-type": "application/json", "if-match": "*", ...headers },
   });
-  const found = await answer.json();
-  assert.ok(answer.ok, `${method} ${path}: ${JSON.stringify(found)}`);
-  return found;
+  const text = await answer.text();
+  assert.ok(answer.ok, `${method} ${path}: ${text}`);
+  return text && JSON.parse(text);
+}
+
+/** An address that answers, at the demo provider. */
+async function hook(path = "/hook") {
+  const { credentials } = await api("GET", "credentials?user=ada");
+  return { url: `${new URL(credentials.find((one) => one.provider === "demo").base_url).origin}${path}` };
 }
 
 /** Counts, in the page, the rounds of requests: a round begins when one is asked for after an answer. */
@@ -61,6 +67,7 @@ async function opened(view, fragment = `#key=${key}`) {
   const context = await browser.newContext(VIEWS[view]);
   const page = await context.newPage();
   const faults = [];
+  page.setDefaultTimeout(20_000);
   await page.addInitScript(countRounds);
   page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
   page.on("pageerror", (error) => faults.push(error.message));
@@ -84,6 +91,10 @@ async function clean(page, name, schemes = ["light", "dark"]) {
 
 const settled = (page) => page.waitForFunction(
   () => document.getElementById("said").textContent === "" && !document.querySelector("main[aria-busy]"));
+
+/** The page stands; what was done before may still be told. */
+const stands = (page) => page.waitForFunction(
+  () => document.getElementById("said").textContent !== "Asking…" && !document.querySelector("main[aria-busy]"));
 
 async function visit(page, name) {
   await page.click(`nav a[href='#${name}']`);
@@ -323,17 +334,21 @@ await claim("all settings of a key are changed, with faults at their fields and 
   // Its rate limits are another thing with another version.
   await dialogOf(page, edit);
   assert.equal(await page.inputValue("#f-models"), typed.models);
-  await page.fill("#f-requests_per_minute", "0");
-  await submit(page, "Save the rate limits");
-  await page.waitForSelector("#f-requests_per_minute[aria-invalid='true']");
+  await page.click("dialog button:has-text('Rate limits')");
+  for (const wrong of ["0", "many", "1.5"]) {
+    await page.fill("#f-requests_per_minute", wrong);
+    await submit(page, "Save");
+    await page.waitForSelector("#f-requests_per_minute[aria-invalid='true']:focus");
+  }
   await page.fill("#f-requests_per_minute", "60");
   await asked(`limits/key:${made.id}`, { method: "PUT", body: JSON.stringify({ requests_per_minute: 7, concurrent: 3 }) });
-  await submit(page, "Save the rate limits");
+  await submit(page, "Save");
   await page.waitForSelector(".conflict tr:has-text('Calls a minute'):has-text('7'):has-text('60')");
   await page.waitForSelector(".conflict tr:has-text('Calls at once'):has-text('3'):has-text('nothing')");
-  await submit(page, "Save the rate limits");
-  await page.waitForSelector("#said:has-text('rate limits of settings are changed')");
-  assert.deepEqual(await asked(`limits/key:${made.id}`), { scope: `key:${made.id}`, requests_per_minute: 60, tokens_per_minute: null, concurrent: null });
+  await submit(page, "Save");
+  await page.waitForSelector(`#said:has-text('rate limits of key:${made.id} are changed')`);
+  const { version: _, ...limits } = await asked(`limits/key:${made.id}`);
+  assert.deepEqual(limits, { scope: `key:${made.id}`, requests_per_minute: 60, tokens_per_minute: null, concurrent: null });
   // What is emptied is taken away.
   await dialogOf(page, edit);
   for (const name of ["max_cost_usd", "labels", "models", "total_ms"]) await page.fill(`#f-${name}`, "");
@@ -389,20 +404,22 @@ await claim("a discount gets terms, a fault at the very term, and ends", async (
   await visit(page, "prices");
   await dialogOf(page, "button:has-text('Set a discount')");
   await page.fill("#f-target", "nobody/*");
-  const field = (place, name) => `[id='f-terms[${place}].${name}']`;
-  await page.fill(field(0, "from"), "2026-01-01T00:00:00Z");
-  await page.fill(field(0, "off_percent"), "12.5");
+  await page.fill("#f-terms", "2026-01-01 12.5");
   await submit(page, "Save");
   await page.waitForSelector("#f-target[aria-invalid='true']:focus");
   await page.fill("#f-target", "openai/*");
   await submit(page, "Save");
   await page.waitForSelector("tr:has-text('openai/*'):has-text('12.5')");
   await dialogOf(page, "tr:has-text('openai/*') button:has-text('Edit')");
-  await page.fill(field(1, "from"), "2031-01-01T00:00:00Z");
-  await page.fill(field(1, "off_percent"), "100");
-  await submit(page, "Save");
-  await page.waitForSelector(`${field(1, "off_percent")}[aria-invalid='true']:focus`);
-  await page.fill(field(1, "off_percent"), "20");
+  assert.equal(await page.inputValue("#f-terms"), "2026-01-01 12.5");
+  // What the page can tell and what only the gateway can are told alike: at the field, with the line.
+  for (const [line, told] of [["2031-01-01", "Line 2"], ["soon 20", "Line 2"], ["2031-02-30 20", "Line 2"], ["2031-01-01 200", "Number 2"]]) {
+    await page.fill("#f-terms", `2026-01-01 12.5\n${line}`);
+    await submit(page, "Save");
+    await page.waitForSelector(`#e-terms:has-text('${told}')`);
+    await page.waitForSelector("#f-terms[aria-invalid='true']:focus");
+  }
+  await page.fill("#f-terms", "2026-01-01 12.5\n2031-01-01 20");
   await clean(page, "discount");
   await submit(page, "Save");
   await page.waitForSelector("tr:has-text('openai/*'):has-text('2031-01-01 00:00:00 UTC: 20')");
@@ -473,6 +490,248 @@ await claim("a price list is looked at, imported, and switched back", async () =
   await page.waitForFunction((built) => document.getElementById("in-force")?.textContent === built, built);
   await one.close();
   await other.close();
+});
+
+await claim("organisations, teams and users are made and changed, with all that a user may do for itself", async () => {
+  const mark = Date.now().toString(36);
+  const [acme, blue, zoe] = ["acme", "blue", "abe"].map((name) => `${name}-${mark}`);
+  const { page, faults, close } = await opened("light");
+  await page.waitForSelector("h1:has-text('Overview')");
+  await visit(page, "people");
+  for (const [what, id] of [["an organisation", acme], ["a team", blue]]) {
+    await dialogOf(page, `button:has-text('Make ${what}')`);
+    await submit(page, "Save");
+    await page.waitForSelector("#e-id:has-text('Id is needed')");
+    await page.fill("#f-id", id);
+    await page.fill("#f-name", `The ${id}`);
+    await submit(page, "Save");
+    await page.waitForSelector(`#said:has-text('${id} is saved')`);
+    await page.waitForSelector(`button:has-text('Make ${what}'):focus`);
+  }
+  await dialogOf(page, "button:has-text('Make a user')");
+  const typed = { id: zoe, name: "Zoe", org: acme, team: blue, keys: "3", key_days: "30", key_max_cost_usd: "0.5", key_models: "demo/*" };
+  for (const [name, text] of Object.entries(typed)) await page.fill(`#f-${name}`, text);
+  await page.check("#f-credentials");
+  // What is in a part of the thing is told at its field all the same.
+  for (const [name, wrong, told] of [["keys", "99", "is at most 50"], ["keys", "some", "whole number"], ["key_days", "0", "is 1 to"], ["key_max_cost_usd", "1 USD", "Write an amount"], ["key_models", "demo/*\nchat", "Number 2"], ["org", "a b", ""]]) {
+    await page.fill(`#f-${name}`, wrong);
+    await submit(page, "Save");
+    await page.waitForSelector(`#f-${name}[aria-invalid='true']:focus`);
+    assert.ok((await page.textContent(`#e-${name}`)).includes(told), await page.textContent(`#e-${name}`));
+    await page.fill(`#f-${name}`, typed[name]);
+  }
+  await clean(page, "user");
+  await submit(page, "Save");
+  await page.waitForSelector(`tr:has-text('${zoe}'):has-text('${acme}'):has-text('3 keys, credentials')`);
+  const made = await api("GET", `users/${zoe}`);
+  assert.deepEqual([made.name, made.org, made.team, made.self_service], ["Zoe", acme, blue,
+    { keys: 3, key_days: 30, key_max_cost_usd: "0.5", key_models: ["demo/*"], credentials: true }]);
+  // Who is made a second time is not written over unseen.
+  await dialogOf(page, "button:has-text('Make a user')");
+  await page.fill("#f-id", zoe);
+  await submit(page, "Save");
+  await page.waitForSelector(`.conflict tr:has-text('Organisation'):has-text('${acme}')`);
+  await page.click("dialog button:has-text('Cancel')");
+  await page.fill("#q-org", acme);
+  await page.click("button:has-text('Find')");
+  await page.waitForSelector("tr:has-text('ada')", { state: "detached" });
+  // Its rate limits and its content log are forms of their own.
+  await dialogOf(page, `button[aria-label='Edit user ${zoe}']`);
+  await page.click("dialog button:has-text('Rate limits')");
+  await page.fill("#f-concurrent", "4");
+  await submit(page, "Save");
+  await page.waitForSelector(`#said:has-text('rate limits of user:${zoe} are changed')`);
+  await page.waitForSelector(`button[aria-label='Edit user ${zoe}']:focus`);
+  assert.equal((await api("GET", `limits/user:${zoe}`)).concurrent, 4);
+  for (const [days, kept] of [["30", 30], ["", 0]]) {
+    await dialogOf(page, `button[aria-label='Edit user ${zoe}']`);
+    await page.click("dialog button:has-text('Content log')");
+    if (days) {
+      await page.fill("#f-days", "366");
+      await submit(page, "Save");
+      await page.waitForSelector("#f-days[aria-invalid='true']:focus");
+    }
+    await page.fill("#f-days", days);
+    await submit(page, "Save");
+    await page.waitForSelector(`#said:has-text('${days ? "kept for 30 days" : "kept from now on"}')`);
+    assert.equal((await api("GET", `content-log/user:${zoe}`)).days, kept);
+  }
+  // What is emptied is taken away.
+  await dialogOf(page, `button[aria-label='Edit user ${zoe}']`);
+  for (const name of ["team", "keys", "key_days", "key_max_cost_usd", "key_models"]) await page.fill(`#f-${name}`, "");
+  await page.uncheck("#f-credentials");
+  await submit(page, "Save");
+  await page.waitForSelector(`#said:has-text('${zoe} is saved')`);
+  const bare = await api("GET", `users/${zoe}`);
+  assert.deepEqual([bare.name, bare.org, bare.team, bare.self_service], ["Zoe", acme, undefined, undefined]);
+  assert.deepEqual(faults.filter((text) => !/status of (400|412)/.test(text)), []);
+  await close();
+});
+
+await claim("a route is made, changed and taken away, with a fault at the line that is wrong", async () => {
+  const { page, close } = await opened("light");
+  await page.waitForSelector("h1:has-text('Overview')");
+  await visit(page, "models");
+  await dialogOf(page, "button:has-text('Make a route')");
+  await page.fill("#f-name", "console");
+  for (const [text, told] of [["", "needed"], ["demo/chat\nnobody/chat", "Number 2"], ["demo/chat\ndemo/claude many", "Line 2: Write a whole number"], ["demo/chat 2 3", "Line 1"]]) {
+    await page.fill("#f-targets", text);
+    await submit(page, "Save");
+    await page.waitForSelector(`#e-targets:has-text('${told}')`);
+    await page.waitForSelector("#f-targets[aria-invalid='true']:focus");
+  }
+  await page.fill("#f-targets", "demo/chat 3\ndemo/claude 1");
+  await page.selectOption("#f-on_budget_refusal", "next");
+  await page.fill("#f-retries", "1");
+  await page.check("#f-after_charge");
+  await page.fill("#f-connect_ms", "5");
+  await submit(page, "Save");
+  await page.waitForSelector("#f-connect_ms[aria-invalid='true']:focus");
+  await page.fill("#f-connect_ms", "500");
+  await clean(page, "route");
+  await submit(page, "Save");
+  await page.waitForSelector("tr:has-text('console'):has-text('demo/chat ×3')");
+  assert.deepEqual((await api("GET", "routes/console")).spec, {
+    targets: [{ model: "demo/chat", weight: 3 }, { model: "demo/claude", weight: 1 }], after_charge: true, on_budget_refusal: "next", retries: 1, timeouts: { connect_ms: 500 },
+  });
+  await dialogOf(page, "button[aria-label='Edit route console']");
+  assert.equal(await page.inputValue("#f-targets"), "demo/chat 3\ndemo/claude 1");
+  await page.fill("#f-targets", "demo/claude");
+  await submit(page, "Save");
+  await page.waitForSelector("tr:has-text('console'):has-text('demo/claude')");
+  await page.waitForSelector("button[aria-label='Edit route console']:focus");
+  await dialogOf(page, "button[aria-label='Take away route console']");
+  await page.click("dialog button.danger");
+  await page.waitForSelector("tr:has-text('console')", { state: "detached" });
+  await close();
+});
+
+await claim("a webhook is set, shows its secret once, is tried, and taken away", async () => {
+  const { page, close } = await opened("light");
+  await page.waitForSelector("h1:has-text('Overview')");
+  await visit(page, "alerts");
+  assert.equal(await page.locator("button:has-text('Send a test alert')").count(), 0);
+  await dialogOf(page, "button:has-text('Set a webhook')");
+  await page.fill("#f-url", "nowhere");
+  await submit(page, "Save");
+  await page.waitForSelector("#f-url[aria-invalid='true']:focus");
+  await page.fill("#f-url", (await hook()).url);
+  await clean(page, "webhook");
+  await submit(page, "Save");
+  const secret = await page.textContent("dialog .secret");
+  assert.ok(secret.length > 20, secret);
+  await page.click("dialog button:has-text('Close')");
+  await page.waitForSelector("tr:has-text('webhook'):has-text('/hook')");
+  assert.equal((await page.content()).includes(secret), false);
+  await dialogOf(page, "button:has-text('Send a test alert')");
+  await page.fill("#f-scope", "user:lin");
+  await submit(page, "Send");
+  await page.waitForSelector("tr:has-text('a test'):has-text('user:lin')");
+  await dialogOf(page, "button:has-text('Take the webhook away')");
+  await page.click("dialog button.danger");
+  await page.waitForSelector("button:has-text('Set a webhook')");
+  await close();
+});
+
+await claim("credentials of a user are stored, and a fault of a secret's part stands at the secret", async () => {
+  const { page, close } = await opened("light");
+  await page.waitForSelector("h1:has-text('Overview')");
+  await visit(page, "credentials");
+  await page.fill("#q-user", "max");
+  await page.click("button:has-text('Find')");
+  await page.waitForSelector("section[aria-label^='What max']");
+  await dialogOf(page, "button:has-text('Store a credential')");
+  assert.equal(await page.inputValue("#f-owner"), "max");
+  await page.fill("#f-provider", "bedrock");
+  await page.fill("#f-secret", JSON.stringify({ access_key_id: "AKIA-CANARY", secret_access_key: "canary", region: "no region!" }));
+  await submit(page, "Store");
+  await page.waitForSelector("#e-secret:has-text('region')");
+  await page.waitForSelector("#f-secret[aria-invalid='true']:focus");
+  await page.fill("#f-provider", "groq");
+  await page.fill("#f-secret", "gsk-canary");
+  await page.fill("#f-weight", "much");
+  await submit(page, "Store");
+  await page.waitForSelector("#f-weight[aria-invalid='true']:focus");
+  await page.fill("#f-weight", "2");
+  await clean(page, "credential");
+  await submit(page, "Store");
+  await page.waitForSelector("tr:has-text('groq'):has-text('active')");
+  await dialogOf(page, "button[aria-label='Disable credentials/max/groq']");
+  await page.click("dialog button.danger");
+  await page.waitForSelector("tr:has-text('groq'):has-text('disabled')");
+  await close();
+});
+
+await claim("thresholds and labels that are none are told at their field, and never dropped", async () => {
+  const { page, close } = await opened("light");
+  await page.waitForSelector("h1:has-text('Overview')");
+  const was = await api("GET", "budgets/user:eva");
+  await visit(page, "budgets");
+  await dialogOf(page, "button[aria-label='Edit user:eva']");
+  for (const [text, told] of [["50, most", "most is no percentage"], ["50, 80.5", "80.5 is no percentage"], ["50, 300", "300 is no percentage"], ["50, 0", "each above the one before"]]) {
+    await page.fill("#f-alert_thresholds", text);
+    await submit(page, "Save");
+    await page.waitForSelector(`#e-alert_thresholds:has-text('${told}')`);
+    await page.waitForSelector("#f-alert_thresholds[aria-invalid='true']:focus");
+  }
+  for (const [name, text] of [["until", "next week"], ["until", "2031-02-30"], ["month_limit_usd", "a lot"], ["shares", "two"], ["time_zone", "Mars/North"]]) {
+    const before = await page.inputValue(`#f-${name}`);
+    await page.fill(`#f-${name}`, text);
+    await page.fill("#f-alert_thresholds", "60, 90");
+    await submit(page, "Save");
+    await page.waitForSelector(`#f-${name}[aria-invalid='true']:focus`);
+    assert.notEqual(await page.textContent(`#e-${name}`), "", name);
+    await page.fill(`#f-${name}`, before);
+  }
+  assert.deepEqual(await api("GET", "budgets/user:eva"), was);
+  await submit(page, "Save");
+  await page.waitForSelector("#said:has-text('The budget of user:eva is set')");
+  assert.deepEqual((await api("GET", "budgets/user:eva")).alert_thresholds, [60, 90]);
+  await visit(page, "keys");
+  await dialogOf(page, "button:has-text('Make a key')");
+  await page.fill("#f-user", "demo");
+  await page.fill("#f-name", "labelled");
+  for (const [text, told] of [["team", "name=value"], ["team=", "name=value"], ["a=1, b", "name=value"], ["a=1,", "name=value"], ["a=1, a=2", "twice"], ["a b=1", ""]]) {
+    await page.fill("#f-labels", text);
+    await submit(page, "Make");
+    await page.waitForSelector("#f-labels[aria-invalid='true']:focus");
+    assert.ok((await page.textContent("#e-labels")).includes(told) && await page.textContent("#e-labels"), text);
+  }
+  await page.click("dialog button:has-text('Cancel')");
+  await close();
+});
+
+await claim("audit is found by who, where and when, and tells what a change changed", async () => {
+  const { page, close } = await opened("light");
+  await page.waitForSelector("h1:has-text('Overview')");
+  await api("PUT", "users/walter", { name: "Walter", org: "demo" });
+  const since = new Date(Date.now() - 60_000).toISOString();
+  await api("PUT", "users/walter", { name: "Walter W", self_service: { keys: 4, key_models: ["demo/chat", "demo/claude"] } });
+  await visit(page, "audit");
+  await page.fill("#q-actor", "admin-key:root");
+  await page.selectOption("#q-action", "PUT");
+  await page.fill("#q-target", "users/walter");
+  await page.fill("#q-from", since.slice(0, 16).replace("T", " "));
+  await page.click("button:has-text('Find')");
+  await page.waitForURL(/target=users/);
+  await settled(page);
+  const rows = await page.locator("main tbody tr").allTextContents();
+  assert.equal(rows.length, 2, rows.join("\n"));
+  assert.ok(rows[0].includes("name: Walter → Walter W") && rows[0].includes("org: demo → nothing") && rows[0].includes("self service › keys: nothing → 4"), rows[0]);
+  assert.ok(rows[1].includes("name: Walter; org: demo"), rows[1]);
+  await dialogOf(page, "button:has-text('Look') >> nth=0");
+  await page.waitForSelector("dialog tr:has-text('self service › key models') ins:has-text('demo/chat, demo/claude')");
+  await page.waitForSelector("dialog tr:has-text('org') del:has-text('demo')");
+  assert.equal(await page.locator("dialog tr:has-text('version')").count(), 0);
+  await clean(page, "audit-change");
+  await page.keyboard.press("Escape");
+  await page.fill("#q-from", "soon");
+  await page.click("button:has-text('Find')");
+  await page.waitForSelector("#q-from[aria-invalid='true']:focus");
+  await page.fill("#q-from", "2031-01-01");
+  await page.click("button:has-text('Find')");
+  await page.waitForSelector("p.empty:has-text('No change fits')");
+  await close();
 });
 
 await claim("an auditor is offered no change, and an admin none of who may do what", async () => {
@@ -652,8 +911,7 @@ await claim("an alert tells what was reached, of what, when, and what became of 
     method: "POST", headers: { authorization: `Bearer ${secret}`, "content-type": "application/json" },
     body: JSON.stringify({ model: "demo/overrun", max_tokens: 50, messages: [{ role: "user", content: "Hello" }] }),
   });
-  const { credentials: [demo] } = await api("GET", "credentials?user=ada");
-  await api("PUT", "webhook", { url: `${new URL(demo.base_url).origin}/hook` });
+  await api("PUT", "webhook", await hook());
   let operator = [];
   while (!operator.length) ({ alerts: operator } = await api("GET", "alerts/operator"));
   await visit(page, "alerts");
@@ -779,6 +1037,9 @@ async function bind(subject, role, user) {
   await page.selectOption("#f-role", role);
   await page.fill("#f-user", user ?? "");
   await page.click("dialog button[type=submit]");
+  // Whoever has a role already is not given another unseen.
+  await page.waitForSelector(`dialog .conflict tr:has-text('Role'), #said:has-text('${subject} has the role ${role}')`);
+  if (await page.locator("dialog .conflict").count()) await submit(page, "Give");
   await page.waitForSelector(`#said:has-text('${subject} has the role ${role}')`);
   await close();
 }
@@ -943,6 +1204,155 @@ await claim("a member stores its own credential once that is allowed, makes a ke
   await close();
 });
 
+await claim("in every form who comes second sees the newer value, and can go on", async () => {
+  const iam = "arn:aws:iam::111122223333:role/Second";
+  const { id, secret: memberKey } = await api("POST", "keys", { user: "eva", name: "second" });
+  const price = (output) => ({ input: "1", output });
+  const terms = (...rows) => ({ terms: rows.map(([from, off_percent]) => ({ from, off_percent })) });
+  await api("PUT", "prices/openai/gpt-second", price("2"));
+  await api("PUT", "discounts/openai/gpt-second", terms(["2026-01-01T00:00:00Z", "1"]));
+  await api("PUT", "credentials/eva/groq", { secret: "gsk-one" });
+  await api("PUT", "sso/email:second@example.com", { role: "auditor" });
+  await api("PUT", `iam/${iam}`, { role: "auditor" });
+  await api("PUT", "webhook", await hook());
+  await api("PUT", "routes/second", { targets: [{ model: "demo/chat" }] });
+  const asked = await fetch(`${admin}me/budget-requests`, {
+    method: "POST", headers: { authorization: `Bearer ${memberKey}`, "content-type": "application/json" }, body: JSON.stringify({ day_limit_usd: "9", reason: "Second" }),
+  }).then((answer) => answer.json());
+  /** Where, which button, which further one; what somebody else makes of it; what is typed, and what the newer value is told as. */
+  const forms = [
+    ["people", "Edit user eva", null, "users/eva", { name: "Eva A", org: "demo" }, { name: "Eva B" }, "Eva A"],
+    ["people", "Edit Organisation demo", null, "orgs/demo", { name: "Demo A" }, { name: "Demo B" }, "Demo A"],
+    ["people", "Edit Team support", null, "teams/support", { name: "Support A" }, { name: "Support B" }, "Support A"],
+    ["people", "Edit user eva", "Rate limits", "limits/user:eva", { concurrent: 5 }, { concurrent: "6" }, "5"],
+    ["people", "Edit user eva", "Content log", "content-log/user:eva", { days: 5 }, { days: "6" }, "5"],
+    ["people", "Budget of Team support", null, "budgets/team:support", { mode: "hard", month_limit_usd: "7" }, { month_limit_usd: "8" }, "7"],
+    ["models", "Edit route second", null, "routes/second", { targets: [{ model: "demo/claude" }] }, { retries: "1" }, "demo/claude"],
+    ["prices", "Edit openai/gpt-second", null, "prices/openai/gpt-second", price("3"), { output: "4" }, "3"],
+    ["prices", "Edit openai/gpt-second", null, "discounts/openai/gpt-second", terms(["2026-01-01T00:00:00Z", "2"]), { terms: "2026-01-01 3" }, "2026-01-01 2", "section[aria-label^='Discounts'] "],
+    ["credentials?user=eva", "Replace credentials/eva/groq", null, "credentials/eva/groq", { secret: "gsk-two", weight: 2 }, { secret: "gsk-three", weight: "3" }, "2"],
+    ["access", "Change email:second@example.com", null, "sso/email:second@example.com", { role: "admin" }, { role: "owner" }, "admin"],
+    ["access", `Change ${iam}`, null, `iam/${iam}`, { role: "admin" }, { role: "owner" }, "admin"],
+    ["alerts", "Change the webhook", null, "webhook", await hook("/hook-a"), await hook("/hook-b"), "/hook-a"],
+    ["keys?user=eva", "Edit second", null, `keys/${id}`, { name: "second", max_cost_usd: "1" }, { max_cost_usd: "2" }, "1"],
+    ["keys?user=eva", "Edit second", "Rate limits", `limits/key:${id}`, { concurrent: 5 }, { concurrent: "6" }, "5"],
+    ["keys?user=eva", "Rotate second", null, `keys/${id}`, { name: "second", max_cost_usd: "3" }, {}, "max cost, USD"],
+    ["keys?user=eva", "Revoke second", null, `keys/${id}`, { name: "second", max_cost_usd: "4" }, {}, "max cost, USD"],
+    ["models", "Take away route second", null, "routes/second", { targets: [{ model: "demo/chat" }, { model: "demo/claude" }] }, {}, "demo/claude"],
+    ["budget-requests", "Approve eva", null, `budget-requests/eva/${asked.id}`, { state: "denied", note: "Not now" }, {}, "Not now"],
+  ];
+  const { page, close } = await opened("light");
+  await page.waitForSelector("h1:has-text('Overview')");
+  for (const [place, name, further, path, body, typed, newer, part = ""] of forms) {
+    await page.evaluate((place) => { location.hash = place; }, place);
+    const button = `${part}button[aria-label='${name}'], ${part}button:text-is('${name}')`;
+    await page.waitForSelector(button);
+    await stands(page);
+    // What is taken away or rotated is as it stood in the list, a form as it was when it was opened.
+    const isOfRow = /^(Rotate|Revoke|Take away)/.test(name);
+    if (isOfRow) await api("PUT", path, body);
+    await dialogOf(page, button);
+    if (further) {
+      await page.click(`dialog button:has-text('${further}')`);
+      await page.waitForSelector(`dialog h2:has-text('${further}')`);
+    }
+    if (!isOfRow) await api("PUT", path, body);
+    for (const [field, text] of Object.entries(typed)) {
+      if (field === "role") await page.selectOption(`#f-${field}`, text);
+      else await page.fill(`#f-${field}`, text);
+    }
+    await page.click("dialog button[type=submit]");
+    await page.waitForSelector(`dialog .conflict tr:has-text('${newer}')`).catch(async () => assert.fail(`${name} ${further}: ${await page.textContent("dialog")}`));
+    if (name.startsWith("Approve")) {
+      await page.click("dialog button:has-text('Cancel')");
+      continue;
+    }
+    await page.click("dialog button[type=submit]");
+    await page.waitForSelector("dialog:not([open]), dialog .secret", { state: "attached" });
+    await page.keyboard.press("Escape");
+    await stands(page);
+    const [[field, text] = []] = Object.entries(typed).slice(-1);
+    if (!field || /^credentials/.test(path)) continue;
+    const now = await api("GET", path);
+    const stored = (now.spec ?? now)[field];
+    assert.ok((Array.isArray(stored) ? JSON.stringify(stored) : String(stored)).includes(field === "terms" ? '"3"' : text), `${name}: ${stored}`);
+  }
+  await api("DELETE", "webhook");
+  await close();
+});
+
+/** Opens every dialog that the pages' buttons open, by keyboard; each is clean, and gives the focus back. */
+async function dialogs(view, names, key, seen) {
+  const { page, faults, close } = await opened(view, `#key=${key}`);
+  await page.waitForSelector("#leave:not([hidden])");
+  await settled(page);
+  for (const place of names) {
+    await page.evaluate((place) => { location.hash = place; }, place);
+    await page.waitForFunction((place) => location.hash.slice(1) === place, place);
+    await settled(page);
+    // One of each kind: the buttons of other rows open the same.
+    const buttons = await page.evaluate(() => {
+      const of = new Map([...main.querySelectorAll("button")].map((one) => [`${one.closest("[role=table]")?.textContent.slice(0, 20)} ${one.textContent}`, nameOf(one)]).reverse());
+      return [...of.values()].filter((name) => name !== "Find");
+    });
+    for (const name of buttons) {
+      const button = page.locator("main button").and(page.locator(`[aria-label="${name}"], :text-is("${name}")`)).first();
+      const further = [null];
+      for (const next of further) {
+        await button.focus();
+        await page.keyboard.press("Enter");
+        await page.waitForSelector("dialog[open] h2").catch(() => assert.fail(`${place}: ${name} opens nothing`));
+        if (next) {
+          await page.click(`dialog button[aria-label="${next}"]`);
+          await page.waitForFunction((next) => ![...dialog.querySelectorAll("button")].some((one) => one.getAttribute("aria-label") === next), next);
+        } else {
+          further.push(...await page.evaluate(() => [...dialog.querySelectorAll(":scope > .row button[aria-label]")].map((one) => one.getAttribute("aria-label"))));
+        }
+        const title = await page.textContent("dialog h2");
+        seen.add(title.replace(/\b(user|team|org|key):\S+|[\w.]+\/\S+/g, "…"));
+        for (const colorScheme of ["light", "dark"]) {
+          await page.emulateMedia({ colorScheme });
+          const { violations } = await new AxeBuilder({ page }).include("dialog").analyze();
+          assert.deepEqual(violations.map((one) => [view, place, title, colorScheme, one.id, one.nodes[0].html]), []);
+        }
+        const [wide, shown] = await page.evaluate("[dialog.scrollWidth, dialog.clientWidth]");
+        assert.ok(wide <= shown, `${view} ${title}: ${wide} in ${shown}`);
+        await page.keyboard.press("Escape");
+        await page.waitForFunction((name) => !dialog.open && document.activeElement !== document.body && nameOf(document.activeElement) === name, name)
+          .catch(async () => assert.fail(`${place}: ${title} leaves the focus at ${await page.evaluate("document.activeElement.outerHTML.slice(0, 80)")}, not at ${name}`));
+      }
+    }
+  }
+  assert.deepEqual(faults, []);
+  await close();
+}
+
+await claim("every form and dialog is clean in light and dark, on a desk and on a phone, and gives the focus back", async () => {
+  await api("PUT", "webhook", await hook());
+  await api("PUT", "prices/openai/gpt-dialog", { free: true });
+  await api("PUT", "discounts/openai/*", { terms: [{ from: "2026-01-01T00:00:00Z", off_percent: "1" }] });
+  await api("PUT", "routes/dialog", { targets: [{ model: "demo/chat" }] });
+  await api("PUT", "sso/email:dialog@example.com", { role: "auditor" });
+  await api("PUT", "iam/arn:aws:iam::111122223333:role/Dialog", { role: "auditor" });
+  await api("POST", "admin-keys", { name: "dialog", role: "auditor" });
+  await api("PUT", "users/ada", { name: "Ada", org: "demo", team: "search", self_service: { keys: 5, credentials: true } });
+  const { secret: ada } = await api("POST", "keys", { user: "ada", name: "dialog" });
+  await fetch(`${admin}me/budget-requests`, {
+    method: "POST", headers: { authorization: `Bearer ${ada}`, "content-type": "application/json" }, body: JSON.stringify({ day_limit_usd: "9", reason: "Dialog" }),
+  });
+  await fetch(`${admin}me/credentials/groq`, {
+    method: "PUT", headers: { authorization: `Bearer ${ada}`, "content-type": "application/json", "if-match": "*" }, body: JSON.stringify({ secret: "gsk-dialog" }),
+  });
+  const [seen, own] = [new Set(), new Set()];
+  for (const view of ["light", "phone"]) {
+    await dialogs(view, [...PAGES.slice(1), "credentials?user=ada"], key, seen);
+    await dialogs(view, ["overview", "keys", "credentials"], ada, own);
+  }
+  assert.ok(seen.size >= 35 && own.size >= 8, `${[...seen].join("\n")}\nown: ${[...own].join(", ")}`);
+  await api("DELETE", "webhook");
+  await api("DELETE", "discounts/openai/*");
+});
+
 await claim("sums and limits are right beyond a hundred budgets", async () => {
   const ids = Array.from({ length: 120 }, (_, place) => `z${String(place).padStart(3, "0")}`);
   for (let from = 0; from < ids.length; from += 10) {
@@ -954,6 +1364,8 @@ await claim("sums and limits are right beyond a hundred budgets", async () => {
   await page.waitForSelector("h1:has-text('Overview')");
   await page.waitForSelector("section[aria-label^='Limits'] tbody tr:first-child:has-text('user:z119'):has-text('$0.99 of $1.00')");
   await page.waitForFunction(() => !document.querySelector("main").textContent.includes("so far"));
+  await page.waitForSelector(".card:has-text('Spent today'):has-text(\"most used limit: 99 % of user:z119's $1.00\")");
+  await page.waitForSelector(".card:has-text('Spent this month'):has-text('most used limit: ')");
   await clean(page, "many");
   await visit(page, "budgets");
   await page.click("a:has-text('More budgets of kind user')");

@@ -15,7 +15,7 @@ import time
 import urllib.request
 
 READY_S_MAX = 900
-BROWSER_S_MAX = 600
+BROWSER_S_MAX = 900
 
 
 def main():

@@ -1,24 +1,39 @@
 // The console's frame: which pages there are, who asks, and how a page is shown.
 "use strict";
 
-const PAGES = { overview, budgets, "budget-requests": budgetRequests, keys, credentials, models, prices, requests, alerts, access, audit };
+const PAGES = { overview, budgets, "budget-requests": budgetRequests, people, keys, credentials, models, prices, requests, alerts, access, audit };
 const OWN_PAGES = { overview: ownOverview, keys: ownKeys, credentials: ownCredentials, requests: ownRequests, alerts: ownAlerts };
 const pages = () => (session?.role === "member" ? OWN_PAGES : PAGES);
 const pageName = (page) => page[0].toUpperCase() + page.slice(1).replace("-", " ");
 
 /** A form that asks for other rows of a page: its fields are what is asked for. */
 function finder(fields, query, error) {
-  const inputs = fields.map((field) => ({ ...field, input: inputOf({ ...field, value: query[field.name] }, "q") }));
-  const fault = error ? h("p", { class: "fault", id: "q-fault", role: "alert" }, error.message) : null;
-  const wrong = inputs.find(({ name }) => name === error?.field)?.input;
-  wrong?.setAttribute("aria-invalid", "true");
-  wrong?.setAttribute("aria-describedby", "q-fault");
+  const inputs = fields.map((field) => {
+    const value = query[field.name];
+    return { ...field, input: inputOf({ ...field, value: field.kind === "time" ? shownTime(value) : value }, "q") };
+  });
+  const fault = h("p", { class: "fault", id: "q-fault", role: "alert", hidden: true });
+  const told = (error) => {
+    fault.textContent = error.message;
+    fault.hidden = false;
+    const found = inputs.find(({ name }) => name === error.field)?.input;
+    found?.setAttribute("aria-invalid", "true");
+    found?.setAttribute("aria-describedby", "q-fault");
+    return found;
+  };
   const onsubmit = (event) => {
     event.preventDefault();
-    opener = "Find";
-    go(here().page, Object.fromEntries(inputs.map(({ name, input }) => [name, read(input)])));
+    for (const { input } of inputs) input.removeAttribute("aria-invalid");
+    try {
+      const wanted = bodyOf(fields, Object.fromEntries(inputs.map(({ name, input }) => [name, read(input)])));
+      opener = "Find";
+      go(here().page, wanted);
+    } catch (wrong) {
+      told(wrong)?.focus();
+    }
   };
-  return h("form", { class: "row find", role: "search", onsubmit }, inputs.map(({ label, input }) => h("label", {}, label, input)), h("button", { type: "submit" }, "Find"), fault);
+  if (error) told(error);
+  return h("form", { class: "row find", role: "search", onsubmit, novalidate: true }, inputs.map(({ label, input }) => h("label", {}, label, input)), h("button", { type: "submit" }, "Find"), fault);
 }
 
 function picker(name, options, query, all = "all") {

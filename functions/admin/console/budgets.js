@@ -109,42 +109,34 @@ function preview(budget, rows, wanted) {
 
 // ---- a change ------------------------------------------------------------------------------------
 
-const budgetValues = (budget) => ({
-  ...Object.fromEntries(PERIODS.map((name) => [`${name}_limit_usd`, budget[`${name}_limit_usd`] ?? ""])),
-  mode: budget.mode, time_zone: budget.time_zone, alert_thresholds: budget.alert_thresholds.join(", "), until: budget.until ?? "",
-  shares: String(budget.shares?.count || ""),
-});
+/** A budget as its form shows it. */
+const asBudget = (budget) => ({ ...budget, shares: budget.shares?.count || null });
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 async function editBudget(name) {
   const path = `budgets/${encodeURI(name)}`;
   const { found: budget, version } = await ask("GET", path);
   const rows = await callsOf(budget);
-  const now = budgetValues(budget);
+  const now = asBudget(budget);
   // Who has no limit yet observes: whoever sets the first one means it to hold.
   if (budget.mode === "observe" && !PERIODS.some((period) => budget[`${period}_limit_usd`])) now.mode = "hard";
   const said = h("p", { class: "note", id: "preview", role: "status" }, "");
-  const oninput = (values) => { said.textContent = preview(budget, rows, values); };
-  const limit = (period) => ({ name: `${period}_limit_usd`, label: `${period[0].toUpperCase()}${period.slice(1)} limit, USD`, hint: "no limit", inputmode: "decimal", oninput });
+  const oninput = (texts) => { said.textContent = preview(budget, rows, texts); };
   const fields = [
-    ...PERIODS.map(limit),
+    ...PERIODS.map((period) => ({ name: `${period}_limit_usd`, label: `${capital(period)} limit, USD`, kind: "money", hint: "no limit", oninput })),
     { name: "mode", label: "Mode", options: MODES, oninput },
-    { name: "time_zone", label: "Time zone", oninput },
-    { name: "alert_thresholds", label: "Alert at percent", hint: "50, 80" },
-    { name: "until", label: "Until (RFC 3339; then as before)", hint: "for good" },
-    { name: "shares", label: `Shares of a hot budget${budget.shares?.pending ? ", a change is pending" : ""}`, hint: "none; 2 to 64" },
-  ].map((field) => ({ ...field, value: now[field.name] }));
-  const send = async (values, version) => {
-    const body = { mode: values.mode, time_zone: values.time_zone };
-    for (const period of PERIODS) body[`${period}_limit_usd`] = values[`${period}_limit_usd`] || null;
-    body.alert_thresholds = listed(values.alert_thresholds).map(whole);
-    if (values.until) body.until = values.until;
-    if (values.shares !== now.shares) body.shares = whole(values.shares || "0");
-    const changed = await api("PUT", path, body, version);
+    { name: "time_zone", label: "Time zone", oninput, required: true },
+    { name: "alert_thresholds", label: "Alert at percent", kind: "percents", hint: "50, 80", empty: [] },
+    { name: "until", label: "Until (UTC; then as before)", kind: "time", hint: "for good" },
+    { name: "shares", label: `Shares of a hot budget${budget.shares?.pending ? ", a change is pending" : ""}`, kind: "whole", hint: "none; 2 to 64", empty: 0 },
+  ].map((field) => ({ ...field, value: textOf(field, now) }));
+  const send = async ({ shares, ...body }, version) => {
+    const changed = await api("PUT", path, shares === (now.shares ?? 0) ? body : { ...body, shares }, version);
     await done(changed?.warnings?.join(" ") || `The budget of ${name} is set.`);
   };
-  open(`Budget of ${name}`, form(fields, "Save", send, { version, shows: budgetValues }), said,
+  open(`Budget of ${name}`, form(fields, "Save", send, { version, of: asBudget }), said,
     h("p", { class: "note" }, "Other budgets that these calls count to are not looked at."));
-  oninput(now);
+  oninput(Object.fromEntries(fields.map((field) => [field.name, field.value])));
 }
 
 // ---- requests for more ---------------------------------------------------------------------------
@@ -177,14 +169,14 @@ async function decide(shown, isGranted) {
   const now = new Date();
   const end = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1)).toISOString().replace(".000", "");
   const fields = [
-    ...limits.map((name) => ({ name: `${name}_limit_usd`, label: `Limit for ${name === "total" ? "ever" : `a ${name}`}, USD`, value: one[`${name}_limit_usd`], inputmode: "decimal",
+    ...limits.map((name) => ({ name: `${name}_limit_usd`, label: `Limit for ${name === "total" ? "ever" : `a ${name}`}, USD`, value: one[`${name}_limit_usd`], kind: "money",
       note: `now ${usd(budget[`${name}_limit_usd`])}` })),
-    isGranted ? { name: "until", label: "Until (RFC 3339; then as before)", value: one.until ?? end, required: true } : null,
+    isGranted ? { name: "until", label: "Until (UTC; then as before)", kind: "time", value: one.until ?? end, required: true } : null,
     { name: "note", label: `A word to ${one.user}`, hint: "none" },
   ].filter(Boolean);
   open(`${isGranted ? "Approve" : "Deny"} what ${one.user} asks for?`, h("p", {}, `“${one.reason}”`),
-    form(fields, isGranted ? "Approve" : "Deny", async (values, version) => {
-      await api("PUT", path, { state: isGranted ? "approved" : "denied", ...chosen(values, fields.map((field) => field.name)) }, version);
-      await done(isGranted ? `${one.user} may spend more until ${when(values.until)}.` : `The request of ${one.user} is denied.`);
-    }, { version, shows: () => ({}), place: "note" }));
+    form(fields, isGranted ? "Approve" : "Deny", async (body, version) => {
+      await api("PUT", path, { state: isGranted ? "approved" : "denied", ...body }, version);
+      await done(isGranted ? `${one.user} may spend more until ${when(body.until)}.` : `The request of ${one.user} is denied.`);
+    }, { version, given: one, of: (now) => ({ ...now, until: now.until ?? end }), place: "note" }));
 }

@@ -13,7 +13,7 @@ async function requests(query, place = "requests") {
     { name: "id", label: "Request id" }, isOwn ? null : { name: "user", label: "User" }, { name: "key", label: "Key's id" },
     { name: "provider", label: "Provider" }, { name: "model", label: "Model" }, { name: "outcome", label: "Outcome", options: OUTCOMES },
     { name: "error", label: "Error's code" }, { name: "label", label: "Label", hint: "team:search" },
-    { name: "from", label: "From (RFC 3339)", hint: "2026-11-01T00:00:00Z" }, { name: "to", label: "Before" },
+    { name: "from", label: "From (UTC)", kind: "time", hint: "2026-11-01" }, { name: "to", label: "Before (UTC)", kind: "time", hint: "2026-11-08 13:30" },
   ].filter(Boolean);
   const wanted = Object.fromEntries(fields.map(({ name }) => [name, query[name]]));
   // A key has one user only.
@@ -94,19 +94,28 @@ const alertColumns = [
   col("Found", "created_at", "when"), ...delivery,
 ];
 
+const WEBHOOK = {
+  title: () => "The webhook", path: () => "webhook", told: () => "The webhook is set.",
+  note: "Alerts are sent to it, each signed with a secret that is shown once: whoever sets it anew gets a new one.",
+  fields: [{ name: "url", label: "URL that takes a POST", required: true, inputmode: "url" }],
+};
+
 async function alerts(query) {
   const [{ channels }, operator, found] = await Promise.all([
     ifAllowed("alerts/channels", { channels: [] }), list("alerts/operator", query.after),
     sought("alerts", "alerts", query.cursor, { scope: query.scope }),
   ]);
-  const test = () => open("Send a test alert", form([{ name: "scope", label: "Of which budget", required: true, value: found.alerts[0]?.scope, hint: "user:ID" }], "Send", async (values) => {
-    await api("POST", "alerts/test", values);
-    await done("A test alert is on its way: it arrives within a minute.");
-  }));
+  const test = () => edit({
+    title: () => "Send a test alert", submit: "Send", isPost: true, path: () => "alerts/test", told: () => "A test alert is on its way: it arrives within a minute.",
+    fields: [{ name: "scope", label: "Of which budget", required: true, value: found.alerts[0]?.scope, hint: "user:ID" }],
+  });
+  const unhook = () => confirmed("Take the webhook away?", "Alerts are not sent to it from then on.", "Take away", "webhook");
+  const hook = channels.find((one) => one.channel === "webhook");
   return [
     h("h1", {}, "Alerts"),
     table("Channels", [col("Channel", "channel"), col("To", "target")], channels, "No channel is set: alerts are only kept here."),
-    row(act("Send a test alert", test)),
+    row(act(hook ? "Change the webhook" : "Set a webhook", () => edit(WEBHOOK, hook), { kind: hook ? null : "main" }),
+      hook ? act("Take the webhook away", unhook, { kind: "danger" }) : null, channels.length ? act("Send a test alert", test) : null),
     table("For the operator", [
       col("What", (one) => h("span", { class: "bad" }, reportOf(one))), col("Of", "subject", "id"),
       col("Since", (one) => spanText(one.since), "when"), col("Times", (one) => (one.count === null ? null : number(one.count)), "amount"),
@@ -122,35 +131,41 @@ async function alerts(query) {
 
 // ---- audit ---------------------------------------------------------------------------------------
 
-/** A thing as its fields: `periods.0.settled_usd`. */
-const flat = (thing, name = "") => (thing !== null && typeof thing === "object"
-  ? Object.entries(thing).flatMap(([key, value]) => flat(value, name ? `${name}.${key}` : key)) : [[name, thing]]);
+/** What was done, in words. */
+const DEEDS = { PUT: "set", POST: "made", DELETE: "took away", GET: "looked at", "SIGN-IN": "signed in", "SIGN-OUT": "signed out", END: "was done" };
+const AUDIT_ROOT = "/admin/v1/";
+const placeOf = (one) => one.target.replace(AUDIT_ROOT, "");
 
-function difference(one) {
-  const [before, after] = [one.before, one.after].map((thing) => new Map(flat(thing ?? {})));
-  const names = [...new Set([...before.keys(), ...after.keys()])].filter((name) => before.get(name) !== after.get(name));
-  const value = (found) => (found === null || found === undefined ? null : String(found));
-  open(`${one.action} ${one.target}`, table("What changed", [
-    col("Field", (name) => name, "id"), col("Before", (name) => value(before.get(name))), col("After", (name) => value(after.get(name))),
-  ], names, "Nothing that is shown."), closing());
+/** What a change changed, in a line. */
+function summary(one) {
+  if (one.action === "DELETE") return "taken away";
+  const changes = changesOf(one.before, one.after).filter(({ name }) => !["id", "kind", "scope", "created at"].includes(name));
+  const texts = changes.slice(0, 3).map(({ name, before, after }) => `${name}: ${one.before ? `${before ?? "nothing"} → ${after ?? "nothing"}` : after}`);
+  return texts.join("; ") + (changes.length > 3 ? `; and ${changes.length - 3} more` : "");
+}
+
+function look(one) {
+  const facts = [["When", when(one.at)], ["Who", `${one.actor}, ${one.role}`], ["Outcome", [one.outcome, one.http_status && `HTTP ${one.http_status}`].filter(Boolean).join(", ")], ["Request", one.request_id]];
+  open(`${DEEDS[one.action] ?? one.action} ${placeOf(one)}`, h("dl", {}, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])), differences(one.before, one.after), closing());
 }
 
 async function audit(query) {
   const fields = [
-    { name: "actor", label: "Who", hint: "admin-key:root, or sso: for all" }, { name: "action", label: "What", options: ["", "PUT", "POST", "DELETE"] },
-    { name: "target", label: "Where: how it begins", hint: "/admin/v1/budgets/" },
-    { name: "from", label: "From (RFC 3339)", hint: "2026-11-01T00:00:00Z" }, { name: "to", label: "To" },
+    { name: "actor", label: "Who", hint: "admin-key:root" }, { name: "action", label: "What", options: ["", ...Object.keys(DEEDS)], words: DEEDS },
+    { name: "target", label: "Where: how it begins", hint: "budgets/user:" },
+    { name: "from", label: "From (UTC)", kind: "time", hint: "2026-11-01" }, { name: "to", label: "To (UTC)", kind: "time", hint: "2026-11-08 13:30" },
   ];
   const wanted = Object.fromEntries(fields.map(({ name }) => [name, query[name]]));
+  if (wanted.target && !wanted.target.startsWith("/")) wanted.target = AUDIT_ROOT + wanted.target;
   const page = await sought("entries", "audit", query.cursor, wanted);
   return [
     h("h1", {}, "Audit"),
     finder(fields, query, page.error),
     table("Who changed what, the newest first", [
-      col("At", "at", "when"), col("Who", "actor", "id"), col("Role", "role"),
-      col("What", "action"), col("Where", "target", "id"),
+      col("At", "at", "when"), col("Who", "actor", "id"),
+      col("What", (one) => DEEDS[one.action] ?? one.action), col("Where", placeOf, "id"), col("Change", summary, "change"),
       col("Outcome", (one) => h("span", { class: one.outcome === "done" ? "good" : "bad" }, one.outcome)),
-      col("", (one) => h("button", { type: "button", class: "link", "aria-label": `Look at ${one.action} ${one.target}`, onclick: (event) => { opener = nameOf(event.target); difference(one); } }, "Look")),
+      col("", (one) => h("button", { type: "button", class: "link", "aria-label": `Look at ${DEEDS[one.action] ?? one.action} ${placeOf(one)}`, onclick: (event) => { opener = nameOf(event.target); look(one); } }, "Look")),
     ], page.entries, page.next_cursor ? "No change of this page fits; the next page has older ones." : "No change fits."),
     more(page.next_cursor, query),
   ];

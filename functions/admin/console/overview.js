@@ -73,6 +73,21 @@ function meterOf(period) {
   return h("span", {}, h("meter", { min: 0, max: 100, high: 80, value: Math.min(percent, 100), "aria-label": `${percent} % used` }), ` ${text}`);
 }
 
+/** What is used of one period's limit, in thousandths; null where it has none. */
+function shareOf(budget, name) {
+  const period = periodOf(budget, name);
+  const limit = pico(period.limit_usd);
+  if (limit === null) return null;
+  return limit > 0n ? Number(((pico(period.settled_usd) + pico(period.held_usd)) * 1000n) / limit) : 1000;
+}
+
+/** Of a day's or month's limits the one that is used most: its meter and its words. */
+function nearest(budgets, name) {
+  const [most] = budgets.filter((budget) => shareOf(budget, name) !== null).sort((a, b) => shareOf(b, name) - shareOf(a, name));
+  if (!most) return [`no limit for a ${name}`];
+  return ["most used limit: ", h("span", { class: shareOf(most, name) >= 800 ? "warn" : null }, `${shareOf(most, name) / 10} % of ${scopeName(most)}'s ${usd(periodOf(most, name).limit_usd)}`)];
+}
+
 /** How near a budget comes to a limit, at its worst: thousandths of it that are used or forecast. */
 function danger(budget, now) {
   const shares = PERIODS.map((name) => {
@@ -162,6 +177,8 @@ async function overview() {
 
   // The first page of every kind is one round; what lies beyond is read while the page stands.
   const [held, near, limits] = [h("div", { class: "card" }), h("div", { class: "card" }), h("div")];
+  const [ofDay, ofMonths] = [h("p", { class: "note" }), h("p", { class: "note" })];
+  const withLimit = (element, note) => { element.append(note); return element; };
   const lists = KINDS.map((kind, place) => ({ kind, rows: pages[place].budgets, next: pages[place].next_cursor }));
   const fill = (fault) => {
     const isAll = !lists.some((list) => list.next);
@@ -170,6 +187,8 @@ async function overview() {
     const users = lists[KINDS.indexOf("user")].rows.filter((budget) => budget.kind === "user");
     held.replaceChildren(...card("Held now", usd(sum(users, (budget) => periodOf(budget, "total").held_usd)), so ?? "by calls that are under way").childNodes);
     const limited = lists.flatMap((list) => list.rows).filter((budget) => PERIODS.some((name) => periodOf(budget, name).limit_usd));
+    ofDay.replaceChildren(...nearest(limited, "day"));
+    ofMonths.replaceChildren(...nearest(limited, "month"));
     const worst = new Map(limited.map((budget) => [budget, danger(budget, now.getTime())]));
     const over = limited.filter((budget) => worst.get(budget) > 1000).length;
     near.replaceChildren(...card("Limits to be reached", number(over), so ?? `of ${number(limited.length)} budgets with a limit`, over ? "warn" : "good").childNodes);
@@ -195,8 +214,8 @@ async function overview() {
   return [
     h("h1", {}, "Overview"),
     h("div", { class: "cards" },
-      card("Spent today", usd(spentOn.get(day(now))?.charged_usd ?? "0"), "since midnight UTC"), held,
-      card("Spent this month", usd(spent), `${number(count("calls"))} calls`),
+      withLimit(card("Spent today", usd(spentOn.get(day(now))?.charged_usd ?? "0"), "since midnight UTC"), ofDay),
+      withLimit(card("Spent this month", usd(spent), `${number(count("calls"))} calls`), ofMonths), held,
       card("Forecast for the month", expected === null ? "–" : about(expected), expected === null ? "too early to tell" : "if it goes on as until now"),
       near,
       card("Refused this month", number(count("refused")), `of ${number(count("calls") + count("refused"))} calls`, count("refused") ? "warn" : null),

@@ -1,4 +1,4 @@
-// What every page of the console is made of: tables, forms, dialogs and the admin API. A key stays in
+// What every page of the console is made of: tables, buttons and the admin API. A key stays in
 // this page and is forgotten with it; who has signed in has a cookie that no program sees.
 "use strict";
 
@@ -29,7 +29,7 @@ function h(tag, attributes = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return element;
 }
 
@@ -86,7 +86,7 @@ function act(label, what, { kind, about, isRule } = {}) {
     // A disabled button would lose the focus.
     if (button.hasAttribute("aria-disabled")) return;
     button.setAttribute("aria-disabled", "true");
-    opener = nameOf(button);
+    if (main.contains(button)) opener = nameOf(button);
     tell("Asking…");
     try {
       tell((await what()) ?? "");
@@ -112,16 +112,43 @@ function table(caption, columns, rows, empty) {
   if (!rows.length) return h("section", { class: "card" }, h("h2", {}, caption), h("p", { class: "empty" }, empty));
   const look = ({ kind }) => (kind === "usd" || kind === "count" ? "amount" : kind);
   const title = (one) => one.name || h("span", { class: "unseen" }, "Actions");
-  const head = h("tr", {}, columns.map((one) => h("th", { scope: "col", class: look(one) === "amount" ? "amount" : null }, title(one))));
+  const head = h("tr", { role: "row" }, columns.map((one) => h("th", { scope: "col", role: "columnheader", class: look(one) === "amount" ? "amount" : null }, title(one))));
   const cells = (row) => columns.map((one) => {
     const content = one.of(row);
-    return h("td", { class: look(one) }, content === null || content === undefined || content === "" ? (one.name ? "–" : "") : content);
+    return h("td", { class: look(one), role: "cell", "data-name": one.name || null }, content === null || content === undefined || content === "" ? (one.name ? "–" : "") : content);
   });
-  const body = rows.map((row) => h("tr", { class: row.isTotal ? "total" : null }, cells(row)));
-  // A wide table scrolls, and then the keyboard must reach it.
+  const body = rows.map((row) => h("tr", { role: "row", class: row.isTotal ? "total" : null }, cells(row)));
+  // A wide table scrolls, and then the keyboard must reach it. On a phone its rows are cards, which
+  // without the roles would be no table to a screen reader.
   return h("section", { class: "card scroll", tabindex: "0", "aria-label": caption },
-    h("table", {}, h("caption", {}, caption), h("thead", {}, head), h("tbody", {}, body)));
+    h("table", { role: "table" }, h("caption", {}, caption), h("thead", { role: "rowgroup" }, head), h("tbody", { role: "rowgroup" }, body)));
 }
+
+// ---- what was changed ----------------------------------------------------------------------------
+
+/** What follows from a change, and is nobody's own. */
+const FOLLOWING = /^(version|updated_at|last_used_at|periods)\b/;
+
+/** A thing as its fields, `self_service.keys`; a list of texts is one. */
+function flat(thing, name = "") {
+  if (FOLLOWING.test(name) || thing === null || thing === undefined || thing === "") return [];
+  if (Array.isArray(thing) && thing.every((one) => typeof one !== "object")) return thing.length ? [[name, thing.join(", ")]] : [];
+  if (typeof thing !== "object") return [[name, thing === true ? "yes" : thing === false ? "no" : /_at$|\b(from|until)$/.test(name) ? when(String(thing)) : String(thing)]];
+  return Object.entries(thing).flatMap(([key, value]) => flat(value, [name, Array.isArray(thing) ? Number(key) + 1 : key].filter(Boolean).join(".")));
+}
+
+/** The fields in which two states of a thing differ: for people to read. */
+function changesOf(before, after) {
+  const [old, now] = [before, after].map((thing) => new Map(flat(thing)));
+  const names = [...new Set([...old.keys(), ...now.keys()])].filter((name) => old.get(name) !== now.get(name));
+  const title = (name) => name.replace(/_usd\b/, ", USD").replace(/_ms\b/, ", ms").replaceAll("_", " ").replaceAll(".", " › ");
+  return names.map((name) => ({ name: title(name), before: old.get(name), after: now.get(name) }));
+}
+
+const differences = (before, after) => table("What changed", [
+  col("Field", "name"), col("Before", (one) => one.before && h("del", { class: "bad" }, one.before)),
+  col("After", (one) => one.after && h("ins", { class: "good" }, one.after)),
+], changesOf(before, after), "Nothing that is shown.");
 
 function tell(text, isBad) {
   said.textContent = text;
@@ -185,156 +212,3 @@ const ifAllowed = (path, instead) => get(path).catch((error) => {
   if (error.status === 403 || error.status === 404) return instead;
   throw error;
 });
-
-// ---- dialogs and forms ---------------------------------------------------------------------------
-
-function open(title, ...content) {
-  dialog.replaceChildren(h("h2", { id: "dialog-title" }, title), ...content);
-  if (!dialog.open) dialog.showModal();
-  dialog.querySelector("input, select, textarea, button")?.focus();
-}
-
-const closing = (text = "Close") => h("button", { type: "button", onclick: () => dialog.close() }, text);
-
-/** A whole number as one; anything else as it is typed, so that the gateway says what is wrong. */
-const whole = (text) => (/^\d{1,15}$/.test(text) ? Number(text) : text);
-const listed = (text) => text.split(/[\s,]+/).filter(Boolean);
-
-function inputOf(field, prefix = "f") {
-  const attributes = { id: `${prefix}-${field.name}`, name: field.name, autocomplete: "off", required: field.required };
-  if (field.options) {
-    return h("select", attributes, field.options.map((one) => h("option", { value: one, selected: one === field.value }, one || "all")));
-  }
-  if (field.type === "checkbox") return h("input", { ...attributes, type: "checkbox", checked: Boolean(field.value) });
-  if (field.type === "lines") {
-    const area = h("textarea", { ...attributes, rows: 3, placeholder: field.hint, spellcheck: "false" });
-    area.value = field.value ?? "";
-    return area;
-  }
-  return h("input", {
-    ...attributes, type: field.type ?? "text", value: field.value ?? "", placeholder: field.hint, spellcheck: "false",
-    inputmode: field.inputmode, accept: field.accept, list: field.list,
-  });
-}
-
-/** What somebody else has changed meanwhile: what stands there now, beside what is typed here. */
-function conflict(fields, inputs, now) {
-  const text = (value) => (value === true ? "yes" : value === false ? "no" : value === "" ? "nothing" : value);
-  const differing = fields.filter((field) => now && now[field.name] !== undefined && String(now[field.name]) !== String(read(inputs.get(field.name).input)));
-  const take = () => {
-    for (const { name } of differing) write(inputs.get(name).input, now[name]);
-    inputs.get(differing[0].name).input.focus();
-    box.remove();
-  };
-  const what = !now ? "Somebody took it away meanwhile: to save makes it again."
-    : differing.length ? "Somebody changed it meanwhile. To save now puts what is typed here in its place."
-      : "Somebody changed it meanwhile to what is typed here.";
-  const box = h("div", { class: "conflict", role: "alert" }, h("p", {}, what),
-    differing.length ? h("table", {}, h("thead", {}, h("tr", {}, ["Field", "Now there", "Typed here"].map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, differing.map((field) => h("tr", {}, h("th", { scope: "row" }, field.label), h("td", {}, text(now[field.name])),
-        h("td", {}, text(read(inputs.get(field.name).input))))))) : null,
-    differing.length ? h("button", { type: "button", onclick: take }, "Take what is there") : null);
-  return box;
-}
-
-const read = (input) => (input.type === "checkbox" ? input.checked : input.type === "file" ? input.files[0] ?? "" : input.value.trim());
-function write(input, value) {
-  if (input.type === "checkbox") input.checked = Boolean(value);
-  else input.value = value ?? "";
-}
-
-/**
- * A form of fields {name, label, value?, type?, options?, hint?, group?}; `send` gets their values
- * and the version that the change is based on. A fault is told at its field, else at `place`.
- * `shows` makes the fields' values of the thing as it is now, for who comes second.
- */
-function form(fields, submit, send, { version, shows, place } = {}) {
-  const inputs = new Map();
-  const line = (field) => {
-    const input = inputOf(field);
-    const fault = h("p", { class: "fault", id: `e-${field.name}`, hidden: true });
-    const note = field.note ? h("p", { class: "note", id: `n-${field.name}` }, field.note) : null;
-    input.setAttribute("aria-describedby", [note?.id, fault.id].filter(Boolean).join(" "));
-    inputs.set(field.name, { input, fault });
-    if (field.oninput) input.addEventListener("input", () => field.oninput(values()));
-    if (field.type === "checkbox") return h("div", { class: "check" }, h("label", {}, input, field.label), note, fault);
-    return h("div", { class: field.type === "lines" ? "wide" : null }, h("label", {}, field.label, input), note, fault);
-  };
-  const groups = [...new Set(fields.map((field) => field.group))].map((group) => {
-    const rows = h("div", { class: "row" }, fields.filter((field) => field.group === group).map(line));
-    return group ? h("fieldset", {}, h("legend", {}, group), rows) : rows;
-  });
-  const values = () => Object.fromEntries([...inputs].map(([name, { input }]) => [name, read(input)]));
-  const general = h("p", { class: "fault", role: "alert", hidden: true });
-  const wait = h("p", { class: "note", role: "status" });
-  const button = h("button", { type: "submit", class: "main" }, submit);
-  /** `models[0]` and `labels.team` are told at `models` and `labels`. */
-  const at = (name = "") => inputs.get(name) ?? inputs.get(name.split(/[.[]/)[0]) ?? inputs.get(name.split(".").at(-1)) ?? inputs.get(place);
-  const tellFault = (error) => {
-    const found = at(error.field);
-    const shown = found ? found.fault : general;
-    shown.textContent = error.message;
-    shown.hidden = false;
-    if (!found) return;
-    found.input.setAttribute("aria-invalid", "true");
-    found.input.focus();
-  };
-  const onsubmit = async (event) => {
-    event.preventDefault();
-    button.disabled = true;
-    general.hidden = true;
-    made.querySelector(".conflict")?.remove();
-    for (const { input, fault } of inputs.values()) {
-      fault.hidden = true;
-      input.removeAttribute("aria-invalid");
-    }
-    wait.textContent = "Asking…";
-    try {
-      await send(values(), version);
-    } catch (error) {
-      if (error.status === 412 && shows) {
-        version = error.version;
-        general.before(conflict(fields, inputs, error.current ? shows(error.current) : null));
-      } else {
-        tellFault(error);
-      }
-    } finally {
-      wait.textContent = "";
-      button.disabled = false;
-    }
-  };
-  const made = h("form", { onsubmit, novalidate: true }, groups, general, wait, h("div", { class: "row" }, button, closing("Cancel")));
-  return made;
-}
-
-/** What is saved: the dialog is closed, the page shown anew and read out. */
-async function done(text) {
-  dialog.close();
-  await show();
-  tell(text);
-  refocus();
-}
-
-/** Asks before something is taken away for good, as it is when it is asked. */
-async function confirmed(title, text, label, path) {
-  const { version } = await seen(path);
-  const fault = h("p", { class: "fault", role: "alert", hidden: true });
-  const onclick = async (event) => {
-    event.target.disabled = true;
-    try {
-      await api("DELETE", path, undefined, version);
-      await done("Done.");
-    } catch (error) {
-      fault.textContent = error.status === 412 ? "Somebody changed it meanwhile. Close this, and look at it again." : error.message;
-      fault.hidden = false;
-      event.target.disabled = false;
-    }
-  };
-  const buttons = row(h("button", { type: "button", class: "danger", onclick }, label), closing("Cancel"));
-  open(title, h("p", {}, text), fault, buttons);
-}
-
-function secret(title, text) {
-  open(title, h("p", {}, "It is shown this once. Copy it now."), h("p", { class: "secret", tabindex: "0" }, text), closing());
-  closed = () => show().then(refocus);
-}

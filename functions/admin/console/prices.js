@@ -16,7 +16,8 @@ async function models(query) {
     list("routes", query.route), list("quarantine", query.fault),
   ]);
   const acknowledge = (one) => confirmed(`Use ${modelName(one)} again?`, "Check its price and limits first: a call cost more than its worst case.", "Acknowledge",
-    `quarantine/${one.provider}/${encodeURI(one.model)}`);
+    `quarantine/${one.provider}/${encodeURI(one.model)}`, one);
+  const unroute = (one) => confirmed(`Take the route ${one.name} away?`, "Calls that name it are refused from then on.", "Take away", ROUTE.path(one), one);
   const rate = (name) => (one) => one.prices?.[name];
   return [
     h("h1", {}, "Models"),
@@ -33,113 +34,94 @@ async function models(query) {
       col("Window", (one) => (one.context_window ? number(one.context_window) : null), "amount"),
       col("Input", (one) => rate("input")(one) ?? "no price", "amount"), col("Cached", rate("cached_input"), "amount"), col("Output", rate("output"), "amount"),
       col("By", (one) => (one.source === "owner" ? "your own price" : "the list")),
-      col("", (one) => act(one.source === "owner" ? "Edit price" : "Set own price", () => editPrice(one.source === "owner" ? one : null, modelName(one)), { about: modelName(one) })),
+      col("", (one) => act(one.source === "owner" ? "Edit price" : "Set own price", () => edit(PRICE, one.source === "owner" ? one : null, { model: modelName(one) }), { about: modelName(one) })),
     ], found.models, `The catalogue has no such model of ${provider}.`),
     more(found.next_cursor, query),
     table("Routes", [
       col("Name", "name"),
       col("Leads to", (one) => (one.spec?.targets ?? []).map((target) => target.model + (target.weight ? ` ×${target.weight}` : "")).join(" → ")),
-      col("In the way", (one) => one.warnings?.join("; ")),
+      col("", (one) => row(act("Edit", () => edit(ROUTE, one), { about: `route ${one.name}` }), act("Take away", () => unroute(one), { kind: "danger", about: `route ${one.name}` }))),
     ], routes.routes, "No route is set: a call goes to the model that it names."),
     more(routes.next_cursor, query, "route"),
+    row(act("Make a route", () => edit(ROUTE))),
   ];
 }
 
-const modelName = (one) => `${one.provider}/${one.model}`;
+const modelName = (one) => (one.provider ? `${one.provider}/${one.model}` : one.model);
+
+const specOf = (thing) => thing.spec;
+const segments = (text) => text.split("/").map(encodeURIComponent).join("/");
+
+const ROUTE = {
+  title: (one) => (one ? `Route ${one.name}` : "Make a route"), path: (one) => `routes/${encodeURIComponent(one.name)}`, of: specOf,
+  told: (one) => `The route ${one.name} is saved, within a minute.`,
+  note: "Models are tried in their order; of those beside each other with shares, one is drawn.",
+  fields: [
+    { name: "name", label: "Name, as calls say it", required: true, hint: "fast", once: true, out: true },
+    { name: "on_budget_refusal", label: "Where a budget refuses a model", options: ["refuse", "next"], words: { refuse: "refuse the call", next: "try the next one" } },
+    { name: "targets", label: "Leads to: provider/model, and its share if any, one a line", kind: "targets", required: true, hint: "openai/gpt-4o 3" },
+    { name: "retries", label: "Tries again at one model", kind: "whole", hint: "none" },
+    { name: "retry_patience_ms", label: "Most to wait before that, ms", kind: "whole", hint: "the gateway's" },
+    { name: "after_charge", label: "Go on also after a try that was charged", kind: "check" },
+    ...timeoutFields("How long an attempt may take, in ms", "the key's"),
+  ],
+};
 
 // ---- prices --------------------------------------------------------------------------------------
-
-const RATES = ["input", "output", "cached_input", "cache_write_5m", "cache_write_1h", "web_search"];
-const BOUNDS = ["context_window", "max_output_tokens"];
 
 async function prices(query) {
   const [inUse, own, discounts] = await Promise.all([ask("GET", "catalogue"), list("prices", query.cursor),
     list("discounts", query.after)]);
   const spec = (name) => (row) => row.spec?.[name];
-  const path = (one) => `prices/${one.provider}/${encodeURI(one.model)}`;
-  const remove = (one) => confirmed(`Take your own price of ${modelName(one)} away?`, "It has the list's price from then on, or none.", "Take away", path(one));
-  const end = (one) => confirmed(`Take the discount of ${one.target} away?`, "As if it had never been. To end one from a day on, edit it: 0 percent.", "Take away", `discounts/${encodeURI(one.target)}`);
+  const remove = (one) => confirmed(`Take your own price of ${modelName(one)} away?`, "It has the list's price from then on, or none.", "Take away", PRICE.path(one), one);
+  const end = (one) => confirmed(`Take the discount of ${one.target} away?`, "As if it had never been. To end one from a day on, edit it: 0 percent.", "Take away", DISCOUNT.path(one), one);
   return [
     h("h1", {}, "Prices"),
     inForce(inUse.found),
     table("Your own prices, USD per million tokens", [
       col("Model", modelName), col("Input", (one) => (one.spec?.free ? "free" : spec("input")(one)), "amount"),
       col("Cached", spec("cached_input"), "amount"), col("Output", spec("output"), "amount"),
-      col("Window", (one) => (one.spec?.context_window ? number(one.spec.context_window) : "the list's"), "amount"), col("Version", "version", "id"),
-      col("", (one) => row(act("Edit", () => editPrice(one), { about: modelName(one) }), act("Take away", () => remove(one), { kind: "danger", about: modelName(one) }))),
+      col("Window", (one) => (one.spec?.context_window ? number(one.spec.context_window) : "the list's"), "amount"), col("Version", "price_version", "id"),
+      col("", (one) => row(act("Edit", () => edit(PRICE, one), { about: modelName(one) }), act("Take away", () => remove(one), { kind: "danger", about: modelName(one) }))),
     ], own.prices, "Every model has the price of the list in force."),
     more(own.next_cursor, query),
-    row(act("Set a price of your own", () => editPrice(null), { kind: "main" })),
+    row(act("Set a price of your own", () => edit(PRICE), { kind: "main" })),
     table("Discounts on the list's prices", [
       col("Of", "target", "id"), col("Now, %", "off_percent", "amount"),
       col("From and percent", (one) => one.spec.terms.map((term) => `${when(term.from)}: ${term.off_percent}`).join("; ")),
-      col("", (one) => row(act("Edit", () => editDiscount(one), { about: one.target }), act("Take away", () => end(one), { kind: "danger", about: one.target }))),
+      col("", (one) => row(act("Edit", () => edit(DISCOUNT, one), { about: one.target }), act("Take away", () => end(one), { kind: "danger", about: one.target }))),
     ], discounts.discounts, "Nothing is taken off."),
     more(discounts.next_cursor, query, "after"),
-    row(act("Set a discount", () => editDiscount(null), { kind: "main" })),
+    row(act("Set a discount", () => edit(DISCOUNT), { kind: "main" })),
   ];
 }
 
-const priceValues = (one) => ({
-  ...Object.fromEntries([...RATES, ...BOUNDS].map((name) => [name, String(one.spec?.[name] ?? "")])), free: one.spec?.free ?? false,
-});
+const rates = "USD per million tokens";
+const bounds = "Limits, in tokens";
+const PRICE = {
+  title: (one) => (one ? `Your price of ${modelName(one)}` : "Set a price of your own"), of: specOf,
+  path: (one) => (/^[^/]+\/./.test(modelName(one)) ? `prices/${segments(modelName(one))}` : refuse("model", "Write it as provider/model.")),
+  told: (one) => `${modelName(one)} has your own price, within a minute.`,
+  note: "It takes the place of the list's prices whole: what is not said here has no price.",
+  fields: [
+    { name: "model", label: "Model, as provider/model", required: true, hint: "openai/gpt-x", once: true, out: true },
+    ...[["input", "Prompt", rates, ""], ["output", "Completion", rates, ""], ["cached_input", "Read from the cache", rates], ["cache_write_5m", "Written to the cache, 5 min", rates],
+      ["cache_write_1h", "Written to the cache, 1 h", rates], ["web_search", "One web search, USD", "Else"]]
+      .map(([name, label, group, hint = "none"]) => ({ name, label, group, hint, kind: "money" })),
+    { name: "free", label: "It costs nothing", kind: "check", group: "Else" },
+    ...[["context_window", "Prompt and completion"], ["max_output_tokens", "Completion"]].map(([name, label]) => ({ name, label, group: bounds, hint: "the list's", kind: "whole" })),
+  ],
+};
 
-async function editPrice(one, model) {
-  const path = (name) => `prices/${name.split("/").map(encodeURIComponent).join("/")}`;
-  const known = one ? await ask("GET", path(modelName(one))) : { found: {} };
-  const now = priceValues(known.found);
-  const rate = (name, label, hint = "none") => ({ name, label, value: now[name], hint, inputmode: "decimal", group: "USD per million tokens" });
-  const bound = (name, label) => ({ name, label, value: now[name], hint: "the list's", inputmode: "numeric", group: "Limits, in tokens" });
-  const fields = [
-    one ? null : { name: "model", label: "Model, as provider/model", required: true, value: model, hint: "openai/gpt-x" },
-    rate("input", "Prompt", ""), rate("output", "Completion", ""), rate("cached_input", "Read from the cache"),
-    rate("cache_write_5m", "Written to the cache, 5 min"), rate("cache_write_1h", "Written to the cache, 1 h"),
-    { ...rate("web_search", "One web search, USD"), group: "Else" },
-    { name: "free", label: "It costs nothing", type: "checkbox", value: now.free, group: "Else" },
-    bound("context_window", "Prompt and completion"), bound("max_output_tokens", "Completion"),
-  ].filter(Boolean);
-  open(one ? `Your price of ${modelName(one)}` : "Set a price of your own", h("p", { class: "note" }, "It takes the place of the list's prices whole: what is not said here has no price."),
-    form(fields, "Save", async (values, version) => {
-      const name = one ? modelName(one) : values.model;
-      if (!/^[^/]+\/./.test(name)) throw new Refused(0, { field: "model", message: "Write it as provider/model." });
-      const body = { ...chosen(values, [...RATES, "free"]), ...Object.fromEntries(BOUNDS.filter((bound) => values[bound]).map((bound) => [bound, whole(values[bound])])) };
-      await api("PUT", path(name), body, one || version ? version : '"0"');
-      await done(`${name} has your own price, within a minute.`);
-    }, { version: known.version, shows: priceValues, place: one ? null : "model" }));
-}
-
-/** The terms of a discount, each a row; an empty row is no term. */
-async function editDiscount(one) {
-  const path = (target) => `discounts/${target.split("/").map(encodeURIComponent).join("/")}`;
-  const known = one ? await ask("GET", path(one.target)) : { found: { spec: { terms: [] } } };
-  const count = known.found.spec.terms.length + 1;
-  const shows = (found) => Object.fromEntries(Array.from({ length: count }, (_, place) => found.spec.terms[place]).flatMap((term, place) => [
-    [`terms[${place}].from`, term?.from ?? ""], [`terms[${place}].off_percent`, term?.off_percent ?? ""]]));
-  const now = shows(known.found);
-  const fields = Array.from({ length: count }, (_, place) => {
-    const group = place === count - 1 ? "Another term: empty for none" : `Term ${place + 1}: empty to take it away`;
-    return [
-      { name: `terms[${place}].from`, label: "From (RFC 3339)", value: now[`terms[${place}].from`], hint: "2027-01-01T00:00:00Z", group },
-      { name: `terms[${place}].off_percent`, label: "Percent off", value: now[`terms[${place}].off_percent`], hint: "12.5", inputmode: "decimal", group },
-    ];
-  }).flat();
-  if (!one) fields.unshift({ name: "target", label: "Of what: provider/model, provider/* or *", required: true, hint: "openai/*" });
-  open(one ? `Discount of ${one.target}` : "Set a discount", h("p", { class: "note" }, "Each term holds until the next one; 0 ends a discount. The nearest target counts, and no other."),
-    form(fields, "Save", async (values, version) => {
-      const target = one?.target ?? values.target;
-      const rows = Array.from({ length: count }, (_, place) => place).filter((place) => values[`terms[${place}].from`] || values[`terms[${place}].off_percent`]);
-      const terms = rows.map((place) => ({ from: values[`terms[${place}].from`], off_percent: values[`terms[${place}].off_percent`] }));
-      try {
-        await api("PUT", path(target), { terms }, one || version ? version : '"0"');
-      } catch (error) {
-        // The gateway counts the terms that were sent, and the form its rows.
-        const at = /^terms\[(\d+)\](.*)$/.exec(error.field ?? "");
-        if (at) error.field = `terms[${rows[at[1]]}]${at[2]}`;
-        throw error;
-      }
-      await done(`The discount of ${target} is set, within a minute.`);
-    }, { version: known.version, shows, place: one ? "terms[0].from" : "target" }));
-}
+const DISCOUNT = {
+  title: (one) => (one ? `Discount of ${one.target}` : "Set a discount"), of: specOf,
+  path: (one) => `discounts/${segments(one.target)}`, told: (one) => `The discount of ${one.target} is set, within a minute.`,
+  note: "Each term holds until the next one; 0 ends a discount. The nearest target counts, and no other.",
+  fields: [
+    { name: "target", label: "Of what: provider/model, provider/* or *", required: true, hint: "openai/*", once: true, out: true },
+    { name: "terms", label: "From when, and how many percent off, one a line", kind: "terms", required: true, hint: "2027-01-01 12.5" },
+  ],
+};
 
 // ---- the list in force ---------------------------------------------------------------------------
 
@@ -147,7 +129,7 @@ function inForce(list) {
   const { imported } = list;
   const by = list.source === "imported" ? `imported ${when(imported.imported_at)} by ${imported.imported_by}` : "which the code was built with";
   const again = (one) => act("Look at it", () => lookAt(one.version), { about: one.version });
-  const back = () => confirmed("Go back to the list that the code was built with?", `${list.compiled_version} is in force from then on, for every model at once.`, "Go back", "catalogue");
+  const back = () => confirmed("Go back to the list that the code was built with?", `${list.compiled_version} is in force from then on, for every model at once.`, "Go back", "catalogue", list);
   return h("div", {},
     h("section", { class: "card" }, h("h2", {}, "The price list in force"),
       h("p", {}, h("b", { id: "in-force" }, list.list_version), `: ${number(list.rows)} models, ${by}.`),
@@ -161,10 +143,9 @@ function inForce(list) {
 
 /** A file is chosen, looked at by the gateway, and only then put in force. */
 function importList() {
-  const field = { name: "file", label: "A file as catalog.json of a newer Farebox", type: "file", accept: ".json,application/json", required: true,
+  const field = { name: "file", label: "A file as catalog.json of a newer Farebox", type: "file", accept: ".json,application/json", required: true, needed: "Choose a file.",
     note: "The gateway looks at every row first; nothing changes before you say so." };
   open("Import a price list", form([field], "Look at it", async ({ file }) => {
-    if (!file) throw new Refused(0, { field: "file", message: "Choose a file." });
     await weigh(() => api("POST", "catalogue/preview", file), (version) => api("PUT", "catalogue", file, version));
   }, { place: "file" }));
 }

@@ -26,10 +26,11 @@ const JS: &str = "text/javascript; charset=utf-8";
 
 /// Every file: what follows the page's path, its type, its content. The charts are uPlot 1.6.32 as
 /// it was released (MIT, `console/vendor/uplot.LICENSE`).
-const FILES: [(&str, &str, &str); 12] = [
+const FILES: [(&str, &str, &str); 13] = [
     ("", HTML, include_str!("../console/index.html")),
     ("/app.js", JS, include_str!("../console/app.js")),
     ("/parts.js", JS, include_str!("../console/parts.js")),
+    ("/forms.js", JS, include_str!("../console/forms.js")),
     ("/overview.js", JS, include_str!("../console/overview.js")),
     ("/budgets.js", JS, include_str!("../console/budgets.js")),
     ("/calls.js", JS, include_str!("../console/calls.js")),
