@@ -12,6 +12,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,19 +100,41 @@ def ask(ready, model, tags=""):
         return Decimal(answer.headers["x-farebox-cost-usd"])
 
 
-def reports(farebox, spent, folder):
+def labelled(ready):
+    """A call that is told apart as OpenAI's clients do it."""
+    body = {"model": "demo/claude", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 30,
+            "metadata": {"team": "ads"}, "user": "bob"}
+    request_id = post(ready, "/v1/chat/completions", body)[1]
+    drain(ready)
+    request = urllib.request.Request(ready["base_url"] + f"/v1/requests/{request_id}", headers={"Authorization": f"Bearer {ready['key']}"})
+    with urllib.request.urlopen(request) as answer:
+        return Decimal(json.load(answer)["cost_usd"])
+
+
+def by_label(farebox, costs):
+    """Each call's label, however it was sent, in the statement and the usage: its cost to the last digit."""
+    for label, wanted in [("team", {"search": costs["tags"], "ads": costs["metadata"]}), ("end_user", {"bob": costs["metadata"]})]:
+        lines = list(csv.DictReader(io.StringIO(farebox.run(f"statement --month {MONTH} --by label:{label}"))))
+        assert {line[f"label:{label}"]: Decimal(line["charged_usd"]) for line in lines} == wanted, lines
+        rows = farebox.json(f"usage --by label:{label} --since 1d")["rows"]
+        assert {row["by"][f"label:{label}"]: Decimal(row["charged_usd"]) for row in rows} == wanted, rows
+    lines = list(csv.DictReader(io.StringIO(farebox.run(f"statement --month {MONTH} --by label:team,model"))))
+    assert [(line["label:team"], line["model"]) for line in lines] == [("ads", "demo/claude"), ("search", "demo/chat")], lines
+
+
+def reports(farebox, costs, folder):
+    spent = sum(costs.values())
     report = farebox.json("usage --by model --since 7d")
     assert Decimal(report["total"]["charged_usd"]) == spent, report
     assert sum(Decimal(row["charged_usd"]) for row in report["rows"]) == spent
-    labels = farebox.json("usage --by label:team --since 1d")
-    assert [row["by"]["label:team"] for row in labels["rows"]] == ["search"], labels
     lines = list(csv.DictReader(io.StringIO(farebox.run(f"statement --month {MONTH} --by user"))))
     assert [(line["user"], Decimal(line["charged_usd"])) for line in lines] == [("demo", spent)], lines
+    by_label(farebox, costs)
     lines = exported(farebox, MONTH, folder, spent)
     assert {line["ProviderName"] for line in lines} == {"demo"}
-    tagged = [line for line in lines if json.loads(line["Tags"]) == {"team": "search"}]
-    assert {line["ServiceName"] for line in tagged} == {"demo/chat"}, lines
-    assert all(json.loads(line["Tags"]) == {} for line in lines if line not in tagged), lines
+    tags = {line["ServiceName"]: json.loads(line["Tags"]) for line in lines}
+    wanted = {"demo/chat": {"team": "search"}, "demo/claude": {"team": "ads", "end_user": "bob"}, "demo/exact": {}}
+    assert tags == wanted, lines
     assert "top" in farebox.run("top --once") and "demo" in farebox.run("top --once")
 
 
@@ -208,7 +231,20 @@ def looks(farebox):
     assert checks["queue"] == checks["dead letters"] == "ok", checks
     assert "REQUEST ID" in farebox.run("requests tail -n 3")
     assert farebox.json("audit -n 5")["entries"], "changes are told"
-    assert "_farebox" in farebox.run("completion bash")
+    completes(farebox)
+
+
+def completes(farebox):
+    """What each shell is given: bash itself completes a command by it; zsh and fish read theirs where they are installed."""
+    for shell, check in [("bash", ["bash", "-n"]), ("zsh", ["zsh", "-n"]), ("fish", ["fish", "--no-execute"])]:
+        script = farebox.run(f"completion {shell}")
+        assert "farebox" in script and "budget-request" in script and "json" in script, shell
+        if shutil.which(shell):
+            subprocess.run(check, input=script, text=True, check=True)
+    typed = 'source /dev/stdin; COMP_WORDS=(farebox "$@"); COMP_CWORD=$#; _farebox farebox "${!#}" ""; echo "${COMPREPLY[@]}"'
+    for words, wanted in [(["req"], "requests"), (["requests", "ta"], "tail"), (["completion", "z"], "zsh")]:
+        done = subprocess.run(["bash", "-c", typed, "bash", *words], input=farebox.run("completion bash"), capture_output=True, text=True)
+        assert done.stdout.split() == [wanted], (words, done)
 
 
 def terminals(farebox, ready):
@@ -384,8 +420,8 @@ def rates_again(farebox, ready, folder, clock):
     """A call explained, its day rated again, and a lost settlement replayed: each once."""
     day, now = clock.noon(2)
     body = {"model": "demo/exact", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 30}
-    status, request_id, _ = post(ready, "/v1/chat/completions", body)
-    assert status == 200
+    status, request_id, text = post(ready, "/v1/chat/completions", body)
+    assert status == 200, text
     drain(ready)
     row = farebox.json(f"explain {request_id}")
     cost = Decimal(row["cost_usd"])
@@ -441,9 +477,9 @@ def main(executable, local):
         try:
             ready = json.loads(stack.stdout.readline())
             farebox = Command(executable, ready, folder)
-            spent = ask(ready, "chat", "team=search") + ask(ready, "exact") + ask(ready, "claude")
+            costs = {"tags": ask(ready, "chat", "team=search"), "metadata": labelled(ready), "none": ask(ready, "exact")}
             drain(ready)
-            reports(farebox, spent, folder)
+            reports(farebox, costs, folder)
             looks(farebox)
             imports(farebox, ready, folder)
             usage_files(farebox, folder)

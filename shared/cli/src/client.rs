@@ -1,5 +1,7 @@
 //! The admin API over HTTP.
 
+use std::collections::BTreeSet;
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,15 +15,15 @@ use serde_json::Value;
 
 use crate::aws::Signer;
 use crate::failure::Failure;
+use crate::progress::Progress;
 
 /// An admin answer takes at most 29 s (API Gateway's limit).
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A list that has more pages is not for a terminal.
-const PAGES_MAX: usize = 200;
-
 /// The version of what nobody has made yet.
 pub const ABSENT: &str = "\"0\"";
+/// Whatever is there.
+const ANY: &str = "*";
 
 /// What stands before the paths of signed requests.
 const SIGNED: &str = "/iam";
@@ -59,19 +61,34 @@ pub struct Answer {
     pub etag: Option<String>,
 }
 
+/// What a change is based on.
+pub struct Base {
+    /// What was there, where it was looked at.
+    pub now: Option<Value>,
+    version: String,
+}
+
 impl Answer {
     /// The body as what it must be.
     ///
     /// # Errors
     /// A failure where the server is of another version.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        T::deserialize(&self.body).map_err(|error| {
-            Failure::new(
-                format!("the answer is not what this version of farebox expects: {error}"),
-                "use the farebox command of the version that is deployed",
-            )
-        })
+        parse(&self.body)
     }
+}
+
+/// A body as what it must be.
+///
+/// # Errors
+/// As [`Answer::parse`].
+pub fn parse<T: DeserializeOwned>(body: &Value) -> Result<T, Failure> {
+    T::deserialize(body).map_err(|error| {
+        Failure::new(
+            format!("the answer is not what this version of farebox expects: {error}"),
+            "use the farebox command of the version that is deployed",
+        )
+    })
 }
 
 impl Client {
@@ -131,7 +148,64 @@ impl Client {
         }
     }
 
-    /// Writes; a `PUT` without a version that it is based on replaces whatever is there.
+    /// Reads what a change will be based on; by force nothing is read, and whatever is there gives
+    /// way.
+    ///
+    /// # Errors
+    /// As [`Self::get`], but for what is not there.
+    pub async fn base(&self, path: &str, force: bool) -> Result<Base, Failure> {
+        match self.there(path, force).await {
+            Err(failure) if failure.is_absent() => {
+                Ok(Base { now: None, version: ABSENT.to_owned() })
+            }
+            read => read,
+        }
+    }
+
+    /// The same of what must be there.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn there(&self, path: &str, force: bool) -> Result<Base, Failure> {
+        if force {
+            return Ok(Base { now: None, version: ANY.to_owned() });
+        }
+        let read = self.get(path).await?;
+        let version = read.etag.unwrap_or_else(|| ABSENT.to_owned());
+        Ok(Base { now: Some(read.body), version })
+    }
+
+    /// Replaces what was read.
+    ///
+    /// # Errors
+    /// As [`Self::get`]; where somebody else was first, what is there now.
+    pub async fn put<T: Serialize>(
+        &self,
+        path: &str,
+        body: &T,
+        base: &Base,
+    ) -> Result<Answer, Failure> {
+        self.send(Method::PUT, path, body, Some(&base.version)).await
+    }
+
+    /// Takes away what was read.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub async fn delete(&self, path: &str, base: &Base) -> Result<Answer, Failure> {
+        let request = self.request(Method::DELETE, path).header(IF_MATCH, &base.version);
+        self.perform(path, request).await
+    }
+
+    /// Erases what has no version.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn erase(&self, path: &str) -> Result<Answer, Failure> {
+        self.perform(path, self.request(Method::DELETE, path)).await
+    }
+
+    /// Writes, based on a version where it is a change of what has one.
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -144,41 +218,39 @@ impl Client {
     ) -> Result<Answer, Failure> {
         let text = serde_json::to_string(body)
             .map_err(|error| Failure::new(error.to_string(), "try again"))?;
-        let mut request = self.request(method.clone(), path);
+        let mut request = self.request(method, path);
         request = request.header(CONTENT_TYPE, "application/json").body(text);
-        if let Some(version) = if_match.or_else(|| (method == Method::PUT).then_some("*")) {
+        if let Some(version) = if_match {
             request = request.header(IF_MATCH, version);
         }
         self.perform(path, request).await
     }
 
-    /// Takes away.
+    /// Reads all pages of a list as one answer, however many there are; `items` names the list in
+    /// it.
     ///
     /// # Errors
-    /// As [`Self::get`].
-    pub async fn delete(&self, path: &str) -> Result<Answer, Failure> {
-        self.perform(path, self.request(Method::DELETE, path).header(IF_MATCH, "*")).await
-    }
-
-    /// Reads all pages of a list as one answer; `items` names the list in it.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
+    /// As [`Self::get`]; and where the list would be a part or have no end.
     pub async fn all(&self, path: &str, items: &str) -> Result<Answer, Failure> {
         let mut all = self.get(path).await?;
-        for _ in 0..PAGES_MAX {
-            let Some(cursor) = all.body.get("next_cursor").and_then(Value::as_str) else {
-                return Ok(all);
-            };
+        let (mut seen, mut progress) = (BTreeSet::new(), None);
+        while let Some(cursor) = all.body.get("next_cursor").and_then(Value::as_str) {
             let joint = if path.contains('?') { '&' } else { '?' };
             let next = format!("{path}{joint}cursor={}", encoded(cursor));
+            if !seen.insert(next.clone()) {
+                let message = format!("{path}: a page is followed by itself, so {items} never end");
+                return Err(Failure::new(message, "type it again; then report it"));
+            }
             let mut page = self.get(&next).await?.body;
             let more = page.get_mut(items).map(Value::take);
-            if let (Some(Value::Array(more)), Some(Value::Array(list))) =
+            let (Some(Value::Array(more)), Some(Value::Array(list))) =
                 (more, all.body.get_mut(items))
-            {
-                list.extend(more);
-            }
+            else {
+                let message = format!("{path}: a page has no {items}, so the list is not whole");
+                return Err(Failure::new(message, "use the farebox of the deployed version"));
+            };
+            progress.get_or_insert_with(|| Progress::of("read")).more(more.len());
+            list.extend(more);
             let cursor = page.get_mut("next_cursor").map(Value::take).unwrap_or_default();
             if let Some(place) = all.body.get_mut("next_cursor") {
                 *place = cursor;
@@ -292,7 +364,11 @@ impl Client {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        let why = if error.is_timeout() { "no answer in time" } else { "not reachable" };
+        let why = match (error.is_timeout(), cause(error)) {
+            (true, _) => "no answer in time".to_owned(),
+            (false, None) => "not reachable".to_owned(),
+            (false, Some(cause)) => format!("not reachable ({cause})"),
+        };
         let next = if is_loopback(&self.base_url) {
             "start it with: cargo local (it prints its URL; export FAREBOX_URL=…)"
         } else {
@@ -300,6 +376,15 @@ impl Client {
         };
         Failure::new(format!("{}: {why}", self.base_url), next)
     }
+}
+
+/// The innermost reason: no such name, a refused connection, a certificate.
+fn cause(error: &reqwest::Error) -> Option<String> {
+    let mut inner = error.source()?;
+    while let Some(deeper) = inner.source() {
+        inner = deeper;
+    }
+    Some(inner.to_string())
 }
 
 /// What API Gateway says of a signature that it does not take.

@@ -31,6 +31,7 @@ mod money;
 mod prices;
 mod provider_csv;
 mod reconcile;
+mod removal;
 mod replay;
 mod requests;
 mod rerate;
@@ -106,11 +107,11 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         Command::Price(command) => prices::price(&client, command).await,
         Command::Usage(given) => match &given.by {
             Some(by) => usage::usage(&client, by, &given).await,
-            None => money::usage(&client).await,
+            None => money::usage(&client, given.kind).await,
         },
         Command::Statement(given) => usage::statement(&client, &given).await,
         Command::Export(Export::Focus(given)) => focus::export(&client, &given).await,
-        Command::Top(given) => top::top(&client, given.once).await,
+        Command::Top(given) => top::top(&client, given.once || args.json).await,
         Command::Doctor => doctor::doctor(&client, profile::caller_key()).await,
         Command::Audit(given) => audit::audit(&client, &given).await,
         Command::Import(command) => import::import(&client, command).await,
@@ -125,7 +126,7 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         Command::Route(command) => routes::route(&client, command).await,
         Command::Limit(command) => limits::limit(&client, command).await,
         Command::Webhook(command) => requests::webhook(&client, command).await,
-        Command::Alerts { scope } => requests::alerts(&client, &scope).await,
+        Command::Alerts { scope } => requests::alerts(&client, scope).await,
         Command::Requests(command) => requests::requests(&client, command, args.json).await,
     }
 }

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use farebox_api::ErrorBody;
+use serde_json::{Value, json};
 
 use crate::print::clean;
 
@@ -12,12 +13,14 @@ pub struct Failure {
     message: String,
     next: String,
     is_absent: bool,
+    /// What is there now, where a change was based on an older version.
+    current: Option<Box<Value>>,
 }
 
 impl Failure {
     /// From what went wrong and what to type next.
     pub fn new(message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { message: message.into(), next: next.into(), is_absent: false }
+        Self { message: message.into(), next: next.into(), is_absent: false, current: None }
     }
 
     /// Whether the gateway has nothing there.
@@ -40,13 +43,40 @@ impl Failure {
         };
         let resource = path.strip_prefix(farebox_api::BASE_PATH).unwrap_or(path);
         let is_absent = error.code == "not_found";
-        Self { is_absent, ..Self::new(message, next_step(&error.code, resource)) }
+        let current = error.current.clone().filter(|current| !current.is_null()).map(Box::new);
+        Self { is_absent, current, ..Self::new(message, next_step(&error.code, resource)) }
     }
+
+    /// What is printed.
+    pub fn render(&self, as_json: bool) -> String {
+        if !as_json {
+            return self.to_string();
+        }
+        let mut error = json!({"message": self.message, "next": self.next});
+        if let (Some(current), Some(fields)) = (&self.current, error.as_object_mut()) {
+            fields.insert("current".to_owned(), Value::clone(current));
+        }
+        format!("{:#}", json!({"error": error}))
+    }
+}
+
+/// What somebody else has made of it, a line a field.
+fn told(current: &Value) -> String {
+    let fields = current.as_object().into_iter().flatten();
+    let lines = fields.filter(|(_, value)| !value.is_null()).map(|(name, value)| match value {
+        Value::String(text) => format!("\n    {name}: {text}"),
+        other => format!("\n    {name}: {other}"),
+    });
+    lines.collect()
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}\n  next: {}", clean(&self.message), clean(&self.next))
+        write!(f, "error: {}", clean(&self.message))?;
+        if let Some(current) = &self.current {
+            write!(f, "\n  now:{}", clean(&told(current)))?;
+        }
+        write!(f, "\n  next: {}", clean(&self.next))
     }
 }
 
@@ -116,6 +146,25 @@ mod tests {
         assert!(forbidden.ends_with("or: farebox login"), "{forbidden}");
         assert!(no_user.contains("farebox user add"), "{no_user}");
         assert!(no_price.contains("farebox price show"), "{no_price}");
+    }
+
+    #[test]
+    fn who_was_too_late_sees_what_is_there_now() {
+        let body = ErrorBody {
+            code: "precondition_failed".to_owned(),
+            message: "It has changed.".to_owned(),
+            field: None,
+            current: Some(json!({"name": "new", "models": ["a"], "org": null})),
+        };
+
+        let failure = Failure::refused("/admin/v1/keys/k1", &body);
+
+        let shown = failure.render(false);
+        assert!(shown.contains("\n  now:\n") && shown.contains("\n    name: new\n"), "{shown}");
+        assert!(shown.contains("\n    models: [\"a\"]\n") && !shown.contains("org"), "{shown}");
+        let shown: Value = serde_json::from_str(&failure.render(true)).unwrap();
+        assert_eq!(shown["error"]["current"]["name"], "new");
+        assert_eq!(shown["error"]["message"], "It has changed. (precondition_failed)");
     }
 
     #[test]

@@ -31,10 +31,10 @@ fn main() -> ExitCode {
     match ended {
         Ok(output) => {
             print::out(&output.render(as_json));
-            ExitCode::SUCCESS
+            if output.is_bad { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
         Err(failure) => {
-            print::err(&failure.to_string());
+            print::err(&failure.render(as_json));
             ExitCode::FAILURE
         }
     }

@@ -10,12 +10,19 @@ pub struct Output {
     pub json: Value,
     /// For people.
     pub text: String,
+    /// What was asked for was looked at, and is not as it must be: exit status 1.
+    pub is_bad: bool,
 }
 
 impl Output {
     /// An answer and its text.
     pub fn new(json: Value, text: impl Into<String>) -> Self {
-        Self { json, text: text.into() }
+        Self { json, text: text.into(), is_bad: false }
+    }
+
+    /// The same of something that is not as it must be.
+    pub fn bad(json: Value, text: impl Into<String>) -> Self {
+        Self { is_bad: true, ..Self::new(json, text) }
     }
 
     /// What is printed.
@@ -30,6 +37,10 @@ pub struct Table {
     rows: Vec<Vec<String>>,
     /// Columns from here on are set to the right.
     right_from: usize,
+    /// The least width of each column.
+    least: Vec<usize>,
+    /// Longest cell.
+    longest: usize,
 }
 
 impl Table {
@@ -40,13 +51,37 @@ impl Table {
 
     /// The same, under a head that depends on what was asked for.
     pub fn with(head: Vec<String>) -> Self {
-        Self { head, rows: Vec::new(), right_from: usize::MAX }
+        let least = Vec::new();
+        Self { head, rows: Vec::new(), right_from: usize::MAX, least, longest: CELL_CHARS_MAX }
     }
 
     /// The same, with the columns from one on set to the right.
     pub fn right_from(mut self, column: usize) -> Self {
         self.right_from = column;
         self
+    }
+
+    /// The same, in columns that are at least so wide.
+    pub fn at_least(mut self, widths: &[usize]) -> Self {
+        self.least = widths.to_vec();
+        self
+    }
+
+    /// The same, with cells as long as they are.
+    pub fn uncut(mut self) -> Self {
+        self.longest = usize::MAX;
+        self
+    }
+
+    /// How wide each column is.
+    pub fn widths(&self) -> Vec<usize> {
+        (0..self.head.len()).map(|column| self.width(column)).collect()
+    }
+
+    /// The head, whether or not there are rows.
+    pub fn head(&self) -> String {
+        let head: Vec<_> = self.head.iter().map(|name| blank(name)).collect();
+        strong(&self.line(&head, &self.widths()))
     }
 
     /// One more row; an empty cell is shown as `-`.
@@ -59,41 +94,64 @@ impl Table {
         if self.rows.is_empty() {
             return "(none)".to_owned();
         }
-        let head: Vec<_> = self.head.iter().map(|name| blank(name)).collect();
-        let mut lines = vec![strong(&self.line(&head))];
+        let mut lines = vec![self.head()];
         lines.extend(self.lines());
         lines.join("\n")
     }
 
     /// The lines without the head.
     pub fn lines(&self) -> Vec<String> {
-        self.rows.iter().map(|row| self.line(row)).collect()
+        self.lines_under(&self.widths())
     }
 
-    fn line(&self, row: &[String]) -> String {
-        let mut line = String::new();
-        for (column, name) in self.head.iter().enumerate() {
-            let cell = shown(row.get(column).map_or("", String::as_str));
-            let width = self.width(column);
-            let space = " ".repeat(width.saturating_sub(cell.chars().count()));
-            if name.ends_with("USD") || name.ends_with("MS") || column >= self.right_from {
-                line.push_str(&space);
-                line.push_str(&cell);
-            } else {
-                line.push_str(&cell);
-                line.push_str(&space);
-            }
-            line.push_str("  ");
+    /// The lines under a head whose columns are so wide. A cell that is wider pushes its neighbours
+    /// on until there is room for them in their places again.
+    pub fn lines_under(&self, widths: &[usize]) -> Vec<String> {
+        self.rows.iter().map(|row| self.line(row, widths)).collect()
+    }
+
+    fn line(&self, row: &[String], widths: &[usize]) -> String {
+        let (mut line, mut chars, mut place) = (String::new(), 0_usize, 0_usize);
+        for (column, (name, width)) in self.head.iter().zip(widths).enumerate() {
+            let cell = self.shown(row.get(column).map_or("", String::as_str));
+            let long = cell.chars().count();
+            let is_right = name.ends_with("USD") || name.ends_with("MS");
+            let begins = match is_right || column >= self.right_from {
+                true => place.saturating_add(*width).saturating_sub(long),
+                false => place,
+            };
+            let space = begins.saturating_sub(chars).max(if column == 0 { 0 } else { GAP });
+            line.push_str(&" ".repeat(space));
+            line.push_str(&cell);
+            chars = chars.saturating_add(space).saturating_add(long);
+            place = place.saturating_add(*width).saturating_add(GAP);
         }
         line.trim_end().to_owned()
     }
 
     fn width(&self, column: usize) -> usize {
         let cells = self.rows.iter().filter_map(|row| row.get(column));
-        let widths = cells.map(|cell| shown(cell).chars().count());
-        widths.chain(self.head.get(column).map(|name| name.len())).max().unwrap_or_default()
+        let widths = cells.map(|cell| self.shown(cell).chars().count());
+        let least = [self.head.get(column).map(|name| name.len()), self.least.get(column).copied()];
+        widths.chain(least.into_iter().flatten()).max().unwrap_or_default()
+    }
+
+    fn shown(&self, cell: &str) -> String {
+        if cell.is_empty() {
+            return "-".to_owned();
+        }
+        let one_line = clean(cell).replace('\n', "?");
+        let mut shown: String = one_line.chars().take(self.longest).collect();
+        if cell.chars().count() > self.longest {
+            shown.pop();
+            shown.push('…');
+        }
+        shown
     }
 }
+
+/// Between two columns.
+const GAP: usize = 2;
 
 /// A column without a name.
 fn blank(name: &str) -> String {
@@ -107,19 +165,6 @@ fn strong(line: &str) -> String {
 
 /// Longest cell; a user agent can be 256 characters.
 const CELL_CHARS_MAX: usize = 48;
-
-fn shown(cell: &str) -> String {
-    if cell.is_empty() {
-        return "-".to_owned();
-    }
-    let one_line = clean(cell).replace('\n', "?");
-    let mut shown: String = one_line.chars().take(CELL_CHARS_MAX).collect();
-    if cell.chars().count() > CELL_CHARS_MAX {
-        shown.pop();
-        shown.push('…');
-    }
-    shown
-}
 
 /// A text without control characters but line ends: a user agent in a log row must not drive
 /// the operator's terminal.
@@ -158,6 +203,26 @@ mod tests {
             "ID      COST_USD  NOTE\n\
              u1           0.5  -\n\
              longer   1234.25  x"
+        );
+    }
+
+    #[test]
+    fn lines_that_come_later_stand_under_the_head() {
+        let mut table = Table::new(&["ID", "COST_USD", "NOTE"]).at_least(&[4, 6]);
+        table.push(vec!["u1".to_owned(), "0.5".to_owned(), "x".to_owned()]);
+        let widths = table.widths();
+        let mut later = Table::new(&["ID", "COST_USD", "NOTE"]);
+        for id in ["u2", "abcdef", "longer than all"] {
+            later.push(vec![id.to_owned(), "0.25".to_owned(), "y".to_owned()]);
+        }
+
+        assert_eq!(
+            [vec![table.head()], table.lines(), later.lines_under(&widths)].concat().join("\n"),
+            "ID    COST_USD  NOTE\n\
+             u1         0.5  x\n\
+             u2        0.25  y\n\
+             abcdef    0.25  y\n\
+             longer than all  0.25  y"
         );
     }
 

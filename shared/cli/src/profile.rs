@@ -141,6 +141,12 @@ pub fn caller_key() -> Option<String> {
     std::env::var("FAREBOX_KEY").ok().filter(|key| !key.is_empty())
 }
 
+/// Where the key that is sent stands.
+#[expect(clippy::disallowed_methods, reason = "the command line's edge: a key is no argument")]
+pub fn is_key_of_environment() -> bool {
+    std::env::var_os("FAREBOX_ADMIN_KEY").is_some_and(|key| !key.is_empty())
+}
+
 /// The admin key of the environment, else of the profile.
 ///
 /// # Errors

@@ -1,8 +1,13 @@
-//! Every route of the admin API has its command. `docs/openapi.json` names the routes, the table
-//! below the commands; each is run, and must have asked for its route.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+//! Every route of the admin API has its command, every filter and every field its option, and every
+//! change the version that was read. `docs/openapi.json` names the routes, the table below the
+//! commands; each is run, and must have asked for its route with all that the route takes.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -12,11 +17,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Who asks for what: a route, and a command that asks for it; `-` where none need to.
+/// Who asks for what: a route, and a command that asks for it; `-` where none need to. A route
+/// stands several times where one command cannot say all that it takes.
 const COMMANDS: &str = "
-GET /users = user list
+GET /users = user list --org o1 --team t1
 GET /users/{id} = user show u1
 PUT /users/{id} = user allow u1 --keys 2
+PUT /users/{id} = user add u1 --name new --org o1 --team t1
 DELETE /users/{id}/content = content erase u1
 GET /orgs = org list
 GET /orgs/{id} = org show o1
@@ -24,29 +31,38 @@ PUT /orgs/{id} = org add o1 --name new
 GET /teams = team list
 GET /teams/{id} = team show t1
 PUT /teams/{id} = team add t1 --name new
-GET /keys = key list
-POST /keys = key create --user u1
+GET /keys = key list --user u1 --state active
+POST /keys = key create --user u1 --model a/b --max-cost-usd 1 --expires-at 2027-01-01T00:00:00Z \
+    --clamp never --room-wait-ms 5 --drop-params --idle-ms 9 --label team=search
 GET /keys/{id} = key show k1
-PUT /keys/{id} = key set k1 --name new
+PUT /keys/{id} = key set k1 --name new --model a/b --max-cost-usd 1 \
+    --expires-at 2027-01-01T00:00:00Z --room-wait-ms 5 --drop-params true --total-ms 9 \
+    --label team=search
 DELETE /keys/{id} = key revoke k1
-POST /keys/{id}/rotate = key rotate k1
+POST /keys/{id}/rotate = key rotate k1 --grace 1h
 GET /credentials = credential list --user u1
 GET /credentials/{owner}/{provider} = credential show u1 openai
-PUT /credentials/{owner}/{provider} = credential set u1 openai
+PUT /credentials/{owner}/{provider} = credential set u1 openai --weight 2 \
+    --base-url https://a.example
 DELETE /credentials/{owner}/{provider} = credential disable u1 openai
 GET /credentials/{owner}/{provider}/{name} = credential show u1 openai --name second
-PUT /credentials/{owner}/{provider}/{name} = credential set u1 openai --name second
+PUT /credentials/{owner}/{provider}/{name} = credential set u1 openai --name second --weight 2 \
+    --base-url https://a.example
 DELETE /credentials/{owner}/{provider}/{name} = credential disable u1 openai --name second
-GET /budgets = budget show
+GET /budgets = budget show --kind org
 GET /budgets/{scope} = budget show user:u1
-PUT /budgets/{scope} = budget set user:u1 --day 1
-GET /usage = usage
+PUT /budgets/{scope} = budget set user:u1 --day 1 --month 2 --total 3 --shares 4 \
+    --until 2027-01-01T00:00:00Z
+GET /usage = usage --kind org
+GET /usage = usage --by team --since 2026-10 --until 2026-11 --scope org:o1
 GET /usage/days/{day} = export focus --month 2026-11
-GET /models = model list openai
+GET /models = model list openai --search 4o
 GET /models/{provider}/{model} = model show openai/gpt-4o
-GET /prices = price show
+GET /prices = price show --provider openai
 GET /prices/{provider}/{model} = price show openai/x
 PUT /prices/{provider}/{model} = price set openai/x --free
+PUT /prices/{provider}/{model} = price set openai/x --input 1 --output 2 --cached-input 1 \
+    --cache-write-5m 1 --cache-write-1h 1 --web-search 1 --context-window 9 --max-output-tokens 9
 DELETE /prices/{provider}/{model} = price delete openai/x
 GET /discounts = price discount list
 GET /discounts/{target} = price discount show openai/*
@@ -61,91 +77,113 @@ GET /catalogue/lists/{version} = price switch 2026-11-23.9f
 GET /catalogue/version = price switch 2026-11-23.9f
 PUT /catalogue/version = price switch 2026-11-23.9f --apply
 GET /quarantine = price quarantine
-GET /quarantine/{provider}/{model} = - the list shows all of it
+GET /quarantine/{provider}/{model} = price acknowledge openai/x
 DELETE /quarantine/{provider}/{model} = price acknowledge openai/x
 GET /routes = route list
 GET /routes/{name} = route show fast
-PUT /routes/{name} = route set fast --target openai/gpt-4o
+PUT /routes/{name} = route set fast --target openai/gpt-4o --after-charge true --retries 2 \
+    --retry-patience-ms 9 --on-budget-refusal next --idle-ms 9
 DELETE /routes/{name} = route delete fast
 GET /limits/{scope} = limit show user:u1
-PUT /limits/{scope} = limit set user:u1 --concurrent 5
-GET /webhook = - `webhook show` asks for all channels
+PUT /limits/{scope} = limit set user:u1 --concurrent 5 --requests-per-minute 6 \
+    --tokens-per-minute 7
+GET /webhook = webhook delete
 PUT /webhook = webhook set https://a.example
 DELETE /webhook = webhook delete
-GET /requests = requests list --user u1
+GET /requests = requests list --user u1 --key k1 --provider openai --model x --outcome settled \
+    --error no --label a=b --from 2026-11-01 --to 2026-11-02
 GET /requests/{id} = requests show A1
 GET /requests/{id}/content = content read A1
 GET /content-log/{scope} = content show user:u1
 PUT /content-log/{scope} = content set user:u1 --days 3
 GET /alerts = alerts user:u1
+GET /alerts = alerts
 GET /alerts/channels = webhook show
 GET /alerts/operator = alerts operator
 POST /alerts/test = webhook test user:u1
-GET /corrections = corrections
-POST /corrections = correct user:u1 --amount-usd -5 --reason refund
-POST /rerate = rerate --from 2026-11-01 --to 2026-11-02
-POST /reconcile = - `reconcile --import` needs a provider's report: tests/it/reconcile.rs
+GET /corrections = corrections --scope user:u1
+POST /corrections = correct user:u1 --amount-usd -5 --reason refund --period 2026-11 --id r7
+POST /corrections = correct --request A1 --cost-usd 0.5 --reason bill
+POST /rerate = rerate --from 2026-11-01 --to 2026-11-02 --model openai/x --apply
+POST /reconcile = reconcile --import REPORT --provider openai --apply
 GET /charges = reconcile --month 2026-11
 GET /counters/{scope} = reconcile --month 2026-11 --scope user:u1
-POST /settlements = - `replay` needs the lines of a log: tests/it/books.rs
+POST /settlements = replay LOG
 POST /restore-fence = restore-fence
 GET /session = whoami
 GET /openapi.json = - a description for other programs
 GET /queues = doctor
 GET /me = me show
 GET /me/budgets = me budgets
-GET /me/requests = me requests
+GET /me/requests = me requests --key k1 --provider openai --model x --outcome settled --error no \
+    --label a=b --from 2026-11-01 --to 2026-11-02
 GET /me/requests/{id} = me request A1
 GET /me/alerts = me alerts --key k1
 GET /me/keys = me key list
-POST /me/keys = me key create
+POST /me/keys = me key create --model a/b --max-cost-usd 1 --expires-at 2027-01-01T00:00:00Z \
+    --clamp never --room-wait-ms 5 --drop-params --idle-ms 9
 GET /me/keys/{id} = me key show k1
-PUT /me/keys/{id} = me key set k1 --name new
+PUT /me/keys/{id} = me key set k1 --name new --model a/b --max-cost-usd 1 \
+    --expires-at 2027-01-01T00:00:00Z --room-wait-ms 5 --drop-params true --total-ms 9
 DELETE /me/keys/{id} = me key revoke k1
-POST /me/keys/{id}/rotate = me key rotate k1
+POST /me/keys/{id}/rotate = me key rotate k1 --grace 1h
 GET /me/credentials = me credential list
 GET /me/credentials/{provider} = me credential show openai
-PUT /me/credentials/{provider} = me credential set openai
+PUT /me/credentials/{provider} = me credential set openai --weight 2
 DELETE /me/credentials/{provider} = me credential disable openai
 GET /me/credentials/{provider}/{name} = me credential show openai --name second
-PUT /me/credentials/{provider}/{name} = me credential set openai --name second
+PUT /me/credentials/{provider}/{name} = me credential set openai --name second --weight 2
 DELETE /me/credentials/{provider}/{name} = me credential disable openai --name second
 GET /me/budget-requests = me budget-request list
-POST /me/budget-requests = me budget-request create --month 9 --reason more
+POST /me/budget-requests = me budget-request create --month 9 --day 1 --total 99 --reason more \
+    --until 2027-01-01T00:00:00Z
 GET /me/budget-requests/{id} = me budget-request show A1
 DELETE /me/budget-requests/{id} = me budget-request withdraw A1
-GET /budget-requests = budget-request list --state open
+GET /budget-requests = budget-request list --state open --user u1
 GET /budget-requests/{user}/{id} = budget-request show u1 A1
 PUT /budget-requests/{user}/{id} = budget-request deny u1 A1 --note later
+PUT /budget-requests/{user}/{id} = budget-request approve u1 A1 --month 9 --day 1 --total 99 \
+    --until 2027-01-01T00:00:00Z
 GET /admin-keys = admin-key list --role auditor
-POST /admin-keys = admin-key create --name Ann --role auditor
+POST /admin-keys = admin-key create --name Ann --role auditor --expires-at 2027-01-01T00:00:00Z
 GET /admin-keys/{id} = admin-key show k1
 DELETE /admin-keys/{id} = admin-key revoke k1
-POST /admin-keys/{id}/rotate = admin-key rotate k1
-GET /iam = iam list
+POST /admin-keys/{id}/rotate = admin-key rotate k1 --overlap-s 60
+GET /iam = iam list --role admin
 GET /iam/{arn} = iam show arn:aws:iam::111122223333:role/Ops
 PUT /iam/{arn} = iam grant arn:aws:iam::111122223333:role/Ops --role admin
 DELETE /iam/{arn} = iam revoke arn:aws:iam::111122223333:role/Ops
 GET /sso = sso list
 GET /sso/{subject} = sso show group:ops
-PUT /sso/{subject} = sso set group:ops --role admin
+PUT /sso/{subject} = sso set group:ops --role admin --user u1
 DELETE /sso/{subject} = sso remove group:ops
 GET /sso-sessions = sso sessions
 GET /sso-sessions/{id} = sso session s1
 DELETE /sso-sessions/{id} = sso end s1
-GET /audit = audit
+GET /audit = audit --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z --actor admin-key:root \
+    --action PUT --target /admin/v1/keys
+";
+
+/// What no option says: a route, its filter or field, and why none is needed.
+const UNSAID: &str = "
+GET /requests/{id} user = the id finds it
 ";
 
 /// Something of everything that a command reads before it changes.
 const ANSWER: &str = r#"{"id":"k1","user":"u1","name":"n","state":"active","clamp":"missing",
     "created_at":"2026-11-23T00:00:00Z","mode":"hard","time_zone":"UTC","kind":"user",
-    "version":"7","list_version":"2026-11-24.1a",
+    "version":"7","list_version":"2026-11-24.1a","price_version":"owner-1",
     "alert_thresholds":[],"periods":[],"scope":"user:u1","spec":{"terms":[]},
-    "source":"imported","compiled_version":"2026-11-23.9f","earlier":[],
-    "provider":"openai","model":"x","target":"openai/*","discounts":[],"scopes":[],"routes":[],
+    "source":"imported","compiled_version":"2026-11-23.9f","earlier":[],"owner":"u1","weight":1,
+    "updated_at":"2026-11-23T00:00:00Z","last_used_at":"2026-11-23T00:00:00Z","email":"a@b",
+    "subject":"group:ops","role":"admin","arn":"arn:x","reason":"more","url":"https://a.example",
+    "expires_at":"2027-01-01T00:00:00Z","request_id":"A1","hold_usd":"1","cost_usd":"2","at":"",
+    "provider":"openai","model":"x","target":"openai/*","scopes":[],
+    "routes":[{"name":"fast","version":"7","spec":{}}],
+    "discounts":[{"target":"openai/*","version":"7","spec":{"terms":[]}}],
     "users":[],"keys":[],"budgets":[],"channels":[],"alerts":[],
     "quarantine":[],"waiting":0,"in_flight":0,"dead_letters":0,"rows":0,
-    "status":"ok","catalog":"2026-11-23",
+    "status":"ok","catalog":"2026-11-23","actor":"admin-key:root",
     "charges":[],"next_cursor":null}"#;
 
 /// What a look at a price list tells.
@@ -155,8 +193,18 @@ const LOOK: &str = r#"{"version":"2026-11-23.9f","from_version":"2026-11-24.1a",
 /// How often a command that has not asked yet is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// One request, as it came.
+struct Asked {
+    /// Its method and path.
+    line: String,
+    /// What it said: the names of its query and of the fields of its body.
+    said: BTreeSet<String>,
+    /// The version that it is based on.
+    version: Option<String>,
+}
+
 /// Answers every request with the same, and tells what was asked for.
-fn serve() -> (String, Receiver<String>) {
+fn serve() -> (String, Receiver<Asked>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (tell, told) = channel();
@@ -168,19 +216,25 @@ fn serve() -> (String, Receiver<String>) {
     (url, told)
 }
 
-fn answer(mut stream: TcpStream, tell: &Sender<String>) {
+fn answer(mut stream: TcpStream, tell: &Sender<Asked>) {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
         head.extend(byte);
     }
     let head = String::from_utf8_lossy(&head).into_owned();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    let mut body = vec![0; length.and_then(|length| length.parse().ok()).unwrap_or(0)];
+    let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
+    let length = header("content-length: ").and_then(|length| length.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
     drop(stream.read_exact(&mut body));
-    let line = head.lines().next().unwrap_or_default();
-    let line = line.split('?').next().unwrap_or_default().trim_end_matches(" HTTP/1.1");
-    drop(tell.send(line.replacen("/admin/v1", "", 1)));
+    let first = head.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1");
+    let (line, query) = first.split_once('?').unwrap_or((first, ""));
+    let line = line.replacen("/admin/v1", "", 1);
     let is_look = line.contains("/catalogue/preview") || line.contains("/catalogue/lists/");
+    let query = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.0.to_owned()));
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let fields = body.as_object().into_iter().flatten().map(|(name, _)| name.clone());
+    let version = header("if-match: ").map(str::to_owned);
+    drop(tell.send(Asked { line, said: query.chain(fields).collect(), version }));
     let body = if is_look { LOOK } else { ANSWER };
     let text = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\netag: \"7\"\r\n\
@@ -201,51 +255,132 @@ fn fits(route: &str, request: &str) -> bool {
     length && wanted.iter().zip(&found).all(same)
 }
 
+/// A file that a command reads, in the folder of these tests.
+fn file(name: &str, text: &str) -> String {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+/// Runs a command until it ends, or has asked for a route where one is waited for; tells all that
+/// it has asked for, and what it said.
+fn run(line: &str, route: Option<&str>) -> (Vec<Asked>, String) {
+    let list = r#"{"built_for":"2026-11-23.9f","unit":"usd","rows":[]}"#;
+    let report = r#"{"data":[{"start_time":1761523200,"end_time":1761609600,"results":[]}]}"#;
+    let record = r#"{"v":1,"request_id":"A1","rid":"A1","tenant":"main","user":"u1",
+        "key_id":"k1","outcome":"settled"}"#
+        .replace('\n', "");
+    let log = format!("START\n{{\"farebox.settlement.v1\":{record}}}\nEND\n");
+    let files = [("FILE", list), ("REPORT", report), ("LOG", log.as_str())];
+    let line = files.iter().fold(line.to_owned(), |line, (name, text)| {
+        if line.contains(name) { line.replace(name, &file(name, text)) } else { line }
+    });
+    let ((url, told), mut asked) = (serve(), Vec::new());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_farebox"));
+    command.args(line.split_whitespace()).env_clear();
+    command.env("FAREBOX_URL", &url).env("FAREBOX_ADMIN_KEY", "sk-fba-test");
+    command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdin.take().unwrap().write_all(b"sk-secret\n"));
+    loop {
+        let has_ended = child.try_wait().unwrap().is_some();
+        match told.recv_timeout(LOOK_EVERY) {
+            Ok(request) => {
+                let is_found = route.is_some_and(|route| fits(route, &request.line));
+                asked.push(request);
+                // `webhook test` waits for its alert: to have asked is enough here.
+                if is_found {
+                    break;
+                }
+            }
+            Err(_) if has_ended => break,
+            Err(_) => {}
+        }
+    }
+    drop(child.kill());
+    let output = child.wait_with_output().unwrap();
+    (asked, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// The operations of the description by route: the filters and fields that each takes, and whether
+/// it is a change of what has a version.
+fn operations() -> BTreeMap<String, (BTreeSet<String>, bool)> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+    let all: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let mut operations = BTreeMap::new();
+    for (path, methods) in all["paths"].as_object().unwrap() {
+        let path = path.replacen("/admin/v1", "", 1);
+        for (method, operation) in methods.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let mut takes = BTreeSet::new();
+            let mut has_version = false;
+            for parameter in parameters {
+                let name = parameter["name"].as_str().unwrap();
+                // Pages are turned by the command.
+                if parameter["in"] == "query" && !["limit", "cursor"].contains(&name) {
+                    takes.insert(name.to_owned());
+                }
+                has_version |= name == "If-Match";
+            }
+            let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+            let at = body["$ref"].as_str().map(|at| at.trim_start_matches('#'));
+            let body = at.map_or(body, |at| all.pointer(at).unwrap());
+            let fields = body["properties"].as_object().into_iter().flatten();
+            takes.extend(fields.map(|(name, _)| name.clone()).filter(|name| name != "cursor"));
+            let route = format!("{} {path}", method.to_uppercase());
+            operations.insert(route, (takes, has_version));
+        }
+    }
+    operations
+}
+
+/// The rows of the table.
+fn rows() -> Vec<(&'static str, String)> {
+    let whole = COMMANDS.trim().replace("\\\n", " ");
+    let whole: &'static str = whole.leak();
+    let rows = whole.lines().map(|line| line.split_once(" = ").unwrap());
+    rows.map(|(route, line)| (route, line.to_owned())).collect()
+}
+
 #[test]
 fn every_route_of_the_admin_api_has_its_command() {
-    let description = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
-    let description: Value =
-        serde_json::from_str(&std::fs::read_to_string(description).unwrap()).unwrap();
-    let routes: BTreeSet<String> = description["paths"]
-        .as_object()
-        .unwrap()
-        .iter()
-        .flat_map(|(path, methods)| {
-            let path = path.replacen("/admin/v1", "", 1);
-            let methods = methods.as_object().unwrap().keys();
-            methods.map(move |method| format!("{} {path}", method.to_uppercase()))
-        })
-        .collect();
-    let rows: Vec<(&str, &str)> =
-        COMMANDS.trim().lines().map(|line| line.split_once(" = ").unwrap()).collect();
-    let named: BTreeSet<String> = rows.iter().map(|(route, _)| (*route).to_owned()).collect();
+    let operations = operations();
+    let rows = rows();
+    let named: BTreeSet<_> = rows.iter().map(|(route, _)| *route).collect();
+    let routes: BTreeSet<_> = operations.keys().map(String::as_str).collect();
     assert_eq!(named, routes);
 
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("routes.json");
-    std::fs::write(&file, r#"{"data":[]}"#).unwrap();
+    let mut said = BTreeMap::<&str, BTreeSet<String>>::new();
     for (route, line) in rows.iter().filter(|(_, line)| !line.starts_with('-')) {
-        let ((url, told), mut asked) = (serve(), Vec::new());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_farebox"));
-        let line = line.replace("FILE", file.to_str().unwrap());
-        command.args(line.split_whitespace()).env_clear();
-        command.env("FAREBOX_URL", &url).env("FAREBOX_ADMIN_KEY", "sk-fba-test");
-        command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        drop(child.stdin.take().unwrap().write_all(b"sk-secret\n"));
-        // `webhook test` waits for its alert: to have asked is enough here.
-        let is_asked = |asked: &[String]| asked.iter().any(|request| fits(route, request));
-        while !is_asked(&asked) {
-            let has_ended = child.try_wait().unwrap().is_some();
-            match told.recv_timeout(LOOK_EVERY) {
-                Ok(request) => asked.push(request),
-                Err(_) if has_ended => break,
-                Err(_) => {}
-            }
-        }
-        drop(child.kill());
-        let output = child.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(is_asked(&asked), "{route}: farebox {line} asked for {asked:?}: {said}");
+        let (asked, told) = run(line, Some(route));
+        let found = asked.into_iter().rev().find(|request| fits(route, &request.line));
+        let Some(found) = found else { panic!("farebox {line} did not ask for {route}: {told}") };
+        said.entry(route).or_default().extend(found.said);
+        // What was read is what is changed, and nothing that came in between.
+        let version = operations[*route].1.then(|| "\"7\"".to_owned());
+        assert_eq!(found.version, version, "farebox {line}");
+    }
+    let unsaid = UNSAID.trim().lines().map(|line| line.split_once(" = ").unwrap().0);
+    let unsaid: BTreeSet<String> = unsaid.map(str::to_owned).collect();
+    let mut missing = BTreeSet::new();
+    for (route, (takes, _)) in operations.iter().filter(|(route, _)| said.contains_key(&***route)) {
+        missing.extend(takes.difference(&said[&**route]).map(|name| format!("{route} {name}")));
+    }
+    assert_eq!(missing, unsaid, "no option says it");
+}
+
+#[test]
+fn by_force_nothing_is_read_and_whatever_is_there_gives_way() {
+    for (route, line) in [
+        ("DELETE /keys/{id}", "key revoke k1"),
+        ("DELETE /credentials/{owner}/{provider}", "credential disable u1 openai"),
+        ("PUT /credentials/{owner}/{provider}", "credential set u1 openai"),
+        ("PUT /prices/{provider}/{model}", "price set openai/x --input 1"),
+        ("DELETE /webhook", "webhook delete"),
+    ] {
+        let (asked, told) = run(&format!("{line} --force"), Some(route));
+        let asked: Vec<_> = asked.iter().map(|request| &request.version).collect();
+        assert_eq!(asked, [&Some("*".to_owned())], "{line}: {told}");
     }
 }

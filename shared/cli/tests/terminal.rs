@@ -58,9 +58,10 @@ const USER: &str = r#"{"id":"lin","name":"Lin","org":"acme","self_service":
     {"keys":2,"key_max_cost_usd":"0.5","key_days":90,"key_models":["openai/*"],
      "credentials":false},"created_at":"2026-11-23T09:00:00Z","version":"1839169267230005"}"#;
 const SESSION: &str = r#"{"actor":"iam:arn:aws:iam::111122223333:role/Ops","role":"admin"}"#;
+const LABELS: &str = include_str!("answers/labels.json");
 const NOTHING: &str = r#"{"users":[],"keys":[],"budgets":[],"channels":[],"alerts":[],
-    "quarantine":[],"next_cursor":null}"#;
-const QUEUES: &str = r#"{"waiting":2,"in_flight":0,"dead_letters":0,"scanned_at":null}"#;
+    "quarantine":[],"routes":[],"next_cursor":null}"#;
+const QUEUES: &str = r#"{"waiting":0,"in_flight":0,"dead_letters":0,"scanned_at":null}"#;
 
 /// A server that gives such answers, on a port of its own.
 fn serve(mut answers: Vec<Answer>) -> String {
@@ -146,6 +147,7 @@ fn assert_shown(name: &str, url: &str, shown: &str) {
 #[test]
 fn what_is_shown_is_what_is_kept() {
     const ALL: Answers = &[
+        ("/admin/v1/usage?by=label:team%2Cmodel", 200, LABELS),
         ("/admin/v1/usage", 200, REPORT),
         ("/admin/v1/keys", 200, KEYS),
         ("/admin/v1/audit", 200, AUDIT),
@@ -164,6 +166,7 @@ fn what_is_shown_is_what_is_kept() {
     const EMPTY: Answers = &[
         ("/healthz", 200, r#"{"status":"ok","catalog":"2026-11-23"}"#),
         ("/admin/v1/queues", 200, QUEUES),
+        ("/admin/v1/session", 200, SESSION),
         ("/admin/v1/", 200, NOTHING),
     ];
     const STRANGER: Answers = &[(
@@ -187,6 +190,7 @@ fn what_is_shown_is_what_is_kept() {
         ("me.txt", ALL, "me show"),
         ("user.txt", ALL, "user show lin"),
         ("whoami.txt", ALL, "whoami"),
+        ("label.csv", ALL, "statement --month 2026-11 --by label:team,model"),
         ("doctor.txt", EMPTY, "doctor"),
         ("stranger.txt", STRANGER, "usage --by model"),
         ("wrong.txt", STRANGER, "usage --by model --since 0d"),
@@ -208,6 +212,40 @@ fn what_is_shown_is_what_is_kept() {
 }
 
 #[test]
+fn a_list_is_read_to_its_last_page_or_not_told_at_all() {
+    let page = |number: usize, next: Option<&str>| {
+        let user = format!(r#"{{"id":"u{number}","created_at":"2026","version":"1"}}"#);
+        let next = next.map_or("null".to_owned(), |next| format!("{next:?}"));
+        format!(r#"{{"users":[{user}],"next_cursor":{next}}}"#)
+    };
+    let of = |cursor: &str| match cursor {
+        "" => "/admin/v1/users".to_owned(),
+        cursor => format!("/admin/v1/users?cursor={cursor}"),
+    };
+    let mut answers = Vec::new();
+    for number in (0..450).rev() {
+        let (own, next) = (format!("c{number:03}"), format!("c{:03}", number + 1));
+        let (own, next) = (if number == 0 { "" } else { &own }, (number < 449).then_some(&*next));
+        answers.push((of(own), 200, page(number, next)));
+    }
+    let output = farebox(&serve(answers), "user list --json").output().unwrap();
+    let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(list["users"].as_array().unwrap().len(), 450, "more pages than anybody looks at");
+    assert_eq!(list["next_cursor"], serde_json::Value::Null);
+
+    let again = vec![(of("c"), 200, page(1, Some("c"))), (of(""), 200, page(0, Some("c")))];
+    let part = vec![(of("c"), 200, "{}".to_owned()), (of(""), 200, page(0, Some("c")))];
+    let refused = r#"{"error":{"code":"unavailable","message":"no"}}"#.to_owned();
+    let ends = vec![(of("c"), 503, refused), (of(""), 200, page(0, Some("c")))];
+    for (answers, says) in [(again, "never end"), (part, "not whole"), (ends, "unavailable")] {
+        let output = farebox(&serve(answers), "user list --json").output().unwrap();
+        assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+        let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert!(error["error"]["message"].as_str().unwrap().contains(says), "{error}");
+    }
+}
+
+#[test]
 fn a_pipe_gets_no_colour_and_a_terminal_gets_a_bold_head() {
     const ALL: Answers = &[("/admin/v1/usage", 200, REPORT)];
     let url = serve(owned(ALL));
@@ -225,6 +263,11 @@ fn a_pipe_gets_no_colour_and_a_terminal_gets_a_bold_head() {
 /// Runs the command on a pseudo-terminal of so many columns; none where the machine has no
 /// `script` of util-linux.
 fn in_terminal(url: &str, line: &str, columns: u32) -> Option<String> {
+    typed_in_terminal(url, line, columns, "")
+}
+
+/// The same, by somebody who answers the question or the prompt when it is there.
+fn typed_in_terminal(url: &str, line: &str, columns: u32, typed: &str) -> Option<String> {
     if !cfg!(target_os = "linux") {
         return None;
     }
@@ -240,8 +283,16 @@ fn in_terminal(url: &str, line: &str, columns: u32) -> Option<String> {
     command.current_dir(env!("CARGO_TARGET_TMPDIR"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().ok()?;
-    drop(child.stdin.take());
-    let output = child.wait_with_output().ok()?;
+    let mut stdin = child.stdin.take().filter(|_| !typed.is_empty());
+    let (mut shown, mut buffer) = (String::new(), [0; 4096]);
+    let mut stdout = child.stdout.take()?;
+    while let Ok(count @ 1..) = stdout.read(&mut buffer) {
+        shown.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        if shown.contains("[y/N]\r\n") || shown.contains("(not shown): ") {
+            drop(stdin.take().map(|mut stdin| stdin.write_all(typed.as_bytes())));
+        }
+    }
+    child.wait().ok()?;
     drop(std::fs::remove_dir_all(scratch));
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    Some(shown)
 }

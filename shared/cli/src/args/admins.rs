@@ -2,6 +2,8 @@
 
 use clap::Subcommand;
 
+use super::Force;
+
 /// `farebox admin-key …`
 #[derive(Debug, Subcommand)]
 pub enum AdminKey {
@@ -41,6 +43,8 @@ pub enum AdminKey {
     Revoke {
         /// The id, not the secret
         id: String,
+        #[command(flatten)]
+        force: Force,
     },
 }
 
@@ -54,6 +58,8 @@ pub enum Iam {
         /// owner, admin or auditor
         #[arg(long)]
         role: String,
+        #[command(flatten)]
+        force: Force,
     },
     /// List IAM principals with a role
     List {
@@ -70,5 +76,7 @@ pub enum Iam {
     Revoke {
         /// As `farebox iam list` shows it
         arn: String,
+        #[command(flatten)]
+        force: Force,
     },
 }

@@ -2,7 +2,8 @@
 
 use clap::{Args as Options, Subcommand};
 
-use super::keys::{KeyChange, span};
+use super::keys::{KeyChange, Timeouts, span};
+use super::{Filter, Force};
 
 /// `farebox budget-request …`
 #[derive(Debug, Subcommand)]
@@ -70,7 +71,9 @@ pub enum Me {
     Budgets,
     /// Your last calls, the newest last
     Requests {
-        /// How many
+        #[command(flatten)]
+        filter: Filter,
+        /// How many, the newest
         #[arg(short = 'n', default_value_t = 20)]
         #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
         count: u32,
@@ -114,6 +117,17 @@ pub enum OwnKey {
         /// The most that one call may cost [default: as much as you may]
         #[arg(long, value_name = "USD")]
         max_cost_usd: Option<String>,
+        /// When an output cap is lowered: missing (the default), always or never
+        #[arg(long, value_name = "WHEN")]
+        clamp: Option<String>,
+        /// How long a call waits for room, up to 60000; 0 is not at all
+        #[arg(long, value_name = "MS")]
+        room_wait_ms: Option<u64>,
+        /// Leave out options that a provider cannot do
+        #[arg(long)]
+        drop_params: bool,
+        #[command(flatten)]
+        timeouts: Timeouts,
     },
     /// Change a key; what is not named stays, and its labels always do
     Set(KeyChange),
@@ -137,6 +151,8 @@ pub enum OwnKey {
     Revoke {
         /// The id, not the secret
         id: String,
+        #[command(flatten)]
+        force: Force,
     },
 }
 
@@ -153,6 +169,8 @@ pub enum OwnCredential {
         /// Its share of the calls beside the others: 1 to 1000
         #[arg(long)]
         weight: Option<u32>,
+        #[command(flatten)]
+        force: Force,
     },
     /// List what is stored, without secrets
     List,
@@ -171,6 +189,8 @@ pub enum OwnCredential {
         /// Which of several
         #[arg(long)]
         name: Option<String>,
+        #[command(flatten)]
+        force: Force,
     },
 }
 
@@ -190,6 +210,8 @@ pub enum OwnRequest {
     Withdraw {
         /// As `farebox me budget-request list` shows it
         id: String,
+        #[command(flatten)]
+        force: Force,
     },
 }
 

@@ -2,6 +2,8 @@
 
 use clap::{Args as Options, Subcommand};
 
+use super::Force;
+
 /// `farebox key …`
 #[derive(Debug, Subcommand)]
 pub enum Key {
@@ -30,6 +32,11 @@ pub enum Key {
         /// Left out: 5000, for a stream 10000
         #[arg(long, value_name = "MS")]
         room_wait_ms: Option<u64>,
+        /// Leave out options that a provider cannot do
+        #[arg(long)]
+        drop_params: bool,
+        #[command(flatten)]
+        timeouts: Timeouts,
         /// What its calls are told apart by in usage and statements; repeat it for more
         #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
         labels: Vec<(String, String)>,
@@ -41,6 +48,9 @@ pub enum Key {
         /// Only this user's
         #[arg(long)]
         user: Option<String>,
+        /// Only these: active, expired or revoked
+        #[arg(long)]
+        state: Option<String>,
     },
     /// Give a key another secret, which is printed this once; its budget and settings stay
     Rotate {
@@ -60,7 +70,26 @@ pub enum Key {
     Revoke {
         /// The id, not the secret
         id: String,
+        #[command(flatten)]
+        force: Force,
     },
+}
+
+/// How long each attempt of a key's calls may take, where their route does not say.
+#[derive(Debug, Default, Options)]
+pub struct Timeouts {
+    /// The longest that a connection may take; 0 takes the limit away
+    #[arg(long, value_name = "MS")]
+    pub connect_ms: Option<u32>,
+    /// The longest from a request to the head of its answer
+    #[arg(long, value_name = "MS")]
+    pub first_byte_ms: Option<u32>,
+    /// The longest between two pieces of an answer
+    #[arg(long, value_name = "MS")]
+    pub idle_ms: Option<u32>,
+    /// The longest that an attempt may take
+    #[arg(long, value_name = "MS")]
+    pub total_ms: Option<u32>,
 }
 
 /// What `farebox key set` says.
@@ -89,18 +118,8 @@ pub struct KeyChange {
     /// Leave out options that a provider cannot do
     #[arg(long, value_name = "BOOL")]
     pub drop_params: Option<bool>,
-    /// The longest that a connection may take; 0 takes the limit away
-    #[arg(long, value_name = "MS")]
-    pub connect_ms: Option<u32>,
-    /// The longest from a request to the head of its answer
-    #[arg(long, value_name = "MS")]
-    pub first_byte_ms: Option<u32>,
-    /// The longest between two pieces of an answer
-    #[arg(long, value_name = "MS")]
-    pub idle_ms: Option<u32>,
-    /// The longest that an attempt may take
-    #[arg(long, value_name = "MS")]
-    pub total_ms: Option<u32>,
+    #[command(flatten)]
+    pub timeouts: Timeouts,
     /// What its calls are told apart by, all of them; repeat it for more
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
     pub labels: Vec<(String, String)>,

@@ -2,6 +2,8 @@
 
 use clap::{Args as Options, Subcommand};
 
+use super::Force;
+
 /// `farebox user …`
 #[derive(Debug, Subcommand)]
 pub enum User {
@@ -20,7 +22,14 @@ pub enum User {
         team: Option<String>,
     },
     /// List users
-    List,
+    List {
+        /// Only of this organisation
+        #[arg(long)]
+        org: Option<String>,
+        /// Only of this team
+        #[arg(long)]
+        team: Option<String>,
+    },
     /// Show one user, and what it may do for itself
     Show {
         /// The user's id
@@ -66,6 +75,8 @@ pub enum Sso {
         /// Whose self-service a member has
         #[arg(long)]
         user: Option<String>,
+        #[command(flatten)]
+        force: Force,
     },
     /// List addresses and groups that may sign in
     List,
@@ -78,6 +89,8 @@ pub enum Sso {
     Remove {
         /// As `farebox sso list` shows it
         subject: String,
+        #[command(flatten)]
+        force: Force,
     },
     /// List sessions, ended ones for a day
     Sessions,
@@ -90,6 +103,8 @@ pub enum Sso {
     End {
         /// As `farebox sso sessions` shows it
         id: String,
+        #[command(flatten)]
+        force: Force,
     },
 }
 
@@ -103,6 +118,8 @@ pub enum Content {
         /// 1 to 365; 0 switches it off
         #[arg(long)]
         days: u32,
+        #[command(flatten)]
+        force: Force,
     },
     /// Whether it is kept
     Show {

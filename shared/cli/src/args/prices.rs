@@ -2,6 +2,8 @@
 
 use clap::{Args as Options, Subcommand};
 
+use super::Force;
+
 /// `farebox model …`
 #[derive(Debug, Subcommand)]
 pub enum Model {
@@ -29,6 +31,9 @@ pub enum Price {
     Show {
         /// provider/model
         model: Option<String>,
+        /// Only of this provider
+        #[arg(long, conflicts_with = "model")]
+        provider: Option<String>,
     },
     /// List models that a call has cost more than its worst case: hard budgets refuse them
     Quarantine,
@@ -36,11 +41,15 @@ pub enum Price {
     Acknowledge {
         /// provider/model
         model: String,
+        #[command(flatten)]
+        force: Force,
     },
     /// Go back to the catalogue's price
     Delete {
         /// provider/model
         model: String,
+        #[command(flatten)]
+        force: Force,
     },
     /// What is taken off the catalogue's prices
     #[command(subcommand)]
@@ -66,7 +75,7 @@ pub enum Price {
         apply: bool,
     },
     /// Go back to the price list that the deployed code was built with
-    Restore,
+    Restore(Force),
 }
 
 /// `farebox price discount …`
@@ -94,6 +103,8 @@ pub enum Discount {
     Delete {
         /// provider/model, provider/* or *
         target: String,
+        #[command(flatten)]
+        force: Force,
     },
 }
 
@@ -129,4 +140,6 @@ pub struct PriceChange {
     /// The model costs nothing
     #[arg(long)]
     pub free: bool,
+    #[command(flatten)]
+    pub force: Force,
 }

@@ -18,6 +18,9 @@ pub struct Usage {
     /// Only the calls of org:ID, team:ID, user:ID, key:ID or label:NAME=VALUE
     #[arg(long, requires = "by")]
     pub scope: Option<String>,
+    /// Only budgets of org, team, user, key or model
+    #[arg(long, conflicts_with = "by")]
+    pub kind: Option<String>,
     /// How many rows; the rest is added up
     #[arg(short = 'n', long, default_value_t = 30, requires = "by")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=5000))]
@@ -66,6 +69,9 @@ pub struct Audit {
     /// Who, such as admin-key:ID
     #[arg(long)]
     pub actor: Option<String>,
+    /// Only these: PUT, POST or DELETE
+    #[arg(long, value_name = "METHOD")]
+    pub action: Option<String>,
     /// What the changed path begins with, such as /admin/v1/budgets
     #[arg(long, value_name = "PATH")]
     pub target: Option<String>,

@@ -2,6 +2,8 @@
 
 use clap::{Args as Options, Subcommand};
 
+use super::Force;
+
 /// `farebox route …`
 #[derive(Debug, Subcommand)]
 pub enum Route {
@@ -18,6 +20,8 @@ pub enum Route {
     Delete {
         /// What calls write as their model
         name: String,
+        #[command(flatten)]
+        force: Force,
     },
 }
 

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use farebox_api::{
-    CreateKey, CreatedKey, Credential as Stored, CredentialList, Key as Made, KeyList,
+    CreateKey, CreatedKey, Credential as Stored, CredentialList, Key as Made, KeyList, KeyTimeouts,
     Org as Group, OrgList, PutCredential, PutUser, SelfService as Own, Team as Crew, TeamList,
     User as Person, UserList,
 };
 use reqwest::Method;
 use serde_json::{Map, Value};
 
-use super::{path, table};
-use crate::args::{Credential, Key, Org, SelfService, Team, User};
-use crate::client::{ABSENT, Client, encoded};
+use super::keys::limits;
+use super::removal::{Removal, remove, shown, tell};
+use super::{filtered, path, table};
+use crate::args::{Credential, Force, Key, Org, SelfService, Team, User};
+use crate::client::{ABSENT, Base, Client, encoded};
 use crate::failure::Failure;
 use crate::print::{Output, cell};
 
@@ -27,8 +29,9 @@ pub async fn user(client: &Client, command: User) -> Result<Output, Failure> {
             let end = if is_new { next } else { unchanged() };
             Ok(Output::new(body, format!("{there} {end}")))
         }
-        User::List => {
-            let answer = client.all(&path("users"), "users").await?;
+        User::List { org, team } => {
+            let path = filtered("users", &[("org", org), ("team", team)]);
+            let answer = client.all(&path, "users").await?;
             let list: UserList = answer.parse()?;
             Ok(Output::new(answer.body, users_text(&list.users)))
         }
@@ -213,6 +216,8 @@ pub async fn key(client: &Client, command: Key) -> Result<Output, Failure> {
             max_cost_usd,
             clamp,
             room_wait_ms,
+            drop_params,
+            timeouts,
             labels,
         } => {
             let body = CreateKey {
@@ -223,17 +228,18 @@ pub async fn key(client: &Client, command: Key) -> Result<Output, Failure> {
                 max_cost_usd,
                 clamp,
                 room_wait_ms,
+                drop_params,
+                timeouts: limits(KeyTimeouts::default(), &timeouts),
                 labels: labels.into_iter().collect(),
-                ..CreateKey::default()
             };
             let answer = client.send(Method::POST, &path("keys"), &body, None).await?;
             let created: CreatedKey = answer.parse()?;
             Ok(Output::new(answer.body, created_text(&created)))
         }
         Key::Set(change) => super::keys::set(client, change).await,
-        Key::List { user } => {
-            let query = user.map_or_else(String::new, |user| format!("?user={}", encoded(&user)));
-            let answer = client.all(&path(&format!("keys{query}")), "keys").await?;
+        Key::List { user, state } => {
+            let path = filtered("keys", &[("user", user), ("state", state)]);
+            let answer = client.all(&path, "keys").await?;
             let list: KeyList = answer.parse()?;
             Ok(Output::new(answer.body, keys_text(&list.keys)))
         }
@@ -243,11 +249,20 @@ pub async fn key(client: &Client, command: Key) -> Result<Output, Failure> {
             let text = keys_text(&[answer.parse()?]);
             Ok(Output::new(answer.body, text))
         }
-        Key::Revoke { id } => {
-            let answer = client.delete(&path(&format!("keys/{}", encoded(&id)))).await?;
-            let text = format!("Key {id} is revoked. It stops working within 30 seconds.");
-            Ok(Output::new(answer.body, text))
+        Key::Revoke { id, force } => {
+            let removal = revoked(path(&format!("keys/{}", encoded(&id))), &id, force);
+            remove(client, removal, keys_text).await
         }
+    }
+}
+
+/// A key that is stopped.
+pub(super) fn revoked(path: String, id: &str, force: Force) -> Removal {
+    Removal {
+        path,
+        question: format!("Stop key {id} for ever?"),
+        done: format!("Key {id} is revoked. It stops working within 30 seconds."),
+        force: force.force,
     }
 }
 
@@ -302,11 +317,11 @@ pub async fn credential(client: &Client, command: Credential) -> Result<Output, 
         path(&format!("credentials/{}/{}{name}", encoded(owner), encoded(provider)))
     };
     match command {
-        Credential::Set { owner, provider, name, weight, base_url } => {
-            let secret = crate::secret::read(&format!("{provider} API key"))?;
-            let body = PutCredential { secret, base_url, weight };
+        Credential::Set { owner, provider, name, weight, base_url, force } => {
             let path = of(&owner, &provider, name.as_deref());
-            let answer = client.send(Method::PUT, &path, &body, None).await?;
+            let (secret, base) = typed(client, &path, &provider, force).await?;
+            let body = PutCredential { secret, base_url, weight };
+            let answer = client.put(&path, &body, &base).await?;
             let stored: Stored = answer.parse()?;
             let text = format!(
                 "The {} credential of {} is stored. Keys use it within 30 seconds.",
@@ -325,15 +340,34 @@ pub async fn credential(client: &Client, command: Credential) -> Result<Output, 
             let text = credentials_text(&[answer.parse()?]);
             Ok(Output::new(answer.body, text))
         }
-        Credential::Disable { owner, provider, name } => {
-            let answer = client.delete(&of(&owner, &provider, name.as_deref())).await?;
-            let text = format!(
-                "The {provider} credential of {owner} is disabled and erased. \
-                 No call uses it after 30 seconds."
-            );
-            Ok(Output::new(answer.body, text))
+        Credential::Disable { owner, provider, name, force } => {
+            let removal = Removal {
+                path: of(&owner, &provider, name.as_deref()),
+                question: format!("Erase the {provider} credential of {owner}?"),
+                done: format!(
+                    "The {provider} credential of {owner} is disabled and erased. \
+                     No call uses it after 30 seconds."
+                ),
+                force: force.force,
+            };
+            remove(client, removal, credentials_text).await
         }
     }
+}
+
+/// A provider's key as it is typed, and the credential that it takes the place of: read first, so
+/// that what somebody else stores while this one is typed is not lost unseen.
+pub(super) async fn typed(
+    client: &Client,
+    path: &str,
+    provider: &str,
+    force: Force,
+) -> Result<(String, Base), Failure> {
+    let base = client.base(path, force.force).await?;
+    if let Some(stored) = shown(&base, credentials_text)? {
+        tell(&format!("{stored}\n\nThe new one takes its place."));
+    }
+    Ok((crate::secret::read(&format!("{provider} API key"))?, base))
 }
 
 pub(super) fn credentials_text(credentials: &[Stored]) -> String {

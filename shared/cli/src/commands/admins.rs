@@ -6,6 +6,7 @@ use farebox_api::{
 };
 use reqwest::Method;
 
+use super::removal::{Removal, remove};
 use super::{filtered, path, table};
 use crate::args::{AdminKey, Iam};
 use crate::client::{Client, encoded};
@@ -53,9 +54,14 @@ pub async fn admin_key(client: &Client, command: AdminKey) -> Result<Output, Fai
             );
             Ok(Output::new(answer.body, format!("{} {end}", created_text(&made))))
         }
-        AdminKey::Revoke { id } => {
-            let answer = client.delete(&of(&id)).await?;
-            Ok(Output::new(answer.body, format!("Admin key {id} is revoked.")))
+        AdminKey::Revoke { id, force } => {
+            let removal = Removal {
+                path: of(&id),
+                question: format!("Stop admin key {id} for ever?"),
+                done: format!("Admin key {id} is revoked."),
+                force: force.force,
+            };
+            remove(client, removal, keys_text).await
         }
     }
 }
@@ -82,9 +88,10 @@ pub async fn iam(client: &Client, command: Iam) -> Result<Output, Failure> {
         path(&format!("iam/{}", segments.join("/")))
     };
     match command {
-        Iam::Grant { arn, role } => {
-            let body = PutPrincipal { role };
-            let answer = client.send(Method::PUT, &of(&arn), &body, None).await?;
+        Iam::Grant { arn, role, force } => {
+            let path = of(&arn);
+            let base = client.base(&path, force.force).await?;
+            let answer = client.put(&path, &PutPrincipal { role }, &base).await?;
             let given: Principal = answer.parse()?;
             let text = format!("{} has the role {}.", given.arn, given.role);
             Ok(Output::new(answer.body, text))
@@ -100,9 +107,14 @@ pub async fn iam(client: &Client, command: Iam) -> Result<Output, Failure> {
             let text = principals_text(&[answer.parse()?]);
             Ok(Output::new(answer.body, text))
         }
-        Iam::Revoke { arn } => {
-            let answer = client.delete(&of(&arn)).await?;
-            Ok(Output::new(answer.body, format!("{arn} has no role any more.")))
+        Iam::Revoke { arn, force } => {
+            let removal = Removal {
+                path: of(&arn),
+                question: format!("Take the role of {arn} away?"),
+                done: format!("{arn} has no role any more."),
+                force: force.force,
+            };
+            remove(client, removal, principals_text).await
         }
     }
 }

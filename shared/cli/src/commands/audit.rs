@@ -18,6 +18,7 @@ pub async fn audit(client: &Client, given: &args::Audit) -> Result<Output, Failu
         ("from", &given.from),
         ("to", &given.to),
         ("actor", &given.actor),
+        ("action", &given.action),
         ("target", &given.target),
     ];
     for (name, value) in filters {
@@ -40,10 +41,13 @@ pub async fn audit(client: &Client, given: &args::Audit) -> Result<Output, Failu
         }
     }
     all.entries.truncate(count);
-    let text =
+    let mut text =
         table(&["AT", "ACTOR", "ROLE", "ACTION", "TARGET", "OUTCOME"], &all.entries, |one| {
             let (at, actor, role) = (one.at.clone(), one.actor.clone(), one.role.clone());
             vec![at, actor, role, one.action.clone(), one.target.clone(), one.outcome.clone()]
         });
+    if all.next_cursor.is_some() && all.entries.len() < count {
+        text.push_str("\nThere may be more that fit, further back: --from and --to look there.");
+    }
     Ok(Output::new(serde_json::json!(all), text))
 }

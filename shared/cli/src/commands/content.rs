@@ -1,7 +1,6 @@
 //! What requests and answers said.
 
 use farebox_api::{ContentLog, ErasedContent, PutContentLog};
-use reqwest::Method;
 use serde_json::json;
 
 use super::path;
@@ -14,9 +13,10 @@ use crate::progress::Progress;
 /// `farebox content …`
 pub async fn content(client: &Client, command: Content) -> Result<Output, Failure> {
     match command {
-        Content::Set { scope, days } => {
+        Content::Set { scope, days, force } => {
             let path = path(&format!("content-log/{}", encoded(&scope)));
-            let answer = client.send(Method::PUT, &path, &PutContentLog { days }, None).await?;
+            let base = client.base(&path, force.force).await?;
+            let answer = client.put(&path, &PutContentLog { days }, &base).await?;
             let set: ContentLog = answer.parse()?;
             Ok(Output::new(answer.body, told(&set)))
         }
@@ -35,7 +35,7 @@ pub async fn content(client: &Client, command: Content) -> Result<Output, Failur
             let mut erased = 0_u32;
             let progress = Progress::of("items");
             loop {
-                let done: ErasedContent = client.delete(&path).await?.parse()?;
+                let done: ErasedContent = client.erase(&path).await?.parse()?;
                 erased = erased.saturating_add(done.erased);
                 progress.more(usize::try_from(done.erased).unwrap_or_default());
                 if !done.more {

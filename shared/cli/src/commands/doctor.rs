@@ -1,28 +1,28 @@
 //! A deployment looked at end to end, with what to mend.
 
+use std::collections::BTreeSet;
+
 use farebox_api::{
-    BudgetList, ChannelList, CredentialList, KeyList, OperatorAlertList, QuarantineList, Queues,
-    UserList,
+    Budget, BudgetList, ChannelList, CredentialList, KeyList, OperatorAlertList, QuarantineList,
+    RouteList, Session, User, UserList,
 };
-use farebox_core::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{path, table};
+use super::path;
 use crate::client::{Client, encoded};
 use crate::clock::now;
 use crate::failure::Failure;
-use crate::print::Output;
+use crate::print::{Output, Table};
+use crate::profile::is_key_of_environment;
 use crate::progress::Progress;
+
+mod behind;
 
 /// A clock that is further off than this fails signatures of AWS and expiries of keys.
 const SKEW_S_MAX: i64 = 30;
 /// Users whose credentials are looked at.
 const USERS_MAX: usize = 200;
-/// Records that a burst leaves for some seconds.
-const WAITING_MAX: u64 = 10_000;
-/// A look begins each fifth minute; one at very many budgets takes some more.
-const SCAN_MINUTES_MAX: i64 = 20;
 /// Names that one line shows.
 const NAMES_MAX: usize = 5;
 
@@ -67,22 +67,27 @@ pub async fn doctor(client: &Client, key: Option<String>) -> Result<Output, Fail
     if checks.iter().all(|check| check.state != State::Bad) {
         checks.extend(served(client).await);
         checks.push(quoted(client, key).await);
-        checks.extend(behind(client).await);
+        checks.extend(behind::looked_at(client).await);
     }
     drop(progress);
-    let rows = table(&["CHECK", "STATE", "FOUND"], &checks, |one| {
-        vec![one.name.to_owned(), one.state.name().to_owned(), one.found.clone()]
-    });
+    // Never cut: what is wrong stands at the end of a message as often as at its beginning.
+    let mut rows = Table::new(&["CHECK", "STATE", "FOUND"]).uncut();
+    for one in &checks {
+        rows.push(vec![one.name.to_owned(), one.state.name().to_owned(), one.found.clone()]);
+    }
+    let rows = rows.with_head();
     let next = checks.iter().filter(|one| one.state != State::Good && !one.next.is_empty());
     let next: Vec<_> = next.map(|one| format!("{}: {}", one.name, one.next)).collect();
     let json = checks.iter().map(|one| {
         json!({"check": one.name, "state": one.state.name(), "found": one.found, "next": one.next})
     });
     let text = if next.is_empty() { rows } else { format!("{rows}\n\nNext:\n{}", next.join("\n")) };
+    let json = json.collect();
     if checks.iter().any(|one| one.state == State::Bad) {
-        return Err(Failure::new(text, "mend what says FAIL, and type it again"));
+        let text = format!("{text}\n\nMend what says FAIL, and type it again.");
+        return Ok(Output::bad(json, text));
     }
-    Ok(Output::new(json.collect(), text))
+    Ok(Output::new(json, text))
 }
 
 /// URL, TLS, clock and admin key.
@@ -131,90 +136,69 @@ async fn reached(client: &Client) -> Vec<Check> {
             });
         }
     }
-    checks.push(match client.get(&path("users?limit=1")).await {
-        Ok(_) => check("admin key", State::Good, "is taken", ""),
-        Err(failure) => check("admin key", State::Bad, failure.message(), "farebox login"),
-    });
+    let session = client.get(&path("session")).await.and_then(|answer| answer.parse());
+    checks.push(admitted(session, is_key_of_environment()));
     checks
 }
 
-/// The queue, its dead letters and the scheduler.
-async fn behind(client: &Client) -> Vec<Check> {
-    let found = client.get(&path("queues")).await.and_then(|answer| answer.parse::<Queues>());
-    let queues = match found {
-        Ok(queues) => queues,
-        Err(failure) => {
-            let next = "the role of admin needs sqs:GetQueueAttributes on both queues";
-            return vec![check("queue", State::Bad, failure.message(), next)];
+/// Whether the gateway takes the key, and in a role that sees all of it.
+fn admitted(session: Result<Session, Failure>, is_of_environment: bool) -> Check {
+    let name = "admin key";
+    let from = match is_of_environment {
+        true => {
+            "correct FAREBOX_ADMIN_KEY, which goes before the profile's; or unset it, and: \
+                 farebox login"
         }
+        false => "farebox login",
     };
-    vec![waiting(&queues), dead_letters(&queues), scheduler(&queues, now())]
-}
-
-fn waiting(queues: &Queues) -> Check {
-    let found = format!("{} records wait, {} are in hand", queues.waiting, queues.in_flight);
-    if queues.waiting > WAITING_MAX {
-        let next = "the logger does not keep up: read its log and its concurrency";
-        return check("queue", State::Warning, found, next);
-    }
-    check("queue", State::Good, found, "")
-}
-
-fn dead_letters(queues: &Queues) -> Check {
-    let next = "read record_failed in the logger's log, mend its cause, then redrive the queue \
-                (docs/operations.md, DeadLetterAlarm)";
-    match queues.dead_letters {
-        None => {
-            let next = "deploy this release's template: admin gets FAREBOX_DEAD_LETTER_URL";
-            check("dead letters", State::Skipped, "the deployment does not tell", next)
+    match session {
+        Ok(who) if who.role == "member" => {
+            let found = format!("{} is a member, who sees only what is its own", who.actor);
+            let next = format!("take an owner's, admin's or auditor's key: {from}");
+            check(name, State::Bad, found, &next)
         }
-        Some(0) => check("dead letters", State::Good, "none", ""),
-        Some(count) => {
-            let found = format!("{count} records that the logger refused five times");
-            check("dead letters", State::Bad, found, next)
-        }
-    }
-}
-
-fn scheduler(queues: &Queues, now: Timestamp) -> Check {
-    let next = "read the log of the scheduler, and look whether its rule is enabled";
-    let scanned = queues.scanned_at.as_deref().and_then(|at| Timestamp::parse(at).ok());
-    match scanned.map(|at| now.since(at) / 60_000) {
-        None => check("scheduler", State::Warning, "has never looked at all budgets", next),
-        Some(minutes) if minutes > SCAN_MINUTES_MAX => {
-            let found = format!("its last look at all budgets began {minutes} minutes ago");
-            check("scheduler", State::Bad, found, next)
-        }
-        Some(_) => check("scheduler", State::Good, "looks at all budgets", ""),
+        Ok(who) => check(name, State::Good, format!("{}: {}", who.actor, who.role), ""),
+        Err(failure) => check(name, State::Bad, failure.message(), from),
     }
 }
 
 /// Users, keys, credentials, budgets and alerts.
 async fn served(client: &Client) -> Vec<Check> {
     let mut checks = Vec::new();
-    let looks: [(&'static str, Result<Vec<Check>, Failure>); 4] = [
-        ("keys", access(client).await),
-        ("budgets", budgets(client).await),
+    let users = users(client).await;
+    let looks: [(&'static str, Result<Vec<Check>, Failure>); 5] = [
+        ("keys", access(client, &users).await),
+        ("budgets", budgets(client, &users).await),
         ("alerts", alerts(client).await),
         ("prices", prices(client).await),
+        ("routes", routes(client).await),
     ];
     for (name, look) in looks {
         match look {
             Ok(found) => checks.extend(found),
             Err(failure) => {
-                checks.push(check(name, State::Bad, failure.message(), "farebox doctor"));
+                let next = "type it again; then read the log of admin";
+                checks.push(check(name, State::Bad, failure.message(), next));
             }
         }
     }
     checks
 }
 
-async fn access(client: &Client) -> Result<Vec<Check>, Failure> {
-    let users: UserList = client.all(&path("users"), "users").await?.parse()?;
+async fn users(client: &Client) -> Result<Vec<User>, Failure> {
+    let list: UserList = client.all(&path("users"), "users").await?.parse()?;
+    Ok(list.users)
+}
+
+async fn access(
+    client: &Client,
+    users: &Result<Vec<User>, Failure>,
+) -> Result<Vec<Check>, Failure> {
+    let users = users.as_ref().map_err(Failure::clone)?;
     let keys: KeyList = client.all(&path("keys"), "keys").await?.parse()?;
     let mut checks = Vec::new();
     let active: Vec<_> = keys.keys.iter().filter(|key| key.state == "active").collect();
-    let found = format!("{} users, {} active keys", users.users.len(), active.len());
+    let found = format!("{} users, {} active keys", users.len(), active.len());
     checks.push(if active.is_empty() {
         check("keys", State::Warning, found, "farebox user add ID; farebox key create --user ID")
     } else {
@@ -228,10 +212,9 @@ async fn access(client: &Client) -> Result<Vec<Check>, Failure> {
         checks.push(check("keys", State::Warning, found, "farebox key create --user …, in time"));
     }
     let mut without = Vec::new();
-    for user in users.users.iter().take(USERS_MAX) {
-        if !active.iter().any(|key| key.user == user.id) {
-            continue;
-        }
+    let with_key = users.iter().filter(|user| active.iter().any(|key| key.user == user.id));
+    let with_key: Vec<_> = with_key.collect();
+    for user in with_key.iter().take(USERS_MAX) {
         let owners = [Some(user.id.clone()), user.org.as_ref().map(|org| format!("org:{org}"))];
         let mut has_any = false;
         for owner in owners.into_iter().flatten() {
@@ -243,36 +226,59 @@ async fn access(client: &Client) -> Result<Vec<Check>, Failure> {
             without.push(user.id.as_str());
         }
     }
-    checks.push(if without.is_empty() {
-        check("credentials", State::Good, "every user with a key has one", "")
-    } else {
-        let found = format!("keys, and nothing to call a provider with: {}", some(&without));
-        check("credentials", State::Warning, found, "farebox credential set OWNER PROVIDER")
+    checks.push(match without.first() {
+        None if with_key.len() > USERS_MAX => {
+            let found = format!(
+                "the first {USERS_MAX} users with a key have one; others were not \
+                                 looked at"
+            );
+            check("credentials", State::Good, found, "")
+        }
+        None => check("credentials", State::Good, "every user with a key has one", ""),
+        Some(first) => {
+            let found = format!("keys, and nothing to call a provider with: {}", some(&without));
+            let next = format!("farebox credential set {first} PROVIDER, such as openai");
+            check("credentials", State::Warning, found, &next)
+        }
     });
     Ok(checks)
 }
 
-async fn budgets(client: &Client) -> Result<Vec<Check>, Failure> {
+async fn budgets(
+    client: &Client,
+    users: &Result<Vec<User>, Failure>,
+) -> Result<Vec<Check>, Failure> {
+    let users = users.as_ref().map_err(Failure::clone)?;
     let list: BudgetList = client.all(&path("budgets"), "budgets").await?.parse()?;
-    let users = list.budgets.iter().filter(|budget| budget.kind == "user");
-    let unlimited = users.filter(|budget| {
-        let has_limit = [&budget.month_limit_usd, &budget.day_limit_usd, &budget.total_limit_usd]
-            .into_iter()
-            .any(Option::is_some);
-        !has_limit || budget.mode == "observe"
-    });
-    let names: Vec<_> = unlimited.map(|budget| budget.id.as_str()).collect();
-    Ok(vec![if names.is_empty() {
-        check(
-            "budgets",
-            State::Good,
-            format!("{} in all, every user has a limit", list.budgets.len()),
-            "",
-        )
-    } else {
-        let found = format!("nothing bounds what these users spend: {}", some(&names));
-        check("budgets", State::Warning, found, "farebox budget set user:ID --month USD")
-    }])
+    Ok(vec![bounded(users, &list.budgets)])
+}
+
+/// Whether each user is bounded: by its own budget, its team's or its organisation's.
+fn bounded(users: &[User], budgets: &[Budget]) -> Check {
+    let binds = |kind: &str, id: &str| {
+        let budget = budgets.iter().find(|budget| budget.kind == kind && budget.id == id);
+        budget.is_some_and(|budget| {
+            let limits = [&budget.month_limit_usd, &budget.day_limit_usd, &budget.total_limit_usd];
+            let has_limit = limits.into_iter().any(Option::is_some);
+            budget.mode == "closed" || (has_limit && budget.mode != "observe")
+        })
+    };
+    let is_bounded = |user: &User| {
+        let (team, org) = (user.team.as_deref(), user.org.as_deref());
+        binds("user", &user.id)
+            || team.is_some_and(|team| binds("team", team))
+            || org.is_some_and(|org| binds("org", org))
+    };
+    let unbounded = users.iter().filter(|user| !is_bounded(user));
+    let names: Vec<_> = unbounded.map(|user| user.id.as_str()).collect();
+    let Some(first) = names.first() else {
+        let found = format!("{} in all, something bounds every user", budgets.len());
+        return check("budgets", State::Good, found, "");
+    };
+    let found = format!("nothing bounds what these users spend: {}", some(&names));
+    let next =
+        format!("farebox budget set user:{first} --month USD, or a team's or organisation's");
+    check("budgets", State::Warning, found, &next)
 }
 
 async fn alerts(client: &Client) -> Result<Vec<Check>, Failure> {
@@ -288,9 +294,11 @@ async fn alerts(client: &Client) -> Result<Vec<Check>, Failure> {
     } else {
         check("alerts", State::Good, format!("go to {}", names.join(", ")), "")
     }];
-    let list: OperatorAlertList = client.get(&path("alerts/operator")).await?.parse()?;
+    let list: OperatorAlertList = client.all(&path("alerts/operator"), "alerts").await?.parse()?;
     if !list.alerts.is_empty() {
-        let found = format!("{} for the operator", list.alerts.len());
+        let kinds: BTreeSet<_> = list.alerts.iter().map(|alert| alert.kind.as_str()).collect();
+        let kinds: Vec<_> = kinds.into_iter().collect();
+        let found = format!("{} for the operator: {}", list.alerts.len(), some(&kinds));
         checks.push(check("alerts", State::Warning, found, "farebox alerts operator"));
     }
     Ok(checks)
@@ -305,7 +313,28 @@ async fn prices(client: &Client) -> Result<Vec<Check>, Failure> {
         check("prices", State::Good, "none in quarantine", "")
     } else {
         let found = format!("in quarantine: {}", some(&names));
-        check("prices", State::Warning, found, "farebox price quarantine")
+        let next = "calls to them are refused: compare with the provider's page, then farebox \
+                    price set, and farebox price acknowledge MODEL";
+        check("prices", State::Warning, found, next)
+    }])
+}
+
+/// What the gateway itself has to say of the names that stand for models.
+async fn routes(client: &Client) -> Result<Vec<Check>, Failure> {
+    let list: RouteList = client.all(&path("routes"), "routes").await?.parse()?;
+    let warned = list.routes.iter().filter_map(|route| {
+        let warning = route.warnings.first()?;
+        Some(format!("{}: {warning}", route.name))
+    });
+    let warned: Vec<_> = warned.collect();
+    let names: Vec<_> = warned.iter().map(String::as_str).collect();
+    Ok(vec![match (list.routes.len(), names.is_empty()) {
+        (0, _) => check("routes", State::Good, "there is none, and none is needed", ""),
+        (count, true) => check("routes", State::Good, format!("{count}, without a warning"), ""),
+        (_, false) => {
+            let next = "farebox price set MODEL, or farebox route set NAME --target MODEL";
+            check("routes", State::Warning, some(&names), next)
+        }
     }])
 }
 
@@ -320,14 +349,20 @@ async fn quoted(client: &Client, key: Option<String>) -> Check {
     let models = match models {
         Err(failure) => return check(name, State::Bad, failure.message(), "check the network"),
         Ok(answer) if answer.status != 200 => {
-            let found = format!("FAREBOX_KEY is answered {}", answer.status);
-            return check(name, State::Bad, found, "farebox key list");
+            let said = answer.body.pointer("/error/message").and_then(Value::as_str);
+            let said = said.unwrap_or_default();
+            let found = format!("FAREBOX_KEY is answered {}: {said}", answer.status);
+            let next = "correct FAREBOX_KEY; farebox key list tells which keys there are, and \
+                        farebox key create --user ID makes one";
+            return check(name, State::Bad, found, next);
         }
         Ok(answer) => answer.body,
     };
     let Some(model) = models.pointer("/data/0/id").and_then(Value::as_str) else {
         let found = "FAREBOX_KEY may use no model that has a price";
-        return check(name, State::Warning, found, "farebox credential set OWNER PROVIDER");
+        let next = "farebox credential set OWNER PROVIDER for its user; a model that the \
+                    catalogue does not know needs farebox price set PROVIDER/MODEL, too";
+        return check(name, State::Warning, found, next);
     };
     let body =
         json!({"model": model, "max_tokens": 16, "messages": [{"role": "user", "content": "hi"}]});
@@ -337,8 +372,25 @@ async fn quoted(client: &Client, key: Option<String>) -> Check {
             let text = |name: &str| answer.body.get(name).and_then(Value::as_str).unwrap_or("?");
             let (said, ceiling) = (text("answer"), text("ceiling_usd"));
             let found = format!("{model}: {said}, {ceiling} USD at most");
-            let state = if said == "refused" { State::Warning } else { State::Good };
-            check(name, state, found, "farebox budget show")
+            if said != "refused" {
+                return check(name, State::Good, found, "");
+            }
+            let scopes = answer.body.get("scopes").and_then(Value::as_array);
+            let by = scopes
+                .into_iter()
+                .flatten()
+                .find(|one| one.get("answer") == Some(&json!("refused")));
+            let by = by.map(|one| {
+                let text = |name: &str| one.get(name).and_then(Value::as_str).unwrap_or("?");
+                (format!("{}:{}", text("kind"), text("id")), text("period"), text("room_usd"))
+            });
+            let Some((scope, period, room)) = by else {
+                return check(name, State::Warning, found, "farebox budget show");
+            };
+            let found = format!("{found}; {scope} has {room} USD left of its {period}");
+            let next =
+                format!("farebox budget show {scope}; farebox budget set {scope} --{period} USD");
+            check(name, State::Warning, found, &next)
         }
         Ok(answer) => {
             let said = answer.body.pointer("/error/message").and_then(Value::as_str);
@@ -358,49 +410,4 @@ fn some(names: &[&str]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_list_is_cut() {
-        assert_eq!(some(&["a", "b"]), "a, b");
-        assert_eq!(some(&["a", "b", "c", "d", "e", "f", "g"]), "a, b, c, d, e and 2 more");
-    }
-
-    #[tokio::test]
-    async fn what_is_not_there_is_told_and_asked_no_further() {
-        let client = Client::new("http://127.0.0.1:9", "sk-fba-x").unwrap();
-
-        let failure = doctor(&client, None).await.err().unwrap().to_string();
-
-        assert!(failure.contains("reachable  FAIL") && !failure.contains("budgets"), "{failure}");
-    }
-
-    #[test]
-    fn what_waits_too_long_is_told_with_what_to_mend() {
-        let now = Timestamp::parse("2026-11-30T12:00:00Z").unwrap();
-        let queues = |dead_letters, scanned_at: Option<&str>| Queues {
-            dead_letters,
-            scanned_at: scanned_at.map(str::to_owned),
-            ..Queues::default()
-        };
-
-        for (count, state) in [(None, "skip"), (Some(0), "ok"), (Some(2), "FAIL")] {
-            assert_eq!(dead_letters(&queues(count, None)).state.name(), state, "{count:?}");
-        }
-        for (at, state) in [
-            (None, "warn"),
-            (Some("2026-11-30T11:55:00Z"), "ok"),
-            (Some("2026-11-30T11:30:00Z"), "FAIL"),
-        ] {
-            let check = scheduler(&queues(None, at), now);
-            assert_eq!(check.state.name(), state, "{at:?}");
-            assert_eq!(check.next.is_empty(), state == "ok", "{at:?}");
-        }
-        let busy = Queues { waiting: 20_000, ..Queues::default() };
-        assert_eq!(
-            (waiting(&busy).state, waiting(&queues(None, None)).state),
-            (State::Warning, State::Good)
-        );
-    }
-}
+mod tests;

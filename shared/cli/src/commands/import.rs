@@ -325,7 +325,7 @@ async fn budget(client: &Client, scope: &str, said: &PutBudget) -> Result<Open, 
         let command = format!("farebox budget set {scope} (a change until {until} is in force)");
         return Ok(Some((Act::ByHand(command), absent())));
     }
-    let tag = read.etag.unwrap_or_else(|| "*".to_owned());
+    let tag = read.etag.unwrap_or_else(absent);
     Ok(Some((Act::Budget(scope.to_owned(), wanted), tag)))
 }
 

@@ -1,11 +1,11 @@
 //! A key's settings, changed one by one.
 
-use farebox_api::{CreatedKey, Key, PutKey, RotateKey};
+use farebox_api::{CreatedKey, Key, KeyTimeouts, PutKey, RotateKey};
 use reqwest::Method;
 
 use super::access::keys_text;
 use super::path;
-use crate::args::KeyChange;
+use crate::args::{KeyChange, Timeouts};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
 use crate::print::Output;
@@ -61,11 +61,6 @@ pub(super) fn changed(now: Key, change: KeyChange) -> Result<PutKey, Failure> {
         Some("none") => None,
         Some(_) => given,
     };
-    let ms = |given: Option<u32>, now: Option<u32>| match given {
-        None => now,
-        Some(0) => None,
-        given => given,
-    };
     let room_wait_ms = match change.room_wait_ms.as_deref() {
         None => now.room_wait_ms,
         Some("none") => None,
@@ -74,11 +69,7 @@ pub(super) fn changed(now: Key, change: KeyChange) -> Result<PutKey, Failure> {
             Some(ms.parse().map_err(wrong)?)
         }
     };
-    let mut timeouts = now.timeouts;
-    timeouts.connect_ms = ms(change.connect_ms, timeouts.connect_ms);
-    timeouts.first_byte_ms = ms(change.first_byte_ms, timeouts.first_byte_ms);
-    timeouts.idle_ms = ms(change.idle_ms, timeouts.idle_ms);
-    timeouts.total_ms = ms(change.total_ms, timeouts.total_ms);
+    let timeouts = limits(now.timeouts, &change.timeouts);
     let models = match change.models.as_slice() {
         [] => now.models,
         [none] if none == "none" => None,
@@ -98,6 +89,21 @@ pub(super) fn changed(now: Key, change: KeyChange) -> Result<PutKey, Failure> {
     })
 }
 
+/// Limits of time with the changes in them: what is not named stays, 0 takes away.
+pub(super) fn limits(now: KeyTimeouts, change: &Timeouts) -> KeyTimeouts {
+    let ms = |given: Option<u32>, now: Option<u32>| match given {
+        None => now,
+        Some(0) => None,
+        given => given,
+    };
+    KeyTimeouts {
+        connect_ms: ms(change.connect_ms, now.connect_ms),
+        first_byte_ms: ms(change.first_byte_ms, now.first_byte_ms),
+        idle_ms: ms(change.idle_ms, now.idle_ms),
+        total_ms: ms(change.total_ms, now.total_ms),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,7 +113,7 @@ mod tests {
         let rotated = |until: Option<&str>| {
             let key = serde_json::json!({
                 "id": "k1", "user": "u1", "name": "ci", "state": "active", "clamp": "missing",
-                "created_at": "2026-01-01T00:00:00Z", "secret": "sk-fb-local-x",
+                "version": "1", "created_at": "2026-01-01T00:00:00Z", "secret": "sk-fb-local-x",
                 "old_secret_until": until,
             });
             rotated_text(&serde_json::from_value(key).unwrap())
@@ -125,7 +131,7 @@ mod tests {
             "id": "k1", "user": "u1", "name": "ci", "state": "active", "models": ["openai/*"],
             "expires_at": "2027-01-01T00:00:00Z", "max_cost_usd": "1", "clamp": "never",
             "room_wait_ms": 7, "drop_params": true, "timeouts": {"idle_ms": 9000},
-            "labels": {"team": "search"}, "created_at": "2026-01-01T00:00:00Z",
+            "labels": {"team": "search"}, "version": "1", "created_at": "2026-01-01T00:00:00Z",
         });
         let now: Key = serde_json::from_value(now).unwrap();
 
@@ -141,7 +147,7 @@ mod tests {
             max_cost_usd: none(),
             room_wait_ms: none(),
             drop_params: Some(false),
-            idle_ms: Some(0),
+            timeouts: Timeouts { idle_ms: Some(0), ..Timeouts::default() },
             no_labels: true,
             ..KeyChange::default()
         };

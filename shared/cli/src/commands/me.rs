@@ -2,13 +2,14 @@
 
 use farebox_api::{
     AlertList, AskBudget, BudgetList, BudgetRequestList, CreateOwnKey, CreatedKey, Credential,
-    CredentialList, KeyList, Me as Known, PutOwnCredential, PutOwnKey, RequestList,
+    CredentialList, KeyList, KeyTimeouts, Me as Known, PutOwnCredential, PutOwnKey,
 };
 use reqwest::Method;
 
-use super::access::{created_text, credentials_text, keys_text};
+use super::access::{created_text, credentials_text, keys_text, revoked, typed};
 use super::asks::requests_text;
-use super::requests::{alerts_text, fields_text, rows};
+use super::removal::{Removal, remove};
+use super::requests::{alerts_text, fields_text, listed};
 use super::{filtered, keys, money, path};
 use crate::args::{KeyChange, Me, OwnCredential, OwnKey, OwnRequest};
 use crate::client::{Client, encoded};
@@ -28,11 +29,7 @@ pub async fn me(client: &Client, command: Me) -> Result<Output, Failure> {
             let list: BudgetList = answer.parse()?;
             Ok(Output::new(answer.body, money::budgets_text(&list)))
         }
-        Me::Requests { count } => {
-            let answer = client.get(&path(&format!("me/requests?limit={count}"))).await?;
-            let list: RequestList = answer.parse()?;
-            Ok(Output::new(answer.body, rows(&list.requests).with_head()))
-        }
+        Me::Requests { filter, count } => listed(client, "me/requests", None, filter, count).await,
         Me::Request { id } => {
             let answer = client.get(&path(&format!("me/requests/{}", encoded(&id)))).await?;
             let text = fields_text(&answer.body);
@@ -75,10 +72,28 @@ fn me_text(me: &Known) -> String {
 async fn key(client: &Client, command: OwnKey) -> Result<Output, Failure> {
     let of = |id: &str| path(&format!("me/keys/{}", encoded(id)));
     match command {
-        OwnKey::Create { name, models, expires_at, max_cost_usd } => {
+        OwnKey::Create {
+            name,
+            models,
+            expires_at,
+            max_cost_usd,
+            clamp,
+            room_wait_ms,
+            drop_params,
+            timeouts,
+        } => {
             let models = Some(models).filter(|models| !models.is_empty());
-            let body =
-                CreateOwnKey { name, models, expires_at, max_cost_usd, ..CreateOwnKey::default() };
+            let timeouts = keys::limits(KeyTimeouts::default(), &timeouts);
+            let body = CreateOwnKey {
+                name,
+                models,
+                expires_at,
+                max_cost_usd,
+                clamp,
+                room_wait_ms,
+                drop_params,
+                timeouts,
+            };
             let answer = client.send(Method::POST, &path("me/keys"), &body, None).await?;
             let made: CreatedKey = answer.parse()?;
             Ok(Output::new(answer.body, created_text(&made)))
@@ -95,10 +110,8 @@ async fn key(client: &Client, command: OwnKey) -> Result<Output, Failure> {
             Ok(Output::new(answer.body, text))
         }
         OwnKey::Rotate { id, grace } => keys::rotate(client, "me/keys", &id, grace).await,
-        OwnKey::Revoke { id } => {
-            let answer = client.delete(&of(&id)).await?;
-            let text = format!("Key {id} is revoked. It stops working within 30 seconds.");
-            Ok(Output::new(answer.body, text))
+        OwnKey::Revoke { id, force } => {
+            remove(client, revoked(of(&id), &id, force), keys_text).await
         }
     }
 }
@@ -130,11 +143,10 @@ async fn credential(client: &Client, command: OwnCredential) -> Result<Output, F
         path(&format!("me/credentials/{}{name}", encoded(provider)))
     };
     match command {
-        OwnCredential::Set { provider, name, weight } => {
-            let secret = crate::secret::read(&format!("{provider} API key"))?;
+        OwnCredential::Set { provider, name, weight, force } => {
             let path = of(&provider, name.as_deref());
-            let body = PutOwnCredential { secret, weight };
-            let answer = client.send(Method::PUT, &path, &body, None).await?;
+            let (secret, base) = typed(client, &path, &provider, force).await?;
+            let answer = client.put(&path, &PutOwnCredential { secret, weight }, &base).await?;
             let stored: Credential = answer.parse()?;
             let text = format!("Your {} credential is stored.", stored.provider);
             Ok(Output::new(answer.body, text))
@@ -149,10 +161,14 @@ async fn credential(client: &Client, command: OwnCredential) -> Result<Output, F
             let text = credentials_text(&[answer.parse()?]);
             Ok(Output::new(answer.body, text))
         }
-        OwnCredential::Disable { provider, name } => {
-            let answer = client.delete(&of(&provider, name.as_deref())).await?;
-            let text = format!("Your {provider} credential is disabled and erased.");
-            Ok(Output::new(answer.body, text))
+        OwnCredential::Disable { provider, name, force } => {
+            let removal = Removal {
+                path: of(&provider, name.as_deref()),
+                question: format!("Erase your {provider} credential?"),
+                done: format!("Your {provider} credential is disabled and erased."),
+                force: force.force,
+            };
+            remove(client, removal, credentials_text).await
         }
     }
 }
@@ -171,7 +187,15 @@ async fn budget_request(client: &Client, command: OwnRequest) -> Result<Output, 
             client.send(Method::POST, &path("me/budget-requests"), &body, None).await?
         }
         OwnRequest::Show { id } => client.get(&of(&id)).await?,
-        OwnRequest::Withdraw { id } => client.delete(&of(&id)).await?,
+        OwnRequest::Withdraw { id, force } => {
+            let removal = Removal {
+                path: of(&id),
+                question: format!("Take request {id} back?"),
+                done: format!("Request {id} is taken back."),
+                force: force.force,
+            };
+            return remove(client, removal, requests_text).await;
+        }
         OwnRequest::List => {
             let answer = client.all(&path("me/budget-requests"), "budget_requests").await?;
             let list: BudgetRequestList = answer.parse()?;

@@ -3,7 +3,7 @@
 use farebox_api::{Budget as Stored, BudgetList, Period, PutBudget, UsageList};
 use reqwest::Method;
 
-use super::path;
+use super::{filtered, path};
 use crate::args::{Budget, BudgetChange};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
@@ -21,13 +21,13 @@ pub async fn budget(client: &Client, command: Budget) -> Result<Output, Failure>
             let text = budget_text(&answer.parse()?);
             Ok(Output::new(answer.body, text))
         }
-        Budget::Show { scope: Some(scope) } => {
+        Budget::Show { scope: Some(scope), .. } => {
             let answer = client.get(&path(&format!("budgets/{}", encoded(&scope)))).await?;
             let text = budget_text(&answer.parse()?);
             Ok(Output::new(answer.body, text))
         }
-        Budget::Show { scope: None } => {
-            let answer = client.all(&path("budgets"), "budgets").await?;
+        Budget::Show { scope: None, kind } => {
+            let answer = client.all(&filtered("budgets", &[("kind", kind)]), "budgets").await?;
             let list: BudgetList = answer.parse()?;
             Ok(Output::new(answer.body, budgets_text(&list)))
         }
@@ -134,8 +134,8 @@ fn budget_text(budget: &Stored) -> String {
 }
 
 /// `farebox usage`
-pub async fn usage(client: &Client) -> Result<Output, Failure> {
-    let answer = client.all(&path("usage"), "scopes").await?;
+pub async fn usage(client: &Client, kind: Option<String>) -> Result<Output, Failure> {
+    let answer = client.all(&filtered("usage", &[("kind", kind)]), "scopes").await?;
     let list: UsageList = answer.parse()?;
     let mut table = Table::new(&PERIOD_HEAD);
     for scope in &list.scopes {

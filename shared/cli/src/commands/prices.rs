@@ -4,14 +4,15 @@ use std::path::Path;
 
 use farebox_api::{
     Catalogue, CatalogueChange, CataloguePreview, Discount as Stored, DiscountList, ImportedList,
-    ImportedLists, ModelPrices, Price as Override, PriceList, QuarantineList,
+    ImportedLists, ModelPrices, Price as Override, PriceList, QuarantineList, Quarantined,
 };
 use farebox_core::Timestamp;
 use reqwest::Method;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::{model_path, path, table};
+use super::removal::{Removal, remove};
+use super::{filtered, model_path, path, table};
 use crate::args::{Discount, Price, PriceChange};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
@@ -22,40 +23,44 @@ pub async fn price(client: &Client, command: Price) -> Result<Output, Failure> {
     match command {
         Price::Set(change) => {
             let path = model_path(&change.model)?;
-            let answer = client.send(Method::PUT, &path, &spec(change), None).await?;
+            let base = client.base(&path, change.force.force).await?;
+            let answer = client.put(&path, &spec(change), &base).await?;
             let text = prices_text(&[answer.parse()?]);
             Ok(Output::new(answer.body, text))
         }
-        Price::Show { model: Some(model) } => {
+        Price::Show { model: Some(model), .. } => {
             let answer = client.get(&model_path(&model)?).await?;
             let text = prices_text(&[answer.parse()?]);
             Ok(Output::new(answer.body, text))
         }
-        Price::Show { model: None } => {
-            let answer = client.all(&path("prices"), "prices").await?;
+        Price::Show { model: None, provider } => {
+            let path = filtered("prices", &[("provider", provider)]);
+            let answer = client.all(&path, "prices").await?;
             let list: PriceList = answer.parse()?;
             Ok(Output::new(answer.body, prices_text(&list.prices)))
         }
         Price::Quarantine => {
             let answer = client.all(&path("quarantine"), "quarantine").await?;
             let list: QuarantineList = answer.parse()?;
-            let head = ["MODEL", "REQUEST ID", "HOLD_USD", "COST_USD", "AT"];
-            let text = table(&head, &list.quarantine, |row| {
-                let model = format!("{}/{}", row.provider, row.model);
-                let (hold, cost) = (row.hold_usd.clone(), row.cost_usd.clone());
-                vec![model, row.request_id.clone(), hold, cost, row.at.clone()]
-            });
-            Ok(Output::new(answer.body, text))
+            Ok(Output::new(answer.body, quarantine_text(&list.quarantine)))
         }
-        Price::Acknowledge { model } => {
-            let path = model_path(&model)?.replacen("/prices/", "/quarantine/", 1);
-            let answer = client.delete(&path).await?;
-            Ok(Output::new(answer.body, format!("Calls to {model} go on, within a minute.")))
+        Price::Acknowledge { model, force } => {
+            let removal = Removal {
+                path: model_path(&model)?.replacen("/prices/", "/quarantine/", 1),
+                question: format!("Let calls to {model} go on at its price and limits?"),
+                done: format!("Calls to {model} go on, within a minute."),
+                force: force.force,
+            };
+            remove(client, removal, quarantine_text).await
         }
-        Price::Delete { model } => {
-            let answer = client.delete(&model_path(&model)?).await?;
-            let text = format!("{model} has the catalogue's price again, within a minute.");
-            Ok(Output::new(answer.body, text))
+        Price::Delete { model, force } => {
+            let removal = Removal {
+                path: model_path(&model)?,
+                question: format!("Go back to the catalogue's price of {model}?"),
+                done: format!("{model} has the catalogue's price again, within a minute."),
+                force: force.force,
+            };
+            remove(client, removal, prices_text).await
         }
         Price::Discount(command) => discount(client, command).await,
         Price::Catalogue => {
@@ -70,10 +75,15 @@ pub async fn price(client: &Client, command: Price) -> Result<Output, Failure> {
             Ok(Output::new(answer.body, lists_text(&found.lists)))
         }
         Price::Switch { version, apply } => switch(client, &version, apply).await,
-        Price::Restore => {
-            let answer = client.delete(&path("catalogue")).await?;
-            let text = "The list that the code was built with is in force, within a minute.";
-            Ok(Output::new(answer.body, text.to_owned()))
+        Price::Restore(force) => {
+            let removal = Removal {
+                path: path("catalogue"),
+                question: "Go back to the list that the code was built with?".to_owned(),
+                done: "The list that the code was built with is in force, within a minute."
+                    .to_owned(),
+                force: force.force,
+            };
+            remove(client, removal, lists_in_force).await
         }
     }
 }
@@ -106,10 +116,14 @@ async fn discount(client: &Client, command: Discount) -> Result<Output, Failure>
             let text = discounts_text(&[answer.parse()?]);
             Ok(Output::new(answer.body, text))
         }
-        Discount::Delete { target } => {
-            let answer = client.delete(&of(&target)).await?;
-            let text = format!("Nothing comes off {target}, within a minute.");
-            Ok(Output::new(answer.body, text))
+        Discount::Delete { target, force } => {
+            let removal = Removal {
+                path: of(&target),
+                question: format!("Take nothing off {target}, as if it had never been?"),
+                done: format!("Nothing comes off {target}, within a minute."),
+                force: force.force,
+            };
+            remove(client, removal, discounts_text).await
         }
     }
 }
@@ -147,6 +161,18 @@ fn discounts_text(discounts: &[Stored]) -> String {
         let now = cell(discount.off_percent.as_ref());
         vec![discount.target.clone(), now, terms.join(", ")]
     })
+}
+
+fn quarantine_text(rows: &[Quarantined]) -> String {
+    table(&["MODEL", "REQUEST ID", "HOLD_USD", "COST_USD", "AT"], rows, |row| {
+        let model = format!("{}/{}", row.provider, row.model);
+        let (hold, cost) = (row.hold_usd.clone(), row.cost_usd.clone());
+        vec![model, row.request_id.clone(), hold, cost, row.at.clone()]
+    })
+}
+
+fn lists_in_force(lists: &[Catalogue]) -> String {
+    lists.iter().map(catalogue_text).collect()
 }
 
 fn catalogue_text(list: &Catalogue) -> String {

@@ -51,19 +51,21 @@ pub async fn reconcile(client: &Client, given: args::Reconcile) -> Result<Output
         let amounts = [line.counter, line.rows, difference].map(|amount| amount.to_string());
         table.push([vec![line.scope.clone(), line.period.clone()], amounts.to_vec()].concat());
     }
-    if !differ.is_empty() {
-        let message =
-            format!("{}\nthe books and the log differ: {}", table.with_head(), differ.join(", "));
-        let next = "wait a minute and type it again: rows come some seconds after the books; \
-                    then look for dead letters, and farebox replay";
-        return Err(Failure::new(message, next));
+    let json = lines.iter().map(|line| {
+        let (counter, rows) = (line.counter, line.rows);
+        json!({"scope": line.scope, "period": line.period, "settled_usd": counter,
+               "rows_usd": rows})
+    });
+    let (json, table) = (json.collect(), table.with_head());
+    if differ.is_empty() {
+        let text = format!("{table}\nThe books are the sum of the log, to the last digit.");
+        return Ok(Output::new(json, text));
     }
-    let text =
-        format!("{}\nThe books are the sum of the log, to the last digit.", table.with_head());
-    let json = lines.iter().map(
-        |line| json!({"scope": line.scope, "period": line.period, "settled_usd": line.counter}),
-    );
-    Ok(Output::new(json.collect(), text))
+    let next = "wait a minute and type it again: rows come some seconds after the books; then \
+                look for dead letters, and farebox replay";
+    let differ = differ.join(", ");
+    let text = format!("{table}\nThe books and the log differ: {differ}\n  next: {next}");
+    Ok(Output::bad(json, text))
 }
 
 async fn all_scopes(client: &Client) -> Result<Vec<String>, Failure> {

@@ -10,8 +10,9 @@ use farebox_api::{
 use reqwest::Method;
 use serde_json::Value;
 
+use super::removal::{Removal, remove};
 use super::{filtered, path, table};
-use crate::args::{Requests, Webhook};
+use crate::args::{Filter, Requests, Wanted, Webhook};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
 use crate::print::{Output, Table, cell, out};
@@ -21,6 +22,9 @@ use crate::progress::Progress;
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 /// Pages that are asked for until enough calls are found.
 const LOOKS: u32 = 50;
+/// What is said where there may be more that fit.
+const LOOKED_ENOUGH: &str =
+    "\nThere may be more that fit, further back: --from and --to look at another time.";
 /// Looks for a test alert: the scheduler delivers each minute.
 const TEST_LOOKS: u32 = 60;
 /// Rows that one look takes when following.
@@ -33,35 +37,15 @@ pub async fn requests(
     as_json: bool,
 ) -> Result<Output, Failure> {
     match command {
-        Requests::Tail { count, follow } => {
+        Requests::Tail { count, follow: true } => follow_from(client, count, as_json).await,
+        Requests::Tail { count, follow: false } => {
             let answer = client.get(&path(&format!("requests?limit={count}"))).await?;
             let list: RequestList = answer.parse()?;
-            if follow {
-                return follow_from(client, list.requests, as_json).await;
-            }
             Ok(Output::new(answer.body, rows(&list.requests).with_head()))
         }
         Requests::List(wanted) => {
-            let count = usize::try_from(wanted.count).unwrap_or_default();
-            let query = filtered(
-                "requests",
-                &[
-                    ("limit", Some(wanted.count.to_string())),
-                    ("from", wanted.from.map(time)),
-                    ("to", wanted.to.map(time)),
-                    ("label", wanted.label.map(|label| label.replacen('=', ":", 1))),
-                    ("user", wanted.user),
-                    ("key", wanted.key),
-                    ("provider", wanted.provider),
-                    ("model", wanted.model),
-                    ("outcome", wanted.outcome),
-                    ("error", wanted.error),
-                ],
-            );
-            let found = found(client, &query, count).await?;
-            let text = rows(&found.requests).with_head();
-            let json = serde_json::to_value(&found).unwrap_or_default();
-            Ok(Output::new(json, text))
+            let Wanted { user, filter, count } = wanted;
+            listed(client, "requests", user, filter, count).await
         }
         Requests::Show { id } => {
             let answer = client.get(&path(&format!("requests/{}", encoded(&id)))).await?;
@@ -69,6 +53,39 @@ pub async fn requests(
             Ok(Output::new(answer.body, text))
         }
     }
+}
+
+/// So many calls that fit, as a list of the API has them.
+pub(super) async fn listed(
+    client: &Client,
+    place: &str,
+    user: Option<String>,
+    filter: Filter,
+    count: u32,
+) -> Result<Output, Failure> {
+    let query = filtered(
+        place,
+        &[
+            ("limit", Some(count.to_string())),
+            ("from", filter.from.map(time)),
+            ("to", filter.to.map(time)),
+            ("label", filter.label.map(|label| label.replacen('=', ":", 1))),
+            ("user", user),
+            ("key", filter.key),
+            ("provider", filter.provider),
+            ("model", filter.model),
+            ("outcome", filter.outcome),
+            ("error", filter.error),
+        ],
+    );
+    let count = usize::try_from(count).unwrap_or_default();
+    let found = found(client, &query, count).await?;
+    let mut text = rows(&found.requests).with_head();
+    if found.next_cursor.is_some() && found.requests.len() < count {
+        text.push_str(LOOKED_ENOUGH);
+    }
+    let json = serde_json::to_value(&found).unwrap_or_default();
+    Ok(Output::new(json, text))
 }
 
 /// So many rows that fit. A page has fewer where the gateway has looked at as much as it does for
@@ -97,34 +114,58 @@ fn time(text: String) -> String {
     if is_day { format!("{text}T00:00:00Z") } else { text }
 }
 
-/// Prints new rows until interrupted or until the API fails.
-async fn follow_from(
-    client: &Client,
-    first: Vec<RequestRow>,
-    as_json: bool,
-) -> Result<Output, Failure> {
+/// The least width of the columns when following, so that what comes later fits under the head:
+/// time, request id, user, key, model, status, outcome, cost, time taken, address.
+const FOLLOW_WIDTHS: [usize; 10] = [24, 26, 10, 10, 24, 19, 11, 12, 7, 15];
+
+/// Prints the last rows, then new ones, until interrupted or until the API fails.
+async fn follow_from(client: &Client, count: u32, as_json: bool) -> Result<Output, Failure> {
     let mut seen = BTreeSet::new();
-    let mut fresh = first;
-    let mut head = true;
+    // As many as each later look takes: what is there before is no news.
+    let mut fresh = news(client, &mut seen, false).await?;
+    fresh.truncate(usize::try_from(count).unwrap_or_default());
+    let first = rows(&fresh).at_least(&FOLLOW_WIDTHS);
+    let widths = first.widths();
+    if !as_json {
+        out(&first.head());
+    }
     loop {
-        fresh.retain(|row| seen.insert(row.request_id.clone()));
         if as_json {
             for row in fresh.iter().rev() {
                 out(&serde_json::to_string(row).unwrap_or_default());
             }
-        } else if head {
-            out(&rows(&fresh).with_head());
         } else {
-            rows(&fresh).lines().iter().for_each(|line| out(line));
+            rows(&fresh).lines_under(&widths).iter().for_each(|line| out(line));
         }
-        head = false;
         // Ids rise with time, so the smallest are the ones that no later look returns.
         while seen.len() > 10_000 {
             seen.pop_first();
         }
         tokio::time::sleep(FOLLOW_EVERY).await;
-        let answer = client.get(&path(&format!("requests?limit={FOLLOW_ROWS}"))).await?;
-        fresh = answer.parse::<RequestList>()?.requests;
+        fresh = news(client, &mut seen, true).await?;
+    }
+}
+
+/// Rows that nobody has seen, the newest first; where a look may go on, as many pages of them as
+/// came since the last one.
+async fn news(
+    client: &Client,
+    seen: &mut BTreeSet<String>,
+    goes_on: bool,
+) -> Result<Vec<RequestRow>, Failure> {
+    let (mut fresh, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = path(&format!("requests?limit={FOLLOW_ROWS}{cursor}"));
+        let page: RequestList = client.get(&page).await?.parse()?;
+        let before = page.requests.len();
+        let new = page.requests.into_iter().filter(|row| seen.insert(row.request_id.clone()));
+        let new: Vec<_> = new.collect();
+        let is_all_new = new.len() == before;
+        fresh.extend(new);
+        match page.next_cursor {
+            Some(next) if goes_on && is_all_new => cursor = format!("&cursor={}", encoded(&next)),
+            _ => return Ok(fresh),
+        }
     }
 }
 
@@ -181,21 +222,22 @@ pub(super) fn fields_text(body: &Value) -> String {
     table.lines().join("\n")
 }
 
-/// `farebox alerts SCOPE`
-pub async fn alerts(client: &Client, scope: &str) -> Result<Output, Failure> {
-    if scope == "operator" {
+/// `farebox alerts`
+pub async fn alerts(client: &Client, scope: Option<String>) -> Result<Output, Failure> {
+    if scope.as_deref() == Some("operator") {
         return operator_alerts(client).await;
     }
-    let answer = client.all(&path(&format!("alerts?scope={}", encoded(scope))), "alerts").await?;
+    let answer = client.all(&filtered("alerts", &[("scope", scope)]), "alerts").await?;
     let list: AlertList = answer.parse()?;
     Ok(Output::new(answer.body, alerts_text(&list)))
 }
 
 pub(super) fn alerts_text(list: &AlertList) -> String {
-    let head = ["PERIOD", "THRESHOLD", "SPENT_USD", "LIMIT_USD", "SENT"];
+    let head = ["SCOPE", "PERIOD", "THRESHOLD", "SPENT_USD", "LIMIT_USD", "SENT"];
     table(&head, &list.alerts, |alert| {
         let which = alert.period_id.as_ref().map_or_else(String::new, |id| format!(" {id}"));
         vec![
+            alert.scope.clone(),
             format!("{}{which}", alert.period),
             alert.threshold.map_or_else(|| "refused".to_owned(), |percent| format!("{percent} %")),
             alert.spent_usd.clone(),
@@ -228,8 +270,9 @@ async fn operator_alerts(client: &Client) -> Result<Output, Failure> {
 pub async fn webhook(client: &Client, command: Webhook) -> Result<Output, Failure> {
     let path = path("webhook");
     match command {
-        Webhook::Set { target: url } => {
-            let answer = client.send(Method::PUT, &path, &PutWebhook { url }, None).await?;
+        Webhook::Set { target: url, force } => {
+            let base = client.base(&path, force.force).await?;
+            let answer = client.put(&path, &PutWebhook { url }, &base).await?;
             let set: SetWebhook = answer.parse()?;
             let text = format!(
                 "{}\n\nAlerts go to {}. The line above signs them and is shown this once.",
@@ -246,9 +289,18 @@ pub async fn webhook(client: &Client, command: Webhook) -> Result<Output, Failur
             Ok(Output::new(answer.body, text))
         }
         Webhook::Test { scope } => test(client, scope).await,
-        Webhook::Delete => {
-            let answer = client.delete(&path).await?;
-            Ok(Output::new(answer.body, "The webhook gets no alerts any more."))
+        Webhook::Delete(force) => {
+            let removal = Removal {
+                path,
+                question: "Send it no alerts any more?".to_owned(),
+                done: "The webhook gets no alerts any more.".to_owned(),
+                force: force.force,
+            };
+            let show = |hooks: &[Value]| {
+                let url = |hook: &Value| hook.get("url").and_then(Value::as_str).map(str::to_owned);
+                table(&["WEBHOOK"], hooks, |hook| vec![url(hook).unwrap_or_default()])
+            };
+            remove(client, removal, show).await
         }
     }
 }

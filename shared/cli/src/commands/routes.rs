@@ -4,6 +4,7 @@ use farebox_api::{Route as Stored, RouteList};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use super::removal::{Removal, remove};
 use super::{path, table};
 use crate::args::{Route, RouteChange};
 use crate::client::{Client, encoded};
@@ -36,9 +37,14 @@ pub async fn route(client: &Client, command: Route) -> Result<Output, Failure> {
             let list: RouteList = answer.parse()?;
             Ok(Output::new(answer.body, text(&list.routes)))
         }
-        Route::Delete { name } => {
-            let answer = client.delete(&of(&name)).await?;
-            Ok(Output::new(answer.body, format!("{name} stands for nothing, within a minute.")))
+        Route::Delete { name, force } => {
+            let removal = Removal {
+                path: of(&name),
+                question: format!("Take route {name} away?"),
+                done: format!("{name} stands for nothing, within a minute."),
+                force: force.force,
+            };
+            remove(client, removal, text).await
         }
     }
 }

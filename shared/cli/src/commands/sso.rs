@@ -1,8 +1,8 @@
 //! Who may sign in to the console, and who has.
 
 use farebox_api::{Binding, BindingList, PutBinding, SsoSession, SsoSessionList};
-use reqwest::Method;
 
+use super::removal::{Removal, remove};
 use super::{path, table};
 use crate::args::Sso;
 use crate::client::{Client, encoded};
@@ -13,9 +13,10 @@ use crate::print::{Output, cell};
 pub async fn sso(client: &Client, command: Sso) -> Result<Output, Failure> {
     let place = |subject: &str| path(&format!("sso/{}", encoded(subject)));
     match command {
-        Sso::Set { subject, role, user } => {
-            let body = PutBinding { role, user };
-            let answer = client.send(Method::PUT, &place(&subject), &body, None).await?;
+        Sso::Set { subject, role, user, force } => {
+            let (path, body) = (place(&subject), PutBinding { role, user });
+            let base = client.base(&path, force.force).await?;
+            let answer = client.put(&path, &body, &base).await?;
             let made: Binding = answer.parse()?;
             let text = format!("{} signs in as {}.", made.subject, made.role);
             Ok(Output::new(answer.body, text))
@@ -30,10 +31,14 @@ pub async fn sso(client: &Client, command: Sso) -> Result<Output, Failure> {
             let text = bindings_text(&[answer.parse()?]);
             Ok(Output::new(answer.body, text))
         }
-        Sso::Remove { subject } => {
-            let answer = client.delete(&place(&subject)).await?;
-            let text = format!("{subject} has no role any more; its sessions have ended.");
-            Ok(Output::new(answer.body, text))
+        Sso::Remove { subject, force } => {
+            let removal = Removal {
+                path: place(&subject),
+                question: format!("Take the role of {subject} away, and end its sessions?"),
+                done: format!("{subject} has no role any more; its sessions have ended."),
+                force: force.force,
+            };
+            remove(client, removal, bindings_text).await
         }
         Sso::Sessions => {
             let answer = client.all(&path("sso-sessions"), "sessions").await?;
@@ -45,9 +50,14 @@ pub async fn sso(client: &Client, command: Sso) -> Result<Output, Failure> {
             let text = sessions_text(&[answer.parse()?]);
             Ok(Output::new(answer.body, text))
         }
-        Sso::End { id } => {
-            let answer = client.delete(&path(&format!("sso-sessions/{}", encoded(&id)))).await?;
-            Ok(Output::new(answer.body, format!("Session {id} has ended.")))
+        Sso::End { id, force } => {
+            let removal = Removal {
+                path: path(&format!("sso-sessions/{}", encoded(&id))),
+                question: format!("End session {id}?"),
+                done: format!("Session {id} has ended."),
+                force: force.force,
+            };
+            remove(client, removal, sessions_text).await
         }
     }
 }

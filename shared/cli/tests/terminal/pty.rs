@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{Answer, assert_shown, in_terminal, serve};
+use super::{Answer, assert_shown, serve, typed_in_terminal};
 
 const RECORDED: &str = include_str!("../answers/recorded.json");
 const REPORT: &str = include_str!("../answers/usage.json");
@@ -30,7 +30,12 @@ fn refused(start: &str, status: u16, code: &str, message: &str) -> Answer {
 
 /// What the terminal showed, as text.
 fn screen(url: &str, line: &str) -> Option<String> {
-    let shown = in_terminal(url, line, COLUMNS)?;
+    typed_screen(url, line, "")
+}
+
+/// The same, by somebody who types something.
+fn typed_screen(url: &str, line: &str, typed: &str) -> Option<String> {
+    let shown = typed_in_terminal(url, line, COLUMNS, typed)?;
     Some(shown.replace("\u{1b}[1m", "‹").replace("\u{1b}[0m", "›").replace("\r\n", "\n"))
 }
 
@@ -89,9 +94,10 @@ fn answers() -> Vec<Answer> {
         good("usage?", &serde_json::from_str(REPORT).unwrap()),
         good(
             "queues",
-            &json!({"waiting": 2, "in_flight": 0, "dead_letters": 0,
+            &json!({"waiting": 0, "in_flight": 0, "dead_letters": 0,
                                "scanned_at": null}),
         ),
+        good("session", &json!({"actor": "admin-key:root", "role": "owner"})),
         good("credentials", &json!({"credentials": [], "next_cursor": null})),
         good("", &json!({"channels": [], "alerts": [], "quarantine": [], "next_cursor": null})),
         ("/healthz".to_owned(), 200, json!({"status": "ok", "catalog": "2026-11-23"}).to_string()),
@@ -154,11 +160,18 @@ fn timeless(shown: &str) -> String {
 
 #[test]
 fn new_calls_come_under_the_old_ones_until_the_gateway_is_gone() {
-    let of = recorded();
-    let first = json!({"requests": [of["requests"]["requests"][2]], "next_cursor": null});
+    let mut calls = recorded()["requests"]["requests"].as_array().unwrap().clone();
+    let [refused_one, second, first] = [calls.remove(0), calls.remove(0), calls.remove(0)];
+    let mut long = second.clone();
+    long["request_id"] = json!("01M8PVVDHYPCCEN1NR867S9MB3");
+    long["user"] = json!("somebody.with.a-long.name");
+    let page = |calls: &[&Value], next: Value| json!({"requests": calls, "next_cursor": next});
+    // Before anybody looked there were two, of which one is asked for; then more came than one
+    // page has.
     let answers = vec![
-        good("requests?", &first),
-        good("requests?", &of["requests"]),
+        good("requests?limit=100&cursor=p2", &page(&[&refused_one, &second], Value::Null)),
+        good("requests?", &page(&[&second, &first], json!("p2"))),
+        good("requests?", &page(&[&long], json!("p2"))),
         refused("requests?", 503, "unavailable", "The log cannot be read now."),
     ];
     let url = serve(answers);
@@ -166,6 +179,32 @@ fn new_calls_come_under_the_old_ones_until_the_gateway_is_gone() {
     let Some(shown) = screen(&url, "requests tail -n 1 -f") else { return };
 
     assert_shown("terminal/tail.txt", &url, &shown);
+}
+
+#[test]
+fn what_is_taken_away_is_shown_and_asked_for_and_somebody_elses_change_stays() {
+    let key = recorded()["keys"]["keys"][0].clone();
+    let id = key["id"].as_str().unwrap().to_owned();
+    let mut newer = key.clone();
+    newer["name"] = json!("renamed");
+    let message = "It has changed since you read it. Read it again.";
+    let stale = json!({"error": {"code": "precondition_failed", "message": message,
+                                 "current": newer}});
+    let stale = (format!("/admin/v1/keys/{id}"), 412, stale.to_string());
+    let there = || good(&format!("keys/{id}"), &key);
+    let line = format!("key revoke {id}");
+    for (name, answers, typed) in [
+        ("revoke", vec![there()], "y\n"),
+        ("revoke-not", vec![there()], "\n"),
+        ("revoke-late", vec![there(), stale], "y\n"),
+    ] {
+        let url = serve(answers);
+        let Some(shown) = typed_screen(&url, &line, typed) else { return };
+        assert_shown(&format!("terminal/{name}.txt"), &url, &shown);
+    }
+    let url = serve(vec![there()]);
+    let piped = super::farebox(&url, &line).output().unwrap();
+    assert_shown("revoke.txt", &url, &super::text(&piped));
 }
 
 #[test]

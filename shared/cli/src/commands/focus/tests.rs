@@ -69,7 +69,7 @@ fn lines(row: &UsageDayRow) -> Vec<BTreeMap<&'static str, String>> {
     let month = month("2026-11").unwrap();
     let key: Key = serde_json::from_value(json!({
         "id": "k1", "user": "u1", "name": "ci", "state": "active", "clamp": "missing",
-        "created_at": "2026-11-01T00:00:00Z",
+        "created_at": "2026-11-01T00:00:00Z", "version": "1",
     }))
     .unwrap();
     let names = Names {
