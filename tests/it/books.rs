@@ -79,16 +79,17 @@ fn a_settlement_that_only_a_log_kept_ends_its_call_once_however_often_it_is_repl
     });
 }
 
-/// The messages of the dead-letter queue that carry a mark.
-async fn dead_letters(stack: &Stack, mark: &str) -> Vec<String> {
+/// The messages of the dead-letter queue that carry a mark: body and id.
+async fn dead_letters(stack: &Stack, mark: &str) -> Vec<(String, String)> {
     let queue = stack.queue_url().await.replace("farebox-log", "farebox-log-dead");
     let ask = json!({"QueueUrl": queue, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0});
     let mut found = Vec::new();
     for _ in 0..10 {
         let answer = stack.sqs("ReceiveMessage", &ask).await;
         let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
-        let bodies = messages.iter().map(|message| message["Body"].as_str().unwrap().to_owned());
-        found.extend(bodies.filter(|body| body.contains(mark)));
+        let text = |message: &Value, field: &str| message[field].as_str().unwrap().to_owned();
+        let read = messages.iter().map(|one| (text(one, "Body"), text(one, "MessageId")));
+        found.extend(read.filter(|(body, _)| body.contains(mark)));
     }
     found.sort();
     found.dedup();
@@ -137,16 +138,18 @@ fn what_cannot_be_read_becomes_a_dead_letter_with_its_reason_and_changes_no_book
         .await;
 
         poison.sort();
-        assert!(dead.iter().eq(poison.iter().map(|(body, _)| body)), "{dead:?}");
+        assert!(dead.iter().map(|(body, _)| body).eq(poison.iter().map(|(body, _)| body)));
         // Reading hides a message from others for a while; it is dead all the same.
         let told = stack.read("/queues").await;
         let count = told["dead_letters"].as_u64().unwrap();
         assert!(count >= u64::try_from(poison.len()).unwrap(), "{told}");
+        // As docs/operations.md looks its reason up.
         let log = stack.log();
-        for (_, reason) in &poison {
-            let told =
-                log.lines().any(|line| line.contains("\"record_failed\"") && line.contains(reason));
-            assert!(told, "no reason such as: {reason}");
+        for ((_, reason), (_, id)) in poison.iter().zip(&dead) {
+            let id = format!("\"message_id\":\"{id}\"");
+            let mut told = log.lines().filter(|line| line.contains("\"record_failed\""));
+            let is_told = told.any(|line| line.contains(reason) && line.contains(&id));
+            assert!(is_told, "no reason such as: {reason}");
         }
         assert!(!log.contains(&mark), "a message is not quoted");
         assert_eq!(caller.assert_settled_to_the_bill().await, charged);

@@ -3,7 +3,7 @@
 use farebox_core::Money;
 use farebox_tests::caller::{native, openai};
 use farebox_tests::moved::next_year;
-use farebox_tests::{Answer, Caller, fresh, run};
+use farebox_tests::{Answer, Caller, Item, fresh, run};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -11,6 +11,8 @@ use crate::periods::moved;
 use crate::stacks::shared;
 
 const CHAT: &str = "/v1/chat/completions";
+/// The most that an item keeps of content (`seal.rs` of farebox-aws).
+const PIECE_BYTES: usize = 256 * 1024;
 
 async fn keep(caller: &Caller<'_>, scope: &str, days: u32) {
     caller.stack().put(&format!("/content-log/{scope}"), &json!({"days": days})).await.expect(200);
@@ -96,6 +98,87 @@ fn all_that_is_kept_of_a_user_can_be_erased_and_a_repeat_still_never_pays() {
         stack.drain().await;
         assert!(caller.user_books().await.settled() > Money::ZERO);
     });
+}
+
+#[test]
+fn what_needs_several_pieces_is_replayed_read_and_erased_whole() {
+    run(async {
+        let stack = shared().await;
+        // A request of 700 KB, an answer of more than 256 KiB, and as much in events.
+        let long =
+            asked(openai("demo/exact", &json!({"max_tokens": 20})), &"word ".repeat(140_000));
+        let vast = |more: Value| openai("demo/vast", &more);
+        for (body, bytes) in [
+            (long, [700_000, 0]),
+            (vast(json!({"n": 3, "max_tokens": 20_000})), [0, PIECE_BYTES]),
+            (vast(json!({"stream": true, "max_tokens": 1_800})), [0, PIECE_BYTES]),
+        ] {
+            let caller = Caller::new(stack).await;
+            keep(&caller, &caller.user_scope(), 1).await;
+            let key = caller.another_key().await;
+            let send = || key.post(CHAT, &body).with("idempotency-key", "k").send();
+
+            let (first, again) = (send().await.expect(200), send().await.expect(200));
+
+            assert_eq!(again.header("idempotent-replayed"), Some("true"));
+            assert!(again.text() == first.text(), "{} bytes", first.text().len());
+            assert_eq!(key.posts().len(), 1);
+            let kept = content(&key, &first).await.expect(200).json();
+            assert!(kept["request"] == body, "the request as it came");
+            let choices = kept["answer"].as_array().unwrap();
+            let said = |choice: &Value| choice["message"]["content"].as_str().unwrap().to_owned();
+            let said: String = choices.iter().map(said).collect();
+            assert!(said == spoken(&first), "{} bytes", said.len());
+            let sizes = [body.to_string().len(), first.text().len()];
+            assert!(sizes[0] >= bytes[0] && sizes[1] >= bytes[1], "{sizes:?}");
+
+            // As many pieces as that takes, and none of them left.
+            let pieces = async || {
+                let of = |mark: &str| format!("{mark}#main#{}", caller.user);
+                let (contents, replies) = (of("X"), of("I"));
+                let main = stack.scan("main").await;
+                let is_reply = |item: &Item| {
+                    item.text("pk") == replies && item.text("sk").matches('#').count() > 1
+                };
+                let replies = main.iter().filter(|item| is_reply(item)).count();
+                let all = [main, stack.scan("logs").await].concat();
+                let contents = all.iter().filter(|item| item.text("pk") == contents).count();
+                [contents, replies]
+            };
+            let least = |bytes: usize| bytes.div_ceil(PIECE_BYTES);
+            let before = pieces().await;
+            assert!(before[0] >= least(sizes[0] + said.len()), "{before:?} of {sizes:?}");
+            assert!(before[1] >= least(sizes[1]), "{before:?} of {sizes:?}");
+            assert!(before[0] + before[1] > 2, "{before:?}: several pieces");
+            let path = format!("/users/{}/content", caller.user);
+            let (mut erased, mut has_more) = (0, true);
+            while has_more {
+                let page = stack.admin(Method::DELETE, &path).send().await.expect(200).json();
+                erased += page["erased"].as_u64().unwrap();
+                has_more = page["more"].as_bool().unwrap();
+            }
+            assert_eq!(usize::try_from(erased).unwrap(), before[0] + before[1]);
+            assert_eq!(pieces().await, [0, 0]);
+            content(&key, &first).await.expect(404);
+        }
+    });
+}
+
+/// What an answer says, whole or streamed.
+fn spoken(answer: &Answer) -> String {
+    let text = |at: &Value, part: &str| at[part]["content"].as_str().unwrap_or_default().to_owned();
+    if !answer.text().starts_with("data:") {
+        let body = answer.json();
+        return body["choices"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| text(one, "message"))
+            .collect();
+    }
+    let events = answer.events().into_iter().filter(|data| data != "[DONE]");
+    let events = events.map(|data| serde_json::from_str::<Value>(&data).unwrap());
+    events.map(|event| text(&event["choices"][0], "delta")).collect()
 }
 
 #[test]

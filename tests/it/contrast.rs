@@ -1,7 +1,7 @@
 //! The short form of `cargo prove contrast`: the same rows, smaller.
 
 use farebox_core::Money;
-use farebox_tests::contrast::{self, Gateway, SHORT, SHORT_CONTROLS};
+use farebox_tests::contrast::{self, Gateway, LOST, Line, ROWS, SHORT, SHORT_CONTROLS};
 use farebox_tests::{run, usd};
 
 use crate::stacks::shared;
@@ -33,4 +33,26 @@ fn gateways_without_conditions_overspend_in_the_same_harness() {
             assert!(line.overspend() > Money::ZERO, "{}", line.markdown());
         }
     });
+}
+
+/// The row of mode balanced, whose budget affords a hundred calls; this many of them were served.
+fn line(served: i128, refused: &[(&str, usize)]) -> Line {
+    let balanced = Gateway::Farebox("balanced");
+    let row = *ROWS.iter().find(|row| row.gateway == balanced).unwrap();
+    let real = Money::from_pico(usd("0.009999999365").pico() * served).unwrap();
+    let refused = refused.iter().map(|(code, calls)| ((*code).to_owned(), *calls)).collect();
+    let served = usize::try_from(served).unwrap();
+    Line { row, served, refused, real, recorded: real, held: Money::ZERO }
+}
+
+#[test]
+fn a_solvent_caller_who_is_sent_away_is_a_false_refusal_whatever_it_is_told() {
+    for code in ["budget_exceeded", "budget_contention", "ledger_unavailable", "http_500"] {
+        let few = line(96, &[(code, 904)]);
+        assert_eq!((few.false_refusals(), few.keeps_the_promise()), (4, true), "{code}");
+        let many = line(60, &[(code, 940)]);
+        assert_eq!((many.false_refusals(), many.keeps_the_promise()), (40, false), "{code}");
+    }
+    let killed = line(60, &[(LOST, 20), ("budget_exceeded", 2)]);
+    assert_eq!(killed.false_refusals(), 2, "who has no answer was not refused");
 }

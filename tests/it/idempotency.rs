@@ -286,6 +286,42 @@ fn a_call_that_died_is_not_run_again_by_itself_for_a_day() {
     });
 }
 
+#[test]
+fn an_answer_is_kept_for_a_day_and_then_its_key_is_free() {
+    run(async {
+        let year = next_year();
+        let clock = moved(&format!("{year}-05-12T12:00:00Z")).await;
+        let caller = Caller::new(&clock.stack).await;
+        for (number, options) in [json!({}), json!({"stream": true})].iter().enumerate() {
+            let key = format!("k{number}");
+            let body = openai("demo/chat", options);
+            clock.to(&format!("{year}-05-{}T12:00:00Z", 12 + number * 4));
+            let first = send(&caller, PATH, &body, &key).await.expect(200);
+            let id = first.header("x-request-id").unwrap();
+            let calls = number * 2 + 1;
+            assert_eq!(caller.posts().len(), calls);
+
+            clock.to(&format!("{year}-05-{}T11:59:00Z", 13 + number * 4));
+            let kept = send(&caller, PATH, &body, &key).await.expect(200);
+            assert_eq!((kept.header(REPLAYED), kept.text()), (Some("true"), first.text()));
+            assert_eq!((kept.header("x-request-id"), caller.posts().len()), (Some(id), calls));
+
+            // The store has not deleted what is over: what a claim says of its time counts.
+            clock.to(&format!("{year}-05-{}T12:01:00Z", 13 + number * 4));
+            let main = clock.stack.scan("main").await;
+            let of = format!("I#main#{}", caller.user);
+            assert!(main.iter().any(|item| item.text("pk") == of), "the claim is still there");
+            let anew = send(&caller, PATH, &body, &key).await.expect(200);
+            assert_eq!((anew.header(REPLAYED), caller.posts().len()), (None, calls + 1));
+            assert_ne!(anew.header("x-request-id"), Some(id));
+            let again = send(&caller, PATH, &body, &key).await.expect(200);
+            assert_eq!((again.text(), caller.posts().len()), (anew.text(), calls + 1));
+        }
+        clock.stack.drain().await;
+        assert!(caller.assert_settled_to_the_bill().await > Money::ZERO);
+    });
+}
+
 /// How often chat tried to put a claim.
 async fn claims(stack: &Stack) -> usize {
     let calls = stack.aws_calls().await["calls"].as_array().cloned().unwrap_or_default();

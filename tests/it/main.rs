@@ -34,6 +34,7 @@ mod iam;
 mod idempotency;
 mod labels;
 mod lake;
+mod lost;
 mod messages;
 mod modes;
 mod money;

@@ -8,26 +8,26 @@ use futures_util::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::money::{exact, exact_cost, times};
+use crate::money::{assert_exceeded, exact, exact_cost, times};
 use crate::periods::moved;
 use crate::stacks::shared;
 
 /// An organisation and a team, each with users of the tests.
-struct Group<'s> {
+pub struct Group<'s> {
     stack: &'s Stack,
     org: String,
     team: String,
 }
 
 impl<'s> Group<'s> {
-    async fn new(stack: &'s Stack) -> Self {
+    pub async fn new(stack: &'s Stack) -> Self {
         let (org, team) = (fresh("o"), fresh("t"));
         stack.put(&format!("/orgs/{org}"), &json!({})).await;
         stack.put(&format!("/teams/{team}"), &json!({"name": "Search"})).await;
         Self { stack, org, team }
     }
 
-    async fn member(&self) -> Caller<'s> {
+    pub async fn member(&self) -> Caller<'s> {
         let caller = Caller::new(self.stack).await;
         let body = json!({"org": self.org, "team": self.team});
         self.stack.put(&format!("/users/{}", caller.user), &body).await;
@@ -43,7 +43,7 @@ impl<'s> Group<'s> {
     }
 
     /// The label and the scope of all eight budgets that a call of one model can have.
-    fn all_of(&self, caller: &Caller<'_>, model: &str) -> Vec<(String, String)> {
+    pub fn all_of(&self, caller: &Caller<'_>, model: &str) -> Vec<(String, String)> {
         let owners = [
             ("org", self.org_scope()),
             ("team", self.team_scope()),
@@ -102,6 +102,32 @@ fn a_call_is_held_and_settled_in_all_eight_scopes() {
             let (kind, id) = scope.split_once(':').unwrap();
             let rows = shown["scopes"].as_array().unwrap();
             assert!(rows.iter().any(|row| row["kind"] == kind && row["id"] == id), "{scope}");
+        }
+    });
+}
+
+#[test]
+fn a_day_a_month_and_a_total_bind_in_each_of_all_eight_scopes() {
+    run(async {
+        let cost = exact_cost().await;
+        for period in ["day", "month", "total"] {
+            for place in 0..8 {
+                let group = Group::new(shared().await).await;
+                let caller = group.member().await;
+                let (label, scope) = group.all_of(&caller, "exact").swap_remove(place);
+                let budget = json!({format!("{period}_limit_usd"): times(cost, 2).to_string()});
+                group.stack.set_budget(&scope, &budget).await;
+
+                for _ in 0..2 {
+                    caller.chat("exact", &exact()).await.expect(200);
+                }
+                assert_exceeded(&caller.chat("exact", &exact()).await, &label, period);
+
+                let books = group.stack.books(&scope).await;
+                books.assert_quiet();
+                assert_eq!(books.settled(), times(cost, 2), "{scope} {period}");
+                assert_eq!(caller.posts().len(), 2, "{scope} {period}");
+            }
         }
     });
 }

@@ -55,3 +55,14 @@ fn a_storm_with_a_faulty_aws_across_midnight_and_a_lower_limit_overspends_nothin
         assert!(report.requests.1 > 20, "{report:?}");
     });
 }
+
+#[test]
+fn counters_that_are_read_and_then_written_overspend_in_the_same_storm() {
+    run(async {
+        let faults = Faults { percent: 5, seed: 7 };
+        let report = storm::control(executable(), &Storm { callers: 100, faults }).await;
+
+        assert_eq!(report.violations.len(), 1, "{report:?}");
+        assert!(report.bill > report.limit && report.requests.1 > 5, "{report:?}");
+    });
+}

@@ -28,6 +28,8 @@ const CALLS_BEFORE_KILL: usize = 90;
 const FALSE_IN_THOUSAND_MAX: usize = 50;
 /// How long open holds may take to be settled after the last answer.
 const QUIET_TIMEOUT: Duration = Duration::from_secs(15);
+/// The end of a call that had no answer.
+pub const LOST: &str = "lost";
 const POLL: Duration = Duration::from_millis(10);
 
 /// Who stands between the caller and the provider.
@@ -177,7 +179,8 @@ impl Line {
         over.max(Money::ZERO)
     }
 
-    /// Refused calls that the money left at the end would have paid for.
+    /// Calls sent away, for whatever reason, that the money left at the end would have paid for.
+    /// Who got no answer was not refused.
     ///
     /// # Panics
     /// Never: amounts of a row are small.
@@ -185,8 +188,9 @@ impl Line {
     pub fn false_refusals(&self) -> usize {
         let left = usd(self.row.limit_usd).minus(self.real).expect("a difference").max(Money::ZERO);
         let payable = left.pico() / usd(CENT_USD).pico();
-        let budget = self.refused.iter().filter(|(code, _)| code.starts_with("budget_"));
-        budget.map(|(_, calls)| *calls).sum::<usize>().min(usize::try_from(payable).expect("few"))
+        let sent_away = self.refused.iter().filter(|(code, _)| *code != LOST);
+        let sent_away: usize = sent_away.map(|(_, calls)| *calls).sum();
+        sent_away.min(usize::try_from(payable).expect("few"))
     }
 
     /// False refusals, of a thousand calls that the budget affords.
@@ -358,7 +362,7 @@ async fn storm(caller: &Caller<'_>, row: &Row, calls: usize, counts: &mut BTreeM
 
 /// `served`, an error code, or `lost`.
 pub(crate) async fn end_of(call: Call, hangs_up: bool) -> String {
-    let lost = || "lost".to_owned();
+    let lost = || LOST.to_owned();
     let Ok(mut open) = call.try_open().await else { return lost() };
     let status = open.status.as_u16();
     let mut body = Vec::new();
@@ -406,7 +410,7 @@ async fn line(
 }
 
 /// What the judge's provider charges for the calls marked so.
-async fn bill_of(judge: &Stack, mark: &str) -> Money {
+pub(crate) async fn bill_of(judge: &Stack, mark: &str) -> Money {
     let url = format!("{}/bill", judge.ready().url("demo_provider_url"));
     let bill = Call::get(url).send().await.expect(200).json();
     let entries = bill["entries"].as_array().cloned().unwrap_or_default();

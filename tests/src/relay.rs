@@ -30,6 +30,8 @@ enum Fate {
     IsDoubled,
     /// It is refused, because there are too many.
     IsThrottled,
+    /// It is not done, and answered with a fault of the service.
+    FailsBefore,
     /// It is done, and answered with a fault of the service.
     FailsAfterwards,
 }
@@ -47,12 +49,14 @@ pub struct Faults {
 #[derive(Clone, Debug, Default)]
 pub struct Relays {
     shared: Arc<Shared>,
+    database: String,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     faults: Mutex<Faults>,
     killer: Mutex<Option<Killer>>,
+    refused: Mutex<&'static [&'static str]>,
     requests: AtomicU64,
     faulty: AtomicU64,
     under_way: AtomicUsize,
@@ -80,8 +84,9 @@ impl Relays {
     /// # Panics
     /// Where no port is free.
     pub async fn before(stack: &Stack) -> Self {
-        let relays = Self::default();
+        let mut relays = Self::default();
         let database = relays.relay(stack.ready().url("dynamodb_url")).await;
+        relays.database.clone_from(&database);
         let services = relays.relay(stack.ready().url("services_url")).await;
         let variables = json!({
             "AWS_ENDPOINT_URL_DYNAMODB": database,
@@ -93,6 +98,12 @@ impl Relays {
         relays
     }
 
+    /// Where DynamoDB's relay listens.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
     /// From now on so many requests fail.
     pub fn set_faults(&self, faults: Faults) {
         *lock(&self.shared.faults) = faults;
@@ -101,6 +112,11 @@ impl Relays {
     /// From now on one request is somebody's end.
     pub fn arm(&self, killer: Killer) {
         *lock(&self.shared.killer) = Some(killer);
+    }
+
+    /// From now on requests with one of these texts in head or body fail before they are done.
+    pub fn refuse(&self, texts: &'static [&'static str]) {
+        *lock(&self.shared.refused) = texts;
     }
 
     /// Requests so far, and those that did not simply pass.
@@ -150,7 +166,11 @@ impl Shared {
             if ends(Point::BeforeSend) {
                 return Ok(());
             }
-            let answer = match self.fate(&request) {
+            let fate = match self.is_refused(&request) {
+                true => Fate::FailsBefore,
+                false => self.fate(&request),
+            };
+            let answer = match fate {
                 Fate::Passes => upstream.ask(&request).await?,
                 Fate::IsLate(time) => {
                     tokio::time::sleep(time).await;
@@ -165,6 +185,7 @@ impl Shared {
                     continue;
                 }
                 Fate::IsThrottled => refusal(400, "ThrottlingException"),
+                Fate::FailsBefore => refusal(500, "InternalServerError"),
                 Fate::FailsAfterwards => {
                     upstream.ask(&request).await?;
                     refusal(500, "InternalServerError")
@@ -177,6 +198,13 @@ impl Shared {
             ends(Point::AfterReply);
         }
         Ok(())
+    }
+
+    fn is_refused(&self, request: &Seen) -> bool {
+        let texts = *lock(&self.refused);
+        let request = request.bytes();
+        let request = String::from_utf8_lossy(&request);
+        texts.iter().any(|text| request.contains(text))
     }
 
     fn fate(&self, request: &Seen) -> Fate {

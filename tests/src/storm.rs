@@ -13,17 +13,25 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::caller::openai;
-use crate::contrast::{self, Client, Gateway, Row};
+use crate::contrast;
 use crate::moved::next_year;
 use crate::relay::{Faults, Relays};
 use crate::tables::Books;
 use crate::{Caller, Moved, fresh};
+
+mod control;
+pub use control::control;
 
 const MODEL: &str = "demo/cent";
 /// The tokens of its answers.
 const TOKENS: u64 = 64;
 /// Environments of each function.
 const ENVIRONMENTS: u16 = 32;
+/// The month's limit at first and at the end, and the day's, in hundredths of what all the calls
+/// would cost.
+const AT_FIRST: usize = 30;
+const LOWERED: usize = 24;
+const OF_A_DAY: usize = 20;
 /// How often a change by the admin is tried while AWS fails.
 const TRIES_MAX: usize = 20;
 const POLL: Duration = Duration::from_millis(10);
@@ -107,10 +115,7 @@ pub async fn run(executable: &Path, storm: &Storm) -> Report {
         ends.collect::<Vec<_>>().await
     };
     let changes = async {
-        // Each call has its own time; a busy machine needs more than the usual patience for all.
-        while ends.load(Ordering::SeqCst) < storm.callers / 2 {
-            tokio::time::sleep(POLL).await;
-        }
+        half(&ends, storm).await;
         lower(&caller, &budgets[0]).await;
         let books = stack.books(&budgets[0].scope).await;
         clock.to(&format!("{year}-05-13T00:00:01Z"));
@@ -155,6 +160,14 @@ pub async fn run(executable: &Path, storm: &Storm) -> Report {
     report
 }
 
+/// Waits until half of the calls are over. Each has its own time; a busy machine needs more than
+/// the usual patience for all.
+async fn half(ends: &AtomicUsize, storm: &Storm) {
+    while ends.load(Ordering::SeqCst) < storm.callers / 2 {
+        tokio::time::sleep(POLL).await;
+    }
+}
+
 /// Gives the caller an organisation and a team, and all of them their budgets; the organisation's
 /// comes first and begins higher than it ends.
 async fn limited(caller: &Caller<'_>, limits: &Limits) -> [Limited; 5] {
@@ -168,16 +181,16 @@ async fn limited(caller: &Caller<'_>, limits: &Limits) -> [Limited; 5] {
         Limited { scope, period, limit }
     };
     let budgets = [
-        budget(format!("org:{org}"), "month", 24),
+        budget(format!("org:{org}"), "month", LOWERED),
         budget(format!("team:{team}"), "total", 50),
-        budget(caller.user_scope(), "day", 20),
+        budget(caller.user_scope(), "day", OF_A_DAY),
         budget(caller.key_scope(), "month", 25),
         budget(format!("model:{}/{MODEL}", caller.user_scope()), "day", 22),
     ];
     for Limited { scope, period, limit } in &budgets {
         stack.set_budget(scope, &limit_of(period, *limit)).await;
     }
-    stack.set_budget(&budgets[0].scope, &limit_of("month", limits.percent(30))).await;
+    stack.set_budget(&budgets[0].scope, &limit_of("month", limits.percent(AT_FIRST))).await;
     budgets
 }
 
@@ -204,26 +217,6 @@ fn violations(budget: &Limited, books: &Books, bill: Money) -> Vec<String> {
         }
     }
     found
-}
-
-/// The same storm on a counter that is read and then written: the harness must see it overspend.
-///
-/// # Panics
-/// Where the stack does not run.
-pub async fn control(executable: &Path, storm: &Storm) -> contrast::Line {
-    let clock = Moved::start(executable, 1, &format!("{}-05-12T23:59:40Z", next_year())).await;
-    let row = Row {
-        name: "storm",
-        gateway: Gateway::ReadThenWrite,
-        model: MODEL,
-        limit_usd: "2.4",
-        calls: storm.callers,
-        at_once: storm.callers,
-        environments: 1,
-        capped: true,
-        client: Client::Waits,
-    };
-    contrast::control(&clock.stack, &row).await
 }
 
 fn limit_of(period: &str, limit: Money) -> Value {

@@ -176,7 +176,8 @@ fn table(name: &str) -> String {
     format!("farebox-{name}")
 }
 
-async fn aws(url: &str, service: &str, operation: &str, body: &Value) -> Answer {
+/// A request to one of the embedded services.
+pub(crate) fn request(url: &str, service: &str, operation: &str, body: &Value) -> Call {
     // The embedded services look at the form of a signature, not at its value.
     let signature = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/service/aws4_request, \
                      SignedHeaders=host;x-amz-date, Signature=00";
@@ -187,8 +188,10 @@ async fn aws(url: &str, service: &str, operation: &str, body: &Value) -> Answer 
         .with("x-amz-target", format!("{service}.{operation}"))
         .with("x-amz-date", date)
         .with("authorization", signature)
-        .send()
-        .await
+}
+
+async fn aws(url: &str, service: &str, operation: &str, body: &Value) -> Answer {
+    request(url, service, operation, body).send().await
 }
 
 /// The content type of both protocols.

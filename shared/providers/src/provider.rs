@@ -78,6 +78,8 @@ pub struct Provider {
     pub window_refused_unbilled: bool,
     /// The most tokens that it puts before a prompt unasked (`OpenAI`'s formats only).
     pub preamble: u64,
+    /// The most tokens that it puts before tools, or before a schema (`OpenAI`'s formats only).
+    pub tool_preamble: u64,
     /// The most tokens of one image of a size, or of any, where the provider states it.
     pub image: fn(model: &str, size: Option<media::Size>) -> Option<u64>,
     /// Whether a place can make every token of a model a tenth dearer: Anthropic's `us` geography,
@@ -149,6 +151,7 @@ const COMPATIBLE: Provider = Provider {
     continuous_usage: false,
     window_refused_unbilled: true,
     preamble: 0,
+    tool_preamble: 0,
     image: media::unstated,
     us_geography: never,
     dearer_at: nowhere,
@@ -319,6 +322,8 @@ pub static PROVIDERS: &[Provider] = &[
         extensions: &["cache_control", "reasoning", "reasoning_details"],
         effort: efforts::of_openrouter,
         unbounded: routed,
+        // It may call any model: Claude's preamble, of 804 tokens at most, is the longest known.
+        tool_preamble: 1_024,
         usage: UsageRules { cost: Some(cost_in_usd), ..UsageRules::OPENAI },
         ..COMPATIBLE
     },

@@ -16,8 +16,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use farebox_core::catalog::Catalog;
 use farebox_core::pricing::Bound;
-use farebox_core::{ChatCall, Error, Format, Reported};
-use farebox_providers::{Facts, Outbound, Wire, find};
+use farebox_core::{ChatCall, ChatEvent, Error, Format, Reported};
+use farebox_providers::{DecodeError, Facts, Outbound, Wire, find};
 use serde_json::{Map, Value, json};
 
 /// The call of a body in its caller's own words; its translation is of no matter here.
@@ -98,12 +98,13 @@ fn recorded_exchanges_use_no_more_than_is_held_for_them() {
         return;
     };
     let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
-    let (mut checked, mut with_media, mut sized, mut beyond) = (0, 0, 0, Vec::new());
+    let (mut whole, mut streams, mut with_media, mut sized) = (0, 0, 0, 0);
+    let mut beyond = Vec::new();
     for file in std::fs::read_dir(Path::new(&corpus).join("exchanges")).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
         let exchange: Value = serde_json::from_str(&with_its_images(&text)).unwrap();
         let Some((provider, format, body)) = asked(&exchange) else { continue };
-        if exchange["status"] != 200 || exchange["stream"] == true || exchange["usage"].is_null() {
+        if exchange["status"] != 200 || exchange["usage"].is_null() {
             continue;
         }
         // A sealed thought that was left out of the recording, and is in the usage.
@@ -111,7 +112,8 @@ fn recorded_exchanges_use_no_more_than_is_held_for_them() {
             continue;
         }
         let (id, model) = (exchange["id"].as_str().unwrap(), exchange["model"].as_str().unwrap());
-        let (outbound, wire) = match sent(provider, model, format, &body, false) {
+        let is_streamed = exchange["stream"].as_bool().unwrap();
+        let (outbound, wire) = match sent(provider, model, format, &body, is_streamed) {
             Ok(sent) => sent,
             Err(error) => {
                 *refusals.entry(error.field().unwrap_or("?").to_owned()).or_default() += 1;
@@ -119,24 +121,46 @@ fn recorded_exchanges_use_no_more_than_is_held_for_them() {
             }
         };
         let answer = exchange["response"]["body"].as_str().unwrap().as_bytes();
-        let decoded = wire.decode(find(provider).unwrap(), answer);
-        let reported = decoded.unwrap_or_else(|error| panic!("{id}: {error}")).reported.unwrap();
+        let reported = used(provider, wire, answer, is_streamed);
+        let reported = reported.unwrap_or_else(|error| panic!("{id}: {error}"));
         if !is_within(&outbound, &reported) {
             let used = reported.usage;
             beyond.push(format!("{id}: {used:?} beyond {:?} of {}", outbound.bound, outbound.cap));
         }
-        checked += 1;
+        *(if is_streamed { &mut streams } else { &mut whole }) += 1;
         with_media += usize::from(outbound.bound.media);
         let is_sized = outbound.bound.prompt_tokens < 20_000 && text.contains("ELIDED");
         sized += usize::from(outbound.bound.media && is_sized);
     }
     println!(
-        "{checked} exchanges, {with_media} with media or tools, {sized} held by the size of an \
-         image; refused: {refusals:?}"
+        "{whole} whole answers and {streams} streams, {with_media} with media or tools, {sized} \
+         held by the size of an image; refused: {refusals:?}"
     );
-    assert!(sized > 5, "{sized}");
     assert!(beyond.is_empty(), "{}", beyond.join("\n"));
-    assert!(checked > 300, "{checked}");
+    assert!(sized > 5, "{sized}");
+    assert!(whole > 300 && streams > 60, "{whole} {streams}");
+}
+
+/// The last usage that an answer states.
+fn used(
+    provider: &str,
+    wire: &dyn Wire,
+    answer: &[u8],
+    is_streamed: bool,
+) -> Result<Reported, DecodeError> {
+    let provider = find(provider).unwrap();
+    if !is_streamed {
+        return Ok(wire.decode(provider, answer)?.reported.unwrap());
+    }
+    let mut events = Vec::new();
+    let mut decoder = wire.decoder(provider, false);
+    decoder.feed(answer, &mut events)?;
+    decoder.end(&mut events)?;
+    let stated = events.into_iter().filter_map(|event| match event {
+        ChatEvent::Usage(reported) => Some(reported),
+        _ => None,
+    });
+    Ok(stated.last().unwrap())
 }
 
 /// Recorded: the model, what was asked for, and the usage of the answer.
@@ -221,6 +245,46 @@ fn tools_of_the_provider_cost_no_more_than_is_held_and_settle_by_what_was_used()
         let each = price.web_search.unwrap().pico();
         assert_eq!(cost.fees.pico(), each * i128::from(reported.usage.web_searches), "{model}");
     }
+}
+
+/// What providers put beside a prompt: the recorded prompt tokens of the tightest exchange of each
+/// kind, and the bytes of its request. The requests here are of the same kind, and none is longer,
+/// so what is held for them is no more than what was held for the recorded ones.
+#[test]
+fn the_tightest_recorded_bills_are_within_what_is_held_for_shorter_requests() {
+    let mut beyond = Vec::new();
+    let said = json!([{"role": "user", "content": "Which one?"}]);
+    let none = json!({"type": "object", "properties": {}});
+    let tool = json!([{"type": "function", "function": {"name": "pick", "parameters": none}}]);
+    let claudes = json!([{"name": "pick", "input_schema": none}]);
+    let chat = json!({"model": "m", "messages": said, "tools": tool});
+    let claude = json!({"max_tokens": 9, "messages": said, "tools": claudes});
+    let mut must = claude.clone();
+    must["tool_choice"] = json!({"type": "any"});
+    let json = json!({"model": "m", "messages": said, "response_format": {"type": "json_object"}});
+    let schema = json!({"contents": [{"role": "user", "parts": [{"text": "Which one?"}]}],
+        "generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": none}});
+    let functions = json!({"contents": [{"role": "user", "parts": [{"text": "Which one?"}]}],
+        "tools": [{"functionDeclarations": [{"name": "pick", "parameters": none}]}]});
+    for (provider, model, format, body, bytes, billed) in [
+        ("anthropic", "claude-haiku-4-5", Format::Messages, &claude, 370, 571),
+        ("anthropic", "claude-haiku-4-5", Format::Messages, &must, 543, 713),
+        ("openrouter", "anthropic/claude-haiku-4.5", Format::Chat, &chat, 356, 571),
+        ("xai", "grok-4.3", Format::Responses, &json!({"input": said}), 143, 199),
+        ("deepseek", "deepseek-chat", Format::Chat, &chat, 343, 284),
+        ("gpustack", "qwen3", Format::Chat, &chat, 359, 209),
+        ("ollama", "qwen3", Format::Chat, &json, 194, 243),
+        ("vertexai", "gemini-3-flash-preview", Format::GenerateContent, &schema, 318, 77),
+        ("gemini", "gemini-2.5-flash", Format::GenerateContent, &functions, 559, 136),
+    ] {
+        assert!(body.to_string().len() <= bytes, "{model}: {}", body.to_string().len());
+        let (outbound, _) = sent(provider, model, format, body, false).unwrap();
+        let held = outbound.bound.prompt_tokens;
+        if held < billed {
+            beyond.push(format!("{provider} {model} {format:?}: {held} held, {billed} billed"));
+        }
+    }
+    assert!(beyond.is_empty(), "{beyond:#?}");
 }
 
 /// An image of 239 by 178 pixels in each format, with the prompt tokens that were billed for it and

@@ -104,7 +104,10 @@ impl Model for World {
             let budget = state.budget(scope);
             let due = budget.holds.keys().filter(|rid| {
                 let (call, of) = state.call_of(**rid);
-                let is_gone = state.calls[call].is_gone() || self.is(Mutant::EarlySweep);
+                let (stage, is_alive_due) = (state.calls[call].stage, self.config.sweeps_living);
+                let is_gone = state.calls[call].is_gone()
+                    || self.is(Mutant::EarlySweep)
+                    || (is_alive_due && stage != Stage::Reserving);
                 let is_free = self.is(Mutant::EarlySweep) || self.is(Mutant::SweepNoWindow);
                 is_gone && (is_free || !state.is_reserve_under_way(call, of, scope))
             });

@@ -27,6 +27,8 @@ pub struct Config {
     pub waits: u8,
     /// Reserves arrive and are answered: only endings meet faults.
     pub has_calm_reserves: bool,
+    /// The sweep also takes the hold of a call that still runs, though of none that reserves.
+    pub sweeps_living: bool,
 }
 
 const ONE: Config = Config {
@@ -44,6 +46,7 @@ const ONE: Config = Config {
     has_extend: false,
     waits: 0,
     has_calm_reserves: false,
+    sweeps_living: false,
 };
 
 const TWO: Config = Config {
@@ -98,6 +101,10 @@ pub const CONFIGS: &[Config] = &[
     Config { name: "extend-shared", scopes: &[&[0, 1], &[0]], ..EXTEND_TWO },
     WAIT,
     WAIT_RETRIED,
+    Config { name: "wait-crash", crashes: 1, has_calm_reserves: true, ..WAIT },
+    Config { name: "alive", sweeps_living: true, ..EXTEND },
+    Config { name: "alive-scopes", sweeps_living: true, scopes: &[&[0, 1]], ..EXTEND },
+    Config { name: "alive-two", sweeps_living: true, crashes: 1, ..EXTEND_TWO },
 ];
 
 /// One metered call, which may extend its hold.

@@ -9,7 +9,8 @@ use crate::{Facts, InputBound, Provider};
 
 /// Bytes bound tokens: byte-level vocabularies cover at least one byte a token, and JSON syntax
 /// outweighs the framing of messages. Tools and response schemas are rendered anew inside the
-/// prompt, perhaps more widely than they were sent, so their bytes count twice.
+/// prompt, perhaps more widely than they were sent, so their bytes count twice; what introduces
+/// them there no byte stands for.
 pub(super) fn prompt(
     provider: &Provider,
     asked: &Map<String, Value>,
@@ -19,7 +20,8 @@ pub(super) fn prompt(
 ) -> Result<InputBound, Error> {
     for field in ["tools", "response_format"] {
         if let Some(value) = asked.get(field) {
-            bytes = bytes.saturating_add(json_bytes(value)?);
+            let rendered = json_bytes(value)?.saturating_add(provider.tool_preamble);
+            bytes = bytes.saturating_add(rendered);
         }
     }
     let messages = asked.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);

@@ -1,14 +1,17 @@
 //! `cargo prove counts`: the calls to AWS of one chat and the write units that they take, by the
 //! number of its scopes and of the holds that are open in them (money.md 4).
 //!
-//! The real chat function on the simulated services of `cargo prove drop`; units are computed
-//! from the items by DynamoDB's size rule.
+//! The real chat function and the real logger on the simulated services of `cargo prove drop`;
+//! units are computed from the items by DynamoDB's size rule, an item of a transaction twice. The
+//! two entries that a row has in indexes are not among them: one unit each.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use farebox_core::Rid;
 use farebox_ledger::{Attr, Budget, Hold};
+use farebox_logger::{Batch, Logger, Message};
+use serde_json::{Map, Value, json};
 
 use crate::drop::ROOMY;
 use crate::drop::stage::Stage;
@@ -22,8 +25,18 @@ const OPEN: [usize; 8] = [0, 11, 12, 13, 14, 30, 63, 199];
 struct Counted {
     /// Calls to AWS by operation.
     calls: BTreeMap<String, usize>,
-    /// Write units of the ledger.
+    /// The write units that these take.
     units: usize,
+}
+
+/// The first call of an environment and its second: what chat did, then what the logger did.
+struct Call {
+    chat: [Counted; 2],
+    logger: [Counted; 2],
+    /// The bytes of the largest budget.
+    bytes: usize,
+    /// The bytes of a row of the log.
+    row: usize,
 }
 
 pub fn run(_words: &[String]) -> ExitCode {
@@ -31,21 +44,26 @@ pub fn run(_words: &[String]) -> ExitCode {
     println!("|---|---|---|---|---|---|");
     for scopes in [2, 3, 4, 8] {
         for open in OPEN {
-            let (cold, warm, bytes) = count(scopes, open);
-            let sum = |counted: &Counted| counted.calls.values().sum::<usize>();
+            let Call { chat: [cold, warm], bytes, .. } = count(scopes, open, 0);
             println!(
                 "| {scopes} | {open} | {} | {} | {} | {bytes} |",
-                sum(&cold),
-                sum(&warm),
+                cold.sum(),
+                warm.sum(),
                 warm.units
             );
         }
     }
+    println!("\n| scopes | labels | calls of the logger for a message | units | row's bytes |");
+    println!("|---|---|---|---|---|");
+    for (scopes, labels) in [(2, 0), (2, 8), (4, 0), (4, 8)] {
+        let Call { logger: [_, warm], row, .. } = count(scopes, 0, labels);
+        let (sum, calls) = (warm.sum(), &warm.calls);
+        println!("| {scopes} | {labels} | {sum} {calls:?} | {} | {row} |", warm.units);
+    }
     ExitCode::SUCCESS
 }
 
-/// The first call of an environment and its second, with the bytes of the largest budget.
-fn count(scopes: usize, open: usize) -> (Counted, Counted, usize) {
+fn count(scopes: usize, open: usize, labels: usize) -> Call {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -56,21 +74,51 @@ fn count(scopes: usize, open: usize) -> (Counted, Counted, usize) {
         for scope in &stage.scopes {
             fill(&stage, scope, open);
         }
-        let gate = stage.gate();
-        let mut counted = Vec::new();
+        label(&stage, labels);
+        let (gate, logger) = (stage.gate(), Logger::new(&stage.world.aws));
+        let (mut chat, mut logged) = (Vec::new(), Vec::new());
         for _ in 0..2 {
             stage.world.network.shared().services.done.clear();
             let (_, _, told) = stage.call(gate.clone(), None, false).await;
             assert_eq!(told, Some(200));
-            counted.push(Counted::of(&stage.world.network.shared().services.done));
+            let messages = {
+                let services = &mut stage.world.network.shared().services;
+                chat.push(Counted::of(&services.done, |operation| operation == "UpdateItem"));
+                services.done.clear();
+                std::mem::take(&mut services.queue)
+            };
+            let records = messages
+                .into_iter()
+                .map(|message| Message { message_id: "m".to_owned(), body: message.body });
+            let failures = farebox_logger::handle(&logger, Batch { records: records.collect() });
+            assert_eq!(failures.await, farebox_logger::Failures::default());
+            logged.push(Counted::of(&stage.world.network.shared().services.done, |_| true));
         }
         let shared = stage.world.network.shared();
         let items = stage.scopes.iter().map(|scope| Stage::owner(scope).budget());
         let items = items.map(|key| shared.services.store.get(&key).expect("a budget"));
         let bytes = items.map(|item| crate::network::services::size(&item)).max();
-        let warm = counted.pop().expect("two calls");
-        (counted.pop().expect("two calls"), warm, bytes.unwrap_or_default())
+        let rows = shared.services.store.items.values().filter(|item| item.contains_key("rk"));
+        let row = rows.map(crate::network::services::size).max();
+        let both = |counted: Vec<Counted>| <[Counted; 2]>::try_from(counted).expect("two calls");
+        Call {
+            chat: both(chat),
+            logger: both(logged),
+            bytes: bytes.unwrap_or_default(),
+            row: row.unwrap_or_default(),
+        }
     })
+}
+
+/// Labels of the key, which its calls count to.
+fn label(stage: &Stage, labels: usize) {
+    let labels = (0..labels).map(|at| (format!("name{at}"), json!({"S": "value"})));
+    let labels = json!({"M": labels.collect::<Map<String, Value>>()});
+    for (place, shown) in &mut stage.world.network.shared().services.shown {
+        if place.pk.starts_with("K#") {
+            shown.insert("labels".to_owned(), labels.clone());
+        }
+    }
 }
 
 /// A budget as it is in use: a month and a day that are over, their watermarks, and holds.
@@ -112,13 +160,17 @@ fn fill(stage: &Stage, scope: &str, open: usize) {
 }
 
 impl Counted {
-    fn of(done: &[(String, usize)]) -> Self {
+    fn of(done: &[(String, usize)], is_counted: impl Fn(&str) -> bool) -> Self {
         let mut calls = BTreeMap::new();
         for (operation, _) in done {
             *calls.entry(operation.clone()).or_default() += 1;
         }
-        let units = done.iter().filter(|(operation, _)| operation == "UpdateItem");
+        let units = done.iter().filter(|(operation, _)| is_counted(operation));
         Self { calls, units: units.map(|(_, units)| units).sum() }
+    }
+
+    fn sum(&self) -> usize {
+        self.calls.values().sum()
     }
 }
 
@@ -144,7 +196,7 @@ mod tests {
             (8, 63, 64),
             (2, 199, 44),
         ] {
-            let (cold, warm, bytes) = count(scopes, open);
+            let Call { chat: [cold, warm], bytes, .. } = count(scopes, open, 0);
             let told = format!("{scopes} scopes, {open} open holds, {bytes} bytes");
             let warm_calls = [("SendMessage", 1), ("UpdateItem", 2 * scopes)];
             // The key, the pepper, the credential, the prices, and each budget once.
@@ -156,6 +208,24 @@ mod tests {
             assert_eq!(warm.calls, by_name(&warm_calls), "{told}");
             assert_eq!(cold.calls, by_name(&[&cold_calls[..], &warm_calls].concat()), "{told}");
             assert_eq!(warm.units, units, "{told}");
+        }
+    }
+
+    /// A row and its sums are one transaction, each of its items twice its units: the day's and the
+    /// month's sums of all, of each owner and of each label, and one of the set of labels.
+    #[test]
+    fn the_logger_writes_one_transaction_a_message_whose_units_follow_owners_and_labels() {
+        for (scopes, labels, owners) in [(2, 0, 2), (2, 8, 2), (4, 0, 4), (4, 8, 4)] {
+            let Call { logger: [_, warm], row, .. } = count(scopes, 0, labels);
+            let told = format!("{scopes} scopes, {labels} labels, a row of {row} bytes: {warm:?}");
+            let sums = 2 * (1 + owners + labels) + 1;
+            let calls = [("BatchGetItem", 2), ("TransactWriteItems", 1)];
+            let calls = calls.map(|(name, count)| (name.to_owned(), count));
+
+            println!("{told}");
+            assert_eq!(warm.calls, BTreeMap::from(calls), "{told}");
+            assert_eq!(warm.units, 2 * row.div_ceil(1_024) + 2 * sums, "{told}");
+            assert!((1..=3).contains(&row.div_ceil(1_024)), "{told}");
         }
     }
 }

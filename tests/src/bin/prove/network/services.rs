@@ -141,7 +141,17 @@ impl Services {
             update(kind, fields)
         });
         let transaction = Transaction { actions: actions.collect() };
+        let sizes = |store: &Store| -> Vec<usize> {
+            let items = transaction.actions.iter().map(|action| store.get(&action.key));
+            items.map(|item| size(&item.unwrap_or_default())).collect()
+        };
+        let before = sizes(&self.store);
         let answer = self.store.transact(&transaction);
+        if let Some((_, units)) = self.done.last_mut() {
+            // Each item costs twice what it costs alone.
+            let sizes = before.into_iter().zip(sizes(&self.store));
+            *units = sizes.map(|(old, new)| 2 * old.max(new).div_ceil(1_024).max(1)).sum();
+        }
         self.check(transaction.actions.iter().map(|action| &action.key));
         match answer {
             Answer::Applied => good(json!({})),
