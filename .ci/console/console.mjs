@@ -284,6 +284,30 @@ await claim("a key is made, shown once, rotated, and revoked", async () => {
   await close();
 });
 
+await claim("what was made and never answered is not made twice", async () => {
+  const { page, close } = await opened("light");
+  await page.waitForSelector("h1:has-text('Overview')");
+  await visit(page, "keys");
+  const name = `once ${Date.now()}`;
+  let lost = 0;
+  await page.route("**/admin/v1/keys", async (route) => {
+    if (route.request().method() !== "POST" || lost) return route.continue();
+    await route.fetch();
+    lost += 1;
+    return route.abort();
+  });
+  await page.click("button:has-text('Make a key')");
+  await page.fill("#f-user", "demo");
+  await page.fill("#f-name", name);
+  await submit(page, "Make");
+  await page.waitForSelector("dialog .fault:has-text('The gateway did not answer')");
+  await submit(page, "Make");
+  assert.match(await page.textContent("dialog .secret"), /^sk-fb-/);
+  const { keys } = await api("GET", "keys?user=demo&limit=100");
+  assert.deepEqual([lost, keys.filter((one) => one.name === name).length], [1, 1]);
+  await close();
+});
+
 /** A dialog by its keyboard: from the button that opens it, and back to the page. */
 async function dialogOf(page, button) {
   await page.focus(button);

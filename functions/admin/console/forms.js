@@ -182,20 +182,28 @@ function worded(error, field) {
 
 /**
  * A form of fields {name, label, kind?, in?, out?, value?, options?, hint?, group?}; `send` gets what
- * they say, the version that the change is based on, and the texts. A fault is told at its field,
+ * they say, the version that the change is based on, the texts and the attempt's name. A fault is told at its field,
  * else at `place`. `of` is where a thing has its fields, for who comes second.
  */
 function form(fields, submit, send, { version, of = (thing) => thing, given, place, kind = "main" } = {}) {
   const inputs = new Map();
+  let once = attempt();
   const line = (field) => {
     const input = inputOf(field);
     const fault = h("p", { class: "fault", id: `e-${field.name}`, hidden: true });
     const note = field.note ? h("p", { class: "note", id: `n-${field.name}` }, field.note) : null;
     input.setAttribute("aria-describedby", [note?.id, fault.id].filter(Boolean).join(" "));
     inputs.set(field.name, { input, fault });
-    if (field.oninput) input.addEventListener("input", () => field.oninput(texts()));
+    input.addEventListener("input", () => {
+      sound(input, fault);
+      field.oninput?.(texts());
+    });
     if (field.kind === "check") return h("div", { class: "check" }, h("label", {}, input, field.label), note, fault);
     return h("div", { class: AREAS.includes(field.kind) ? "wide" : null }, h("label", {}, field.label, input), note, fault);
+  };
+  const sound = (input, fault) => {
+    fault.hidden = true;
+    input.removeAttribute("aria-invalid");
   };
   const groups = [...new Set(fields.map((field) => field.group))].map((group) => {
     const rows = h("div", { class: "row" }, fields.filter((field) => field.group === group).map(line));
@@ -220,14 +228,13 @@ function form(fields, submit, send, { version, of = (thing) => thing, given, pla
     button.disabled = true;
     general.hidden = true;
     made.querySelector(".conflict")?.remove();
-    for (const { input, fault } of inputs.values()) {
-      fault.hidden = true;
-      input.removeAttribute("aria-invalid");
-    }
+    for (const { input, fault } of inputs.values()) sound(input, fault);
     wait.textContent = "Asking…";
     try {
-      await send(bodyOf(fields, texts()), version, texts());
+      await send(bodyOf(fields, texts()), version, texts(), once);
     } catch (error) {
+      // What was answered is over; where nobody answered, it may have been done all the same.
+      if (error.status) once = attempt();
       if (error.status === 412) {
         version = error.version;
         const box = conflict(fields, inputs, error.current && of(error.current), given);
@@ -260,9 +267,9 @@ async function edit({ title, path, fields, of = (thing) => thing, told, note, su
   const thing = known.found ? of(known.found) : preset;
   const asked = fields.filter((field) => !(given && field.once)).map((field) => ({ ...field, value: textOf(field, thing) }));
   open(title(given), note ? h("p", { class: "note" }, note) : null, given && extra ? extra(given) : null,
-    form(asked, submit, async (body, version, texts) => {
+    form(asked, submit, async (body, version, texts, once) => {
       const one = given ?? texts;
-      const made = await api(isPost ? "POST" : "PUT", path(one), body, version);
+      const made = await api(isPost ? "POST" : "PUT", path(one), body, version, isPost && once);
       if (!made?.secret) return done(made?.warnings?.join(" ") || told(one, body));
       dialog.close();
       return secret(title(made), made.secret);
@@ -282,8 +289,8 @@ async function confirmed(title, text, label, path, one) {
 async function rotate(path, one, name, title) {
   const known = await based(path, one);
   open(`Rotate ${one.name}?`, h("p", {}, "It gets another secret. All else of it stays."),
-    form([{ name, kind: "span", label: "The old secret ends", options: Object.keys(SPANS) }], "Rotate", async (body, version) => {
-      const made = await api("POST", `${path}/rotate`, body, version);
+    form([{ name, kind: "span", label: "The old secret ends", options: Object.keys(SPANS) }], "Rotate", async (body, version, texts, once) => {
+      const made = await api("POST", `${path}/rotate`, body, version, once);
       dialog.close();
       secret(`${title} ${made.name}`, made.secret);
     }, { version: known.version, given: known.found }));

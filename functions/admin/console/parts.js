@@ -167,11 +167,15 @@ class Refused extends Error {
 /** What no other site's page can send: a browser would ask first whether it may. */
 const OWN = { "x-farebox-console": "1" };
 
+/** The name of one attempt to make something: asked for again by it, nothing is made twice. */
+const attempt = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 /** What is found, and its version. A file is sent as it stands, anything else as JSON. */
-async function ask(method, path, body, version) {
+async function ask(method, path, body, version, once) {
   const headers = key ? { authorization: `Bearer ${key}` } : { ...OWN };
   if (body !== undefined) headers["content-type"] = "application/json";
   if (version) headers["if-match"] = version;
+  if (once) headers["idempotency-key"] = once;
   const text = body === undefined || body instanceof Blob ? body : JSON.stringify(body);
   const answer = await fetch(`v1/${path}`, { method, headers, cache: "no-store", body: text }).catch(() => null);
   if (!answer) throw new Refused(0, { message: "The gateway did not answer. Try again." });
