@@ -29,8 +29,9 @@ async fn rerate(stack: &Stack, apply: bool) -> (Vec<Value>, u64) {
     }
 }
 
-/// What the rows of the month add up to in a scope, and what its budget says: month, then day.
-async fn both(stack: &Stack, scope: &str, day: u64) -> [(Money, Money); 2] {
+/// What a scope's budget says, and what the rows of the month add up to in it: month, then day; and
+/// its total beside all its months.
+async fn both(stack: &Stack, scope: &str, day: u64) -> [(Money, Money); 3] {
     let month = format!("{}-05", next_year());
     let (mut rows, mut of_day, mut cursor) = (Money::ZERO, Money::ZERO, String::new());
     loop {
@@ -51,7 +52,9 @@ async fn both(stack: &Stack, scope: &str, day: u64) -> [(Money, Money); 2] {
     let days = counters["days"].as_array().unwrap();
     let counted = days.iter().find(|one| one["day"] == day);
     let counted = counted.map_or("0", |one| one["settled_usd"].as_str().unwrap());
-    [(usd(counters["settled_usd"].as_str().unwrap()), rows), (usd(counted), of_day)]
+    let told = |name: &str| usd(counters[name].as_str().unwrap());
+    let total = [told("total_settled_usd"), told("months_settled_usd")];
+    [(told("settled_usd"), rows), (usd(counted), of_day), total.into()]
 }
 
 async fn assert_reconciled(caller: &Caller<'_>, day: u64) {
@@ -140,7 +143,7 @@ fn counters_and_rows_agree_over_every_ending_and_a_missing_row_is_seen_to_the_di
         let key = json!({"pk": {"S": row.text("pk")}, "sk": {"S": row.text("sk")}});
         let charged = usd(caller.row(&id).await["cost_usd"].as_str().unwrap());
         stack.dynamodb("DeleteItem", &json!({"TableName": "farebox-logs", "Key": key})).await;
-        let [(counter, rows), _] = both(stack, &caller.key_scope(), day).await;
+        let [(counter, rows), ..] = both(stack, &caller.key_scope(), day).await;
         assert_eq!(counter.minus(rows), Some(charged));
     });
 }
@@ -179,6 +182,16 @@ impl Report<'_> {
         let answer = self.stack.admin(Method::POST, "/reconcile").json(&body).send().await;
         let lines = answer.expect(200).json()["lines"].as_array().unwrap().clone();
         lines.into_iter().find(|line| line["model"] == model).unwrap()
+    }
+
+    /// What a cost report of the twelfth of May says: the lines.
+    async fn cost(&self, usd: Money, apply: bool) -> Vec<Value> {
+        let year = next_year();
+        let body = json!({"provider": self.provider, "from": format!("{year}-05-12T00:00:00Z"),
+            "to": format!("{year}-05-13T00:00:00Z"), "usage": [], "apply": apply,
+            "cost_at_most_usd": usd.to_string()});
+        let answer = self.stack.admin(Method::POST, "/reconcile").json(&body).send().await;
+        answer.expect(200).json()["lines"].as_array().unwrap().clone()
     }
 }
 
@@ -306,6 +319,56 @@ fn several_unknown_calls_of_a_bucket_become_their_sum_in_each_budget_that_they_s
         assert_eq!(line["error_bar_usd"], bar.to_string());
         assert_eq!(caller.user_books().await.settled(), truth);
         assert_eq!(other.user_books().await.settled(), others);
+    });
+}
+
+#[test]
+fn a_cost_report_corrects_unknown_calls_of_one_budget_to_what_it_leaves_them() {
+    run(async {
+        let clock = moved(&format!("{}-05-12T12:00:00Z", next_year())).await;
+        let caller = Caller::new(&clock.stack).await;
+        let mut known = Money::ZERO;
+        for model in ["exact", "chat"] {
+            let answer = caller.chat(model, &exact()).await.expect(200);
+            known = known.plus(usd(answer.header("x-farebox-cost-usd").unwrap())).unwrap();
+        }
+        // Of two models: a cost report does not tell them apart, and need not.
+        let ids = [unknown(&caller, "fail", 20).await, unknown(&caller, "claude-fail", 40).await];
+        clock.stack.drain().await;
+        let held = caller.user_books().await.settled().minus(known).unwrap();
+        let report = Report { stack: &clock.stack, provider: "demo" };
+        let of = |left: Money| known.plus(left).unwrap();
+        let assert_open = async |cost: Money, why: &str| {
+            let lines = report.cost(cost, true).await;
+            assert_eq!((lines.len(), &lines[0]["determined"]), (1, &json!([])), "{lines:?}");
+            assert!(lines[0]["open"].as_str().unwrap().contains(why), "{lines:?}");
+            assert_eq!(lines[0]["error_bar_usd"], held.to_string());
+            assert_eq!(caller.user_books().await.settled(), of(held), "{why}");
+        };
+
+        let truth = usd("0.00003");
+        assert!(truth < held, "{held}");
+        assert_open(of(truth), "not an hour past").await;
+        a_day_later(&clock);
+        assert_open(known.minus(Money::ONE_PICO).unwrap(), "less than the settled").await;
+        assert_open(of(held).plus(Money::ONE_PICO).unwrap(), "more than they can have cost").await;
+        let line = report.cost(of(truth), false).await.remove(0);
+        assert_eq!(line["determined"].as_array().unwrap().len(), ids.len(), "{line}");
+        assert_eq!(
+            (&line["determined_usd"], &line["error_bar_usd"]),
+            (&json!("0.00003"), &json!("0"))
+        );
+        assert_eq!(line["settled_usd"], known.to_string());
+        assert_eq!(caller.user_books().await.settled(), of(held), "not applied");
+
+        tokio::join!(report.cost(of(truth), true), report.cost(of(truth), true));
+        report.cost(of(truth), true).await;
+
+        for books in [caller.user_books().await, caller.key_books().await] {
+            books.assert_quiet();
+            assert_eq!(books.settled(), of(truth), "{}: once", books.scope);
+        }
+        assert_reconciled(&caller, the_day()).await;
     });
 }
 

@@ -17,6 +17,8 @@ const PAGES_MAX: u32 = 10;
 const PAGE_ROWS: u32 = 100;
 /// Rows are kept so long.
 const KEPT_MS: i64 = 90 * 86_400_000;
+/// Where the oldest archive is younger, none is gone yet.
+const YEAR_MS: i64 = 365 * 86_400_000;
 
 /// `GET /admin/v1/counters/{scope}?month=2026-11`
 pub async fn counters(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
@@ -32,12 +34,20 @@ pub async fn counters(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     // What is not archived yet of a divided budget still stands in its counters.
     let settled = counter.settled().plus(archived.unwrap_or_default());
     let settled = settled.ok_or_else(|| Error::internal("a sum beyond all money"))?;
+    let (archives, oldest) = gate.control.archives(&scope, shares).await?;
+    let open = budget.months.values().map(|month| month.settled());
+    let months = open.chain([archives]).try_fold(Money::ZERO, Money::plus);
+    let months = months.ok_or_else(|| Error::internal("a sum beyond all money"))?;
+    let kept = Span::Month(oldest.unwrap_or(month)).first_day();
+    let is_whole = kept.is_some_and(|day| day.utc_noon() > gate.aws().now().plus_ms(-YEAR_MS));
     let days = budget.days.iter().filter(|(day, _)| day.month() == month);
     Answer::ok(&Counters {
         scope: scope.to_string(),
         settled_usd: settled.to_string(),
         held_usd: counter.held().to_string(),
         archived: archived.is_some(),
+        total_settled_usd: budget.total.settled().to_string(),
+        months_settled_usd: is_whole.then(|| months.to_string()),
         days: days
             .map(|(day, counter)| DayCounter {
                 day: day.number(),

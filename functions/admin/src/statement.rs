@@ -52,13 +52,19 @@ pub async fn reconcile(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
         reports.entry(undated(&row.model).to_owned()).or_default().add(row);
     }
     let mut books = books(gate, provider, from, to).await?;
+    let is_early = to.plus_ms(LAG_MS) > gate.aws().now();
+    if let Some(cost) = body.cost_at_most_usd {
+        let rule = "leave usage empty: a cost report counts nothing, and write USD such as 1.25";
+        let cost = Money::parse_usd(&cost).ok().filter(|_| reports.is_empty());
+        let cost = cost.ok_or_else(|| Error::malformed("cost_at_most_usd", rule))?;
+        return by_cost(gate, provider, books, (cost, is_early), body.apply).await;
+    }
     for model in reports.keys() {
         books.models.entry(model.clone()).or_default();
     }
     if books.is_blurred {
         books.models.values_mut().for_each(|ours| ours.blurred = Some(Open::ByHand));
     }
-    let is_early = to.plus_ms(LAG_MS) > gate.aws().now();
     let prices = gate.control.prices_in_force().await?;
     let mut lines = Vec::new();
     let (none, has_nameless) = (Report::default(), !books.nameless.is_empty());
@@ -79,6 +85,35 @@ pub async fn reconcile(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
         let found = find_nameless(&books.nameless, provider, &models.collect::<Vec<_>>(), &prices);
         let found = found.unless(is_early);
         lines.push(line(gate, provider, &books.nameless, &found, body.apply).await?);
+    }
+    Answer::ok(&Statement { lines })
+}
+
+/// What a cost report says of all calls of its time together: one line, of every model.
+async fn by_cost(
+    gate: &Gate,
+    provider: &str,
+    books: Books,
+    (cost, is_early): (Money, bool),
+    is_applied: bool,
+) -> Result<Answer, Refusal> {
+    let by_hand = books.is_blurred.then_some(Open::ByHand);
+    let nameless = books.nameless;
+    let mut all = Calls { blurred: by_hand, ..Calls::default() };
+    for ours in books.models.into_values() {
+        all.settled.extend(ours.settled);
+        all.unknown.extend(ours.unknown);
+        all.blurred = ours.blurred.or(all.blurred);
+    }
+    let settled = sum(all.settled.iter().filter_map(CallRecord::charged))?;
+    let found = all.find_by_cost(cost, settled, !nameless.is_empty()).unless(is_early);
+    let mut lines = vec![line(gate, provider, &all.unknown, &found, is_applied).await?];
+    if let Some(line) = lines.first_mut() {
+        line.settled_usd = settled.to_string();
+    }
+    if !nameless.is_empty() {
+        let open = Finding::Open(Open::NotOurs);
+        lines.push(line(gate, provider, &nameless, &open, false).await?);
     }
     Answer::ok(&Statement { lines })
 }

@@ -165,6 +165,12 @@ pub struct Counters {
     pub held_usd: String,
     /// The month is closed: this is its archive.
     pub archived: bool,
+    /// Charged in total, by the counter that never ends.
+    pub total_settled_usd: String,
+    /// What all its months add up to, open ones and archives. Left out where archives may be gone:
+    /// they are kept for 400 days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub months_settled_usd: Option<String>,
     /// Its days that are still open.
     pub days: Vec<DayCounter>,
 }
@@ -216,6 +222,10 @@ pub struct PostStatement {
     pub to: String,
     /// What it says, by model.
     pub usage: Vec<ReportedUsage>,
+    /// Of a cost report, which has no usage: what everything of the time cost by it, at most. An
+    /// amount that is written in decimals counts with half a unit of its last digit more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_at_most_usd: Option<String>,
     /// Correct the charges that it determines; without it they are only shown.
     #[serde(default)]
     pub apply: bool,

@@ -106,6 +106,7 @@ POST /corrections = correct user:u1 --amount-usd -5 --reason refund --period 202
 POST /corrections = correct --request A1 --cost-usd 0.5 --reason bill
 POST /rerate = rerate --from 2026-11-01 --to 2026-11-02 --model openai/x --apply
 POST /reconcile = reconcile --import REPORT --provider openai --apply
+POST /reconcile = reconcile --import COSTS --provider openai
 GET /charges = reconcile --month 2026-11
 GET /counters/{scope} = reconcile --month 2026-11 --scope user:u1
 POST /settlements = replay LOG
@@ -271,7 +272,8 @@ fn run(line: &str, route: Option<&str>) -> (Vec<Asked>, String) {
         "key_id":"k1","outcome":"settled"}"#
         .replace('\n', "");
     let log = format!("START\n{{\"farebox.settlement.v1\":{record}}}\nEND\n");
-    let files = [("FILE", list), ("REPORT", report), ("LOG", log.as_str())];
+    let costs = "start_time,end_time,amount_value,amount_currency\n1,2,0.5,usd\n";
+    let files = [("FILE", list), ("REPORT", report), ("COSTS", costs), ("LOG", log.as_str())];
     let line = files.iter().fold(line.to_owned(), |line, (name, text)| {
         if line.contains(name) { line.replace(name, &file(name, text)) } else { line }
     });

@@ -45,6 +45,12 @@ impl Owner {
         Key { table: Table::Main, pk: self.pk("A"), sk: format!("M#{month}") }
     }
 
+    /// The partition of its archives.
+    #[must_use]
+    pub fn archives(&self) -> String {
+        self.pk("A")
+    }
+
     /// The tombstone or receipt of one call.
     #[must_use]
     pub fn tombstone(&self, rid: Rid) -> Key {

@@ -129,6 +129,23 @@ impl Calls {
         }
     }
 
+    /// The same of a report that says only what everything of its time cost: what is left beside
+    /// the settled calls, whose costs are known.
+    pub fn find_by_cost(&self, cost: Money, settled: Money, has_nameless: bool) -> Finding {
+        if self.unknown.is_empty() {
+            return Finding::Open(Open::None);
+        }
+        if let Some(open) = self.blurred {
+            return Finding::Open(open);
+        }
+        match cost.minus(settled) {
+            Some(left) if left < Money::ZERO => Finding::Open(Open::Less),
+            Some(left) if has_nameless && left > Money::ZERO => Finding::Open(Open::Nameless),
+            Some(left) => self.share_out(left),
+            None => Finding::Open(Open::TooDear),
+        }
+    }
+
     /// What is left, by kind, where it is that of at most so many unknown calls; empty where
     /// nothing is.
     fn left(&self, report: &Report, calls: usize) -> Result<BTreeMap<Kind, Share>, Open> {

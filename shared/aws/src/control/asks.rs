@@ -199,7 +199,7 @@ impl Control {
     }
 
     /// Approves an open request and raises the limits of its user's budget until an end, both or
-    /// neither: a request that is taken back meanwhile leaves no raise, and a raise no open request.
+    /// neither: one that is taken back meanwhile leaves no raise, and a raise no open request.
     /// `budget` is what the raise is based on.
     ///
     /// # Errors

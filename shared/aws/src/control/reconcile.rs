@@ -7,7 +7,10 @@ use farebox_ledger::Owner;
 
 use super::Control;
 use super::corrections::charged_parts;
-use super::store::read_number;
+use super::store::{read_number, read_text};
+
+/// More archives than 400 days have months.
+const ARCHIVES_MAX: u32 = 24;
 
 impl Control {
     /// What a row charges, scope by scope. A provisional charge stands in tombstones: the row
@@ -46,5 +49,32 @@ impl Control {
             }
         }
         Ok(sum)
+    }
+
+    /// What all its archives say together, those of `shares` shares with the budget's own, and the
+    /// oldest month that has one. An archive is kept for 400 days.
+    ///
+    /// # Errors
+    /// Where the table cannot be read.
+    pub async fn archives(
+        &self,
+        scope: &Scope,
+        shares: u8,
+    ) -> Result<(Money, Option<Month>), Error> {
+        let (mut sum, mut oldest) = (Money::ZERO, None);
+        for scope in once(scope.clone()).chain((0..shares).map(|share| scope.with_share(share))) {
+            let pk = Owner::new(self.tenant(), scope).archives();
+            let (found, _) = self.store.query(&pk, "M#", None, ARCHIVES_MAX).await?;
+            for item in found {
+                let month = read_text(&item, "sk").and_then(|sk| sk.get(2..)?.parse().ok());
+                let month = month.and_then(|number| Month::from_number(number).ok());
+                oldest = month.into_iter().chain(oldest).min();
+                let settled = read_number::<i128>(&item, "s");
+                let settled = settled.and_then(|pico| Money::from_pico(pico).ok());
+                let more = sum.plus(settled.unwrap_or_default());
+                sum = more.ok_or_else(|| Error::internal("a sum beyond all money"))?;
+            }
+        }
+        Ok((sum, oldest))
     }
 }

@@ -63,7 +63,10 @@ fn no_usage_export_is_read_for_more_than_it_says() {
         let lines = text.split(['\n', '\r']).filter(|line| !line.trim().is_empty()).count();
         assert!(buckets.len() < lines.max(1), "{} buckets of {text}", buckets.len());
         for bucket in buckets {
-            assert!(bucket.cost.is_none_or(|cost| cost.pico().abs() < 10_i128.pow(30)), "{text}");
+            assert!(
+                bucket.cost.is_none_or(|cost| cost.at_most.pico().abs() < 10_i128.pow(30)),
+                "{text}"
+            );
         }
     });
     assert!(read.into_inner() > 100, "some are still exports");

@@ -13,10 +13,9 @@ use std::collections::BTreeMap;
 
 use csv::{ReaderBuilder, StringRecord};
 use farebox_api::{PostStatement, ReportedUsage};
-use farebox_core::{Money, Timestamp};
+use farebox_core::Timestamp;
 
-use super::plus;
-use super::statement::{Bucket, add, amount, anthropics_tier, openais_tier, seconds};
+use super::statement::{Bucket, Cost, add, amount, anthropics_tier, openais_tier, seconds};
 use crate::failure::Failure;
 
 const DAY_MS: i64 = 86_400_000;
@@ -106,7 +105,7 @@ const EXPORTS: [Export; 2] = [
 #[derive(Default)]
 struct Sum {
     usage: Vec<ReportedUsage>,
-    cost: Option<Money>,
+    cost: Option<Cost>,
 }
 
 /// A line of the file with the names of its columns.
@@ -137,14 +136,21 @@ pub fn buckets(text: &str, provider: &str, apply: bool) -> Result<Vec<Bucket>, F
         if is_cost {
             // An empty bucket is a line without an amount.
             if let Some(more) = line.amount(export)? {
-                sum.cost = Some(plus(sum.cost.unwrap_or_default(), more)?);
+                sum.cost = Some(sum.cost.unwrap_or_default().plus(more)?);
             }
         } else if let Some(usage) = line.usage(export)? {
             add(&mut sum.usage, &usage);
         }
     }
     let buckets = sums.into_iter().map(|((from, to), Sum { usage, cost })| Bucket {
-        statement: PostStatement { provider: provider.to_owned(), from, to, usage, apply },
+        statement: PostStatement {
+            provider: provider.to_owned(),
+            from,
+            to,
+            usage,
+            cost_at_most_usd: None,
+            apply,
+        },
         cost: if is_cost { Some(cost.unwrap_or_default()) } else { None },
     });
     Ok(buckets.collect())
@@ -203,7 +209,7 @@ impl Line<'_> {
         Ok((time(export.from, given)?, time(to, self.text(to)?)?))
     }
 
-    fn amount(&self, export: &Export) -> Result<Option<Money>, Failure> {
+    fn amount(&self, export: &Export) -> Result<Option<Cost>, Failure> {
         let given = self.text(export.amount)?;
         if given.is_empty() {
             return Ok(None);
@@ -360,7 +366,7 @@ mod tests {
         let costs = |text, provider| -> Vec<String> {
             let buckets = buckets(text, provider, true).unwrap();
             assert!(buckets.iter().all(|bucket| bucket.statement.usage.is_empty()));
-            buckets.iter().map(|bucket| bucket.cost.unwrap().to_string()).collect()
+            buckets.iter().map(|bucket| bucket.cost.unwrap().stated.to_string()).collect()
         };
 
         assert_eq!(costs(openai, "openai"), ["0.50383598"]);

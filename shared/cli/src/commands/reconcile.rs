@@ -110,6 +110,11 @@ fn compared(
         let of_day = rows.get(&day.day).copied().unwrap_or_default();
         lines.push(line(day.day.to_string(), &day.settled_usd, of_day)?);
     }
+    // The counter of all time, beside what all months say.
+    if let Some(months) = &counters.months_settled_usd {
+        let months = usd(months)?;
+        lines.push(line("total".to_owned(), &counters.total_settled_usd, months)?);
+    }
     Ok(lines)
 }
 
@@ -137,5 +142,24 @@ mod tests {
 
         let differences: Vec<_> = lines.iter().map(|line| line.difference().unwrap()).collect();
         assert_eq!(differences, [usd("0.5"), Money::ZERO]);
+    }
+
+    #[test]
+    fn the_total_is_compared_with_all_months_where_they_are_kept() {
+        let told = |months: Option<&str>| Counters {
+            settled_usd: "1".to_owned(),
+            total_settled_usd: "5".to_owned(),
+            months_settled_usd: months.map(str::to_owned),
+            ..Counters::default()
+        };
+        let differences = |months| {
+            let lines = compared(&told(months), None).unwrap();
+            let told = lines.iter().map(|line| (line.period.clone(), line.difference().unwrap()));
+            told.skip(1).collect::<Vec<_>>()
+        };
+
+        assert_eq!(differences(None), []);
+        assert_eq!(differences(Some("5")), [("total".to_owned(), Money::ZERO)]);
+        assert_eq!(differences(Some("3")), [("total".to_owned(), usd("2").unwrap())]);
     }
 }

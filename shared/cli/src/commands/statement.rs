@@ -11,6 +11,9 @@ use crate::failure::Failure;
 use crate::print::{Output, Table};
 use crate::progress::Progress;
 
+/// In pico-USD.
+const HALF_A_CENT: i128 = 5_000_000_000;
+
 /// How a provider's report is read: where a bucket begins and ends, and one result of it.
 struct Format {
     provider: &'static str,
@@ -25,7 +28,21 @@ struct Format {
 /// One bucket of a report: counts by model, or an amount.
 pub struct Bucket {
     pub statement: PostStatement,
-    pub cost: Option<Money>,
+    pub cost: Option<Cost>,
+}
+
+/// What a cost report says, and the most that may mean: a text's last digit is rounded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    pub stated: Money,
+    pub at_most: Money,
+}
+
+impl Cost {
+    pub fn plus(self, more: Self) -> Result<Self, Failure> {
+        let stated = plus(self.stated, more.stated)?;
+        Ok(Self { stated, at_most: plus(self.at_most, more.at_most)? })
+    }
 }
 
 /// One row a provider.
@@ -66,7 +83,7 @@ pub async fn import(
         false => provider_csv::buckets(&text, provider, apply)?,
     };
     if buckets.iter().any(|bucket| bucket.cost.is_some()) {
-        return costs(client, buckets).await;
+        return costs(client, buckets, apply).await;
     }
     buckets = by_day(buckets);
     usage(client, buckets, apply).await
@@ -170,46 +187,99 @@ async fn usage(client: &Client, buckets: Vec<Bucket>, apply: bool) -> Result<Out
     Ok(Output::new(json!(answers), text))
 }
 
-/// A cost report: amounts beside the books, and the holds of unknown calls as the error bar. It
-/// names no calls, so it corrects none.
-async fn costs(client: &Client, buckets: Vec<Bucket>) -> Result<Output, Failure> {
-    let head = ["FROM", "REPORTED_USD", "BOOKS_USD", "DIFFERENCE_USD", "ERROR_BAR_USD"];
+/// A cost report: amounts beside the books, and what is left for the unknown calls of a time, where
+/// that can mean nothing else. Where a time without such calls differs from the books, the prices
+/// do, or others call beside Farebox: then nothing is corrected.
+async fn costs(client: &Client, buckets: Vec<Bucket>, apply: bool) -> Result<Output, Failure> {
+    let head = [
+        "FROM",
+        "REPORTED_USD",
+        "BOOKS_USD",
+        "DIFFERENCE_USD",
+        "ERROR_BAR_USD",
+        "DETERMINED",
+        "WHY_OPEN",
+    ];
     let (mut table, mut sums) = (Table::new(&head), [Money::ZERO; 4]);
+    let (mut determined, mut calls, mut odd) = (Vec::new(), 0, Vec::new());
     let progress = Progress::steps("buckets", buckets.len());
     for Bucket { statement, cost } in buckets {
-        let reported = cost.unwrap_or_default();
-        // Only read: no counts are in it that could mean anything.
-        let ask = PostStatement { usage: Vec::new(), apply: false, ..statement };
+        let cost = cost.unwrap_or_default();
+        let at_most = Some(cost.at_most.to_string());
+        let ask = PostStatement { cost_at_most_usd: at_most, apply: false, ..statement };
         let answer = client.send(Method::POST, &path("reconcile"), &ask, None).await?;
-        let (mut books, mut unknown) = (Money::ZERO, Money::ZERO);
+        let (mut books, mut bar) = (Money::ZERO, Money::ZERO);
+        let (mut unknown, mut known, mut open) = (0_u32, 0, Vec::new());
         for line in answer.parse::<Statement>()?.lines {
-            unknown = plus(unknown, usd(&line.charged_usd)?)?;
+            unknown = unknown.saturating_add(line.unknown_calls);
+            known += line.determined.len();
+            bar = plus(bar, usd(&line.error_bar_usd)?)?;
             books = plus(books, plus(usd(&line.settled_usd)?, usd(&line.charged_usd)?)?)?;
+            open.extend(Some(line.open).filter(|open| !open.is_empty()));
         }
-        let amounts = [reported, books, plus(reported, books.negated())?, unknown];
+        let difference = plus(cost.stated, books.negated())?;
+        let rounding = plus(cost.at_most, cost.stated.negated())?;
+        if unknown == 0 && (difference > rounding || difference < rounding.negated()) {
+            odd.push(ask.from.clone());
+        }
+        let amounts = [cost.stated, books, difference, bar];
         for (sum, amount) in sums.iter_mut().zip(amounts) {
             *sum = plus(*sum, amount)?;
         }
-        table.push([vec![ask.from], amounts.map(|amount| amount.to_string()).to_vec()].concat());
+        let amounts = amounts.map(|amount| amount.to_string()).to_vec();
+        let told = vec![known.to_string(), open.join("; ")];
+        table.push([vec![ask.from.clone()], amounts, told].concat());
+        if known > 0 {
+            calls += known;
+            determined.push(ask);
+        }
         progress.more(1);
     }
-    let [reported, books, difference, unknown] = sums.map(|amount| amount.to_string());
+    let end = corrected(client, determined, calls, odd.first(), apply).await?;
+    let [reported, books, difference, bar] = sums.map(|amount| amount.to_string());
     let text = format!(
-        "{}\nReported {reported} USD, booked {books} USD: {difference} USD apart. The books may be \
-         up to {unknown} USD too high, the holds of calls whose outcome nobody knew; a usage \
-         report may tell.",
+        "{}\nReported {reported} USD, booked {books} USD: {difference} USD apart. {end} What it \
+         does not determine may be up to {bar} USD too high.",
         table.with_head()
     );
     let json = json!({
         "reported_usd": reported, "books_usd": books, "difference_usd": difference,
-        "error_bar_usd": unknown,
+        "error_bar_usd": bar, "determined": calls,
     });
     Ok(Output::new(json, text))
 }
 
-/// An amount in units of 10^-`decimals` USD, as JSON has it. What is finer than a pico-USD is
-/// left out: a provider's sum is a float.
-pub fn amount(value: &Value, decimals: u32) -> Option<Money> {
+/// Corrects what a cost report determines, where that is asked for and no day is odd; says so.
+async fn corrected(
+    client: &Client,
+    determined: Vec<PostStatement>,
+    calls: usize,
+    odd: Option<&String>,
+    apply: bool,
+) -> Result<String, Failure> {
+    Ok(match (calls, odd) {
+        (0, _) => "It determines no call whose outcome nobody knew.".to_owned(),
+        (_, Some(day)) => format!(
+            "Nothing is corrected: {day} has no unknown call and differs all the same, so the \
+             prices do, or somebody calls beside Farebox."
+        ),
+        (_, None) if apply => {
+            for ask in determined {
+                let ask = PostStatement { apply: true, ..ask };
+                client.send(Method::POST, &path("reconcile"), &ask, None).await?;
+            }
+            format!("{calls} calls whose outcome nobody knew are corrected.")
+        }
+        _ => {
+            format!("It determines {calls} calls whose outcome nobody knew: --apply corrects them.")
+        }
+    })
+}
+
+/// An amount in units of 10^-`decimals` USD, as JSON has it. A number is a float, so what is finer
+/// than a pico-USD is left out, and one more is the most that it can mean; a text is rounded at its
+/// last digit, but never more coarsely than to cents.
+pub fn amount(value: &Value, decimals: u32) -> Option<Cost> {
     let text = match value {
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.clone(),
@@ -221,14 +291,21 @@ pub fn amount(value: &Value, decimals: u32) -> Option<Money> {
     let shift = i64::from(exponent.parse::<i32>().ok()?) + 12
         - i64::from(decimals)
         - i64::try_from(fraction.len()).ok()?;
+    let stated = Money::from_pico(shifted(digits, shift)?).ok()?;
+    let half = if value.is_string() { shifted(5, shift - 1)?.min(HALF_A_CENT) } else { 0 };
+    let half = Money::from_pico(half.max(1)).ok()?;
+    Some(Cost { stated, at_most: stated.plus(half)? })
+}
+
+/// A number times a power of ten, rounded towards zero.
+fn shifted(digits: i128, shift: i64) -> Option<i128> {
     let power = 10_i128.checked_pow(u32::try_from(shift.unsigned_abs()).ok()?);
-    let pico = match power {
-        Some(power) if shift >= 0 => digits.checked_mul(power)?,
-        Some(power) => digits / power,
-        None if shift < 0 => 0,
-        None => return None,
-    };
-    Money::from_pico(pico).ok()
+    match power {
+        Some(power) if shift >= 0 => digits.checked_mul(power),
+        Some(power) => Some(digits / power),
+        None if shift < 0 => Some(0),
+        None => None,
+    }
 }
 
 /// The buckets of a file: one page of the API, or several after each other.
@@ -248,10 +325,10 @@ fn buckets(text: &str, format: &Format, apply: bool) -> Result<Vec<Bucket>, Fail
             let time = |name: &str| bucket.get(name).and_then(instant).ok_or_else(|| wrong(name));
             let results = bucket.get("results").and_then(Value::as_array);
             let results = results.ok_or_else(|| wrong("no results"))?;
-            let mut cost = None;
+            let mut cost: Option<Cost> = None;
             for value in results.iter().filter_map(|one| one.pointer(format.amount)) {
                 let amount = amount(value, format.decimals).ok_or_else(|| wrong("an amount"))?;
-                cost = Some(plus(cost.unwrap_or_default(), amount)?);
+                cost = Some(cost.unwrap_or_default().plus(amount)?);
             }
             let usage: Vec<_> = match cost {
                 Some(_) => Vec::new(),
@@ -265,7 +342,8 @@ fn buckets(text: &str, format: &Format, apply: bool) -> Result<Vec<Bucket>, Fail
             }
             let provider = format.provider.to_owned();
             let (from, to) = (time(format.starts)?, time(format.ends)?);
-            let statement = PostStatement { provider, from, to, usage, apply };
+            let cost_at_most_usd = None;
+            let statement = PostStatement { provider, from, to, usage, cost_at_most_usd, apply };
             buckets.push(Bucket { statement, cost });
         }
     }
