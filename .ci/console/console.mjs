@@ -119,6 +119,24 @@ for (const view of Object.keys(VIEWS)) {
   });
 }
 
+for (const view of ["light", "phone"]) {
+  await claim(`every page of a member, ${view}`, async () => {
+    const { secret } = await api("POST", "keys", { user: "lin", name: `looks ${view}` });
+    const { page, faults, close } = await opened(view, `#key=${secret}`);
+    await page.waitForSelector("h1:has-text('Lin (lin)')");
+    await settled(page);
+    await visit(page, "keys");
+    for (const name of ["overview", "keys", "credentials", "requests", "alerts"]) {
+      await page.evaluate(() => { window.rounds = { count: 0, answered: true }; });
+      await visit(page, name);
+      assert.deepEqual([name, await page.evaluate("[window.rounds.count, window.scrollY]")], [name, [1, 0]]);
+      await clean(page, `member-${view}-${name}`, [VIEWS[view].colorScheme]);
+    }
+    assert.deepEqual(faults, []);
+    await close();
+  });
+}
+
 await claim("all its files are small, and come from the gateway", async () => {
   const context = await browser.newContext();
   const page = await context.newPage();
@@ -650,6 +668,7 @@ await claim("a webhook is set, shows its secret once, is tried, and taken away",
   await dialogOf(page, "button:has-text('Send a test alert')");
   await page.fill("#f-scope", "user:lin");
   await submit(page, "Send");
+  await page.waitForSelector("#said:has-text('A test alert is on its way')");
   await page.waitForSelector("tr:has-text('a test'):has-text('user:lin')");
   await dialogOf(page, "button:has-text('Take the webhook away')");
   await page.click("dialog button.danger");
@@ -948,6 +967,7 @@ await claim("an alert tells what was reached, of what, when, and what became of 
   await page.waitForSelector("#f-scope[aria-invalid='true']");
   await page.fill("#f-scope", "user:lin");
   await submit(page, "Send");
+  await page.waitForSelector("#said:has-text('A test alert is on its way')");
   await page.waitForSelector("tr:has-text('a test'):has-text('user:lin'):has-text('not yet')");
   await page.fill("#q-scope", "user:lin");
   await page.click("button:has-text('Find')");
@@ -1210,12 +1230,8 @@ await claim("a member stores its own credential once that is allowed, makes a ke
   assert.match(await page.textContent("dialog .secret"), /^sk-fb-/);
   await page.click("dialog button:has-text('Close')");
   await page.waitForSelector("tr:has-text('of my own')");
-  for (const name of ["overview", "keys", "credentials", "requests", "alerts"]) {
-    await page.evaluate(() => { window.rounds = { count: 0, answered: true }; });
-    await visit(page, name);
-    assert.deepEqual([name, await page.evaluate("window.rounds.count")], [name, 1]);
-    await clean(page, `member-${name}`);
-  }
+  await visit(page, "alerts");
+  await clean(page, "member-alerts");
   await page.waitForSelector("tr:has-text('80 % reached'):has-text('user:lin')");
   await visit(page, "requests");
   await page.click("a:has-text('Explain') >> nth=0");
@@ -1230,7 +1246,8 @@ await claim("a member stores its own credential once that is allowed, makes a ke
 
 await claim("in every form who comes second sees the newer value, and can go on", async () => {
   const iam = "arn:aws:iam::111122223333:role/Second";
-  const { id, secret: memberKey } = await api("POST", "keys", { user: "eva", name: "second" });
+  const label = `second-${Date.now()}`;
+  const { id, secret: memberKey } = await api("POST", "keys", { user: "eva", name: label });
   const price = (output) => ({ input: "1", output });
   const terms = (...rows) => ({ terms: rows.map(([from, off_percent]) => ({ from, off_percent })) });
   await api("PUT", "prices/openai/gpt-second", price("2"));
@@ -1241,7 +1258,7 @@ await claim("in every form who comes second sees the newer value, and can go on"
   await api("PUT", "webhook", await hook());
   await api("PUT", "routes/second", { targets: [{ model: "demo/chat" }] });
   const asked = await fetch(`${admin}me/budget-requests`, {
-    method: "POST", headers: { authorization: `Bearer ${memberKey}`, "content-type": "application/json" }, body: JSON.stringify({ day_limit_usd: "9", reason: "Second" }),
+    method: "POST", headers: { authorization: `Bearer ${memberKey}`, "content-type": "application/json" }, body: JSON.stringify({ day_limit_usd: "9", reason: label }),
   }).then((answer) => answer.json());
   /** Where, which button, which further one; what somebody else makes of it; what is typed, and what the newer value is told as. */
   const forms = [
@@ -1258,10 +1275,10 @@ await claim("in every form who comes second sees the newer value, and can go on"
     ["access", "Change email:second@example.com", null, "sso/email:second@example.com", { role: "admin" }, { role: "owner" }, "admin"],
     ["access", `Change ${iam}`, null, `iam/${iam}`, { role: "admin" }, { role: "owner" }, "admin"],
     ["alerts", "Change the webhook", null, "webhook", await hook("/hook-a"), await hook("/hook-b"), "/hook-a"],
-    ["keys?user=eva", "Edit second", null, `keys/${id}`, { name: "second", max_cost_usd: "1" }, { max_cost_usd: "2" }, "1"],
-    ["keys?user=eva", "Edit second", "Rate limits", `limits/key:${id}`, { concurrent: 5 }, { concurrent: "6" }, "5"],
-    ["keys?user=eva", "Rotate second", null, `keys/${id}`, { name: "second", max_cost_usd: "3" }, {}, "max cost, USD"],
-    ["keys?user=eva", "Revoke second", null, `keys/${id}`, { name: "second", max_cost_usd: "4" }, {}, "max cost, USD"],
+    ["keys?user=eva", `Edit ${label}`, null, `keys/${id}`, { name: label, max_cost_usd: "1" }, { max_cost_usd: "2" }, "1"],
+    ["keys?user=eva", `Edit ${label}`, "Rate limits", `limits/key:${id}`, { concurrent: 5 }, { concurrent: "6" }, "5"],
+    ["keys?user=eva", `Rotate ${label}`, null, `keys/${id}`, { name: label, max_cost_usd: "3" }, {}, "max cost, USD"],
+    ["keys?user=eva", `Revoke ${label}`, null, `keys/${id}`, { name: label, max_cost_usd: "4" }, {}, "max cost, USD"],
     ["models", "Take away route second", null, "routes/second", { targets: [{ model: "demo/chat" }, { model: "demo/claude" }] }, {}, "demo/claude"],
     ["budget-requests", "Approve eva", null, `budget-requests/eva/${asked.id}`, { state: "denied", note: "Not now" }, {}, "Not now"],
   ];
