@@ -353,6 +353,61 @@ const fn retry(status: u16, code: &'static str) -> Row {
     Row { status, code, retry: true }
 }
 
+macro_rules! table {
+    ($($variant:pat => $row:ident($status:expr, $code:literal),)*) => {
+        impl Error {
+            /// Every code of the table; those of several rows stand as often.
+            pub const CODES: &[&str] = &[$($code),*];
+
+            /// The table.
+            #[must_use]
+            pub const fn row(&self) -> Row {
+                match self {
+                    $($variant => $row($status, $code),)*
+                }
+            }
+        }
+    };
+}
+
+table! {
+    Self::MissingKey | Self::InvalidKey { .. } => row(401, "invalid_api_key"),
+    Self::ModelForbidden { .. } => row(403, "model_not_allowed"),
+    Self::AdminForbidden => row(403, "forbidden"),
+    Self::SignInRefused { .. } => row(403, "sign_in_refused"),
+    Self::SignInUnavailable { .. } => retry(502, "sign_in_unavailable"),
+    Self::NotAllowed { .. } => row(403, "not_allowed"),
+    Self::Malformed { .. } => row(400, "invalid_request_error"),
+    Self::NoActiveCredential { .. } => row(400, "no_active_credential"),
+    Self::UnknownModel { .. } => row(404, "model_not_found"),
+    Self::NotFound { .. } => row(404, "not_found"),
+    Self::MethodNotAllowed { .. } => row(405, "method_not_allowed"),
+    Self::BodyTooLarge { .. } => row(413, "request_too_large"),
+    Self::UnsupportedMediaType { .. } => row(415, "unsupported_media_type"),
+    Self::StaleVersion { .. } => row(412, "precondition_failed"),
+    Self::VersionRequired { .. } => row(428, "precondition_required"),
+    Self::Conflict { .. } => row(409, "already_exists"),
+    Self::IdempotencyKeyReused => row(422, "idempotency_key_reused"),
+    Self::RequestInFlight => retry(409, "request_in_flight"),
+    Self::OutcomeUnknown { .. } => row(409, "outcome_unknown"),
+    Self::ReplyNotKept { .. } => row(409, "reply_not_kept"),
+    Self::BudgetExceeded { .. } => row(402, "budget_exceeded"),
+    Self::CallTooCostly { .. } => row(402, "call_too_costly"),
+    Self::BudgetContention { .. } => retry(429, "budget_contention"),
+    Self::UnpricedModel { .. } => row(422, "price_unknown"),
+    Self::PriceQuarantined { .. } => row(422, "price_quarantined"),
+    Self::UnboundedCall { .. } => row(422, "unbounded_call"),
+    Self::RateLimited { .. } => retry(429, "rate_limit_exceeded"),
+    Self::ProviderRefused { status: 429, .. } => retry(429, "rate_limit_exceeded"),
+    Self::ProviderRefused { status, .. } => row(*status, "provider_error"),
+    Self::CredentialRejected { .. } => row(502, "provider_credential_rejected"),
+    Self::ProviderUnavailable { .. } => row(502, "provider_unavailable"),
+    Self::ProviderTimeout { .. } => row(504, "provider_unavailable"),
+    Self::NotSupported { .. } => row(501, "not_supported"),
+    Self::LedgerUnavailable { .. } => retry(503, "ledger_unavailable"),
+    Self::Internal { .. } => row(500, "internal_error"),
+}
+
 impl Error {
     /// A [`Error::Malformed`] from its two texts.
     #[must_use]
@@ -364,48 +419,6 @@ impl Error {
     #[must_use]
     pub fn internal(cause: impl core::fmt::Display) -> Self {
         Self::Internal { cause: cause.to_string() }
-    }
-
-    /// The table.
-    #[must_use]
-    pub const fn row(&self) -> Row {
-        match self {
-            Self::MissingKey | Self::InvalidKey { .. } => row(401, "invalid_api_key"),
-            Self::ModelForbidden { .. } => row(403, "model_not_allowed"),
-            Self::AdminForbidden => row(403, "forbidden"),
-            Self::SignInRefused { .. } => row(403, "sign_in_refused"),
-            Self::SignInUnavailable { .. } => retry(502, "sign_in_unavailable"),
-            Self::NotAllowed { .. } => row(403, "not_allowed"),
-            Self::Malformed { .. } => row(400, "invalid_request_error"),
-            Self::NoActiveCredential { .. } => row(400, "no_active_credential"),
-            Self::UnknownModel { .. } => row(404, "model_not_found"),
-            Self::NotFound { .. } => row(404, "not_found"),
-            Self::MethodNotAllowed { .. } => row(405, "method_not_allowed"),
-            Self::BodyTooLarge { .. } => row(413, "request_too_large"),
-            Self::UnsupportedMediaType { .. } => row(415, "unsupported_media_type"),
-            Self::StaleVersion { .. } => row(412, "precondition_failed"),
-            Self::VersionRequired { .. } => row(428, "precondition_required"),
-            Self::Conflict { .. } => row(409, "already_exists"),
-            Self::IdempotencyKeyReused => row(422, "idempotency_key_reused"),
-            Self::RequestInFlight => retry(409, "request_in_flight"),
-            Self::OutcomeUnknown { .. } => row(409, "outcome_unknown"),
-            Self::ReplyNotKept { .. } => row(409, "reply_not_kept"),
-            Self::BudgetExceeded { .. } => row(402, "budget_exceeded"),
-            Self::CallTooCostly { .. } => row(402, "call_too_costly"),
-            Self::BudgetContention { .. } => retry(429, "budget_contention"),
-            Self::UnpricedModel { .. } => row(422, "price_unknown"),
-            Self::PriceQuarantined { .. } => row(422, "price_quarantined"),
-            Self::UnboundedCall { .. } => row(422, "unbounded_call"),
-            Self::RateLimited { .. } => retry(429, "rate_limit_exceeded"),
-            Self::ProviderRefused { status: 429, .. } => retry(429, "rate_limit_exceeded"),
-            Self::ProviderRefused { status, .. } => row(*status, "provider_error"),
-            Self::CredentialRejected { .. } => row(502, "provider_credential_rejected"),
-            Self::ProviderUnavailable { .. } => row(502, "provider_unavailable"),
-            Self::ProviderTimeout { .. } => row(504, "provider_unavailable"),
-            Self::NotSupported { .. } => row(501, "not_supported"),
-            Self::LedgerUnavailable { .. } => retry(503, "ledger_unavailable"),
-            Self::Internal { .. } => row(500, "internal_error"),
-        }
     }
 
     /// The field at fault, where there is one (OpenAI's `param`).

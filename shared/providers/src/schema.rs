@@ -21,7 +21,8 @@ pub(crate) fn closed(schema: &Value) -> Value {
                     *inner = closed(inner);
                 }
             }
-            "items" | "not" => *value = closed(value),
+            // What must not be stays as it is: closed it would forbid less.
+            "items" => *value = closed(value),
             _ => {}
         }
     }

@@ -14,6 +14,7 @@ mod prices;
 mod reads;
 mod roles;
 mod rotation;
+mod schema;
 mod search;
 mod stage;
 mod sums;

@@ -9,6 +9,7 @@ use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use crate::schema;
 use crate::world::World;
 
 mod bounds;
@@ -29,7 +30,8 @@ whatever was asked for. `x-roles` names the roles of an operation.
 **Changes** name the version that they are based on: `If-Match` with the `ETag` that was shown \
 (428 without, 412 with `current` where somebody else was first). Creates take an `Idempotency-Key`.
 
-**Lists** come in pages: `limit` (100 unasked, 100 at most) and `cursor`, from `next_cursor`.
+**Lists** come in pages: `limit` (100 unasked and at most, but for `usage`, which says its own) and \
+`cursor`, from `next_cursor`.
 
 **Amounts** are decimal texts of USD. Times are RFC 3339, in UTC.
 
@@ -144,6 +146,12 @@ fn faults(document: &Value) -> Vec<String> {
         want(tag.len() == 1 && tags.contains(&&tag[0]), "has no tag of the list");
         want(operation["x-roles"].as_array().is_some_and(|roles| !roles.is_empty()), "no role");
         want(operation["security"].as_array().is_some_and(|all| !all.is_empty()), "no security");
+        if let Some(sent) = operation["requestBody"]["content"].get("application/json") {
+            let wrong = schema::faults(&sent["schema"], &sent["example"]);
+            let is_said = sent["example"].as_object().is_some_and(|fields| !fields.is_empty());
+            want(is_said || route.contains("restore-fence"), "its example says nothing");
+            want(wrong.is_empty(), &format!("its example is not one: {wrong:?}"));
+        }
         let answers = operation["responses"].as_object().unwrap();
         for status in ["400", "403", "503", "default"] {
             want(answers.contains_key(status), "does not say how it refuses");

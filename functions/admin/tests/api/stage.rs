@@ -359,39 +359,65 @@ impl Stage {
     }
 }
 
+/// A body that its route takes, as the description shows it: the tests send the same.
+pub fn example(method: &str, route: &str) -> Option<Value> {
+    let version = "2026-11-23.9f86d081";
+    let body = body(method, route, "ada", "2026-11-23", version, "refund-7");
+    Some(body).filter(|_| matches!(method, "PUT" | "POST"))
+}
+
 /// What a change of a route would have it do.
 fn body(method: &str, route: &str, owner: &str, day: &str, name: &str, fresh: &str) -> Value {
     match (method, route.trim_start_matches("/admin/v1/")) {
         ("GET" | "DELETE", _) => Value::Null,
-        (_, "keys") => json!({"user": owner, "name": "n"}),
-        (_, "me/keys" | "me/keys/{id}" | "keys/{id}") => json!({"name": "n"}),
-        (_, path) if path.contains("credentials/") => json!({"secret": "s"}),
-        (_, path) if path.starts_with("budgets/") => json!({"month_limit_usd": "1000"}),
+        (_, "users/{id}") => {
+            let own = json!({"keys": 50, "key_max_cost_usd": "0.5", "credentials": true});
+            json!({"name": "Ada", "self_service": own})
+        }
+        (_, "orgs/{id}" | "teams/{id}") => json!({"name": "Search"}),
+        (_, "keys") => json!({
+            "user": owner, "name": "ci", "models": ["openai/*"], "max_cost_usd": "0.5",
+            "labels": {"team": "search"},
+        }),
+        (_, "keys/{id}") => json!({"name": "ci", "labels": {"team": "search"}, "clamp": "always"}),
+        (_, "me/keys" | "me/keys/{id}") => json!({"name": "laptop", "max_cost_usd": "0.1"}),
+        (_, "keys/{id}/rotate" | "me/keys/{id}/rotate") => json!({"grace_s": 0}),
+        (_, "admin-keys/{id}/rotate") => json!({"overlap_s": 3600}),
+        (_, path) if path.contains("credentials/") => json!({"secret": "sk-proj-0", "weight": 1}),
+        (_, path) if path.starts_with("budgets/") => json!({
+            "month_limit_usd": "1000", "day_limit_usd": "100", "mode": "hard",
+            "time_zone": "Europe/Berlin", "alert_thresholds": [80, 100],
+        }),
         (_, path) if path.starts_with("prices/") => price(),
         (_, path) if path.starts_with("discounts/") => discount("10"),
         (_, "catalogue" | "catalogue/preview") => list("2030-01-01"),
         (_, "catalogue/version") => json!({"version": name}),
         (_, path) if path.starts_with("routes/") => self::route(),
-        (_, path) if path.starts_with("limits/") => json!({"concurrent": 1}),
+        (_, path) if path.starts_with("limits/") => {
+            json!({"requests_per_minute": 600, "concurrent": 20})
+        }
         (_, "webhook") => json!({"url": "https://a.example/"}),
-        (_, path) if path.starts_with("content-log/") => json!({"days": 1}),
+        (_, path) if path.starts_with("content-log/") => json!({"days": 30}),
         (_, "alerts/test") => json!({"scope": format!("user:{owner}")}),
         (_, "corrections") => {
             let scope = format!("user:{owner}");
-            json!({"id": fresh, "scope": scope, "amount_usd": "1", "reason": "r"})
+            json!({"id": fresh, "scope": scope, "amount_usd": "1.5", "reason": "The bill of May"})
         }
-        (_, "rerate") => json!({"from": day, "to": day}),
+        (_, "rerate") => json!({"from": day, "to": day, "apply": false}),
         (_, "reconcile") => {
             let (from, to) = (format!("{day}T00:00:00Z"), format!("{day}T00:01:00Z"));
-            json!({"provider": "openai", "from": from, "to": to, "usage": []})
+            let usage = json!([{"model": "gpt-4o", "prompt": 1000, "completion": 200}]);
+            json!({"provider": "openai", "from": from, "to": to, "usage": usage})
         }
         (_, "settlements") => {
             let id: Rid = NO_CALL.parse().unwrap();
             serde_json::to_value(record(id, "u1", "k1")).unwrap()
         }
         (_, "me/budget-requests") => asked(),
-        (_, path) if path.starts_with("budget-requests/") => json!({"state": "denied"}),
-        (_, "admin-keys") => json!({"name": "n", "role": "auditor"}),
+        (_, path) if path.starts_with("budget-requests/") => {
+            json!({"state": "denied", "note": "Ask again in May"})
+        }
+        (_, "admin-keys") => json!({"name": "Grafana", "role": "auditor"}),
         (_, path) if path.starts_with("iam/") || path.starts_with("sso/") => {
             json!({"role": "auditor"})
         }
@@ -400,7 +426,7 @@ fn body(method: &str, route: &str, owner: &str, day: &str, name: &str, fresh: &s
 }
 
 fn price() -> Value {
-    json!({"input": "1", "output": "1"})
+    json!({"input": "2.5", "output": "10", "cached_input": "1.25"})
 }
 
 fn route() -> Value {
@@ -408,5 +434,5 @@ fn route() -> Value {
 }
 
 fn asked() -> Value {
-    json!({"reason": "why", "day_limit_usd": "5"})
+    json!({"reason": "The evaluation of the new model", "day_limit_usd": "5"})
 }

@@ -15,6 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
+use crate::schema::surprises;
+
 pub const ADMIN_KEY: &str = "sk-fba-0123456789abcdefghijklmnopqrstuvwxyz-_ABCDE";
 
 /// Where browsers find the console, and the provider that its people sign in at.
@@ -167,14 +169,16 @@ impl World {
             .collect();
         let By::Signer(arn) = by else {
             let request = request.body(body).unwrap().with_raw_http_path(bare);
-            return self.send(request.with_query_string_parameters(query)).await;
+            let reply = self.send(request.with_query_string_parameters(query)).await;
+            return as_told(method, path, reply);
         };
         let signed = format!("/iam{}", bare.trim_start_matches("/iam"));
         let request = request.body(body).unwrap().with_raw_http_path(&signed);
         let mut context = ApiGatewayProxyRequestContext::default();
         context.identity.user_arn = Some(arn.to_owned());
         let request = request.with_query_string_parameters(query);
-        self.send(request.with_request_context(RequestContext::ApiGatewayV1(context))).await
+        let request = request.with_request_context(RequestContext::ApiGatewayV1(context));
+        as_told(method, path, self.send(request).await)
     }
 
     async fn send(&self, request: Request<Body>) -> Reply {
@@ -225,6 +229,13 @@ impl World {
         let found = directory.key(id).await.unwrap().unwrap();
         Arc::unwrap_or_clone(found)
     }
+}
+
+/// An answer, which is what the description tells.
+fn as_told(method: &str, path: &str, reply: Reply) -> Reply {
+    let surprises = surprises(method, path, &reply);
+    assert!(surprises.is_empty(), "{method} {path}: {surprises:#?}: {}", reply.raw);
+    reply
 }
 
 /// Hands bytes on between the SDK and the engine, counts the requests by their target, and lets

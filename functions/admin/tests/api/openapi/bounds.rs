@@ -1,9 +1,11 @@
 //! What fields and parameters may hold: closed words from the tables in the code, amounts, times,
 //! lengths and ranges.
 
+use std::collections::BTreeSet;
+
 use farebox_admin::Route;
 use farebox_admin::auth::RIGHTS;
-use farebox_core::{Clamp, Outcome, ScopeKind};
+use farebox_core::{Clamp, Error, Outcome, ScopeKind};
 use farebox_ledger::alert::{Channel, Threshold};
 use farebox_ledger::{Mode, SHARES_MAX};
 use serde_json::{Map, Value, json};
@@ -43,6 +45,10 @@ pub fn words(schema: &str, field: &str) -> Option<Vec<&'static str>> {
         || STATES.iter().find(|(known, _)| *known == schema).map(|(_, words)| words.to_vec());
     let words = match (schema, field) {
         (_, "state") | ("Correction", "status") => return state(),
+        ("ErrorBody", "code") => {
+            let codes: BTreeSet<_> = Error::CODES.iter().copied().collect();
+            codes.into_iter().collect()
+        }
         ("AuditEntry", "role") => roles().into_iter().chain(["scheduler"]).collect(),
         ("PutBinding" | "Binding" | "Session", "role") => roles(),
         (_, "role") => roles().into_iter().filter(|role| *role != "member").collect(),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::bounds;
 use super::rows::Row;
 use crate::matrix::rows;
-use crate::stage::{ROLES, Thing};
+use crate::stage::{ROLES, Thing, example};
 
 /// Paths whose creates take an `Idempotency-Key`.
 pub const REPEATABLE: [&str; 9] = [
@@ -404,7 +404,9 @@ pub fn operation(route: &Route, row: &Row, made: &mut SchemaGenerator) -> Value 
         "responses": responses,
     });
     if let Some(body) = row.body {
-        operation["requestBody"] = json!({"required": true, "content": json_of(&body(made))});
+        let mut content = json_of(&body(made));
+        content["application/json"]["example"] = example(route.method, route.path).unwrap();
+        operation["requestBody"] = json!({"required": true, "content": content});
     }
     operation
 }

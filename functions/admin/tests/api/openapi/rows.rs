@@ -61,6 +61,7 @@ struct Content {
 /// What `farebox.settlement.v1` holds in a line of a function's log. It is sent as it was found;
 /// the other fields say what the call was and took.
 #[derive(JsonSchema)]
+#[schemars(extend("additionalProperties" = true))]
 #[expect(dead_code, reason = "only its shape is used")]
 struct Settlement {
     /// The form of the record.
