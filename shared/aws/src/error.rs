@@ -51,6 +51,9 @@ pub enum Error {
         /// The environment variable.
         variable: &'static str,
     },
+    /// More sums than one answer takes.
+    #[error("more sums than one answer takes")]
+    TooManySums,
     /// A page position that this service did not give.
     #[error("not a cursor of this list")]
     Cursor,
@@ -67,6 +70,10 @@ impl From<Error> for farebox_core::Error {
         match error {
             Error::NoCredential { provider } => Self::NoActiveCredential { provider },
             Error::Cursor => Self::malformed("cursor", "send the cursor of the last page"),
+            Error::TooManySums => {
+                let rule = "more sums than one answer takes: ask for fewer days, or for one scope";
+                Self::malformed("since", rule)
+            }
             Error::NotConfigured { .. } => Self::internal(error),
             Error::Unavailable { .. }
             | Error::Refused { .. }

@@ -99,7 +99,7 @@ impl Rollups {
     /// than a megabyte of places and models. The copies of a sum come apart.
     ///
     /// # Errors
-    /// [`Error::Refused`] where there are more places than one answer takes.
+    /// [`Error::TooManySums`] where there are more places and models than one answer takes.
     pub async fn read(&self, ask: &Ask) -> Result<Vec<Cell>, Error> {
         let mut cells = Vec::new();
         for ranges in ranges(&self.aws.config().tenant, ask).chunks(AT_ONCE) {
@@ -183,8 +183,7 @@ impl Rollups {
                 return Ok(cells);
             }
         }
-        let cause = "more than ten megabytes of sums: ask for fewer days".to_owned();
-        Err(Error::Refused { operation: "usage", cause })
+        Err(Error::TooManySums)
     }
 }
 

@@ -1,167 +1,187 @@
-//! What each look at the control plane asks DynamoDB for: stated here, and the same however many
-//! calls were logged.
+//! What each request asks DynamoDB for: measured, told in docs/http-api.md, and the same however
+//! many calls were logged.
 
 use std::collections::BTreeMap;
 
 use farebox_admin::ROUTES;
-use farebox_aws::expression::Store;
-use farebox_core::Outcome;
-use farebox_ledger::Owner;
-use farebox_ledger::alert::Alert;
-use serde_json::{Value, json};
+use farebox_admin::auth::Right;
+use farebox_aws::LogWriter;
+use farebox_core::{CallRecord, Outcome, ScopePart};
+use serde_json::Value;
 
-use crate::own::log;
-use crate::roles::Cast;
+use crate::own::record;
+use crate::stage::{Ask, Stage, Thing};
+use crate::world::Asked;
 
-/// By route. The audit asks once a month that it looks back; content is witnessed by two puts.
-const READS: &str = "
-/admin/v1/admin-keys: 1 Query
-/admin/v1/admin-keys/{id}: 1 GetItem
-/admin/v1/alerts: 1 BatchGetItem, 1 Query
-/admin/v1/alerts/channels: 1 GetItem
-/admin/v1/alerts/operator: 1 Query
-/admin/v1/audit: 14 Query
-/admin/v1/budget-requests: 1 Query
-/admin/v1/budget-requests/{user}/{id}: 1 GetItem
-/admin/v1/budgets: 1 BatchGetItem, 1 Query
-/admin/v1/budgets/{scope+}: 1 BatchGetItem, 1 GetItem
-/admin/v1/catalogue: 1 GetItem, 1 Query
-/admin/v1/catalogue/lists: 1 Query
-/admin/v1/catalogue/lists/{version}: 1 GetItem
-/admin/v1/catalogue/version: 1 GetItem, 1 Query
-/admin/v1/content-log/{scope+}: 2 GetItem
-/admin/v1/corrections: 1 Query
-/admin/v1/counters/{scope+}: 1 BatchGetItem
-/admin/v1/credentials: 2 GetItem
-/admin/v1/credentials/{owner}/{provider}: 1 GetItem
-/admin/v1/credentials/{owner}/{provider}/{name}: 1 GetItem
-/admin/v1/discounts: 1 Query
-/admin/v1/discounts/{target+}: 1 GetItem
-/admin/v1/iam: 1 Query
-/admin/v1/iam/{arn+}: 1 GetItem
-/admin/v1/keys: 1 BatchGetItem, 1 Query
-/admin/v1/keys/{id}: 1 GetItem
-/admin/v1/limits/{scope+}: 2 GetItem
-/admin/v1/me: 1 GetItem
-/admin/v1/me/alerts: 1 Query
-/admin/v1/me/budget-requests: 1 Query
-/admin/v1/me/budget-requests/{id}: 1 GetItem
-/admin/v1/me/budgets: 1 BatchGetItem
-/admin/v1/me/credentials: 1 GetItem
-/admin/v1/me/credentials/{provider}: 1 GetItem
-/admin/v1/me/credentials/{provider}/{name}: 1 GetItem
-/admin/v1/me/keys: 1 BatchGetItem, 1 Query
-/admin/v1/me/keys/{id}: 1 GetItem
-/admin/v1/me/requests: 1 Query
-/admin/v1/me/requests/{id}: 1 GetItem, 1 Query
-/admin/v1/models: 1 Query
-/admin/v1/models/{provider}/{model+}: 1 Query
-/admin/v1/openapi.json: nothing
-/admin/v1/orgs: 1 Query
-/admin/v1/orgs/{id}: 1 GetItem
-/admin/v1/prices: 1 Query
-/admin/v1/prices/{provider}/{model+}: 1 GetItem
-/admin/v1/quarantine: 1 Query
-/admin/v1/quarantine/{provider}/{model+}: 1 GetItem
-/admin/v1/requests: 1 BatchGetItem, 1 Query
-/admin/v1/requests/{id}: 1 BatchGetItem, 2 Query
-/admin/v1/requests/{id}/content: 1 BatchGetItem, 1 GetItem, 2 PutItem, 1 Query
-/admin/v1/routes: 1 Query
-/admin/v1/routes/{name}: 1 GetItem, 1 Query
-/admin/v1/session: nothing
-/admin/v1/sso: 1 Query
-/admin/v1/sso-sessions: 1 Query
-/admin/v1/sso-sessions/{id}: 1 GetItem
-/admin/v1/sso/{subject+}: 1 GetItem
-/admin/v1/teams: 1 Query
-/admin/v1/teams/{id}: 1 GetItem
-/admin/v1/usage: 1 BatchGetItem, 1 Query
-/admin/v1/usage/days/{day}: 8 Query
-/admin/v1/users: 1 Query
-/admin/v1/users/{id}: 1 GetItem
-/admin/v1/webhook: 1 GetItem
-";
+/// Calls in the log beside what is asked, twice.
+const CALLS: [usize; 2] = [10, 1_500];
+/// Records of one batch of the logger.
+const BATCH: usize = 10;
+/// Units of capacity come in whole kilobytes: a longer name can be one more.
+const HALF_UNITS: u64 = 4;
 
-/// Rows that the log has in the end: more than a page.
-const ROWS: usize = 230;
+/// What looks at calls takes as many rows of the log as it is asked for: a page at most, but for
+/// the charges of a month, which are a page after another.
+const LOOKS_AT_CALLS: [&str; 5] = [
+    "GET /admin/v1/requests",
+    "GET /admin/v1/me/requests",
+    "GET /admin/v1/charges",
+    "POST /admin/v1/rerate",
+    "POST /admin/v1/reconcile",
+];
 
-/// The paths that are looked at, by their route.
-fn paths(key: &str, call: &str, day: &str) -> BTreeMap<&'static str, String> {
-    // `charges` adds up the rows of a month: it reads them, as it is asked to. `queues` asks SQS,
-    // which is not in this world (tests/it/books.rs).
-    let beside = ["/admin/v1/charges", "/admin/v1/queues"];
-    let shows =
-        ROUTES.iter().filter(|route| route.method == "GET" && !beside.contains(&route.path));
-    let fill = |path: &str| {
-        let id = match path {
-            _ if path.contains("/keys/") => key,
-            _ if path.contains("requests/") => call,
-            _ if path.contains("/users/") => "u1",
-            _ => "x1",
-        };
-        let filled = path
-            .replace("{id}", id)
-            .replace("{owner}", "u1")
-            .replace("{user}", "u1")
-            .replace("{provider}", "openai")
-            .replace("{version}", "2030-01-01.1")
-            .replace("{day}", day)
-            .replace("{name}", "fast")
-            .replace("{model+}", "gpt-4o")
-            .replace("{target+}", "openai/*")
-            .replace("{scope+}", "user:u1")
-            .replace("{arn+}", "arn:aws:iam::111122223333:role/Ops")
-            .replace("{subject+}", "group:ops");
-        let query = match path {
-            "/admin/v1/credentials" => "?user=u1".to_owned(),
-            "/admin/v1/models" => "?provider=openai".to_owned(),
-            "/admin/v1/counters/{scope+}" => format!("?month={}", &day[..7]),
-            _ => String::new(),
-        };
-        format!("{filled}{query}")
+/// Filters, each of which is a request of its own.
+const FILTERS: [&str; 19] = [
+    "users?org=o1",
+    "keys?user=u1",
+    "keys?state=active",
+    "budgets?kind=user",
+    "usage?kind=user",
+    "usage?by=model",
+    "usage?by=user,day",
+    "usage?by=day&scope=user:u1",
+    "prices?provider=openai",
+    "alerts?scope=user:u1",
+    "corrections?scope=user:u1",
+    "admin-keys?role=auditor",
+    "iam?role=auditor",
+    "budget-requests?user=u1",
+    "budget-requests?state=open",
+    "audit?actor=admin-key:root",
+    "requests?user=u1",
+    "requests?key=k1",
+    "requests?outcome=settled",
+];
+
+/// A deployment with so many calls of the first member in its log.
+async fn stage(calls: usize) -> Stage {
+    let stage = Stage::new().await;
+    let aws = stage.cast.world.gate.aws();
+    let part = ScopePart {
+        scope: "user:u1".parse().unwrap(),
+        hold: None,
+        ambiguous: false,
+        unheld: false,
+        ended: true,
+        day: 20_261_123,
     };
-    shows.map(|route| (route.path, fill(route.path))).collect()
+    let one = |_| CallRecord {
+        outcome: Outcome::Settled,
+        parts: vec![part.clone()],
+        ..record(aws.new_rid(), "u1", "k1")
+    };
+    let records: Vec<_> = (0..calls).map(one).collect();
+    let writer = LogWriter::new(aws);
+    for batch in records.chunks(BATCH) {
+        for put in writer.put(&batch.iter().collect::<Vec<_>>()).await {
+            put.unwrap();
+        }
+    }
+    stage
 }
 
-async fn measure(cast: &Cast, call: &str) -> BTreeMap<&'static str, String> {
-    let mut measured = BTreeMap::new();
-    let now = cast.world.gate.aws().now().to_string();
-    for (route, path) in paths(&cast.members[0].0, call, &now[..10]) {
-        let role = if route.starts_with("/admin/v1/me") { 'm' } else { 'o' };
-        // Who asks is known: a member's key is read again after 30 s.
-        cast.ask(role, "GET", "/admin/v1/session", Value::Null).await;
-        cast.world.operations();
-        let reply = cast.ask(role, "GET", &path, Value::Null).await;
-        assert!(matches!(reply.status, 200 | 404), "{path}: {}", reply.body);
-        let asked = cast.world.operations();
-        let asked = if asked.is_empty() { "nothing".to_owned() } else { asked };
-        measured.insert(route, asked);
+async fn cost(stage: &Stage, right: Right, method: &str, ask: &Ask) -> Asked {
+    let role = if right == Right::Own { 'm' } else { 'o' };
+    let who = &stage.cast.keys[&role];
+    // Who asks is known: a member's key is read again after 30 s.
+    let session = Ask { path: "/admin/v1/session".to_owned(), body: Value::Null, ..ask.clone() };
+    stage.send("key", who, "GET", &session).await;
+    stage.cast.world.asked();
+    let reply = stage.send("key", who, method, ask).await;
+    assert!(reply.status < 300, "{method} {}: {}", ask.path, reply.body);
+    stage.cast.world.asked()
+}
+
+/// What each route and filter asks for, by the order of the routes.
+async fn measured(calls: usize) -> Vec<(String, Asked)> {
+    let (mut stage, mut told) = (stage(calls).await, Vec::new());
+    for route in ROUTES {
+        let ask = stage.ask(route.method, route.path, Thing::There).await;
+        let asked = cost(&stage, route.right, route.method, &ask).await;
+        told.push((format!("{} {}", route.method, route.path), asked));
     }
-    measured
+    for filter in FILTERS {
+        let path = format!("/admin/v1/{filter}");
+        let ask = Ask { path: path.clone(), body: Value::Null, name: "x".to_owned() };
+        told.push((format!("GET {path}"), cost(&stage, Right::Read, "GET", &ask).await));
+    }
+    told
+}
+
+fn units(halves: u64) -> String {
+    let half = if halves % 2 == 1 { ".5" } else { "" };
+    if halves == 0 { "–".to_owned() } else { format!("{}{half}", halves / 2) }
+}
+
+fn line(name: &str, of: &[&Asked]) -> String {
+    let of = |cell: fn(&Asked) -> String| of.iter().map(|asked| cell(asked)).collect::<Vec<_>>();
+    let name = name.replace("/admin/v1", "").replace('+', "");
+    let (read, written) = (of(|asked| units(asked.read)), of(|asked| units(asked.written)));
+    let told = |mut cells: Vec<String>| {
+        cells.dedup();
+        cells.join(" → ")
+    };
+    let cells = [of(Asked::operations), read, written].map(told);
+    format!("| `{name}` | {} |", cells.join(" | "))
+}
+
+fn looks_at_calls(name: &str) -> bool {
+    LOOKS_AT_CALLS.contains(&name.split('?').next().unwrap())
 }
 
 #[tokio::test]
-async fn a_look_costs_what_it_says_however_many_calls_there_were() {
-    let cast = Cast::new().await;
-    let key = cast.members[0].0.clone();
-    let body = json!({"targets": [{"model": "openai/gpt-4o"}]});
-    cast.world.ask("PUT", "/admin/v1/routes/fast", body).await;
-    let call = log(&cast.world, "u1", &key, Outcome::Settled, "user:u1").await.to_string();
-    let (aws, now) = (cast.world.gate.aws(), cast.world.gate.aws().now());
-    let owner = Owner::new(&aws.config().tenant, "user:u1".parse().unwrap());
-    Store::patient(aws).record_all(&Alert::test(now).recorded(&owner, now)).await.unwrap();
-    let few = measure(&cast, &call).await;
-    for _ in 0..ROWS {
-        log(&cast.world, "u1", &key, Outcome::Settled, "user:u1").await;
+async fn a_request_costs_what_is_told_however_many_calls_there_were() {
+    let (few, many) = tokio::join!(measured(CALLS[0]), measured(CALLS[1]));
+    let mut table = vec![
+        "| request | operations | read units | write units |".to_owned(),
+        "|---|---|---|---|".to_owned(),
+    ];
+    let mut wrong = Vec::new();
+    for ((name, few), (_, many)) in few.iter().zip(&many) {
+        let is_near = |one: u64, other: u64| one.abs_diff(other) <= HALF_UNITS;
+        let is_same = few.operations() == many.operations()
+            && is_near(few.read, many.read)
+            && is_near(few.written, many.written);
+        let both = [few, many];
+        let is_looking = looks_at_calls(name);
+        table.push(line(name, if is_looking { &both } else { &both[1..] }));
+        if !is_same && !is_looking {
+            wrong.push(line(name, &both));
+        }
     }
+    assert!(wrong.is_empty(), "grows with the calls:\n{}", wrong.join("\n"));
+    kept(&table);
+}
 
-    let many = measure(&cast, &call).await;
-
-    let stated: Vec<_> = many.iter().map(|(route, reads)| format!("{route}: {reads}")).collect();
-    assert_eq!(stated.join("\n").trim(), READS.trim());
-    for (route, reads) in &few {
-        // A page that is not full looks for more rows, a day at a time.
-        let is_page = route.ends_with("/requests");
-        assert!(is_page || *reads == many[route], "{route}: {reads} {}", many[route]);
+/// The table of the docs is this one: its operations exactly, its units but for a kilobyte.
+fn kept(table: &[String]) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/http-api.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = ("<!-- reads -->\n", "\n<!-- end of reads -->");
+    let (head, rest) = text.split_once(begin).unwrap();
+    let (told, tail) = rest.split_once(end).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
+    let is_written = std::env::var_os("FAREBOX_WRITE").is_some();
+    if is_written {
+        std::fs::write(&path, format!("{head}{begin}{}{end}{tail}", table.join("\n"))).unwrap();
+        return;
     }
+    let cells = |line: &str| {
+        let cells: Vec<_> = line.split('|').map(|cell| cell.trim().to_owned()).collect();
+        let halves = |cell: &String| {
+            let numbers = cell.split(" → ").map(|one| one.parse::<f64>().unwrap_or(0.0));
+            numbers.collect::<Vec<_>>()
+        };
+        let units: Vec<_> = cells.iter().skip(3).flat_map(halves).collect();
+        ((cells[1].clone(), cells[2].clone()), units)
+    };
+    let told: BTreeMap<_, _> = told.lines().skip(2).map(cells).collect();
+    let found: BTreeMap<_, _> = table.iter().skip(2).map(|line| cells(line)).collect();
+    let is_told = |(name, units): (&(String, String), &Vec<f64>)| {
+        let known = told.get(name).filter(|known| known.len() == units.len());
+        known.is_some_and(|known| known.iter().zip(units).all(|(a, b)| (a - b).abs() <= 2.0))
+    };
+    let untold: Vec<_> = found.iter().filter(|one| !is_told(*one)).collect();
+    let hint = "write it again with FAREBOX_WRITE=1 cargo test -p farebox-admin reads";
+    assert!(untold.is_empty() && told.len() == found.len(), "{hint}: {untold:#?}");
 }

@@ -119,11 +119,11 @@ async fn a_search_spends_a_bounded_number_of_reads_and_goes_on_from_there() {
     let path = "/admin/v1/requests?label=team:a";
     // The caller is known from here on.
     cast.ask('o', "GET", "/admin/v1/session", Value::Null).await;
-    cast.world.operations();
+    cast.world.asked();
 
     let (seen, cursor) = page(&cast, 'o', path).await;
 
-    assert_eq!((seen, cast.world.operations()), (Vec::new(), "40 Query".to_owned()));
+    assert_eq!((seen, cast.world.asked().operations()), (Vec::new(), "40 Query".to_owned()));
     let path = format!("{path}&cursor={}", cursor.unwrap());
     let (seen, cursor) = page(&cast, 'o', &path).await;
     assert_eq!(seen, [old]);

@@ -1,11 +1,13 @@
 //! What a day cost by key, model and labels, in pages: every charge once, however many sets of
 //! labels there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use farebox_aws::LogWriter;
-use farebox_core::{CallRecord, Decision, Labels, Money, Outcome};
-use farebox_ledger::update::LABEL_SETS_MAX;
+use farebox_core::rollup::Counter;
+use farebox_core::{CallRecord, Decision, Labels, Money, Month, Outcome};
+use farebox_ledger::update::{LABEL_SETS_MAX, Partition, SHARDS};
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -78,6 +80,95 @@ async fn every_charge_of_a_day_is_in_one_row_and_sets_beyond_the_most_keep_their
     assert_eq!(told.len(), LABEL_SETS_MAX as usize);
     assert!(told.iter().all(|row| usd(row) == 7 && row["labels"]["run"].is_string()));
     assert!(!rest.is_empty() && rest.iter().all(|row| row["labels"]["run"].is_null()));
+}
+
+/// Label values and models of a month: more than a megabyte of sums of one copy.
+const PAIRS: (usize, usize) = (50, 40);
+/// Bytes of the sums of one label value and model, at most: by the longest names.
+const SUM_BYTES: usize = 704;
+/// How many sums are read in one query: a page of DynamoDB has a megabyte.
+const SUMS_A_PAGE: usize = 1024 * 1024 / SUM_BYTES;
+
+/// A month's sums of all values and models in one copy, as the logger would keep them of so many
+/// calls each, and one sum in each of the other copies.
+async fn fill(world: &World, month: Month, calls: u64) {
+    let aws = world.gate.aws();
+    let pairs = (0..PAIRS.0).flat_map(|value| (0..PAIRS.1).map(move |model| (0, value, model)));
+    let others = (1..SHARDS).map(|shard| (shard, 0, 0));
+    let rows = pairs.chain(others).map(|(shard, value, model)| {
+        let tenant = &aws.config().tenant;
+        let pk = Partition { tenant, kind: "label", month, shard }.to_string();
+        let sk = format!("M#{:p>64}={value:0>128}#openai/{model:0>193}", "");
+        let names = [("pk", pk), ("sk", sk)];
+        let keys = names.map(|(name, text)| (name.to_owned(), AttributeValue::S(text)));
+        let sums = Counter::ALL.map(|(_, name)| {
+            let sum = if name.ends_with("usd") { calls * 1_234_567_891 } else { calls };
+            (name.to_owned(), AttributeValue::N(sum.to_string()))
+        });
+        HashMap::from_iter(keys.into_iter().chain(sums))
+    });
+    for batch in rows.collect::<Vec<_>>().chunks(25) {
+        let puts = batch.iter().map(|item| {
+            let put = PutRequest::builder().set_item(Some(item.clone())).build().unwrap();
+            WriteRequest::builder().put_request(put).build()
+        });
+        let write = aws.dynamodb().batch_write_item().request_items("logs", puts.collect());
+        assert!(write.send().await.unwrap().unprocessed_items.is_none_or(|left| left.is_empty()));
+    }
+}
+
+/// A month of ten million calls takes as many queries as one of a few thousand: by the label
+/// values and models that were called, of which a thousand fit into one query.
+#[tokio::test]
+async fn a_month_takes_queries_by_its_labels_and_models_and_not_by_its_calls() {
+    let world = World::new().await;
+    let then = world.gate.aws().now().plus_ms(-40 * 86_400_000);
+    let (text, month) = (then.to_string()[..7].to_owned(), then.utc_day().month());
+    let path =
+        format!("/admin/v1/usage?by=label:{:p>64},model&since={text}&until={text}&limit=5000", "");
+    let pairs = PAIRS.0 * PAIRS.1;
+    let most = SHARDS as usize + pairs.div_ceil(SUMS_A_PAGE);
+    for calls in [1, 5_000] {
+        fill(&world, month, calls).await;
+        let mut fewest = usize::MAX;
+        // What a busy machine makes the SDK ask again only adds to it.
+        for _ in 0..3 {
+            world.asked();
+
+            let found = world.ask("GET", &path, Value::Null).await;
+
+            let asked = world.asked().operations();
+            fewest = fewest.min(asked.strip_suffix(" Query").unwrap().parse().unwrap());
+            assert_eq!(found.body["rows"].as_array().map(Vec::len), Some(pairs));
+            let sums = u64::try_from(pairs).unwrap() + u64::from(SHARDS) - 1;
+            assert_eq!(found.body["total"]["calls"], sums * calls, "every sum once");
+        }
+        let is_bounded = fewest > SHARDS as usize && fewest <= most;
+        assert!(is_bounded, "{fewest} queries for {calls} calls each: {most} at most");
+    }
+}
+
+/// A page has a megabyte, and one answer takes ten of each copy.
+#[tokio::test]
+async fn more_sums_than_one_answer_takes_are_refused_at_the_field_that_bounds_them() {
+    let world = World::new().await;
+    let aws = world.gate.aws();
+    let month = aws.now().utc_day().month();
+    let tenant = &aws.config().tenant;
+    let pk = Partition { tenant, kind: "key", month, shard: 3 }.to_string();
+    let day = aws.now().utc_day();
+    for row in 0..45 {
+        let text = |text: String| AttributeValue::S(text);
+        let put = aws.dynamodb().put_item().table_name("logs");
+        let put = put.item("pk", text(pk.clone())).item("sk", text(format!("D#k{row:03}#{day}#-")));
+        put.item("long", text("x".repeat(300 * 1024))).send().await.unwrap();
+    }
+    world.asked();
+
+    let refused = world.ask("GET", "/admin/v1/usage?by=key,day", Value::Null).await;
+
+    assert_eq!((refused.status, &refused.body["error"]["field"]), (400, &json!("since")));
+    assert_eq!(world.asked().operations(), "17 Query", "ten of one copy, one of each other");
 }
 
 #[tokio::test]

@@ -24,8 +24,15 @@ const CONSOLE: &str = "https://farebox.example";
 pub const ISSUER: &str = "https://id.example";
 
 type Secrets = Arc<Mutex<HashMap<String, String>>>;
-/// How often DynamoDB was asked for what.
-type Operations = Arc<Mutex<BTreeMap<String, u32>>>;
+type Operations = Arc<Mutex<Asked>>;
+
+/// What DynamoDB was asked for: how often, and half units of capacity that it took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    operations: BTreeMap<String, u32>,
+    pub read: u64,
+    pub written: u64,
+}
 /// A request to DynamoDB that waits: its operation, whom to tell, and when it goes on.
 type Held = Arc<Mutex<Option<(&'static str, oneshot::Sender<()>, oneshot::Receiver<()>)>>>;
 
@@ -203,12 +210,9 @@ impl World {
         Reply { status, etag: etag.unwrap_or_default(), body, raw }
     }
 
-    /// What DynamoDB was asked for since the last time, such as `1 GetItem, 2 Query`.
-    pub fn operations(&self) -> String {
-        let operations = std::mem::take(&mut *self.operations.lock().unwrap());
-        let texts: Vec<_> =
-            operations.iter().map(|(operation, count)| format!("{count} {operation}")).collect();
-        texts.join(", ")
+    /// What DynamoDB was asked for since the last time.
+    pub fn asked(&self) -> Asked {
+        std::mem::take(&mut *self.operations.lock().unwrap())
     }
 
     /// The next request of this operation waits: the first end tells when it is there, and it goes
@@ -238,41 +242,91 @@ fn as_told(method: &str, path: &str, reply: Reply) -> Reply {
     reply
 }
 
-/// Hands bytes on between the SDK and the engine, counts the requests by their target, and lets
-/// one wait that is to be held.
+/// Hands requests on between the SDK and the engine, which tells what each took, adds that up, and
+/// lets one wait that is to be held.
 async fn count(
     listener: TcpListener,
     engine: std::net::SocketAddr,
     operations: Operations,
     held: Held,
 ) {
-    while let Ok((sdk, _)) = listener.accept().await {
+    while let Ok((mut sdk, _)) = listener.accept().await {
         let (operations, held) = (Arc::clone(&operations), Arc::clone(&held));
         tokio::spawn(async move {
-            let engine = TcpStream::connect(engine).await.unwrap();
-            let ((mut from, mut to), (mut back, mut out)) = (sdk.into_split(), engine.into_split());
-            tokio::spawn(async move { tokio::io::copy(&mut back, &mut to).await });
-            let (mut chunk, mut left) = (vec![0; 16 * 1024], String::new());
-            while let Ok(read) = from.read(&mut chunk).await {
-                let text = String::from_utf8_lossy(&chunk[..read]);
-                let waits = held.lock().unwrap().take_if(|(operation, ..)| {
-                    text.contains(&format!("DynamoDB_20120810.{operation}\r"))
-                });
+            let mut engine = TcpStream::connect(engine).await.unwrap();
+            while let Some((head, body)) = message(&mut sdk).await {
+                let operation = head.split_once("DynamoDB_20120810.").unwrap().1;
+                let operation = operation.split('\r').next().unwrap().to_owned();
+                let waits = held.lock().unwrap().take_if(|(waited, ..)| *waited == operation);
                 if let Some((_, there, goes)) = waits {
                     let _ = there.send(());
                     let _ = goes.await;
                 }
-                if read == 0 || out.write_all(&chunk[..read]).await.is_err() {
+                let body = match body.contains("ReturnConsumedCapacity") {
+                    true => body,
+                    false => format!("{{\"ReturnConsumedCapacity\":\"TOTAL\",{}", &body[1..]),
+                };
+                let lines = head.lines().map(|line| match line.split_once(':') {
+                    Some((name, _)) if name.eq_ignore_ascii_case("content-length") => {
+                        format!("{name}: {}", body.len())
+                    }
+                    _ => line.to_owned(),
+                });
+                let head = lines.collect::<Vec<_>>().join("\r\n") + "\r\n\r\n";
+                engine.write_all((head + &body).as_bytes()).await.unwrap();
+                let Some((head, body)) = message(&mut engine).await else { return };
+                operations.lock().unwrap().add(&operation, &body);
+                if sdk.write_all((head + "\r\n\r\n" + &body).as_bytes()).await.is_err() {
                     return;
-                }
-                left.push_str(&text);
-                while let Some((_, rest)) = left.split_once("DynamoDB_20120810.") {
-                    let Some((operation, rest)) = rest.split_once('\r') else { break };
-                    *operations.lock().unwrap().entry(operation.to_owned()).or_default() += 1;
-                    left = rest.to_owned();
                 }
             }
         });
+    }
+}
+
+/// One message of HTTP: its head and its body, which are text.
+async fn message(from: &mut TcpStream) -> Option<(String, String)> {
+    let mut bytes = Vec::new();
+    let end = loop {
+        if from.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            break end;
+        }
+    };
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+    let length = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let length: usize = length.map_or(0, |(_, length)| length.trim().parse().unwrap());
+    let mut body = bytes.split_off(end + 4);
+    let read = body.len();
+    body.resize(length, 0);
+    from.read_exact(&mut body[read..]).await.ok()?;
+    Some((head, String::from_utf8(body).unwrap()))
+}
+
+impl Asked {
+    fn add(&mut self, operation: &str, answer: &str) {
+        *self.operations.entry(operation.to_owned()).or_default() += 1;
+        let answer: Value = serde_json::from_str(answer).unwrap_or_default();
+        let tables = match &answer["ConsumedCapacity"] {
+            Value::Array(tables) => tables.clone(),
+            one => vec![one.clone()],
+        };
+        for table in tables {
+            let units = table["CapacityUnits"].to_string();
+            let (whole, half) = units.split_once('.').unwrap_or((&units, "0"));
+            let halves = whole.parse::<u64>().unwrap_or(0) * 2 + u64::from(half.starts_with('5'));
+            let is_read = operation.contains("Get") || matches!(operation, "Query" | "Scan");
+            *(if is_read { &mut self.read } else { &mut self.written }) += halves;
+        }
+    }
+
+    /// Such as `1 GetItem, 2 Query`.
+    pub fn operations(&self) -> String {
+        let told = self.operations.iter();
+        told.map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
     }
 }
 
