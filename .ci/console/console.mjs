@@ -215,6 +215,17 @@ await claim("a preview makes a scope's calls again, one after another, by its mo
     hard: ["before 3", "now 3"], balanced: ["before 3", "now 3"], soft: ["before 3", "now 3"], total: ["before 3", "now 1", "now 2", "now 3"],
     none: [[], []], closed: 6,
   });
+  // Nobody's log is in order by team: how far back it was looked for is told.
+  const [cut, told] = await page.evaluate(async () => {
+    const asked = window.fetch;
+    let hour = 19;
+    window.fetch = async () => Response.json({ requests: [{ started_at: `2026-11-30T${hour--}:00:00Z`, scopes: ["team:other"], hold_usd: "1" }], next_cursor: "more" });
+    const found = await callsOf({ kind: "team", id: "search" });
+    window.fetch = asked;
+    return [found, preview({ time_zone: "UTC", periods: [] }, found, { mode: "hard", time_zone: "UTC", day_limit_usd: "1" })];
+  });
+  assert.deepEqual(cut, { rows: [], since: "2026-11-30T16:00:00Z" });
+  assert.match(told, /Calls were looked at back to .*2026.* It has made no call among them\./);
   await close();
 });
 

@@ -38,21 +38,25 @@ function chooseBudget() {
 
 // ---- what a change would have refused ------------------------------------------------------------
 
-/** The newest calls that count to a scope, and whether these are all that were asked for. */
+/**
+ * The newest calls that count to a scope, a hundred at most, and since when calls were looked at where that ended before.
+ * The log is in order by user and by key; those of an organisation or a team are sought among everybody's.
+ */
 async function callsOf({ kind, id }) {
   const [, owner, of, provider, model] = /^(?:(\w+):)?([^/]+)(?:\/([^/]+)\/(.+))?$/.exec(id) ?? [];
   const whose = kind === "model" ? owner : kind;
   const filter = { limit: 100, [whose === "user" || whose === "key" ? whose : ""]: of, provider, model };
   delete filter[""];
   const rows = [];
-  let cursor = null;
+  let cursor = null, since = null;
   for (let page = 0; page < PREVIEW_PAGES && rows.length < 100; page += 1) {
     const found = await get(at("requests", { ...filter, cursor }));
     rows.push(...found.requests.filter((row) => row.hold_usd && row.scopes?.includes(kind === "model" ? id : `${kind}:${id}`)));
     cursor = found.next_cursor;
+    since = found.requests.at(-1)?.started_at ?? since;
     if (!cursor) break;
   }
-  return rows.slice(0, 100);
+  return { rows: rows.slice(0, 100), since: cursor && rows.length < 100 ? since : null };
 }
 
 /**
@@ -83,7 +87,7 @@ function replayed(budget, rows, limits, mode, now = new Date()) {
   });
 }
 
-function preview(budget, rows, wanted) {
+function preview(budget, { rows, since }, wanted) {
   if (wanted.mode === "closed") return "Every call is refused.";
   const texts = PERIODS.map((name) => wanted[`${name}_limit_usd`]);
   if (texts.some((text) => text && !/^\d+(\.\d+)?$/.test(text))) return "";
@@ -103,8 +107,8 @@ function preview(budget, rows, wanted) {
     return `${rooms.join(" ")} This browser does not know the time zone.`;
   }
   const last = rows.length === 1 ? "Its last call" : `Of its last ${rows.length} calls ${refused.length}`;
-  const had = !rows.length ? "It has made no call yet." : `${last} would ${rows.length === 1 && !refused.length ? "not " : ""}have been refused${refused.length ? `, the first at ${when(refused[0].started_at)}` : ""}.`;
-  return `${rooms.join(" ")} ${had}`;
+  const had = !rows.length ? `It has made no call ${since ? "among them" : "yet"}.` : `${last} would ${rows.length === 1 && !refused.length ? "not " : ""}have been refused${refused.length ? `, the first at ${when(refused[0].started_at)}` : ""}.`;
+  return `${rooms.join(" ")} ${since ? `Calls were looked at back to ${when(since)}. ` : ""}${had}`;
 }
 
 // ---- a change ------------------------------------------------------------------------------------
@@ -116,12 +120,12 @@ const capital = (text) => text[0].toUpperCase() + text.slice(1);
 async function editBudget(name) {
   const path = `budgets/${encodeURI(name)}`;
   const { found: budget, version } = await ask("GET", path);
-  const rows = await callsOf(budget);
+  const calls = await callsOf(budget);
   const now = asBudget(budget);
   // Who has no limit yet observes: whoever sets the first one means it to hold.
   if (budget.mode === "observe" && !PERIODS.some((period) => budget[`${period}_limit_usd`])) now.mode = "hard";
   const said = h("p", { class: "note", id: "preview", role: "status" }, "");
-  const oninput = (texts) => { said.textContent = preview(budget, rows, texts); };
+  const oninput = (texts) => { said.textContent = preview(budget, calls, texts); };
   const fields = [
     ...PERIODS.map((period) => ({ name: `${period}_limit_usd`, label: `${capital(period)} limit, USD`, kind: "money", hint: "no limit", oninput })),
     { name: "mode", label: "Mode", options: MODES, oninput },
