@@ -215,6 +215,12 @@ fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
     }
 }
 
+/// The sources with a URL that a message or a delta tells.
+fn sources(said: &Value) -> impl Iterator<Item = &Value> {
+    let list = said.get("annotations").and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(|annotation| annotation.get("url_citation"))
+}
+
 /// `OpenAI`'s usage object: prompt tokens include the cached ones, completion tokens the
 /// reasoning, whatever the provider counts.
 fn usage_object(usage: &Usage) -> Value {

@@ -79,8 +79,8 @@ impl Choice {
             match (field.as_str(), value) {
                 ("tool_calls", Value::Array(calls)) => calls.iter().for_each(|c| self.call(c)),
                 ("role", _) => {}
-                // Signatures of thoughts, without which a second turn does not work.
-                ("reasoning_details", Value::Array(more)) => {
+                // Signatures of thoughts, without which a second turn does not work, and sources.
+                ("reasoning_details" | "annotations" | "citations", Value::Array(more)) => {
                     let known = self.texts.entry(field.clone()).or_insert_with(|| json!([]));
                     if let Value::Array(known) = known {
                         known.extend(more.iter().cloned());

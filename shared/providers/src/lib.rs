@@ -42,6 +42,7 @@ pub mod sse;
 pub mod wire;
 
 mod amount;
+mod cited;
 mod delta;
 mod eventstream;
 mod json;

@@ -18,6 +18,7 @@ use crate::{
     Provider, Wire, failure,
 };
 
+mod called;
 mod counting;
 mod decode;
 mod original;

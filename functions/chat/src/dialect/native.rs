@@ -67,7 +67,15 @@ fn answer_object(answer: &Answer<'_>, choices: &[Value]) -> Value {
         "response_time_ms": answer.paid.response_time_ms,
     });
     if let Some(body) = body.as_object_mut() {
-        for field in ["tool_calls", "refusal", "reasoning_content", "reasoning_details"] {
+        const FIELDS: [&str; 6] = [
+            "tool_calls",
+            "refusal",
+            "reasoning_content",
+            "reasoning_details",
+            "annotations",
+            "citations",
+        ];
+        for field in FIELDS {
             if let Some(value) = message(field).filter(|value| !value.is_null()) {
                 body.insert(field.to_owned(), value.clone());
             }

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::usage::{self, Context};
+use crate::cited::Cited;
 use crate::delta::{OPENING, Speaking, Thinking, say, spoken};
 use crate::json::Text;
 use crate::reasoning::Thought;
@@ -61,6 +62,8 @@ struct Block<'a> {
     name: Option<Text<'a>>,
     #[serde(borrow, default)]
     input: Option<&'a RawValue>,
+    #[serde(default)]
+    citations: Option<Vec<Value>>,
 }
 
 /// Reads a whole answer.
@@ -73,10 +76,18 @@ pub(super) fn whole(body: &[u8]) -> Result<Completion, DecodeError> {
     }
     let blocks = answer.content.ok_or(DecodeError::lacking(EXPECTED))?;
     let (mut content, mut thinking) = (String::new(), String::new());
-    let (mut calls, mut details) = (Vec::new(), Vec::new());
+    let (mut calls, mut details, mut cited) = (Vec::new(), Vec::new(), Cited::default());
+    let mut said = 0_usize;
     for block in &blocks {
         match Text::or_empty(block.kind.as_ref()) {
-            "text" => content.push_str(&unquoted(block.text)?),
+            "text" => {
+                let text = unquoted(block.text)?;
+                content.push_str(&text);
+                let start = said;
+                said = said.saturating_add(text.chars().count());
+                let citations = block.citations.iter().flatten();
+                citations.for_each(|citation| cited.claude(citation, start, said));
+            }
             "thinking" => {
                 let (text, signature) = (unquoted(block.thinking)?, unquoted(block.signature)?);
                 thinking.push_str(&text);
@@ -114,6 +125,7 @@ pub(super) fn whole(body: &[u8]) -> Result<Completion, DecodeError> {
     if !calls.is_empty() {
         message.insert("tool_calls".to_owned(), Value::from(calls));
     }
+    cited.put(&mut message);
     let finish_reason = finish_reason(stop_reason);
     let counts = answer.usage.map(object).transpose()?;
     let reported = counts.and_then(|counts| usage::read(&counts, context));
@@ -163,6 +175,8 @@ struct Delta<'a> {
     signature: Option<&'a RawValue>,
     #[serde(borrow, default)]
     partial_json: Option<&'a RawValue>,
+    #[serde(default)]
+    citation: Option<Value>,
     #[serde(borrow, default)]
     stop_reason: Option<Text<'a>>,
 }
@@ -353,6 +367,11 @@ impl Handle for Events {
             (_, _) if self.done => Ok(()),
             ("content_block_delta", Event { index, delta: Some(delta), .. }) => {
                 say_text(delta.text, out)?;
+                if let Some(citation) = &delta.citation {
+                    let mut cited = Cited::default();
+                    cited.claude(citation, 0, 0);
+                    cited.say(0, out)?;
+                }
                 say_thinking(delta.thinking, out)?;
                 self.think(index, delta.thinking, delta.signature)?;
                 match spoken(delta.partial_json)? {

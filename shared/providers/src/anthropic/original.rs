@@ -167,8 +167,8 @@ fn unbounded(field: impl Into<String>, hint: String) -> Error {
     Error::UnboundedCall { field: field.into(), hint }
 }
 
-/// The messages without thoughts of models of other formats, where there are any: Farebox told them
-/// in blocks whose signature is none.
+/// The messages without what models of other formats thought and rested on, where there is any:
+/// Farebox told it in blocks whose signature is none, and in citations that seal nothing.
 fn without_carried(asked: &Map<String, Value>) -> Option<Value> {
     let is_carried = |block: &Value| {
         let text = |field: &str| block.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -176,10 +176,17 @@ fn without_carried(asked: &Map<String, Value>) -> Option<Value> {
         text("type") == "thinking"
             && (signature.is_empty() || signature.starts_with(CARRIED_REASONING))
     };
+    let is_ours = |citation: &Value| {
+        citation.get("encrypted_index").and_then(Value::as_str).is_some_and(str::is_empty)
+    };
+    let cites = |block: &Value| {
+        let list = block.get("citations").and_then(Value::as_array);
+        list.is_some_and(|list| list.iter().any(is_ours))
+    };
     let messages = asked.get("messages")?;
     let has_carried = |message: &Value| {
         let blocks = message.get("content").and_then(Value::as_array);
-        blocks.is_some_and(|blocks| blocks.iter().any(is_carried))
+        blocks.is_some_and(|blocks| blocks.iter().any(|block| is_carried(block) || cites(block)))
     };
     // Looked for first: most calls have none, and may be megabytes long.
     if !messages.as_array()?.iter().any(has_carried) {
@@ -189,6 +196,9 @@ fn without_carried(asked: &Map<String, Value>) -> Option<Value> {
     for message in messages.as_array_mut().into_iter().flatten() {
         if let Some(blocks) = message.get_mut("content").and_then(Value::as_array_mut) {
             blocks.retain(|block| !is_carried(block));
+            for block in blocks.iter_mut().filter(|block| cites(block)) {
+                block.as_object_mut().map(|block| block.shift_remove("citations"));
+            }
         }
     }
     Some(messages)

@@ -4,6 +4,7 @@ use farebox_core::{ChatEvent, Completion};
 use serde_json::{Map, Value, json};
 
 use super::usage;
+use crate::cited::Cited;
 use crate::delta::{OPENING, say};
 use crate::eventstream::{EventStream, Message};
 use crate::json;
@@ -40,11 +41,17 @@ pub(super) fn whole(body: &[u8]) -> Result<Completion, DecodeError> {
     let content = answer.get("output").and_then(|output| output.pointer("/message/content"));
     let blocks = content.and_then(Value::as_array).ok_or(DecodeError::lacking(EXPECTED))?;
     let (mut said, mut told) = (String::new(), String::new());
-    let (mut calls, mut details) = (Vec::new(), Vec::new());
+    let (mut calls, mut details, mut sources) = (Vec::new(), Vec::new(), Cited::default());
+    let mut length = 0_usize;
     for block in blocks {
-        said.push_str(text(block, "/text"));
+        let start = length;
         let cited = block.pointer("/citationsContent/content").and_then(Value::as_array);
-        cited.into_iter().flatten().for_each(|part| said.push_str(text(part, "/text")));
+        for part in [block].into_iter().chain(cited.into_iter().flatten()) {
+            said.push_str(text(part, "/text"));
+            length = length.saturating_add(text(part, "/text").chars().count());
+        }
+        let list = block.pointer("/citationsContent/citations").and_then(Value::as_array);
+        list.into_iter().flatten().for_each(|one| cite(one, start, length, &mut sources));
         if let Some(call) = block.get("toolUse").filter(|call| !is_own_tool(call)) {
             let arguments = call.get("input").map_or_else(|| "{}".to_owned(), Value::to_string);
             let function = json!({"name": text(call, "/name"), "arguments": arguments});
@@ -71,6 +78,7 @@ pub(super) fn whole(body: &[u8]) -> Result<Completion, DecodeError> {
     if !told.is_empty() {
         message.insert("reasoning_content".to_owned(), Value::from(told));
     }
+    sources.put(&mut message);
     let reason = answer.get("stopReason").and_then(Value::as_str).unwrap_or_default();
     let finish_reason = finish_reason(reason);
     Ok(Completion {
@@ -78,6 +86,14 @@ pub(super) fn whole(body: &[u8]) -> Result<Completion, DecodeError> {
         reported: usage::read(&answer),
         ..Completion::default()
     })
+}
+
+/// A citation: of a page that was found, or of a document of the caller's.
+fn cite(citation: &Value, start: usize, end: usize, cited: &mut Cited) {
+    match text(citation, "/location/web/url") {
+        "" => cited.own(citation),
+        url => cited.url(url, text(citation, "/title"), start, end),
+    }
 }
 
 /// The entry of a block of thinking that can be sent back.
@@ -199,6 +215,11 @@ impl State {
             if !part.is_empty() {
                 say(&json!({field: part}), out)?;
             }
+        }
+        if let Some(citation) = delta.get("citation") {
+            let mut cited = Cited::default();
+            cite(citation, 0, 0, &mut cited);
+            cited.say(0, out)?;
         }
         for (kept, pointer) in [
             (&mut self.told, "/reasoningContent/text"),

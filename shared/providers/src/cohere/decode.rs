@@ -3,6 +3,7 @@
 use farebox_core::{ChatEvent, Completion, Reported, Usage};
 use serde_json::{Map, Value, json};
 
+use crate::cited::Cited;
 use crate::delta::{OPENING, say};
 use crate::sse::Handle;
 use crate::usage::Counts;
@@ -66,17 +67,34 @@ pub(super) fn whole(body: &[u8]) -> Result<Completion, DecodeError> {
     if !thought.is_empty() {
         message.insert("reasoning_content".to_owned(), Value::from(thought));
     }
-    for field in ["tool_calls", "citations"] {
-        if let Some(list) = told.get(field).filter(|list| list.is_array()) {
-            message.insert(field.to_owned(), list.clone());
-        }
+    if let Some(list) = told.get("tool_calls").filter(|list| list.is_array()) {
+        message.insert("tool_calls".to_owned(), list.clone());
     }
+    let mut cited = Cited::default();
+    let list = told.get("citations").and_then(Value::as_array);
+    list.into_iter().flatten().for_each(|citation| cite(citation, &mut cited));
+    cited.put(&mut message);
     Ok(Completion {
         id: text(&answer, "/id").to_owned(),
         choices: vec![json!({"index": 0, "message": message, "finish_reason": reason})],
         reported: reported(answer.get("usage")),
         ..Completion::default()
     })
+}
+
+/// A citation in Cohere's own words, and where a source of it has a URL, as such too.
+fn cite(citation: &Value, cited: &mut Cited) {
+    cited.own(citation);
+    let place = |field: &str| citation.get(field).and_then(Value::as_u64).unwrap_or_default();
+    let place = |field: &str| usize::try_from(place(field)).unwrap_or_default();
+    for source in citation.get("sources").and_then(Value::as_array).into_iter().flatten() {
+        for at in ["/document", "/tool_output"] {
+            let url = text(source, &format!("{at}/url"));
+            if url.starts_with("http") {
+                cited.url(url, text(source, &format!("{at}/title")), place("start"), place("end"));
+            }
+        }
+    }
 }
 
 /// Reads a list of vectors.
@@ -159,7 +177,11 @@ impl Handle for Events {
             "content-start" | "content-delta" | "tool-plan-delta" => content(&event, out),
             "tool-call-start" | "tool-call-delta" => self.call(&event, out),
             "citation-start" => match event.pointer("/delta/message/citations") {
-                Some(citation) => say(&json!({"citations": [citation]}), out),
+                Some(citation) => {
+                    let mut cited = Cited::default();
+                    cite(citation, &mut cited);
+                    cited.say(0, out)
+                }
                 None => Ok(()),
             },
             "message-end" => {

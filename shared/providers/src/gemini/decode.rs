@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::contents::MADE_UP_ID;
 use super::{REASONING_FORMAT, usage};
+use crate::cited::{Cited, chars};
 use crate::delta::{OPENING, Speaking, Thinking, say, say_in, spoken};
 use crate::json::{Text, raw};
 use crate::sse::Handle;
@@ -40,6 +41,9 @@ fn finish_reason(reason: &str, called: bool) -> Option<&'static str> {
 
 /// The most searches of one answer; the most seen are a dozen.
 const SEARCHES_MAX: usize = 4_096;
+
+/// The most places of one answer that are told with its sources: each is counted anew.
+const SUPPORTS_MAX: usize = 256;
 
 /// One answer, or a chunk of one.
 #[derive(Deserialize)]
@@ -79,6 +83,8 @@ struct Candidate<'a> {
     finish_message: Option<Text<'a>>,
     #[serde(default)]
     grounding_metadata: Option<Value>,
+    #[serde(default)]
+    citation_metadata: Option<Value>,
     #[serde(default)]
     logprobs_result: Option<Value>,
 }
@@ -137,6 +143,67 @@ impl Candidate<'_> {
         }));
         let too_many = DecodeError::lacking("a response with at most 4,096 searches");
         if queries.len() > SEARCHES_MAX { Err(too_many) } else { Ok(()) }
+    }
+
+    /// What the answer rests on; `said` is its text, where that is known whole. Gemini counts in
+    /// bytes.
+    fn cited(&self, said: Option<&str>) -> Cited {
+        let mut cited = Cited::default();
+        let text = |value: &Value, at: &str| {
+            value.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let place = |value: &Value, at: &str| {
+            let bytes = value.pointer(at).and_then(Value::as_u64).unwrap_or_default();
+            said.map_or(0, |said| chars(said, usize::try_from(bytes).unwrap_or(usize::MAX)))
+        };
+        let list = |told: &Option<Value>, at: &str| {
+            let list = told.as_ref().and_then(|told| told.get(at)).and_then(Value::as_array);
+            list.cloned().unwrap_or_default()
+        };
+        let sources: Vec<Option<(String, String)>> =
+            list(&self.grounding_metadata, "groundingChunks")
+                .iter()
+                .map(|chunk| {
+                    let kinds = ["/web", "/retrievedContext", "/maps"];
+                    let source = kinds.iter().find_map(|kind| chunk.pointer(kind))?;
+                    let url = text(source, "/uri");
+                    (!url.is_empty()).then(|| (url, text(source, "/title")))
+                })
+                .collect();
+        let mut told = vec![false; sources.len()];
+        let mut supports = list(&self.grounding_metadata, "groundingSupports");
+        if said.is_none() || supports.len() > SUPPORTS_MAX {
+            supports.clear();
+        }
+        for support in &supports {
+            let start = place(support, "/segment/startIndex");
+            let end = place(support, "/segment/endIndex");
+            let rests = support.get("groundingChunkIndices").and_then(Value::as_array);
+            for number in rests.into_iter().flatten().filter_map(Value::as_u64) {
+                let number = usize::try_from(number).unwrap_or(usize::MAX);
+                let Some(Some((url, title))) = sources.get(number) else { continue };
+                cited.url(url, title, start, end);
+                told.get_mut(number).into_iter().for_each(|told| *told = true);
+            }
+        }
+        for (source, told) in sources.iter().zip(told) {
+            if let Some((url, title)) = source.as_ref().filter(|_| !told) {
+                cited.url(url, title, 0, 0);
+            }
+        }
+        for field in ["citations", "citationSources"] {
+            for source in list(&self.citation_metadata, field) {
+                match text(&source, "/uri") {
+                    url if url.is_empty() => cited.own(&source),
+                    url => {
+                        let (start, end) = ("/startIndex", "/endIndex");
+                        let (start, end) = (place(&source, start), place(&source, end));
+                        cited.url(&url, &text(&source, "/title"), start, end);
+                    }
+                }
+            }
+        }
+        cited
     }
 
     /// `OpenAI`'s `logprobs`.
@@ -245,6 +312,7 @@ fn choice(
         }
     }
     let mut message = Map::new();
+    candidate.cited(Some(&content)).put(&mut message);
     message.insert("role".to_owned(), Value::from("assistant"));
     let silent = content.is_empty() && !called.is_empty();
     message.insert("content".to_owned(), if silent { Value::Null } else { Value::from(content) });
@@ -356,6 +424,7 @@ impl Chunks {
                 say_in(choice, &json!({"tool_calls": [told]}), None, out)?;
             }
         }
+        candidate.cited(None).say(choice, out)?;
         let reason = Text::or_empty(candidate.finish_reason.as_ref());
         if let Some(reason) = finish_reason(reason, self.called & bit != 0)
             && self.finished & bit == 0

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::parts;
 use super::usage::{self, UsageRules};
+use crate::cited::Cited;
 use crate::delta::{OPENING, Speaking};
 use crate::json::{Object, Text, raw};
 use crate::sse::Handle;
@@ -29,6 +30,11 @@ struct Envelope<'a, C> {
     error: Option<&'a RawValue>,
     #[serde(borrow, default)]
     usage_breakdown: Option<&'a RawValue>,
+    /// What Perplexity found, with titles; xAI and it tell the URLs alone too.
+    #[serde(borrow, default)]
+    search_results: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    citations: Option<&'a RawValue>,
     #[serde(borrow, default)]
     x_groq: Option<XGroq<'a>>,
 }
@@ -52,6 +58,11 @@ impl<C> Envelope<'_, C> {
         self.error.or_else(|| self.x_groq.as_ref().and_then(|part| part.error))
     }
 
+    fn sources(&self) -> Option<&RawValue> {
+        let lists = [self.search_results, self.citations].into_iter().flatten();
+        lists.into_iter().find(|list| list.get().len() > 2 && list.get().starts_with('['))
+    }
+
     fn usage(&self) -> Option<&RawValue> {
         self.usage.or_else(|| self.x_groq.as_ref().and_then(|part| part.usage))
     }
@@ -69,6 +80,18 @@ impl<C> Envelope<'_, C> {
         }
         Ok(reported)
     }
+}
+
+/// Sources that stand beside the choices, as what the answer rests on.
+fn cited(sources: &str) -> Cited {
+    let mut cited = Cited::default();
+    let sources: Vec<Value> = serde_json::from_str(sources).unwrap_or_default();
+    for source in &sources {
+        let of = |field: &str| source.get(field).and_then(Value::as_str);
+        let url = source.as_str().or_else(|| of("url")).unwrap_or_default();
+        cited.url(url, of("title").unwrap_or_default(), 0, 0);
+    }
+    cited
 }
 
 /// A whole answer as a caller of the format is told it, where that is not how it came.
@@ -106,11 +129,17 @@ pub(super) fn whole(rules: &UsageRules, body: &[u8]) -> Result<Completion, Decod
     let reported = reported?;
     let id = Text::or_empty(answer.id.as_ref()).to_owned();
     let model = Text::or_empty(answer.model.as_ref()).to_owned();
+    let sources = answer.sources().map(|sources| sources.get().to_owned());
     let mut choices = answer.choices.ok_or(DecodeError::lacking(EXPECTED))?;
     for choice in &mut choices {
         as_of_a_chat(choice);
-        let message = choice.get_mut("message").and_then(Value::as_object_mut);
-        message.into_iter().for_each(parts::of_whole);
+        let Some(message) = choice.get_mut("message").and_then(Value::as_object_mut) else {
+            continue;
+        };
+        parts::of_whole(message);
+        if let (Some(sources), None) = (&sources, message.get("annotations")) {
+            cited(sources).put(message);
+        }
     }
     Ok(Completion { id, model, choices, reported })
 }
@@ -156,6 +185,8 @@ pub(super) struct Chunks {
     /// Counts that came before the answer was complete: some providers send them with every
     /// chunk, and only the last are what the call used.
     early: Option<Reported>,
+    /// What the answer rests on, as the last chunk that tells it does.
+    sources: Option<String>,
     done: bool,
     /// What departs from the format is put right in the chunks that a caller of it is passed.
     departs: bool,
@@ -173,6 +204,7 @@ impl Chunks {
             begun: 0,
             finished: 0,
             early: None,
+            sources: None,
             done: false,
             departs,
             called: 0,
@@ -255,6 +287,9 @@ impl Chunks {
             return Ok(());
         }
         self.finished |= bit;
+        if let Some(sources) = self.sources.as_deref() {
+            cited(sources).say(choice.index, out)?;
+        }
         let end = parts::end(&reason.0, self.called & bit != 0);
         self.changes.extend(end.map(|end| (place, "finish_reason", end.to_owned())));
         let reason = parts::word(&reason.0).to_owned();
@@ -278,6 +313,7 @@ impl Handle for Chunks {
         let chunk: Envelope<'_, Choice<'_>> = serde_json::from_str(data)
             .map_err(|fault| DecodeError::from_json("a chat completion chunk", &fault))?;
         self.start(&chunk, out);
+        self.sources = chunk.sources().map(|list| list.get().to_owned()).or(self.sources.take());
         let choices = chunk.choices.as_deref().unwrap_or_default();
         self.changes.clear();
         for (place, choice) in choices.iter().enumerate() {

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::called::{Called, Kind};
 use super::{ToolFees, pieces, usage};
+use crate::cited::Cited;
 use crate::delta::{OPENING, Speaking, Thinking, say};
 use crate::json::Text;
 use crate::openai::Cost;
@@ -126,7 +128,7 @@ impl Response<'_> {
     }
 }
 
-fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -164,12 +166,15 @@ pub(super) fn whole(host: Host, body: &[u8]) -> Result<Completion, DecodeError> 
 fn message(output: &[Value]) -> (Value, bool) {
     let (mut content, mut refusal) = (String::new(), String::new());
     let mut thoughts: Vec<String> = Vec::new();
+    let (mut said, mut cited) = (0_usize, Cited::default());
     let (mut details, mut calls) = (Vec::new(), Vec::new());
     for item in output {
         match text(item, "/type") {
             "message" => {
                 for part in parts(item, "content") {
+                    parts(part, "annotations").for_each(|one| cite(one, said, &mut cited));
                     content.push_str(text(part, "/text"));
+                    said = said.saturating_add(text(part, "/text").chars().count());
                     refusal.push_str(text(part, "/refusal"));
                 }
             }
@@ -206,7 +211,23 @@ fn message(output: &[Value]) -> (Value, bool) {
             message.insert(field.to_owned(), value);
         }
     }
+    cited.put(&mut message);
     (Value::Object(message), called)
+}
+
+/// An annotation: of a page, or of a file of the caller's.
+fn cite(annotation: &Value, before: usize, cited: &mut Cited) {
+    let place = |field: &str| {
+        let at = annotation.get(field).and_then(Value::as_u64).unwrap_or_default();
+        usize::try_from(at).unwrap_or_default().saturating_add(before)
+    };
+    match text(annotation, "/url") {
+        "" => cited.own(annotation),
+        url => {
+            let title = text(annotation, "/title");
+            cited.url(url, title, place("start_index"), place("end_index"));
+        }
+    }
 }
 
 fn parts<'v>(item: &'v Value, field: &str) -> impl Iterator<Item = &'v Value> {
@@ -237,45 +258,6 @@ fn reasoning_details(item: &Value) -> Vec<Value> {
     details
 }
 
-/// A call of a tool of the caller's.
-struct Called<'v> {
-    id: &'v str,
-    name: &'v str,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Arguments in JSON.
-    Function,
-    /// A free text, which is the argument `input`.
-    Custom,
-    /// A tool that is named by its type; this field is its argument.
-    Typed(&'static str),
-}
-
-impl<'v> Called<'v> {
-    fn of(kind: &str, item: &'v Value) -> Option<Self> {
-        let (name, kind) = match kind {
-            "function_call" => (text(item, "/name"), Kind::Function),
-            "custom_tool_call" => (text(item, "/name"), Kind::Custom),
-            "local_shell_call" => ("local_shell", Kind::Typed("action")),
-            "shell_call" => ("shell", Kind::Typed("action")),
-            "apply_patch_call" => ("apply_patch", Kind::Typed("operation")),
-            _ => return None,
-        };
-        Some(Self { id: text(item, "/call_id"), name, kind })
-    }
-
-    fn arguments(&self, item: &Value) -> String {
-        match self.kind {
-            Kind::Function => text(item, "/arguments").to_owned(),
-            Kind::Custom => json!({"input": text(item, "/input")}).to_string(),
-            Kind::Typed(field) => item.get(field).unwrap_or(&Value::Null).to_string(),
-        }
-    }
-}
-
 #[derive(Deserialize)]
 struct Event<'a> {
     #[serde(borrow, default, rename = "type")]
@@ -286,6 +268,8 @@ struct Event<'a> {
     delta: Option<&'a RawValue>,
     #[serde(default)]
     item: Option<Value>,
+    #[serde(default)]
+    annotation: Option<Value>,
     #[serde(borrow, default)]
     response: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -446,6 +430,11 @@ impl Handle for Events {
             }
             ("response.output_item.done", Event { item: Some(item), .. }) => {
                 self.ended(output, item, out)
+            }
+            ("response.output_text.annotation.added", Event { annotation: Some(told), .. }) => {
+                let mut cited = Cited::default();
+                cite(told, 0, &mut cited);
+                cited.say(0, out)
             }
             // Between two thoughts.
             ("response.reasoning_summary_part.added", _) if self.thought => {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::parts::REASONING_FORMAT;
 use super::{error_object, usage_object};
-use crate::dialect::{Answer, Opening, StreamWriter, carried, frame};
+use crate::dialect::{Answer, Opening, StreamWriter, carried, frame, sources};
 use crate::reply::Paid;
 
 /// Gemini's word for why the model stopped.
@@ -41,7 +41,10 @@ pub(super) fn whole(answer: &Answer<'_>) -> Value {
         }
         signatures.sign_text(&mut parts);
         let index = choice.get("index").unwrap_or(&Value::Null);
-        with_logprobs(candidate(index, &parts, Some(reason)), choice.get("logprobs"))
+        let mut grounding = Grounding::default();
+        grounding.note(message);
+        let candidate = grounding.under(candidate(index, &parts, Some(reason)));
+        with_logprobs(candidate, choice.get("logprobs"))
     });
     let identity = Identity {
         id: id(&answer.completion.id, answer.paid),
@@ -97,6 +100,53 @@ fn with_logprobs(mut candidate: Value, logprobs: Option<&Value>) -> Value {
     }
     candidate
 }
+
+/// What an answer rests on, and its text: Gemini counts places in bytes.
+#[derive(Default)]
+struct Grounding {
+    said: String,
+    sources: Vec<Value>,
+}
+
+impl Grounding {
+    fn note(&mut self, said: &Value) {
+        self.said.push_str(said.get("content").and_then(Value::as_str).unwrap_or_default());
+        self.sources.extend(sources(said).cloned());
+    }
+
+    /// Puts it under a candidate, where there is any.
+    fn under(&self, mut candidate: Value) -> Value {
+        let Some(fields) = candidate.as_object_mut().filter(|_| !self.sources.is_empty()) else {
+            return candidate;
+        };
+        let chunks = self.sources.iter();
+        let chunks = chunks.map(|s| json!({"web": {"uri": s.get("url"), "title": s.get("title")}}));
+        let place = |source: &Value, at: &str| {
+            let chars = source.get(at).and_then(Value::as_u64).and_then(|at| at.try_into().ok());
+            let byte = self.said.char_indices().nth(chars.unwrap_or_default());
+            byte.map_or(self.said.len(), |(byte, _)| byte)
+        };
+        let supports = self.sources.iter().enumerate().filter_map(|(number, source)| {
+            // Where no place is told, both ends are 0.
+            let is_placed = source.get("end_index").and_then(Value::as_u64) > Some(0);
+            let (start, end) = (place(source, "start_index"), place(source, "end_index"));
+            let text = self.said.get(start..end)?;
+            let segment = json!({"startIndex": start, "endIndex": end, "text": text});
+            let support = json!({"segment": segment, "groundingChunkIndices": [number]});
+            is_placed.then_some(support)
+        });
+        let mut told = json!({"groundingChunks": chunks.collect::<Vec<_>>()});
+        let supports: Vec<Value> = supports.take(SUPPORTS_MAX).collect();
+        if let Some(told) = told.as_object_mut().filter(|_| !supports.is_empty()) {
+            told.insert("groundingSupports".to_owned(), Value::from(supports));
+        }
+        fields.insert("groundingMetadata".to_owned(), told);
+        candidate
+    }
+}
+
+/// The most places that are told: each is counted anew in the text.
+const SUPPORTS_MAX: usize = 256;
 
 /// What every chunk of an answer repeats.
 #[derive(Default)]
@@ -222,6 +272,7 @@ impl Framing {
 struct Choice {
     calls: BTreeMap<u64, Called>,
     signatures: Signatures,
+    grounding: Grounding,
     reason: Option<String>,
 }
 
@@ -242,6 +293,7 @@ impl Chunks {
     fn delta(&mut self, index: u32, delta: &Value, logprobs: Option<&Value>, out: &mut Vec<u8>) {
         let choice = self.choices.entry(index).or_default();
         choice.signatures.note(delta);
+        choice.grounding.note(delta);
         for call in delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
             let place = call.get("index").and_then(Value::as_u64).unwrap_or_default();
             let called = choice.calls.entry(place).or_default();
@@ -292,7 +344,8 @@ impl StreamWriter for Chunks {
             let parts = calls.map(|(place, called)| called.part(&choice.signatures, place == 0));
             let mut parts: Vec<Value> = parts.collect();
             choice.signatures.sign_text(&mut parts);
-            candidate(&Value::from(*index), &parts, Some(choice.reason.as_deref()))
+            let reason = Some(choice.reason.as_deref());
+            choice.grounding.under(candidate(&Value::from(*index), &parts, reason))
         });
         let response = self.identity.response(candidates.collect(), usage_object(answer.usage));
         self.framing.write(&response.to_string(), out);

@@ -5,7 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::blocks::REASONING_FORMAT;
 use super::{MESSAGES, usage_object};
-use crate::dialect::{Answer, Dialect, Opening, StreamWriter, carried, cost_comment, frame, named};
+use crate::dialect::{
+    Answer, Dialect, Opening, StreamWriter, carried, cost_comment, frame, named, sources,
+};
 
 /// Anthropic's word for why the model stopped.
 fn stop_reason(finish_reason: Option<&str>) -> &'static str {
@@ -30,6 +32,11 @@ pub(super) fn whole(answer: &Answer<'_>) -> Value {
             content.push(json!({"type": "text", "text": text}));
         }
     }
+    let cited: Vec<Value> = sources(message).map(citation).collect();
+    let said = content.iter_mut().find(|block| block.get("text").is_some());
+    if let Some(said) = said.and_then(Value::as_object_mut).filter(|_| !cited.is_empty()) {
+        said.insert("citations".to_owned(), Value::from(cited));
+    }
     for call in message.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
         let text = |at: &str| call.pointer(at).and_then(Value::as_str).unwrap_or_default();
         let input = serde_json::from_str::<Map<String, Value>>(text("/function/arguments"));
@@ -52,6 +59,12 @@ pub(super) fn whole(answer: &Answer<'_>) -> Value {
         "stop_sequence": null,
         "usage": usage_object(answer.usage, answer.tier),
     })
+}
+
+/// A source in Anthropic's words. What it sealed of the page is not there to be sent back.
+fn citation(source: &Value) -> Value {
+    json!({"type": "web_search_result_location", "url": source.get("url"),
+        "title": source.get("title"), "encrypted_index": "", "cited_text": ""})
 }
 
 fn id(given: &str, answer: &Answer<'_>) -> String {
@@ -204,6 +217,10 @@ impl Events {
                 self.open(Open::Text, &json!({"type": "text", "text": ""}), out);
                 self.delta(&json!({"type": "text_delta", "text": text}), out);
             }
+        }
+        for source in sources(delta) {
+            self.open(Open::Text, &json!({"type": "text", "text": ""}), out);
+            self.delta(&json!({"type": "citations_delta", "citation": citation(source)}), out);
         }
         for call in delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
             self.call(call, out);

@@ -5,10 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use farebox_core::{ChatEvent, Error};
 use serde_json::{Map, Value, json};
 
-use super::items::REASONING_FORMAT;
-use super::tools::{self, INPUT, Tool};
+use super::tools::{self, Tool};
 use super::{Shape, failure, usage_object};
-use crate::dialect::{Answer, Opening, StreamWriter, carried, cost_comment, named, tier_of_openai};
+use crate::dialect::{Answer, Opening, StreamWriter, cost_comment, named, sources, tier_of_openai};
+
+mod shapes;
+
+pub(super) use shapes::part;
+use shapes::{free_text, message, sealed, with};
 
 /// A whole answer: what the events of a stream would have put together.
 pub(super) fn whole(answer: &Answer<'_>) -> Value {
@@ -44,6 +48,7 @@ enum Open {
         parts: Vec<Value>,
         field: &'static str,
         text: String,
+        annotations: Vec<Value>,
     },
     Reasoning {
         summary: String,
@@ -185,9 +190,23 @@ impl Events {
                 self.say(part, said, out);
             }
         }
+        for source in sources(delta) {
+            self.cite(source, out);
+        }
         for call in delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
             self.call(call, out);
         }
+    }
+
+    /// A source of the text that is open.
+    fn cite(&mut self, source: &Value, out: &mut Vec<u8>) {
+        self.open_part("text", out);
+        let at = self.at_part();
+        let Open::Message { annotations, .. } = &mut self.open else { return };
+        let annotation = with(source, "type", Value::from("url_citation"));
+        let at = with(&at, "annotation_index", Value::from(annotations.len()));
+        annotations.push(annotation.clone());
+        self.emit("output_text.annotation.added", with(&at, "annotation", annotation), out);
     }
 
     fn think(&mut self, thought: &str, out: &mut Vec<u8>) {
@@ -247,13 +266,19 @@ impl Events {
         details.push(detail);
     }
 
-    fn say(&mut self, field: &'static str, said: &str, out: &mut Vec<u8>) {
+    /// Opens a part of a message, where another is open or none.
+    fn open_part(&mut self, field: &'static str, out: &mut Vec<u8>) {
         if !matches!(self.open, Open::Message { .. }) {
             self.close("completed", out);
             let id = self.item_id("msg", self.output.len());
             let item = message(&id, "in_progress", &[]);
             self.place = self.add(&item, out);
-            self.open = Open::Message { parts: Vec::new(), field: "", text: String::new() };
+            self.open = Open::Message {
+                parts: Vec::new(),
+                field: "",
+                text: String::new(),
+                annotations: Vec::new(),
+            };
         }
         if let Open::Message { field: open, .. } = &self.open
             && *open != field
@@ -265,6 +290,10 @@ impl Events {
                 *open = field;
             }
         }
+    }
+
+    fn say(&mut self, field: &'static str, said: &str, out: &mut Vec<u8>) {
+        self.open_part(field, out);
         let mut event = with(&self.at_part(), "delta", Value::from(said));
         if let Open::Message { text, .. } = &mut self.open {
             text.push_str(said);
@@ -289,12 +318,16 @@ impl Events {
 
     fn close_part(&mut self, out: &mut Vec<u8>) {
         let at = self.at_part();
-        let Open::Message { field, text, .. } = &mut self.open else { return };
+        let Open::Message { field, text, annotations, .. } = &mut self.open else { return };
         let (field, text) = (core::mem::take(field), core::mem::take(text));
+        let annotations = core::mem::take(annotations);
         if field.is_empty() {
             return;
         }
-        let done = part(field, &text);
+        let mut done = part(field, &text);
+        if field == "text" {
+            done = with(&done, "annotations", Value::from(annotations));
+        }
         if field == "text" {
             let event = with(&with(&at, "text", Value::from(text)), "logprobs", json!([]));
             self.emit("output_text.done", event, out);
@@ -450,46 +483,6 @@ impl StreamWriter for Events {
         let response = shape.into_value();
         self.emit("failed", json!({"response": response}), out);
     }
-}
-
-/// The same object with one more field.
-fn with(object: &Value, field: &str, value: Value) -> Value {
-    let mut fields = object.as_object().cloned().unwrap_or_default();
-    fields.insert(field.to_owned(), value);
-    Value::Object(fields)
-}
-
-fn message(id: &str, status: &str, content: &[Value]) -> Value {
-    json!({"id": id, "type": "message", "status": status, "role": "assistant", "content": content})
-}
-
-/// A part of a message: a text or a refusal.
-pub(super) fn part(field: &str, text: &str) -> Value {
-    if field == "text" {
-        json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
-    } else {
-        json!({"type": "refusal", "refusal": text})
-    }
-}
-
-/// The text that a custom tool is called with. Arguments that are no such object are told as
-/// they are, for the caller to see.
-fn free_text(arguments: &str) -> String {
-    let fields: Option<Map<String, Value>> = serde_json::from_str(arguments).ok();
-    let text = fields.as_ref().and_then(|fields| fields.get(INPUT)).and_then(Value::as_str);
-    text.unwrap_or(arguments).to_owned()
-}
-
-/// The details of one item of reasoning as the text that a client sends back unread.
-fn sealed(details: &[Value]) -> Option<String> {
-    let text = |detail: &Value, field: &str| {
-        detail.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
-    let of_responses = |detail: &&Value| text(detail, "format") == REASONING_FORMAT;
-    if !details.is_empty() && details.iter().all(|detail| of_responses(&detail)) {
-        return details.iter().map(|detail| text(detail, "data")).find(|data| !data.is_empty());
-    }
-    (!details.is_empty()).then(|| carried(details))
 }
 
 #[cfg(test)]
