@@ -33,6 +33,11 @@ impl Failure {
         &self.message
     }
 
+    /// What to type next.
+    pub fn next(&self) -> &str {
+        &self.next
+    }
+
     /// From a refusal of the admin API to a request for `path`.
     pub fn refused(path: &str, error: &ErrorBody) -> Self {
         let message = match &error.field {

@@ -205,19 +205,20 @@ struct Asked {
 }
 
 /// Answers every request with the same, and tells what was asked for.
-fn serve() -> (String, Receiver<Asked>) {
+fn serve(body: &str) -> (String, Receiver<Asked>) {
+    let body = body.to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (tell, told) = channel();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            answer(stream, &tell);
+            answer(stream, &body, &tell);
         }
     });
     (url, told)
 }
 
-fn answer(mut stream: TcpStream, tell: &Sender<Asked>) {
+fn answer(mut stream: TcpStream, body_of_all: &str, tell: &Sender<Asked>) {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
         head.extend(byte);
@@ -236,7 +237,7 @@ fn answer(mut stream: TcpStream, tell: &Sender<Asked>) {
     let fields = body.as_object().into_iter().flatten().map(|(name, _)| name.clone());
     let version = header("if-match: ").map(str::to_owned);
     drop(tell.send(Asked { line, said: query.chain(fields).collect(), version }));
-    let body = if is_look { LOOK } else { ANSWER };
+    let body = if is_look { LOOK } else { body_of_all };
     let text = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\netag: \"7\"\r\n\
          content-length: {}\r\nconnection: close\r\n\r\n{body}",
@@ -265,7 +266,7 @@ fn file(name: &str, text: &str) -> String {
 
 /// Runs a command until it ends, or has asked for a route where one is waited for; tells all that
 /// it has asked for, and what it said.
-fn run(line: &str, route: Option<&str>) -> (Vec<Asked>, String) {
+fn run(line: &str, route: Option<&str>, body: &str) -> (Vec<Asked>, [String; 2]) {
     let list = r#"{"built_for":"2026-11-23.9f","unit":"usd","rows":[]}"#;
     let report = r#"{"data":[{"start_time":1761523200,"end_time":1761609600,"results":[]}]}"#;
     let record = r#"{"v":1,"request_id":"A1","rid":"A1","tenant":"main","user":"u1",
@@ -277,7 +278,7 @@ fn run(line: &str, route: Option<&str>) -> (Vec<Asked>, String) {
     let line = files.iter().fold(line.to_owned(), |line, (name, text)| {
         if line.contains(name) { line.replace(name, &file(name, text)) } else { line }
     });
-    let ((url, told), mut asked) = (serve(), Vec::new());
+    let ((url, told), mut asked) = (serve(body), Vec::new());
     let mut command = Command::new(env!("CARGO_BIN_EXE_farebox"));
     command.args(line.split_whitespace()).env_clear();
     command.env("FAREBOX_URL", &url).env("FAREBOX_ADMIN_KEY", "sk-fba-test");
@@ -302,14 +303,20 @@ fn run(line: &str, route: Option<&str>) -> (Vec<Asked>, String) {
     }
     drop(child.kill());
     let output = child.wait_with_output().unwrap();
-    (asked, String::from_utf8_lossy(&output.stderr).into_owned())
+    let streams = [output.stdout, output.stderr];
+    (asked, streams.map(|stream| String::from_utf8_lossy(&stream).into_owned()))
 }
 
-/// The operations of the description by route: the filters and fields that each takes, and whether
-/// it is a change of what has a version.
-fn operations() -> BTreeMap<String, (BTreeSet<String>, bool)> {
+/// The description of the API.
+fn description() -> Value {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
-    let all: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+}
+
+/// Its operations by route: the filters and fields that each takes, and whether it is a change of
+/// what has a version.
+fn operations() -> BTreeMap<String, (BTreeSet<String>, bool)> {
+    let all = description();
     let mut operations = BTreeMap::new();
     for (path, methods) in all["paths"].as_object().unwrap() {
         let path = path.replacen("/admin/v1", "", 1);
@@ -355,7 +362,7 @@ fn every_route_of_the_admin_api_has_its_command() {
 
     let mut said = BTreeMap::<&str, BTreeSet<String>>::new();
     for (route, line) in rows.iter().filter(|(_, line)| !line.starts_with('-')) {
-        let (asked, told) = run(line, Some(route));
+        let (asked, [_, told]) = run(line, Some(route), ANSWER);
         let found = asked.into_iter().rev().find(|request| fits(route, &request.line));
         let Some(found) = found else { panic!("farebox {line} did not ask for {route}: {told}") };
         said.entry(route).or_default().extend(found.said);
@@ -381,8 +388,77 @@ fn by_force_nothing_is_read_and_whatever_is_there_gives_way() {
         ("PUT /prices/{provider}/{model}", "price set openai/x --input 1"),
         ("DELETE /webhook", "webhook delete"),
     ] {
-        let (asked, told) = run(&format!("{line} --force"), Some(route));
+        let (asked, [_, told]) = run(&format!("{line} --force"), Some(route), ANSWER);
         let asked: Vec<_> = asked.iter().map(|request| &request.version).collect();
         assert_eq!(asked, [&Some("*".to_owned())], "{line}: {told}");
     }
+}
+
+/// Something that a schema allows, with every field that it has.
+fn sample(all: &Value, schema: &Value) -> Value {
+    if let Some(at) = schema["$ref"].as_str() {
+        return sample(all, all.pointer(at.trim_start_matches('#')).unwrap());
+    }
+    for several in ["anyOf", "oneOf"] {
+        let first = schema[several].as_array().into_iter().flatten();
+        if let Some(first) = first.into_iter().find(|one| one["type"] != "null") {
+            return sample(all, first);
+        }
+    }
+    if let Some(word) = schema["enum"].get(0) {
+        return word.clone();
+    }
+    let kind = &schema["type"];
+    match kind.get(0).unwrap_or(kind).as_str().unwrap_or_default() {
+        "object" => {
+            let fields = schema["properties"].as_object().into_iter().flatten();
+            let mut object: serde_json::Map<String, Value> =
+                fields.map(|(name, field)| (name.clone(), sample(all, field))).collect();
+            if schema["additionalProperties"].is_object() {
+                object.insert("any".to_owned(), sample(all, &schema["additionalProperties"]));
+            }
+            object.into()
+        }
+        "array" => vec![sample(all, &schema["items"])].into(),
+        "integer" => schema["minimum"].as_u64().unwrap_or(1).into(),
+        "boolean" => true.into(),
+        "string" if schema["format"] == "date-time" => "2026-11-23T09:00:00Z".into(),
+        "string" => "1".into(),
+        _ => serde_json::json!({"terms": []}),
+    }
+}
+
+#[test]
+fn what_is_shown_in_json_is_all_that_the_gateway_answered() {
+    let all = description();
+    // These make something of several answers, or change what they have read.
+    let own = ["doctor", "export", "reconcile", "price switch", "price ack", "webhook delete"];
+    let rows = rows();
+    let shows = rows.iter().filter(|(route, line)| {
+        route.starts_with("GET")
+            && !line.starts_with('-')
+            && !own.iter().any(|own| line.starts_with(own))
+    });
+    let mut lists = 0;
+    for (route, line) in shows {
+        let path = route.trim_start_matches("GET ");
+        let answers = &all["paths"][format!("/admin/v1{path}")]["get"]["responses"]["200"];
+        let mut schema = &answers["content"]["application/json"]["schema"];
+        if let Some(at) = schema["$ref"].as_str() {
+            schema = all.pointer(at.trim_start_matches('#')).unwrap();
+        }
+        // Usage is two: by budget, or added up by what is asked for.
+        if let Some(both) = schema["anyOf"].as_array() {
+            schema = &both[usize::from(line.contains("--by"))];
+        }
+        let mut body = sample(&all, schema);
+        if let Some(cursor) = body.get_mut("next_cursor") {
+            *cursor = Value::Null;
+            lists += 1;
+        }
+        let (_, [shown, told]) = run(&format!("{line} --json"), None, &body.to_string());
+        let shown: Value = serde_json::from_str(&shown).unwrap_or_default();
+        assert_eq!(shown, body, "farebox {line} --json: {told}");
+    }
+    assert!(lists > 25, "only {lists} lists were looked at");
 }

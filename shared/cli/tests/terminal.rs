@@ -266,7 +266,7 @@ fn in_terminal(url: &str, line: &str, columns: u32) -> Option<String> {
     typed_in_terminal(url, line, columns, "")
 }
 
-/// The same, by somebody who answers the question or the prompt when it is there.
+/// The same, by somebody who answers the question when it is there.
 fn typed_in_terminal(url: &str, line: &str, columns: u32, typed: &str) -> Option<String> {
     if !cfg!(target_os = "linux") {
         return None;
@@ -288,7 +288,7 @@ fn typed_in_terminal(url: &str, line: &str, columns: u32, typed: &str) -> Option
     let mut stdout = child.stdout.take()?;
     while let Ok(count @ 1..) = stdout.read(&mut buffer) {
         shown.push_str(&String::from_utf8_lossy(&buffer[..count]));
-        if shown.contains("[y/N]\r\n") || shown.contains("(not shown): ") {
+        if shown.contains("[y/N]\r\n") {
             drop(stdin.take().map(|mut stdin| stdin.write_all(typed.as_bytes())));
         }
     }

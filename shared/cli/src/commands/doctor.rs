@@ -104,12 +104,7 @@ async fn reached(client: &Client) -> Vec<Check> {
     let began = now();
     match client.plain(Method::GET, "/healthz", None, None).await {
         Err(failure) => {
-            checks.push(check(
-                "reachable",
-                State::Bad,
-                failure.message(),
-                "check the URL and the network",
-            ));
+            checks.push(check("reachable", State::Bad, failure.message(), failure.next()));
             return checks;
         }
         Ok(answer) if answer.status != 200 || answer.body.get("status") != Some(&json!("ok")) => {
@@ -395,7 +390,11 @@ async fn quoted(client: &Client, key: Option<String>) -> Check {
         Ok(answer) => {
             let said = answer.body.pointer("/error/message").and_then(Value::as_str);
             let found = format!("{model}: {} {}", answer.status, said.unwrap_or_default());
-            check(name, State::Bad, found, "farebox price show; farebox credential list --user ID")
+            let next = match answer.status {
+                500.. => "read the log of chat: its tables and secrets must be there",
+                _ => "farebox price show; farebox credential list --user ID",
+            };
+            check(name, State::Bad, found, next)
         }
     }
 }

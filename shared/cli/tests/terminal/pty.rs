@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{Answer, assert_shown, serve, typed_in_terminal};
 
 const RECORDED: &str = include_str!("../answers/recorded.json");
+const FIRST: &str = include_str!("../answers/first.json");
 const REPORT: &str = include_str!("../answers/usage.json");
 const CALL: &str = "01M8PVVDEH6VPZ4JMAK249GJHJ";
 const COLUMNS: u32 = 80;
@@ -147,6 +148,72 @@ fn each_command_shows_what_is_kept_on_a_terminal_of_80_columns() {
         assert_shown(&format!("terminal/{name}.txt"), &url, &timeless(&shown));
     }
     assert_eq!(std::fs::read_to_string(export.to_string()).unwrap().lines().count(), 5);
+}
+
+/// What the gateway answers to who types the first commands.
+fn first_answers() -> Vec<Answer> {
+    let of: BTreeMap<String, Value> = serde_json::from_str(FIRST).unwrap();
+    let mut channels = json!({"channels": [{"channel": "ses", "target": "ops@example.com"}]});
+    channels["next_cursor"] = Value::Null;
+    vec![
+        good("session", &of["session"]),
+        good("orgs", &of["orgs"]),
+        refused("users/new", 404, "not_found", "There is nothing at users/new."),
+        good("users/ann", &of["users"]["users"][0]),
+        good("users", &of["users"]),
+        good("keys", &of["created"]),
+        good("credentials/demo/demo", &of["credentials"]["credentials"][0]),
+        good("credentials", &of["credentials"]),
+        good("usage?by=", &of["by_model"]),
+        good("usage", &of["usage"]),
+        good("limits", &of["limits"]),
+        good("alerts/channels", &channels),
+        good("alerts", &of["alerts"]),
+        good("audit", &of["audit"]),
+        good("models", &of["models"]),
+        good("requests", &of["tail"]),
+        good("me/budgets", &of["my_budgets"]),
+        good("me/keys", &of["my_keys"]),
+        good("me", &of["me"]),
+    ]
+}
+
+#[test]
+fn the_first_commands_show_what_is_kept() {
+    let url = serve(first_answers());
+    for (name, line) in [
+        ("whoami", "whoami"),
+        ("user-add", "user add ann --name Ann"),
+        ("users", "user list"),
+        ("orgs", "org list"),
+        ("key-create", "key create --user ann --name laptop --label team=search"),
+        ("credentials", "credential list --user demo"),
+        ("usage", "usage"),
+        ("usage-by", "usage --by model --since 2026-11"),
+        ("top", "top --once"),
+        ("last", "requests tail -n 3"),
+        ("limit", "limit show user:demo"),
+        ("limit-set", "limit set user:demo --concurrent 5"),
+        ("webhook", "webhook show"),
+        ("alerts", "alerts user:demo"),
+        ("audit", "audit -n 4"),
+        ("models", "model list demo --search cl"),
+        ("me", "me show"),
+        ("my-budgets", "me budgets"),
+        ("my-keys", "me key list"),
+        ("profiles", "profile list"),
+    ] {
+        let Some(shown) = screen(&url, line) else { return };
+        let now = shown.lines().find(|line| line.starts_with("farebox top")).unwrap_or_default();
+        let shown = match now {
+            "" => shown,
+            now => shown.replacen(now, "farebox top   NOW", 1),
+        };
+        assert_shown(&format!("terminal/{name}.txt"), &url, &shown);
+    }
+    // Nobody is there.
+    let Some(shown) = screen("http://127.0.0.1:9", "user list") else { return };
+    assert_shown("terminal/nobody.txt", "http://127.0.0.1:9", &shown);
 }
 
 /// How long the answer took, and how far the clocks are apart, is another number each time.

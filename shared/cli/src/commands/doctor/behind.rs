@@ -31,7 +31,8 @@ pub(super) async fn looked_at(client: &Client) -> Vec<Check> {
             Err(failure) => {
                 let next = "read the log of admin; its role needs sqs:GetQueueAttributes on both \
                             queues, and the queues must be there";
-                return vec![check("queue", State::Bad, failure.message(), next)];
+                let found = format!("what waits cannot be counted: {}", failure.message());
+                return vec![check("queue", State::Bad, found, next)];
             }
         }
         if !is_stuck(&looks) {
