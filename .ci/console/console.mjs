@@ -4,6 +4,7 @@
 //     node console.mjs CONSOLE_URL ADMIN_KEY ISSUER [DIRECTORY FOR SCREENSHOTS]
 
 import AxeBuilder from "@axe-core/playwright";
+import axe from "axe-core";
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
@@ -1338,6 +1339,7 @@ async function dialogs(view, names, key, seen) {
   const { page, faults, close } = await opened(view, `#key=${key}`);
   await page.waitForSelector("#leave:not([hidden])");
   await settled(page);
+  await page.evaluate(axe.source);
   for (const place of names) {
     await page.evaluate((place) => { location.hash = place; }, place);
     await page.waitForFunction((place) => location.hash.slice(1) === place, place);
@@ -1362,10 +1364,14 @@ async function dialogs(view, names, key, seen) {
         }
         const title = await page.textContent("dialog h2");
         seen.add(title.replace(/\b(user|team|org|key):\S+|[\w.]+\/\S+/g, "…"));
-        for (const colorScheme of ["light", "dark"]) {
+        // Of the rules only that of contrast looks at colours.
+        for (const [colorScheme, runOnly] of [["dark", ["color-contrast"]], ["light", null]]) {
           await page.emulateMedia({ colorScheme });
-          const { violations } = await new AxeBuilder({ page }).include("dialog").analyze();
-          assert.deepEqual(violations.map((one) => [view, place, title, colorScheme, one.id, one.nodes[0].html]), []);
+          const found = await page.evaluate(async (runOnly) => {
+            const { violations } = await axe.run("dialog", { resultTypes: ["violations"], ...(runOnly ? { runOnly } : {}) });
+            return violations.map((one) => [one.id, one.nodes[0].html]);
+          }, runOnly);
+          assert.deepEqual([view, place, title, colorScheme, found], [view, place, title, colorScheme, []]);
         }
         const [wide, shown] = await page.evaluate("[dialog.scrollWidth, dialog.clientWidth]");
         assert.ok(wide <= shown, `${view} ${title}: ${wide} in ${shown}`);
