@@ -1,6 +1,6 @@
 //! A real DynamoDB engine and a minimal Secrets Manager, over sockets.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use dynoxide::Database;
@@ -30,6 +30,8 @@ type Operations = Arc<Mutex<Asked>>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
     operations: BTreeMap<String, u32>,
+    /// The requests, those that the SDK has sent again once.
+    requests: BTreeSet<String>,
     pub read: u64,
     pub written: u64,
 }
@@ -274,9 +276,9 @@ async fn count(
                 });
                 let head = lines.collect::<Vec<_>>().join("\r\n") + "\r\n\r\n";
                 engine.write_all((head + &body).as_bytes()).await.unwrap();
-                let Some((head, body)) = message(&mut engine).await else { return };
-                operations.lock().unwrap().add(&operation, &body);
-                if sdk.write_all((head + "\r\n\r\n" + &body).as_bytes()).await.is_err() {
+                let Some((head, answer)) = message(&mut engine).await else { return };
+                operations.lock().unwrap().add(&operation, body, &answer);
+                if sdk.write_all((head + "\r\n\r\n" + &answer).as_bytes()).await.is_err() {
                     return;
                 }
             }
@@ -307,7 +309,8 @@ async fn message(from: &mut TcpStream) -> Option<(String, String)> {
 }
 
 impl Asked {
-    fn add(&mut self, operation: &str, answer: &str) {
+    fn add(&mut self, operation: &str, request: String, answer: &str) {
+        self.requests.insert(request);
         *self.operations.entry(operation.to_owned()).or_default() += 1;
         let answer: Value = serde_json::from_str(answer).unwrap_or_default();
         let tables = match &answer["ConsumedCapacity"] {
@@ -321,6 +324,11 @@ impl Asked {
             let is_read = operation.contains("Get") || matches!(operation, "Query" | "Scan");
             *(if is_read { &mut self.read } else { &mut self.written }) += halves;
         }
+    }
+
+    /// How many requests, without what a busy machine made the SDK send again.
+    pub fn different(&self) -> usize {
+        self.requests.len()
     }
 
     /// Such as `1 GetItem, 2 Query`.
