@@ -156,11 +156,11 @@ fn used(
     let mut decoder = wire.decoder(provider, false);
     decoder.feed(answer, &mut events)?;
     decoder.end(&mut events)?;
-    let stated = events.into_iter().filter_map(|event| match event {
+    let last = events.into_iter().rev().find_map(|event| match event {
         ChatEvent::Usage(reported) => Some(reported),
         _ => None,
     });
-    Ok(stated.last().unwrap())
+    Ok(last.unwrap())
 }
 
 /// Recorded: the model, what was asked for, and the usage of the answer.
