@@ -1,6 +1,12 @@
 //! Mode balanced: a call holds little at first, and more as its metered stream goes on.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use farebox_core::Money;
+use farebox_tests::caller::openai;
+use farebox_tests::tap::Step;
 use farebox_tests::{Caller, run, usd};
 use serde_json::{Value, json};
 
@@ -169,6 +175,164 @@ fn a_budget_that_turns_hard_takes_no_metered_hold_from_a_cached_mode() {
         let row = caller.row(served.expect(200).header("x-request-id").unwrap()).await;
         assert!(usd(row["held_usd"].as_str().unwrap()) > usd("0.004"), "{row}");
         caller.assert_settled_to_the_bill().await;
+    });
+}
+
+/// A stream of so many pieces of forty bytes, in the words of a provider, that states 700 tokens;
+/// the bytes that were taken of it are counted.
+fn stream_of(provider: &str, pieces: usize, taken: &Arc<AtomicUsize>) -> Vec<Step> {
+    let text = "x".repeat(40);
+    let sse = |events: Vec<Value>| -> String {
+        let name = |event: &Value| match event["type"].as_str() {
+            Some(name) => format!("event: {name}\n"),
+            None => String::new(),
+        };
+        events.iter().map(|event| format!("{}data: {event}\n\n", name(event))).collect()
+    };
+    let usage = json!({"input_tokens": 900, "output_tokens": 700});
+    let (start, piece, mut end) = match provider {
+        "anthropic" => (
+            sse(vec![
+                json!({"type": "message_start", "message": {"id": "m1", "type": "message",
+                    "role": "assistant", "model": "m", "content": [],
+                    "usage": {"input_tokens": 900, "output_tokens": 1}}}),
+                json!({"type": "content_block_start", "index": 0,
+                    "content_block": {"type": "text", "text": ""}}),
+            ]),
+            sse(vec![json!({"type": "content_block_delta", "index": 0,
+                "delta": {"type": "text_delta", "text": text}})]),
+            sse(vec![
+                json!({"type": "content_block_stop", "index": 0}),
+                json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"},
+                    "usage": usage}),
+                json!({"type": "message_stop"}),
+            ]),
+        ),
+        "cohere" => (
+            sse(vec![
+                json!({"id": "m1", "type": "message-start",
+                    "delta": {"message": {"role": "assistant", "content": []}}}),
+                json!({"type": "content-start", "index": 0,
+                    "delta": {"message": {"content": {"type": "text", "text": ""}}}}),
+            ]),
+            sse(vec![json!({"type": "content-delta", "index": 0,
+                "delta": {"message": {"content": {"text": text}}}})]),
+            sse(vec![
+                json!({"type": "content-end", "index": 0}),
+                json!({"type": "message-end", "delta": {"finish_reason": "COMPLETE",
+                    "usage": {"billed_units": usage, "tokens": usage}}}),
+            ]),
+        ),
+        _ => {
+            let chunk = |delta: Value, finish: Value| {
+                json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m",
+                    "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+            };
+            let mut last = chunk(json!({}), json!("stop"));
+            last["usage"] =
+                json!({"prompt_tokens": 900, "completion_tokens": 700, "total_tokens": 1_600});
+            (
+                sse(vec![chunk(json!({"role": "assistant", "content": ""}), Value::Null)]),
+                sse(vec![chunk(json!({"content": text}), Value::Null)]),
+                sse(vec![last]) + "data: [DONE]\n\n",
+            )
+        }
+    };
+    end.push('\n');
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    vec![
+        Step::Send((head.to_owned() + &start).into_bytes()),
+        Step::Repeat(piece.into_bytes(), pieces, Arc::clone(taken)),
+        Step::Send(end.into_bytes()),
+    ]
+}
+
+#[test]
+fn who_streams_all_that_it_bills_and_stops_when_left_is_metered() {
+    for model in [
+        "openai/gpt-4.1-mini",
+        "anthropic/claude-haiku-4-5",
+        "xai/grok-3",
+        "deepseek/deepseek-chat",
+        "cohere/command-a-03-2025",
+        "together/meta-llama/Llama-3.3-70B-Instruct-Turbo",
+        "fireworks/accounts/fireworks/models/llama-v3p3-70b-instruct",
+        "vllm/m",
+        "ollama/m",
+    ] {
+        run(metered(model));
+    }
+}
+
+/// A call to a model of a real provider's, whose worst case its budget has no room for.
+async fn metered(model: &str) {
+    let caller = balanced("100").await;
+    let (provider, _) = model.split_once('/').unwrap();
+    let (stack, taken) = (caller.stack(), Arc::new(AtomicUsize::new(0)));
+    let url = stack.tap().base_url(&caller.user);
+    stack.set_credential(&caller.user, provider, "sk-1", &url).await;
+    let mut body = openai(model, &streamed(&json!({"max_tokens": 8_000})));
+    body["messages"][0]["content"] = json!("hello ".repeat(200));
+    let quote = caller.post("/v1/quote", &body).send().await.expect(200).json();
+    let of_quote = |field: &str| usd(quote[field].as_str().unwrap());
+    let (hold, ceiling) = (of_quote("hold_usd"), of_quote("ceiling_usd"));
+    assert!(hold.pico() * 2 < ceiling.pico(), "{model} holds its worst case: {quote}");
+
+    // Room for what it comes to, and not for what it might.
+    let most = Money::from_pico(ceiling.pico() * 4 / 5).unwrap();
+    caller.limit_user(&json!({"day_limit_usd": most.to_string(), "mode": "balanced"})).await;
+    stack.tap().script(&caller.user, stream_of(provider, 75, &taken));
+    let answer = caller.post("/v1/chat/completions", &body).send().await.expect(200);
+
+    assert_eq!(finish_of(&answer.text()), "stop", "{model}");
+    let row = caller.row(answer.header("x-request-id").unwrap()).await;
+    assert_eq!((&row["outcome"], &row["usage"]["completion"]), (&json!("settled"), &json!(700)));
+    let held = usd(row["held_usd"].as_str().unwrap());
+    assert!(hold < held && held < ceiling, "{model}: {row}");
+    let spent = caller.user_books().await.settled();
+    assert_eq!(spent, usd(row["cost_usd"].as_str().unwrap()), "{model}");
+
+    // Room for the first hold and no more: it is cut, and so is the connection.
+    let most = Money::from_pico(spent.pico() + hold.pico() + 1).unwrap();
+    caller.limit_user(&json!({"day_limit_usd": most.to_string(), "mode": "balanced"})).await;
+    stack.tap().script(&caller.user, stream_of(provider, 1_000_000, &taken));
+    let answer = caller.post("/v1/chat/completions", &body).send().await.expect(200);
+
+    assert_eq!(finish_of(&answer.text()), "length", "{model}");
+    let row = caller.row(answer.header("x-request-id").unwrap()).await;
+    assert_eq!(row["outcome"], "worst", "{model}: {row}");
+    let books = caller.user_books().await;
+    books.assert_quiet();
+    assert_eq!(books.settled().pico() - spent.pico(), hold.pico(), "{model}: what was confirmed");
+    // The provider was left long before its end.
+    let piece = stream_of(provider, 1, &taken);
+    let Step::Repeat(piece, ..) = &piece[1] else { panic!("a piece") };
+    assert!(taken.load(Ordering::Relaxed) < piece.len() * 500_000, "{model} was read to its end");
+}
+
+#[test]
+fn what_a_provider_generates_while_it_is_left_is_held_for_and_no_stream_uses_it() {
+    run(async {
+        let caller = balanced("100").await;
+        let (stack, model) = (caller.stack(), "deepseek/deepseek-chat");
+        let url = stack.tap().base_url(&caller.user);
+        stack.set_credential(&caller.user, "deepseek", "sk-1", &url).await;
+        let body = openai(model, &streamed(&json!({"max_tokens": 8_000})));
+        let quote = caller.post("/v1/quote", &body).send().await.expect(200).json();
+        let hold = usd(quote["hold_usd"].as_str().unwrap());
+        let limit = json!({"day_limit_usd": hold.to_string(), "mode": "balanced"});
+        caller.limit_user(&limit).await;
+        // 1,120 bytes, which 1,256 tokens would pay for, and then nothing more.
+        let mut steps = stream_of("deepseek", 28, &Arc::default());
+        steps.insert(2, Step::Wait(Arc::default()));
+        stack.tap().script(&caller.user, steps);
+
+        let call = caller.post("/v1/chat/completions", &body).send();
+        let answer = tokio::time::timeout(Duration::from_secs(60), call).await;
+
+        let answer = answer.expect("256 tokens are left for what comes beyond").expect(200);
+        assert_eq!(finish_of(&answer.text()), "length");
+        assert_eq!(caller.user_books().await.settled(), hold);
     });
 }
 

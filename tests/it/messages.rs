@@ -198,8 +198,13 @@ fn a_refusal_is_told_in_the_dialect_and_nothing_is_sent() {
 #[test]
 fn a_prompt_is_counted_by_its_provider_else_estimated() {
     run(async {
-        for (model, estimated) in [("demo/claude", None), ("demo/chat", Some("true"))] {
+        let other = "mistral/mistral-small-latest";
+        for (model, estimated) in
+            [("demo/claude", None), ("demo/chat", None), (other, Some("true"))]
+        {
             let caller = Caller::new(shared().await).await;
+            let at = caller.stack().tap().base_url(&caller.user);
+            caller.stack().set_credential(&caller.user, "mistral", "sk-1", &at).await;
             let url = caller.stack().url("/v1/messages/count_tokens");
             let mut asked = body(model, &json!({}));
             asked.as_object_mut().unwrap().remove("max_tokens");

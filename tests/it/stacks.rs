@@ -24,6 +24,12 @@ pub async fn shared() -> &'static Stack {
             let chat = json!({"input": "1", "output": "2", "context_window": 100_000,
                 "max_output_tokens": 4_000});
             stack.put("/prices/azure/chat", &chat).await;
+            // What runs at home costs what its owner says.
+            for model in ["vllm/m", "ollama/m"] {
+                let price = json!({"input": "1", "output": "2", "context_window": 100_000,
+                    "max_output_tokens": 16_000});
+                stack.put(&format!("/prices/{model}"), &price).await;
+            }
             let embed = json!({"input": "1", "output": "1", "context_window": 8_000});
             stack.put("/prices/azure/embed", &embed).await;
             stack

@@ -174,11 +174,18 @@ impl Tap {
         self.lock(|shared| shared.scripts.insert(user.to_owned(), script.into()));
     }
 
+    /// The same for the requests to one path only.
+    pub fn script_at(&self, user: &str, path: &str, script: impl Into<Vec<Step>>) {
+        let at = format!("{user}{path}");
+        self.lock(|shared| shared.scripts.insert(at, script.into()));
+    }
+
     /// The answer that was written for whom a request is of, which is then seen.
     fn scripted(&self, request: &Seen) -> Option<Vec<Step>> {
         let user = name_of(&request.line, "/u/")?;
         self.lock(|shared| {
-            let script = shared.scripts.get(&user).cloned()?;
+            let path = request.line.split_once("/u/")?.1.split([' ', '?']).next()?;
+            let script = shared.scripts.get(path).or_else(|| shared.scripts.get(&user)).cloned()?;
             shared.seen.entry(user).or_default().push(request.clone());
             Some(script)
         })

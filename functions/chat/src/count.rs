@@ -35,13 +35,14 @@ pub async fn tokens(
     let road = Road::read(gate, incoming, dialect, &key, &mut record).await?;
     let (planned, plan) = plan(gate, &road, &mut record).await?;
     let resolved = &planned.resolved;
-    if let Some(request) = resolved.wire.count(&plan.outbound) {
+    let (provider, facts) = (resolved.provider, resolved.facts());
+    let request = resolved.wire.count(provider, &planned.call, &facts, &plan.outbound);
+    if let Some(request) = request {
         let credential = choose(gate, &road, resolved).await?.credential;
-        let (provider, wire) = (resolved.provider, resolved.wire);
         let (model, now) = (&resolved.model.name, gate.aws.now());
-        let target = Target { provider, wire, model, credential: &credential, now };
-        if let Some(counted) = upstream::count(&gate.http(None)?, &target, &request).await {
-            return Ok(reply::json(incoming, &dialect.counted(counted.tokens)));
+        let target = Target { provider, wire: resolved.wire, model, credential: &credential, now };
+        if let Some(tokens) = upstream::count(&gate.http(None)?, &target, &request).await {
+            return Ok(reply::json(incoming, &dialect.counted(tokens)));
         }
     }
     let said = ["messages", "tools"].iter().filter_map(|field| planned.call.body.get(*field));

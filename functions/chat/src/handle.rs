@@ -259,7 +259,7 @@ pub async fn plan(
     let price = resolved.model.price.clone().ok_or_else(|| unpriced(resolved, "any token"))?;
     record.price_version = Some(price.version.to_string());
     let max_cost = road.incoming.max_cost(road.key.max_cost)?;
-    let metered = (resolved.provider.metered)(&resolved.model.name)
+    let metered = (resolved.provider.metered)(&resolved.model.name, &road.call)
         && gate.ledger.meters(&record.scopes).await?;
     let (call, clamp, dropped) = (Arc::clone(&road.call), road.key.clamp, Vec::new());
     let resolved = resolved.clone();

@@ -99,13 +99,13 @@ async fn tighten(
     plan: &Plan,
     room: Option<Money>,
 ) -> Option<Plan> {
-    // How exact the count of an image or a document is, nothing recorded says.
-    if plan.outbound.bound.media || !may_fit(*candidate, plan, room) {
+    if plan.outbound.bound.grows || !may_fit(*candidate, plan, room) {
         return None;
     }
-    let request = target.wire.count(&plan.outbound)?;
+    let (provider, call, facts) = (target.provider, candidate.call, candidate.resolved.facts());
+    let request = target.wire.count(provider, call, &facts, &plan.outbound)?;
     let counted = upstream::count(&gate.http(None).ok()?, target, &request).await;
-    candidate.counted = counted.map(|counted| counted.most);
+    candidate.counted = counted.map(|tokens| request.margin.above(tokens));
     tightened(*candidate, plan)
 }
 

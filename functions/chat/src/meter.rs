@@ -1,15 +1,15 @@
 //! Metering a stream whose call holds less than its worst case (mode balanced, money.md 3.1a).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use farebox_aws::Held;
 use farebox_core::ChatEvent;
 use farebox_core::pricing::Bound;
-use serde_json::value::RawValue;
+use farebox_providers::shown_bytes;
 
 use crate::gate::Gate;
 use crate::handle::Admitted;
-use crate::plan::FIRST_TOKENS;
+use crate::plan::{FIRST_TOKENS, beyond};
 
 /// The finish reason of a choice that was ended because its budgets hold no more.
 pub const CUT_REASON: &str = "length";
@@ -20,8 +20,11 @@ const UNSEEN_TOKENS: u64 = 16;
 pub struct Meter {
     /// Bytes of content so far, which bound its tokens.
     tokens: u64,
-    /// Completion tokens that the confirmed hold pays for.
+    /// Completion tokens that may pass: those that the confirmed hold pays for, but for what the
+    /// provider generates until it knows that nobody reads on.
     allowed: u64,
+    /// The most that it generates beyond what it has sent.
+    beyond: u64,
     /// The cap that was sent, times the choices.
     most: u64,
     /// An extension is asked for when this many tokens have passed.
@@ -53,7 +56,8 @@ impl Meter {
     pub fn new(call: &Admitted, held: &Held) -> Option<Self> {
         let most = call.plan.bound.completion_tokens;
         let tokens = UNSEEN_TOKENS.saturating_mul(call.call.choices);
-        let mut meter = Self { tokens, allowed: 0, most, ask_at: 0, open: BTreeMap::new() };
+        let beyond = beyond(call.call.choices);
+        let mut meter = Self { tokens, allowed: 0, beyond, most, ask_at: 0, open: BTreeMap::new() };
         meter.confirm(call, held);
         held.is_metered.then_some(meter)
     }
@@ -90,16 +94,21 @@ impl Meter {
         Pass::Cut
     }
 
-    /// Twice what is allowed, and more than what has passed.
+    /// What is to be held: for twice what is allowed, for more than what has passed, and for what
+    /// comes beyond it.
     fn target(&self) -> u64 {
         let passed = self.tokens.saturating_add(FIRST_TOKENS);
-        self.allowed.saturating_mul(2).max(passed).min(self.most)
+        let allowed = self.allowed.saturating_mul(2).max(passed);
+        allowed.saturating_add(self.beyond).min(self.most)
     }
 
     /// Takes in what is confirmed in every scope.
     fn confirm(&mut self, call: &Admitted, held: &Held) {
         let paid = call.price.completion_bound_within(&call.plan.bound, held.amount);
-        self.allowed = paid.unwrap_or_default().min(self.most);
+        let paid = paid.unwrap_or_default();
+        // All that it can come to is paid for: nothing is beyond it.
+        let is_all = paid >= self.most;
+        self.allowed = if is_all { self.most } else { paid.saturating_sub(self.beyond) };
         self.ask_at = self.allowed.saturating_sub(self.allowed / 4);
     }
 
@@ -107,54 +116,17 @@ impl Meter {
         match event {
             ChatEvent::Delta { choice, delta, .. } => {
                 self.open.insert(*choice, ());
-                self.tokens = self.tokens.saturating_add(bytes_of(delta));
+                self.tokens = self.tokens.saturating_add(shown_bytes(delta));
             }
             ChatEvent::Finish { choice, .. } => drop(self.open.remove(choice)),
+            // What the provider counts as it goes may be more than it shows.
+            ChatEvent::Usage(reported) => {
+                self.tokens = self.tokens.max(reported.usage.completion_tokens());
+            }
             ChatEvent::Start { .. }
             | ChatEvent::Frame(_)
-            | ChatEvent::Usage(_)
             | ChatEvent::Failed { .. }
             | ChatEvent::Done => {}
-        }
-    }
-}
-
-/// The bytes of a delta's content, whatever its fields are: a token covers at least one byte, and
-/// JSON writes a text with no fewer bytes than it has.
-fn bytes_of(delta: &RawValue) -> u64 {
-    let whole = delta.get().len();
-    let bytes = match serde_json::from_str::<HashMap<&str, &RawValue>>(delta.get()) {
-        Ok(fields) => fields
-            .iter()
-            .filter(|(name, _)| **name != "role")
-            .map(|(_, value)| match value.get() {
-                "null" => 0,
-                text if text.starts_with('"') => text.len().saturating_sub(2),
-                other => other.len(),
-            })
-            .sum(),
-        Err(_) => whole,
-    };
-    u64::try_from(bytes).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn content_is_counted_by_its_bytes_whatever_its_field() {
-        for (delta, bytes) in [
-            (r#"{"role":"assistant","content":""}"#, 0),
-            (r#"{"content":"Hello"}"#, 5),
-            (r#"{"content":"\u00e9\n"}"#, 8),
-            (r#"{"reasoning_content":"ab","content":null}"#, 2),
-            (r#"{"unknown":"abc"}"#, 3),
-            (r#"{"tool_calls":[{"index":0}]}"#, 13),
-            (r#"{"a\"b":"x"}"#, 12),
-        ] {
-            let delta = serde_json::from_str::<Box<RawValue>>(delta).unwrap();
-            assert_eq!(bytes_of(&delta), bytes, "{delta}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use farebox_aws::Ask;
 use farebox_core::pricing::{Bound, Price, PricingError};
 use farebox_core::{Asked, ChatCall, Clamp, Error, Money};
-use farebox_providers::{Facts, Outbound};
+use farebox_providers::Outbound;
 
 use crate::resolve::Resolved;
 
@@ -16,6 +16,17 @@ const USEFUL_TOKENS_MIN: u64 = 256;
 /// Completion tokens that a metered call holds at first (money.md 6: the floor; how long a
 /// user's answers usually are is not kept).
 pub const FIRST_TOKENS: u64 = 1_000;
+
+/// What a metered choice holds beside, for the tokens that its provider generates between the last
+/// byte that was read and the end of its connection: more than a second of the fastest models'.
+/// No page states it.
+const BEYOND_TOKENS: u64 = 256;
+
+/// The same of all choices.
+#[must_use]
+pub const fn beyond(choices: u64) -> u64 {
+    BEYOND_TOKENS.saturating_mul(choices)
+}
 
 /// A shorter prompt costs little beside its answer.
 const WORTH_COUNTING: u64 = 1_000;
@@ -100,7 +111,8 @@ impl Plan {
     /// the smaller one fits into `room`: what is sent stays as it is.
     #[must_use]
     pub fn shrunk(&self, price: &Price, room: Option<Money>) -> Option<Self> {
-        let bound = Bound { completion_tokens: USEFUL_TOKENS_MIN, ..self.bound.clone() };
+        let useful = USEFUL_TOKENS_MIN.saturating_add(beyond(self.outbound.choices));
+        let bound = Bound { completion_tokens: useful, ..self.bound.clone() };
         let least = price.hold(&bound).ok()?;
         let shrinks = self.metered? > least && room.is_none_or(|room| least <= room);
         shrinks.then(|| Self { metered: Some(least), ..self.clone() })
@@ -180,14 +192,17 @@ pub fn tightened(candidate: Candidate<'_>, plan: &Plan) -> Option<Plan> {
 }
 
 /// Whether a count could make a call fit into `room`: with no text of more than eight bytes a
-/// token, and the shortest useful answer.
+/// token, whatever its documents come to, and the shortest useful answer.
 #[must_use]
 pub fn may_fit(candidate: Candidate<'_>, plan: &Plan, room: Option<Money>) -> bool {
     let cap = match candidate.clamp.may_lower(candidate.call.cap.is_some()) {
         true => USEFUL_TOKENS_MIN.min(plan.bound.completion_tokens),
         false => plan.bound.completion_tokens,
     };
-    let prompt_tokens = plan.bound.prompt_tokens / BYTES_A_TOKEN_MAX;
+    let prompt_tokens = match plan.outbound.bound.media {
+        true => 0,
+        false => plan.bound.prompt_tokens / BYTES_A_TOKEN_MAX,
+    };
     let least = Bound { prompt_tokens, completion_tokens: cap, ..plan.bound.clone() };
     let fits = |room| candidate.price.hold(&least).is_ok_and(|least| least <= room);
     plan.bound.prompt_tokens >= WORTH_COUNTING && room.is_none_or(fits)
@@ -195,11 +210,7 @@ pub fn may_fit(candidate: Candidate<'_>, plan: &Plan, room: Option<Money>) -> bo
 
 fn plan_at(candidate: Candidate<'_>, cap: u64, clamped: bool) -> Result<Plan, Error> {
     let Candidate { call, resolved, price, .. } = candidate;
-    let facts = Facts {
-        model: &resolved.model.name,
-        context_window: resolved.model.context_window,
-        completion_max: resolved.model.completion_max,
-    };
+    let facts = resolved.facts();
     resolved.provider.tier(call)?;
     let wire = resolved.wire;
     if !wire.takes(call.format) {
@@ -207,15 +218,20 @@ fn plan_at(candidate: Candidate<'_>, cap: u64, clamped: bool) -> Result<Plan, Er
     }
     // A stream's bytes bound the tokens of text, not of audio.
     let may_meter = candidate.metered && !call.audio_answer;
-    let is_metered = may_meter && cap.saturating_mul(call.choices) > FIRST_TOKENS;
+    let first = FIRST_TOKENS.saturating_add(beyond(call.choices));
+    let is_metered = may_meter && cap.saturating_mul(call.choices) > first;
     let is_streamed = call.stream || is_metered;
     let outbound = wire.request(resolved.provider, call, &facts, cap, is_streamed)?;
+    if is_metered && outbound.bound.grows {
+        // What a tool of the provider's is asked, no stream shows.
+        return plan_at(Candidate { metered: false, ..candidate }, cap, clamped);
+    }
     let fee = wire.refusal_fee().plus(outbound.bound.fee);
     let fee = fee.ok_or_else(|| Error::malformed("max_tool_calls", "is beyond every fee"))?;
     let bound = Bound { fee, ..bound_of(&outbound, candidate.counted)? };
     let hold_of = |bound: &Bound| price.hold(bound).map_err(|fault| priced(resolved, &fault));
     let hold = hold_of(&bound)?;
-    let first = Bound { completion_tokens: FIRST_TOKENS, ..bound.clone() };
+    let first = Bound { completion_tokens: first, ..bound.clone() };
     let metered = if is_metered { Some(hold_of(&first)?) } else { None };
     Ok(Plan { outbound, bound, hold, metered, clamped })
 }

@@ -2,7 +2,7 @@
 
 use farebox_aws::{InForce, KeyItem};
 use farebox_core::{ChatCall, Error, Model, Route, Scope};
-use farebox_providers::{Provider, Wire};
+use farebox_providers::{Facts, Provider, Wire};
 
 use crate::plan::unpriced;
 
@@ -21,6 +21,13 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// What the catalogue knows about its model.
+    #[must_use]
+    pub fn facts(&self) -> Facts<'_> {
+        let Model { name, context_window, completion_max, .. } = &self.model;
+        Facts { model: name, context_window: *context_window, completion_max: *completion_max }
+    }
+
     /// The budgets that the call counts to: its owners', and theirs of this model.
     #[must_use]
     pub fn scopes(&self, key: &KeyItem) -> Vec<Scope> {

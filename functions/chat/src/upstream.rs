@@ -9,7 +9,7 @@ use farebox_core::sigv4::encoded;
 use farebox_core::{Error, Fault, Timestamp};
 use farebox_ledger::ProviderOutcome;
 use farebox_providers::credential::Unsigned;
-use farebox_providers::{CountRequest, Counted, DecodeError, Outbound, Provider, Wire};
+use farebox_providers::{CountRequest, DecodeError, Margin, Outbound, Provider, Wire};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Why there is no answer, and what that means for the money.
@@ -36,6 +36,8 @@ pub struct Target<'a> {
 
 /// Longer than a count takes with a new connection, and much shorter than a wait for room.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The same with images or documents, which are sent and read for it.
+const COUNT_MEDIA_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most characters of a provider's own words that are kept as a cause.
 pub const CAUSE_CHARS_MAX: usize = 200;
 /// How an answer names the provider's own id of it.
@@ -78,15 +80,16 @@ pub async fn count(
     client: &reqwest::Client,
     target: &Target<'_>,
     request: &CountRequest,
-) -> Option<Counted> {
+) -> Option<u64> {
+    let most = if request.margin == Margin::Media { COUNT_MEDIA_TIMEOUT } else { COUNT_TIMEOUT };
     let request = prepare(client, target, &request.path, &[], &request.body).ok()?;
     let answer = async {
         let answer = client.execute(request).await.ok()?.error_for_status().ok()?;
         let whole = answer.content_length().is_some_and(|length| length <= COUNT_BYTES_MAX);
         answer.bytes().await.ok().filter(|_| whole)
     };
-    let body = tokio::time::timeout(COUNT_TIMEOUT, answer).await.ok()??;
-    target.wire.counted(&body)
+    let body = tokio::time::timeout(most, answer).await.ok()??;
+    CountRequest::counted(&body)
 }
 
 /// The advice where no byte of a call was sent.

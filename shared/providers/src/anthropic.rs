@@ -12,8 +12,8 @@ use crate::json;
 use crate::openai::{asked_cache_write, count, json_bytes, with_media};
 use crate::sse::Stream;
 use crate::{
-    CountRequest, Counted, DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider,
-    Wire, failure,
+    CountRequest, DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider, Wire,
+    failure,
 };
 
 mod counting;
@@ -94,12 +94,14 @@ impl Wire for Anthropic {
         Box::new(Stream::new(decode::Events::default(), frames))
     }
 
-    fn count(&self, outbound: &Outbound) -> Option<CountRequest> {
+    fn count(
+        &self,
+        _: &Provider,
+        _: &ChatCall,
+        _: &Facts<'_>,
+        outbound: &Outbound,
+    ) -> Option<CountRequest> {
         counting::request(outbound)
-    }
-
-    fn counted(&self, body: &[u8]) -> Option<Counted> {
-        counting::answer(body)
     }
 
     fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure {

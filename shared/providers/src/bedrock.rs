@@ -15,9 +15,13 @@ use serde_json::{Map, Value, json};
 
 use crate::json;
 use crate::openai::{asked_cache_write, count, json_bytes, with_media};
-use crate::{DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider, Wire, failure};
+use crate::{
+    CountRequest, DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider, Wire,
+    failure,
+};
 
 pub mod account;
+mod counting;
 mod decode;
 mod messages;
 mod request;
@@ -80,6 +84,16 @@ impl Wire for Converse {
 
     fn decoder(&self, _: &Provider, _: bool) -> Box<dyn Decoder + Send> {
         Box::new(decode::Events::default())
+    }
+
+    fn count(
+        &self,
+        _: &Provider,
+        _: &ChatCall,
+        _: &Facts<'_>,
+        outbound: &Outbound,
+    ) -> Option<CountRequest> {
+        counting::request(outbound)
     }
 
     fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure {

@@ -16,8 +16,8 @@ use crate::media::Image;
 use crate::openai::{completion, count, json_bytes, with_images};
 use crate::provider::Reach;
 use crate::{
-    CountRequest, Counted, DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider,
-    Wire, failure,
+    CountRequest, DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider, Wire,
+    failure,
 };
 
 pub(crate) mod account;
@@ -92,6 +92,7 @@ impl Wire for Gemini {
             // What the tools of the provider give is counted beside the prompt, and is no more.
             prompt_tokens: prompt.saturating_mul(if media.searches > 0 { 2 } else { 1 }),
             media: media.any || !media.images.is_empty(),
+            grows: media.searches > 0,
             audio: media.audio,
             audio_answer: media.speaks,
             us_geography: (provider.us_geography)(facts.model),
@@ -126,12 +127,14 @@ impl Wire for Gemini {
         Box::new(stream::Responses::new(frames))
     }
 
-    fn count(&self, outbound: &Outbound) -> Option<CountRequest> {
+    fn count(
+        &self,
+        _: &Provider,
+        _: &ChatCall,
+        _: &Facts<'_>,
+        outbound: &Outbound,
+    ) -> Option<CountRequest> {
         counting::request(outbound, self.vertex)
-    }
-
-    fn counted(&self, body: &[u8]) -> Option<Counted> {
-        counting::answer(body)
     }
 
     fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure {

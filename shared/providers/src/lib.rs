@@ -52,7 +52,8 @@ mod schema;
 mod usage;
 
 pub use credential::Scheme;
+pub use delta::shown_bytes;
 pub use failure::{Billing, Failure};
 pub use json::Object;
 pub use provider::{PROVIDERS, Provider, Reach, Thoughts, find};
-pub use wire::{CountRequest, Counted, DecodeError, Decoder, Facts, InputBound, Outbound, Wire};
+pub use wire::{CountRequest, DecodeError, Decoder, Facts, InputBound, Margin, Outbound, Wire};

@@ -14,8 +14,12 @@ use serde_json::{Map, Value};
 use crate::azure;
 use crate::json::{self, Body};
 use crate::provider::{Effort, Reach};
+use crate::responses::count_of_chat;
 use crate::sse::Stream;
-use crate::{DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider, Wire, failure};
+use crate::{
+    CountRequest, DecodeError, Decoder, Facts, Failure, InputBound, Outbound, Provider, Wire,
+    failure,
+};
 
 mod bound;
 mod decode;
@@ -220,6 +224,17 @@ impl Wire for OpenAi {
             decode::Chunks::new(provider.usage, provider.departs && frames),
             frames,
         ))
+    }
+
+    fn count(
+        &self,
+        provider: &Provider,
+        call: &ChatCall,
+        facts: &Facts<'_>,
+        outbound: &Outbound,
+    ) -> Option<CountRequest> {
+        let counts = provider.counts_chats && self.endpoint == Endpoint::Chat;
+        if counts { count_of_chat(provider, call, facts, outbound) } else { None }
     }
 
     fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure {

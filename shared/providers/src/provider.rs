@@ -13,6 +13,7 @@ use crate::{Scheme, Wire};
 
 mod doubts;
 mod efforts;
+mod metering;
 mod models;
 mod passes;
 mod wires;
@@ -22,9 +23,8 @@ pub use efforts::Effort;
 pub use models::{Reach, Thoughts};
 use models::{
     always, bounded, compound, dropped, in_parts_of_magistral, in_reasoning, in_reasoning_content,
-    in_reasoning_of_qwen, never, nowhere, openai_region, openai_with_regions,
-    openai_without_reasoning, openly, research, routed, to_cap, to_cap_where_measured,
-    to_model_maximum, to_window, xai_region,
+    in_reasoning_of_qwen, never, nowhere, openai_region, openai_with_regions, research, routed,
+    to_cap, to_cap_where_measured, to_model_maximum, to_window, xai_region,
 };
 use wires::{
     anthropic, azure, bedrock, cohere, demo, gemini, openai, openais_own, vertex, with_embeddings,
@@ -62,13 +62,15 @@ pub struct Provider {
     pub cap_field: &'static str,
     /// How far a completion can reach (not Anthropic's format, whose cap holds all).
     pub reach: fn(model: &str) -> Reach,
-    /// The models whose stream shows every completion token that is billed, and ends when its
-    /// reader does: a call may be metered. Doubt is no.
-    pub metered: fn(model: &str) -> bool,
+    /// The calls whose stream shows every completion token that is billed, and whose bill ends when
+    /// their reader leaves: they may be metered. Doubt is no.
+    pub metered: fn(model: &str, call: &ChatCall) -> bool,
     /// It has service tiers, and a request without one may mean a dearer one.
     pub service_tiers: bool,
     /// The tiers beside the usual one that a call may ask for. What they cost is the price list's.
     pub tiers: &'static [&'static str],
+    /// Its Responses API counts a chat's prompt for nothing (`OpenAI`'s format only).
+    pub counts_chats: bool,
     /// It takes `stream_options.include_usage`; where false, usage comes by itself.
     pub include_usage: bool,
     /// It takes `stream_options.continuous_usage_stats`, by which each chunk has the counts so far:
@@ -144,9 +146,10 @@ const COMPATIBLE: Provider = Provider {
     effort: efforts::unknown,
     cap_field: "max_tokens",
     reach: to_cap,
-    metered: never,
+    metered: metering::never,
     service_tiers: false,
     tiers: &[],
+    counts_chats: false,
     include_usage: true,
     continuous_usage: false,
     window_refused_unbilled: true,
@@ -173,12 +176,13 @@ pub static PROVIDERS: &[Provider] = &[
         departs: false,
         base_url: "https://api.openai.com/v1",
         image: media::of_openai,
+        counts_chats: true,
         cap_field: "max_completion_tokens",
         // `auto` means the project's setting, which may be twice as dear.
         service_tiers: true,
         tiers: &["flex", "priority", "fast"],
         unbilled: failure::OPENAI,
-        metered: openai_without_reasoning,
+        metered: metering::openai_without_reasoning,
         effort: efforts::of_openai,
         us_geography: openai_with_regions,
         dearer_at: openai_region,
@@ -190,6 +194,7 @@ pub static PROVIDERS: &[Provider] = &[
         base_url: "https://api.anthropic.com/v1",
         image: media::of_claude,
         wire: anthropic,
+        metered: metering::claude_without_thoughts,
         us_geography: always,
         unbilled: failure::ANTHROPIC,
         ..COMPATIBLE
@@ -231,7 +236,13 @@ pub static PROVIDERS: &[Provider] = &[
         unbilled: failure::BEDROCK,
         ..COMPATIBLE
     },
-    Provider { name: "cohere", base_url: "https://api.cohere.com/v2", wire: cohere, ..COMPATIBLE },
+    Provider {
+        name: "cohere",
+        base_url: "https://api.cohere.com/v2",
+        wire: cohere,
+        metered: metering::command_without_thoughts,
+        ..COMPATIBLE
+    },
     // The provider inside `cargo local`: it bills the very bytes, so no window cuts the bound.
     Provider {
         name: "demo",
@@ -243,11 +254,12 @@ pub static PROVIDERS: &[Provider] = &[
             Format::GenerateContent,
         ],
         departs: false,
+        counts_chats: true,
         wire: demo,
         cap_field: "max_completion_tokens",
         window_refused_unbilled: false,
         unbilled: failure::OPENAI,
-        metered: openly,
+        metered: metering::openly,
         effort: efforts::plain,
         extensions: &["cache_control"],
         ..COMPATIBLE
@@ -270,6 +282,7 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "xai",
+        metered: metering::grok_without_reasoning,
         effort: efforts::of_xai,
         faithful: &[Format::Chat, Format::Responses],
         wire: xai,
@@ -287,6 +300,7 @@ pub static PROVIDERS: &[Provider] = &[
     // (api-docs.deepseek.com, thinking_mode; the models of 2025 refused it there).
     Provider {
         name: "deepseek",
+        metered: metering::deepseek,
         effort: efforts::of_deepseek,
         passes: passes::DEEPSEEK,
         base_url: "https://api.deepseek.com",
@@ -348,6 +362,7 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "together",
+        metered: metering::instructed,
         effort: efforts::of_together,
         passes: passes::TOGETHER,
         wire: with_texts,
@@ -356,6 +371,7 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "fireworks",
+        metered: metering::instructed,
         // docs.fireworks.ai, reasoning: interleaved and preserved thinking (`reasoning_history`).
         thoughts: in_reasoning_content,
         effort: efforts::of_fireworks,
@@ -401,6 +417,7 @@ pub static PROVIDERS: &[Provider] = &[
     // A model's template may speak first: 243 tokens are recorded of a request of 194 bytes.
     Provider {
         name: "ollama",
+        metered: metering::ollama,
         thoughts: in_reasoning,
         effort: efforts::plain,
         passes: passes::OLLAMA,
@@ -410,6 +427,7 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "vllm",
+        metered: metering::vllm,
         continuous_usage: true,
         thoughts: in_reasoning,
         effort: efforts::plain,
@@ -477,21 +495,6 @@ mod tests {
             assert_eq!(!wire.takes(Format::Chat), only, "{model}");
             let asked = find("openai").unwrap().wire_for(model, Format::Responses).unwrap();
             assert!(asked.takes(Format::Responses));
-        }
-    }
-
-    #[test]
-    fn models_without_a_bound_are_known_by_name() {
-        for (provider, model, unbounded) in [
-            ("groq", "groq/compound-mini", true),
-            ("groq", "llama-3.3-70b-versatile", false),
-            ("openrouter", "openai/gpt-5.2:online", true),
-            ("openrouter", "openrouter/auto", true),
-            ("openrouter", "openai/gpt-5.2", false),
-            ("perplexity", "sonar-deep-research", true),
-            ("openai", "gpt-5.2", false),
-        ] {
-            assert_eq!((find(provider).unwrap().unbounded)(model), unbounded, "{model}");
         }
     }
 }

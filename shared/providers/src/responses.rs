@@ -14,7 +14,7 @@ use crate::json::{self, Body};
 use crate::openai::{count, json_bytes, with_images};
 use crate::sse::Stream;
 use crate::{
-    Billing, CountRequest, Counted, DecodeError, Decoder, Facts, Failure, InputBound, Outbound,
+    Billing, CountRequest, DecodeError, Decoder, Facts, Failure, InputBound, Margin, Outbound,
     Provider, Wire, failure,
 };
 
@@ -120,6 +120,53 @@ impl Responses {
     }
 }
 
+/// The request that counts a chat's prompt: "convert" it, for chat completions have no such
+/// endpoint. The same texts, tools and schema make the prompt, and no page says that they are
+/// rendered alike to the token, so the count has its margin.
+pub(crate) fn count_of_chat(
+    provider: &Provider,
+    call: &ChatCall,
+    facts: &Facts<'_>,
+    outbound: &Outbound,
+) -> Option<CountRequest> {
+    /// What makes the prompt.
+    const PROMPT: [&str; 7] = [
+        "messages",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+        "reasoning_effort",
+        "verbosity",
+    ];
+    /// What adds nothing to it.
+    const BESIDE: [&str; 15] = [
+        "temperature",
+        "top_p",
+        "n",
+        "stop",
+        "seed",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+        "presence_penalty",
+        "frequency_penalty",
+        "user",
+        "safety_identifier",
+        "metadata",
+        "store",
+        "prompt_cache_key",
+    ];
+    let mut body = call.body.clone();
+    body.retain(|field, _| !BESIDE.contains(&&**field));
+    if !body.keys().all(|field| PROMPT.contains(&&**field)) {
+        return None;
+    }
+    let chat = ChatCall { body, choices: 1, media: call.media, ..ChatCall::default() };
+    let converted = RESPONSES.request(provider, &chat, facts, outbound.cap, false).ok()?;
+    counting::request(&converted, Margin::of(outbound))
+}
+
 impl Wire for Responses {
     fn takes(&self, format: Format) -> bool {
         format == Format::Responses
@@ -191,6 +238,7 @@ impl Wire for Responses {
             prompt_tokens: with_images(provider, facts, bytes, &carries.images, carries.media)?
                 .saturating_mul(calls.saturating_add(1)),
             media: carries.media || !carries.images.is_empty(),
+            grows: carries.hosted_calls.is_some(),
             web_searches: if carries.searches { calls } else { 0 },
             fee,
             audio: carries.audio,
@@ -220,12 +268,14 @@ impl Wire for Responses {
         Box::new(Stream::new(decode::Events::new(host), frames))
     }
 
-    fn count(&self, outbound: &Outbound) -> Option<CountRequest> {
-        if self.counts { counting::request(outbound) } else { None }
-    }
-
-    fn counted(&self, body: &[u8]) -> Option<Counted> {
-        counting::answer(body)
+    fn count(
+        &self,
+        _: &Provider,
+        _: &ChatCall,
+        _: &Facts<'_>,
+        outbound: &Outbound,
+    ) -> Option<CountRequest> {
+        if self.counts { counting::request(outbound, Margin::Exact) } else { None }
     }
 
     fn refusal_fee(&self) -> Money {

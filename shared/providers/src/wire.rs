@@ -9,6 +9,7 @@ use farebox_core::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::gemini::camel;
 use crate::{Failure, Provider};
 
 /// What the catalogue knows about the model of a call.
@@ -47,42 +48,84 @@ pub struct CountRequest {
     pub path: Cow<'static, str>,
     /// The JSON body.
     pub body: Bytes,
+    /// How far the bill may be above the count.
+    pub margin: Margin,
 }
 
-impl CountRequest {
-    /// The fields of a request that an endpoint counts, without those that add nothing to a prompt;
-    /// `None` where it carries another, which might not be counted.
-    pub(crate) fn of(
-        outbound: &Outbound,
-        path: &'static str,
-        counted: &[&str],
-        uncounted: &[&str],
-    ) -> Option<Self> {
-        let mut body: Map<String, Value> = serde_json::from_slice(&outbound.body).ok()?;
-        body.retain(|field, _| !uncounted.contains(&field.as_str()));
-        let is_counted = body.keys().all(|field| counted.contains(&field.as_str()));
-        let body = serde_json::to_vec(&body).ok().filter(|_| is_counted)?;
-        Some(Self { path: path.into(), body: Bytes::from(body) })
+/// How far a bill may be above a count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Margin {
+    /// It is the count, by the provider's word.
+    Exact,
+    /// So many tokens, or one in fifty, whichever is more: an estimate that is recorded as exact.
+    Text,
+    /// The same, but one in eight: images and documents, of whose counts nothing is recorded.
+    Media,
+}
+
+impl Margin {
+    /// The tokens above every count that is none of the provider's own word.
+    const TOKENS: u64 = 64;
+
+    /// The margin of an estimate.
+    pub(crate) const fn of(outbound: &Outbound) -> Self {
+        if outbound.bound.media { Self::Media } else { Self::Text }
+    }
+
+    /// The most that may be billed.
+    #[must_use]
+    pub const fn above(self, tokens: u64) -> u64 {
+        let part = match self {
+            Self::Exact => return tokens,
+            Self::Text => tokens.div_ceil(50),
+            Self::Media => tokens.div_ceil(8),
+        };
+        tokens.saturating_add(if part > Self::TOKENS { part } else { Self::TOKENS })
     }
 }
 
-/// How many tokens a provider counted in a prompt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counted {
-    /// What it said.
-    pub tokens: u64,
-    /// The most that it may bill, as sure as it is of its count.
-    pub most: u64,
-}
-
-impl Counted {
-    /// `input_tokens` of an answer: Anthropic and `OpenAI` name it alike.
-    pub(crate) fn input_tokens(body: &[u8]) -> Option<u64> {
+impl CountRequest {
+    /// The tokens that an answer to it says; `None` where it is no such answer.
+    #[must_use]
+    pub fn counted(body: &[u8]) -> Option<u64> {
         #[derive(Deserialize)]
         struct Answer {
+            /// Anthropic and `OpenAI` name it alike, Bedrock in another case, Google otherwise.
+            #[serde(alias = "inputTokens", alias = "totalTokens")]
             input_tokens: u64,
         }
-        serde_json::from_slice(body).ok().map(|answer: Answer| answer.input_tokens)
+        serde_json::from_slice(body).ok().map(|Answer { input_tokens }| input_tokens)
+    }
+
+    /// The fields of a request that an endpoint counts, without those that add nothing to a prompt;
+    /// `None` where it carries another, which might not be counted, or names an address: what
+    /// stands there may be another thing when the call comes.
+    pub(crate) fn fields(
+        outbound: &Outbound,
+        counted: &[&str],
+        uncounted: &[&str],
+    ) -> Option<Map<String, Value>> {
+        let mut body: Map<String, Value> = serde_json::from_slice(&outbound.body).ok()?;
+        // Google takes its names in two spellings.
+        let is_in =
+            |list: &[&str], field: &str| list.contains(&field) || list.contains(&&*camel(field));
+        body.retain(|field, _| !is_in(uncounted, field));
+        let is_counted = body.keys().all(|field| is_in(counted, field));
+        let is_here = !outbound.bound.media || !body.values().any(names_an_address);
+        Some(body).filter(|_| is_counted && is_here)
+    }
+}
+
+/// Whether something in a body is only named by where it is.
+fn names_an_address(value: &Value) -> bool {
+    const ADDRESSES: [&str; 6] = ["url", "image_url", "file_url", "fileUri", "file_uri", "uri"];
+    match value {
+        Value::Array(items) => items.iter().any(names_an_address),
+        Value::Object(object) => object.iter().any(|(name, value)| match value {
+            Value::String(text) => ADDRESSES.contains(&&**name) && !text.starts_with("data:"),
+            _ => names_an_address(value),
+        }),
+        _ => false,
     }
 }
 
@@ -91,9 +134,10 @@ impl Counted {
 pub struct InputBound {
     /// All prompt tokens.
     pub prompt_tokens: u64,
-    /// It carries images, documents or audio, or lets the provider's tools add to it: no count of
-    /// the text tells its tokens.
+    /// It carries images, documents or audio: its bytes do not tell its tokens.
     pub media: bool,
+    /// The provider's tools add to it, or rules that no count is known to have: none bounds it.
+    pub grows: bool,
     /// Searches that the provider may run.
     pub web_searches: u64,
     /// What other tools of the provider may cost beside tokens, whatever the model.
@@ -156,14 +200,15 @@ pub trait Wire: Sync {
     /// A decoder for one streamed answer. With `frames` it also gives each event as it came.
     fn decoder(&self, provider: &Provider, frames: bool) -> Box<dyn Decoder + Send>;
 
-    /// The request that asks how many tokens the prompt of an outbound request has; `None` where
-    /// the format has no such request, or it would not count all that this one carries.
-    fn count(&self, _outbound: &Outbound) -> Option<CountRequest> {
-        None
-    }
-
-    /// What an answer to [`Wire::count`] says; `None` where it is no such answer.
-    fn counted(&self, _body: &[u8]) -> Option<Counted> {
+    /// The request that asks how many tokens the prompt of a call has, by what is sent for it;
+    /// `None` where the provider has no such request, or it would not count all that is sent.
+    fn count(
+        &self,
+        _provider: &Provider,
+        _call: &ChatCall,
+        _facts: &Facts<'_>,
+        _outbound: &Outbound,
+    ) -> Option<CountRequest> {
         None
     }
 

@@ -30,6 +30,8 @@ mod eventstream;
 mod gemini;
 #[path = "corpus/items.rs"]
 mod items;
+#[path = "corpus/metered.rs"]
+mod metered;
 mod support;
 #[path = "corpus/texts.rs"]
 mod texts;

@@ -28,7 +28,7 @@ mod seeds;
 mod shown;
 
 use farebox_core::{ChatEvent, Reported};
-use farebox_providers::{Billing, DecodeError};
+use farebox_providers::{Billing, CountRequest, DecodeError};
 
 use events::{mutate_events, sse};
 use json::mutate_json;
@@ -161,7 +161,7 @@ fn no_whole_answer_breaks_its_decoder() {
             Err(DecodeError::Billed { reported, .. }) => assert_sane(target, reported),
             Err(fault) => assert!(fault.to_string().chars().count() <= 1_100, "{fault}"),
         }
-        let _ = target.wire.counted(&body);
+        let _ = CountRequest::counted(&body);
     });
 }
 

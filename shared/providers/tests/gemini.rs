@@ -7,7 +7,7 @@
 )]
 
 use farebox_core::{ChatCall, Error, Format};
-use farebox_providers::{Billing, Facts, Outbound, find};
+use farebox_providers::{Billing, CountRequest, Facts, Outbound, find};
 use serde_json::{Value, json};
 
 fn facts(model: &str) -> Facts<'_> {
@@ -376,17 +376,24 @@ fn an_image_inside_the_request_is_held_at_the_most_that_google_states() {
     assert_eq!(held("gemini-2.5-flash"), 1_000_000);
 }
 
+fn count(provider: &str, outbound: &Outbound) -> Option<CountRequest> {
+    let (provider, model) = (find(provider).unwrap(), "gemini-2.5-flash");
+    let facts = Facts { model, context_window: None, completion_max: None };
+    let wire = provider.wire_for(model, Format::Chat).unwrap();
+    wire.count(provider, &ChatCall::default(), &facts, outbound)
+}
+
 #[test]
 fn a_prompt_is_counted_as_each_server_wants_to_be_asked() {
     let tool = json!({"type": "function", "function": {"name": "f"}});
     let body = said(&json!({"tools": [tool], "tool_choice": "auto", "temperature": 1}));
     let asked = |provider| {
         let outbound = send(provider, "gemini-2.5-flash", &body).unwrap();
-        let wire = find(provider).unwrap().wire_for("gemini-2.5-flash", Format::Chat).unwrap();
-        let request = wire.count(&outbound).unwrap();
+        let request = count(provider, &outbound).unwrap();
         assert_eq!(request.path, "/models/gemini-2.5-flash:countTokens");
-        let counted = wire.counted(br#"{"totalTokens": 61, "promptTokensDetails": []}"#).unwrap();
-        assert_eq!((counted.tokens, counted.most), (61, 125));
+        let answer = br#"{"totalTokens": 61, "promptTokensDetails": []}"#;
+        let counted = CountRequest::counted(answer).unwrap();
+        assert_eq!((counted, request.margin.above(counted)), (61, 125));
         serde_json::from_slice::<Value>(&request.body).unwrap()
     };
 
@@ -397,8 +404,7 @@ fn a_prompt_is_counted_as_each_server_wants_to_be_asked() {
     assert!(vertex.get("contents").is_some() && vertex.get("toolConfig").is_none());
     let format = json!({"type": "json_schema", "json_schema": {"schema": {}}});
     let outbound = send("gemini", "gemini-2.5-flash", &said(&json!({"response_format": format})));
-    let wire = find("gemini").unwrap().wire_for("gemini-2.5-flash", Format::Chat).unwrap();
-    assert!(wire.count(&outbound.unwrap()).is_none());
+    assert!(count("gemini", &outbound.unwrap()).is_none());
 }
 
 #[test]

@@ -3,15 +3,18 @@
 //! "The token count should be considered an estimate", which "may differ by a small amount" and
 //! may include tokens that are not billed (platform.claude.com/docs, build-with-claude/
 //! token-counting, read 2026-11). So it is a bound with a margin only. Recorded once as counted
-//! and as billed: 14 and 14 (`claude-haiku-4-5`, 2026-08).
+//! and as billed: 14 and 14 (`claude-haiku-4-5`, 2026-08). System prompt, tools, images and
+//! documents are counted (the same page); of tools that Anthropic runs the first turn alone.
 
-use crate::{CountRequest, Counted, Outbound};
+use bytes::Bytes;
+
+use crate::{CountRequest, Margin, Outbound};
 
 /// What the endpoint takes (`MessageCountTokensParams` of anthropics/anthropic-sdk-python).
 const COUNTED: [&str; 7] =
     ["model", "messages", "system", "tools", "tool_choice", "thinking", "output_config"];
 /// What it does not take, and what adds nothing to a prompt.
-const UNCOUNTED: [&str; 8] = [
+const UNCOUNTED: [&str; 10] = [
     "max_tokens",
     "temperature",
     "top_p",
@@ -19,20 +22,16 @@ const UNCOUNTED: [&str; 8] = [
     "stop_sequences",
     "metadata",
     "service_tier",
+    "inference_geo",
+    "speed",
     "stream",
 ];
-/// The margin: so many tokens, or one in so many, whichever is more.
-const MARGIN_TOKENS: u64 = 64;
-const MARGIN_ONE_IN: u64 = 50;
 
 pub(super) fn request(outbound: &Outbound) -> Option<CountRequest> {
-    CountRequest::of(outbound, "/messages/count_tokens", &COUNTED, &UNCOUNTED)
-}
-
-pub(super) fn answer(body: &[u8]) -> Option<Counted> {
-    let tokens = Counted::input_tokens(body)?;
-    let margin = MARGIN_TOKENS.max(tokens.div_ceil(MARGIN_ONE_IN));
-    Some(Counted { tokens, most: tokens.checked_add(margin)? })
+    let body = CountRequest::fields(outbound, &COUNTED, &UNCOUNTED)?;
+    let body = Bytes::from(serde_json::to_vec(&body).ok()?);
+    let path = "/messages/count_tokens".into();
+    Some(CountRequest { path, body, margin: Margin::of(outbound) })
 }
 
 #[cfg(test)]
@@ -43,16 +42,20 @@ mod tests {
     use super::*;
     use crate::InputBound;
 
-    fn count(body: &Value) -> Option<Value> {
+    fn asked(body: &Value, media: bool) -> Option<CountRequest> {
         let outbound = Outbound {
             path: "/messages".into(),
             headers: Vec::new(),
             body: Bytes::from(body.to_string()),
-            bound: InputBound::default(),
+            bound: InputBound { media, ..InputBound::default() },
             cap: 9,
             choices: 1,
         };
-        let request = request(&outbound)?;
+        request(&outbound)
+    }
+
+    fn count(body: &Value) -> Option<Value> {
+        let request = asked(body, false)?;
         Some(serde_json::from_slice(&request.body).unwrap())
     }
 
@@ -71,11 +74,30 @@ mod tests {
 
     #[test]
     fn a_count_is_a_bound_with_its_margin() {
-        let most = |body: &[u8]| answer(body).map(|counted| counted.most);
-        assert_eq!(most(br#"{"input_tokens": 14}"#), Some(78));
-        assert_eq!(most(br#"{"input_tokens": 100000}"#), Some(102_000));
+        let most =
+            |body: &[u8], margin: Margin| CountRequest::counted(body).map(|it| margin.above(it));
+        let sent = json!({"model": "m", "messages": []});
+        let margin = asked(&sent, false).unwrap().margin;
+        assert_eq!(most(br#"{"input_tokens": 14}"#, margin), Some(78));
+        assert_eq!(most(br#"{"input_tokens": 100000}"#, margin), Some(102_000));
+        // Of images and documents nothing is recorded.
+        let margin = asked(&sent, true).unwrap().margin;
+        assert_eq!(most(br#"{"input_tokens": 100000}"#, margin), Some(112_500));
         for odd in [&b"{}"[..], b"14", br#"{"input_tokens": -1}"#, br#"{"input_tokens": 1.5}"#] {
-            assert_eq!(answer(odd), None);
+            assert_eq!(CountRequest::counted(odd), None);
         }
+    }
+
+    #[test]
+    fn what_stands_elsewhere_may_be_another_thing_when_the_call_comes() {
+        let document = |source: Value| {
+            let block = json!({"type": "document", "source": source});
+            json!({"model": "m", "messages": [{"role": "user", "content": [block]}]})
+        };
+        let inside = json!({"type": "base64", "media_type": "application/pdf", "data": "JVBE"});
+        let elsewhere = json!({"type": "url", "url": "https://example.com/a.pdf"});
+
+        assert!(asked(&document(inside), true).is_some());
+        assert!(asked(&document(elsewhere), true).is_none());
     }
 }

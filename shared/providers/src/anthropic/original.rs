@@ -124,13 +124,15 @@ pub(super) fn request(
     let typed = client_tools(asked.get("tools")).saturating_mul(CLIENT_TOOL_TOKENS);
     let bytes = count(said).saturating_add(added(asked)?).saturating_add(typed);
     let bytes = bytes.saturating_add(found.cited);
-    found.documents |= server.any;
     let samplings = if server.any { SAMPLINGS_MAX } else { 1 };
     // A document can fill the window.
-    let sampled = with_images(provider, facts, bytes, &found.images, found.documents)?;
+    let fills = found.documents || found.sealed || server.any;
+    let sampled = with_images(provider, facts, bytes, &found.images, fills)?;
     let bound = InputBound {
         prompt_tokens: sampled.saturating_mul(samplings),
-        media: !found.images.is_empty() || found.documents,
+        media: !found.images.is_empty() || fills,
+        // Of what its tools add, and of sealed finds and marks of citations, no count is known.
+        grows: server.any || found.sealed || found.cited > 0,
         web_searches: server.searches,
         cache_write: found.cache_write,
         // A workspace's default adds to nothing that the request says itself.
@@ -336,6 +338,8 @@ struct Found {
     images: Vec<Image>,
     /// A document, whose tokens its bytes do not bound.
     documents: bool,
+    /// What a search found in an earlier turn.
+    sealed: bool,
     /// Tokens for the marks that citations put into the text of a document.
     cited: u64,
     cache_write: CacheWrite,
@@ -347,7 +351,7 @@ impl Found {
             Value::Array(parts) => parts.iter().for_each(|part| self.look(part)),
             Value::Object(block) => {
                 // What a search found, sealed: its bytes do not bound what it says.
-                self.documents |= block.contains_key("encrypted_content");
+                self.sealed |= block.contains_key("encrypted_content");
                 self.control(block.get("cache_control"));
                 let text = |at: &str| value.pointer(at).and_then(Value::as_str);
                 match text("/type") {

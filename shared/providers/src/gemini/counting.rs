@@ -1,52 +1,92 @@
 //! `countTokens`: free, and outside the quota of calls (ai.google.dev/gemini-api/docs/billing).
 //!
-//! It counts contents, system instruction and tools. Recorded as counted and as billed in the
-//! corpus: the same. It is no promise, so it is a bound with a margin only.
+//! It counts contents, system instruction and tools, and images and documents among them. Recorded
+//! as counted and as billed in the corpus: the same. It is no promise, so it is a bound with a
+//! margin only. What is cached elsewhere (`cachedContent`) is not in what is sent: not counted.
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::{CountRequest, Counted, Outbound};
+use super::camel;
+use crate::{CountRequest, Margin, Outbound};
 
 /// What adds nothing to a prompt, or is not in what is counted and is no prompt.
-const UNCOUNTED: [&str; 3] = ["safetySettings", "labels", "generationConfig"];
+const UNCOUNTED: [&str; 4] = ["safetySettings", "labels", "generationConfig", "serviceTier"];
 /// What is counted.
 const COUNTED: [&str; 4] = ["contents", "systemInstruction", "tools", "toolConfig"];
-/// The margin: so many tokens, or one in so many, whichever is more.
-const MARGIN_TOKENS: u64 = 64;
-const MARGIN_ONE_IN: u64 = 50;
+/// What of the configuration makes a prompt longer: schemas are a part of it, and media of a
+/// resolution that is not counted with them have other tokens.
+const LENGTHENS: [&str; 3] = ["responseSchema", "responseJsonSchema", "mediaResolution"];
 
 pub(super) fn request(outbound: &Outbound, vertex: bool) -> Option<CountRequest> {
     let model = outbound.path.strip_prefix("/models/")?.split(':').next()?;
-    let mut body: Map<String, Value> = serde_json::from_slice(&outbound.body).ok()?;
-    // A schema is a part of the prompt, and whether it is counted is not said.
-    let config = body.get("generationConfig");
-    let has_schema = ["responseSchema", "responseJsonSchema"]
-        .iter()
-        .any(|name| config.is_some_and(|config| config.get(name).is_some()));
-    body.retain(|field, _| !UNCOUNTED.contains(&field.as_str()));
-    if has_schema || !body.keys().all(|field| COUNTED.contains(&field.as_str())) {
+    let sent: Value = serde_json::from_slice(&outbound.body).ok()?;
+    let config = sent.get("generationConfig").and_then(Value::as_object);
+    let names = config.into_iter().flat_map(|config| config.keys());
+    if names.map(|name| camel(name)).any(|name| LENGTHENS.contains(&&*name)) {
         return None;
     }
+    let mut body = CountRequest::fields(outbound, &COUNTED, &UNCOUNTED)?;
     let path = format!("/models/{model}:countTokens").into();
     let body = if vertex {
-        body.shift_remove("toolConfig");
+        // Its request has no such field. The usual one says nothing; what others add is not known.
+        let usual = json!({"functionCallingConfig": {"mode": "AUTO"}});
+        body.retain(|field, value| camel(field) != "toolConfig" || *value != usual);
+        if body.keys().any(|field| camel(field) == "toolConfig") {
+            return None;
+        }
         Value::Object(body)
     } else {
         body.insert("model".to_owned(), Value::from(format!("models/{model}")));
         json!({"generateContentRequest": body})
     };
-    Some(CountRequest { path, body: Bytes::from(body.to_string()) })
+    Some(CountRequest { path, body: Bytes::from(body.to_string()), margin: Margin::of(outbound) })
 }
 
-pub(super) fn answer(body: &[u8]) -> Option<Counted> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Answer {
-        total_tokens: u64,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::InputBound;
+
+    fn counts(body: &Value, vertex: bool) -> bool {
+        let outbound = Outbound {
+            path: "/models/gemini-2.5-pro:generateContent".into(),
+            headers: Vec::new(),
+            body: Bytes::from(body.to_string()),
+            bound: InputBound { media: true, ..InputBound::default() },
+            cap: 9,
+            choices: 1,
+        };
+        request(&outbound, vertex).is_some()
     }
-    let Answer { total_tokens: tokens } = serde_json::from_slice(body).ok()?;
-    let margin = MARGIN_TOKENS.max(tokens.div_ceil(MARGIN_ONE_IN));
-    Some(Counted { tokens, most: tokens.checked_add(margin)? })
+
+    #[test]
+    fn what_makes_a_prompt_longer_and_is_not_counted_is_not_asked_for() {
+        let inside = json!({"inlineData": {"mimeType": "application/pdf", "data": "JVBE"}});
+        let with = |more: Value| {
+            let mut body = json!({"contents": [{"parts": [inside]}]});
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            body
+        };
+        for (more, gemini, vertex) in [
+            (json!({}), true, true),
+            (json!({"generationConfig": {"maxOutputTokens": 9}}), true, true),
+            (json!({"serviceTier": "flex", "safetySettings": []}), true, true),
+            (json!({"system_instruction": {"parts": [{"text": "x"}]}}), true, true),
+            (json!({"toolConfig": {"functionCallingConfig": {"mode": "AUTO"}}}), true, true),
+            (json!({"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}), true, false),
+            (json!({"generationConfig": {"responseSchema": {"type": "STRING"}}}), false, false),
+            (json!({"generationConfig": {"response_schema": {"type": "STRING"}}}), false, false),
+            (json!({"generationConfig": {"mediaResolution": "HIGH"}}), false, false),
+            (json!({"cachedContent": "cachedContents/1"}), false, false),
+            (
+                json!({"contents": [{"parts": [{"fileData": {"fileUri": "gs://b/o"}}]}]}),
+                false,
+                false,
+            ),
+        ] {
+            assert_eq!(counts(&with(more.clone()), false), gemini, "{more}");
+            assert_eq!(counts(&with(more.clone()), true), vertex, "{more} at Vertex");
+        }
+    }
 }

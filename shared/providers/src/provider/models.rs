@@ -58,30 +58,9 @@ pub(super) const fn never(_: &str) -> bool {
     false
 }
 
-/// The demo provider's models, but for those that think unseen.
-pub(super) fn openly(model: &str) -> bool {
-    !model.starts_with("codex")
-}
-
 /// Every model.
 pub(super) const fn always(_: &str) -> bool {
     true
-}
-
-/// `OpenAI`'s chat models without reasoning or a search of their own: what they bill as
-/// completion is what they stream. "To cancel a synchronous response, terminate the connection"
-/// (platform.openai.com, guides/background); what is billed of a cancelled one is not stated.
-/// Anthropic says nothing of either, so none of its models is here.
-pub(super) fn openai_without_reasoning(model: &str) -> bool {
-    const FAMILIES: [&str; 5] =
-        ["gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano"];
-    // A snapshot is a family and a date; every other suffix is another model.
-    let family = match model.len().checked_sub(DATE_BYTES).and_then(|at| model.split_at_checked(at))
-    {
-        Some((family, date)) if is_date(date) => family,
-        _ => model,
-    };
-    FAMILIES.contains(&family)
 }
 
 /// `OpenAI`'s models that a region makes a tenth dearer: "released on or after March 5, 2026"
@@ -115,16 +94,6 @@ pub(super) fn openai_region(model: &str, base_url: &str) -> bool {
 /// "US endpoint" (docs.x.ai/docs/pricing, read 2026-09-29).
 pub(super) fn xai_region(_: &str, base_url: &str) -> bool {
     base_url.contains("//us.api.x.ai")
-}
-
-/// Bytes of `-2024-08-06`.
-const DATE_BYTES: usize = 11;
-
-fn is_date(text: &str) -> bool {
-    text.bytes().enumerate().all(|(at, byte)| match at {
-        0 | 5 | 8 => byte == b'-',
-        _ => byte.is_ascii_digit(),
-    })
 }
 
 /// "The limit is only applied to the main content and not to the reasoning content or function
@@ -162,4 +131,24 @@ pub(super) fn routed(model: &str) -> bool {
 /// Perplexity's deep research runs as many searches as it likes.
 pub(super) fn research(model: &str) -> bool {
     model.contains("deep-research")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::find;
+
+    #[test]
+    fn models_without_a_bound_are_known_by_name() {
+        for (provider, model, unbounded) in [
+            ("groq", "groq/compound-mini", true),
+            ("groq", "llama-3.3-70b-versatile", false),
+            ("openrouter", "openai/gpt-5.2:online", true),
+            ("openrouter", "openrouter/auto", true),
+            ("openrouter", "openai/gpt-5.2", false),
+            ("perplexity", "sonar-deep-research", true),
+            ("openai", "gpt-5.2", false),
+        ] {
+            assert_eq!((find(provider).unwrap().unbounded)(model), unbounded, "{model}");
+        }
+    }
 }
