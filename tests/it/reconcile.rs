@@ -309,16 +309,23 @@ fn several_unknown_calls_of_a_bucket_become_their_sum_in_each_budget_that_they_s
         }
         assert_reconciled(&caller, the_day()).await;
 
-        // Whose they are of two callers nobody tells: the sum is the error bar's end.
+        // Whose they are of two callers nobody tells: each is charged the whole sum, and no more.
         let usage = json!([{"model": "claude-fail", "prompt": 10}]);
-        let line = report.line("claude-fail", usage, true).await;
+        let line = report.line("claude-fail", usage.clone(), true).await;
+        let again = report.line("claude-fail", usage, true).await;
         assert_eq!((&line["determined"], &line["unknown_calls"]), (&json!([]), &json!(2)));
         assert!(line["open"].as_str().unwrap().contains("different budgets"), "{line}");
-        let charged = usd(line["charged_usd"].as_str().unwrap());
-        let bar = charged.minus(usd("0.00001")).unwrap();
-        assert_eq!(line["error_bar_usd"], bar.to_string());
-        assert_eq!(caller.user_books().await.settled(), truth);
-        assert_eq!(other.user_books().await.settled(), others);
+        assert_eq!(line["limited"].as_array().unwrap().len(), 2, "{line}");
+        let bar = (&line["limited_usd"], &line["error_bar_usd"]);
+        assert_eq!(bar, (&json!("0.00002"), &json!("0.00001")));
+        let of = json!({"scope": caller.user_scope(), "day": the_day().to_string(),
+            "least_usd": "0", "most_usd": "0.00001"});
+        assert!(line["budgets"].as_array().unwrap().contains(&of), "{line}");
+        assert_eq!(again["charged_usd"], "0.00002");
+        let rest = truth.minus(others).unwrap().plus(usd("0.00001")).unwrap();
+        assert_eq!(caller.user_books().await.settled(), rest);
+        assert_eq!(other.user_books().await.settled(), usd("0.00001"));
+        assert_reconciled(&caller, the_day()).await;
     });
 }
 

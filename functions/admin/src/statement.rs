@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use farebox_api::{PostStatement, Statement, StatementLine};
+use farebox_api::{PostStatement, Statement, StatementBudget, StatementLine};
 use farebox_aws::control::Truth;
 use farebox_core::{CallRecord, Error, Money, Outcome, Timestamp};
 
@@ -15,7 +15,7 @@ mod counts;
 mod truth;
 
 use counts::{Counts, Report};
-use truth::{Calls, Finding, LONGEST_MS, Open, Unknown, find_nameless};
+use truth::{Calls, Finding, LONGEST_MS, Open, Place, Unknown, find_nameless};
 
 /// Pages of a hundred rows that one statement looks at.
 const PAGES_MAX: usize = 20;
@@ -136,30 +136,44 @@ async fn line(
         error_bar_usd: Money::ZERO.to_string(),
         ..StatementLine::default()
     };
+    let ids = unknown.iter().map(|unknown| unknown.row.request_id);
+    let told = ids.clone().map(|id| id.to_string());
     match finding {
         Finding::Determined(costs) => {
             line.determined_usd = sum(costs.iter().copied())?.to_string();
-            for (unknown, cost) in unknown.iter().zip(costs) {
-                let id = unknown.row.request_id;
-                line.determined.push(id.to_string());
-                // Also where it costs that already: an entry of it may have stopped half-way.
-                if is_applied {
-                    let truth = Truth { cost: *cost, reason: reason(provider), bill: None };
-                    gate.control.correct_call(id, &truth).await?;
-                }
-            }
+            line.determined = told.collect();
         }
-        Finding::Sum(cost, open) => {
-            let bar = sum([charged, cost.negated()])?.max(Money::ZERO);
-            line.error_bar_usd = bar.to_string();
-            open.text().clone_into(&mut line.open);
+        Finding::AtMost(cost, most, places) => {
+            let most = sum(most.iter().copied())?;
+            line.limited = told.collect();
+            line.limited_usd = most.to_string();
+            line.error_bar_usd = sum([most, cost.negated()])?.to_string();
+            line.budgets = places.iter().map(budget).collect();
+            Open::Scopes.text().clone_into(&mut line.open);
         }
         Finding::Open(open) => {
             line.error_bar_usd = charged.to_string();
             open.text().clone_into(&mut line.open);
         }
     }
+    if let (Finding::Determined(costs) | Finding::AtMost(_, costs, _), true) = (finding, is_applied)
+    {
+        for (id, cost) in ids.zip(costs) {
+            // Also where it costs that already: an entry of it may have stopped half-way.
+            let truth = Truth { cost: *cost, reason: reason(provider), bill: None };
+            gate.control.correct_call(id, &truth).await?;
+        }
+    }
     Ok(line)
+}
+
+fn budget(place: &Place) -> StatementBudget {
+    StatementBudget {
+        scope: place.scope.clone(),
+        day: place.day.to_string(),
+        least_usd: place.least.to_string(),
+        most_usd: place.most.to_string(),
+    }
 }
 
 /// Why a report's correction was made: by it such a call is known again, whose cost another report,

@@ -276,6 +276,20 @@ pub struct Statement {
     pub lines: Vec<StatementLine>,
 }
 
+/// What calls can have cost in one budget.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StatementBudget {
+    /// `<kind>:<id>`.
+    pub scope: String,
+    /// The budget's day, `YYYYMMDD`.
+    pub day: String,
+    /// At least so much: what the calls of other budgets cannot have cost.
+    pub least_usd: String,
+    /// At most so much.
+    pub most_usd: String,
+}
+
 /// One model of a report beside the books.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -299,8 +313,18 @@ pub struct StatementLine {
     pub determined: Vec<String>,
     /// What these cost, by the report; empty where there are none.
     pub determined_usd: String,
-    /// By how much the books may be too high: what the others are charged, less what the report
-    /// says that they cost together, where it does.
+    /// Those of them that are charged in different budgets, and whose cost the report determines
+    /// in sum: each is charged the most that it can have cost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limited: Vec<String>,
+    /// What these are charged then; empty where there are none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub limited_usd: String,
+    /// What these can have cost in each of their budgets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<StatementBudget>,
+    /// By how much the books may be too high: what the others are charged, or what the limited
+    /// ones are charged then less what the report says that they cost together.
     pub error_bar_usd: String,
     /// Why the others are not determined.
     #[serde(default, skip_serializing_if = "String::is_empty")]

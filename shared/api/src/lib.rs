@@ -56,7 +56,7 @@ pub use audit::{AuditEntry, AuditList};
 pub use books::{
     Charge, ChargeList, Correction, CorrectionList, Counters, DayCounter, Enqueued, PostCorrection,
     PostRerate, PostStatement, RaiseEpochs, RaisedEpochs, ReportedUsage, RerateRow, Rerated,
-    Statement, StatementLine,
+    Statement, StatementBudget, StatementLine,
 };
 pub use budgets::{
     Alert, AlertChannel, AlertList, Budget, BudgetList, Channel, ChannelList, OperatorAlert,

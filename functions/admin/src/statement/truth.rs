@@ -37,10 +37,24 @@ pub struct Calls {
 pub enum Finding {
     /// What each of them cost, in their order.
     Determined(Vec<Money>),
-    /// What they cost together; whose it is it does not say.
-    Sum(Money, Open),
+    /// What they cost together, where they are charged in different budgets: whose it is it does
+    /// not say. So each is charged the most that it can have cost, in the calls' order.
+    AtMost(Money, Vec<Money>, Vec<Place>),
     /// Nothing.
     Open(Open),
+}
+
+/// What calls of different budgets can have cost in one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The budget.
+    pub scope: String,
+    /// Its day.
+    pub day: u32,
+    /// What the others cannot have cost.
+    pub least: Money,
+    /// What its own calls can have cost.
+    pub most: Money,
 }
 
 impl Finding {
@@ -86,11 +100,17 @@ impl Open {
                 "it depends on a tier, place, search, cache write or length that is not told: \
                  group the report by them, in shorter times"
             }
-            Self::Scopes => "their sum is known, and they belong to different budgets",
+            Self::Scopes => {
+                "their sum is known, and they belong to different budgets: each is charged the \
+                 most that it can be of it"
+            }
             Self::TooDear => "it is more than they can have cost: somebody calls beside Farebox",
         }
     }
 }
+
+/// Calls by the budgets in which they are charged: the place of each in the list, and its hold.
+type Groups<'a> = BTreeMap<&'a BTreeSet<(String, u32)>, Vec<(usize, Money)>>;
 
 /// A call and the price of the model that it used.
 struct Priced<'a> {
@@ -177,14 +197,56 @@ impl Calls {
     /// A sum that is known is each one's in proportion to the holds, so that it is the truth in
     /// every budget: only where all of them are charged in the same ones.
     fn share_out(&self, sum: Money) -> Finding {
-        let holds: Option<Vec<Money>> = self.unknown.iter().map(Unknown::held).collect();
-        let shares = holds.and_then(|holds| in_proportion(sum, &holds));
-        let Some(shares) = shares else { return Finding::Open(Open::TooDear) };
-        let places = self.unknown.first().map(|unknown| &unknown.places);
-        if self.unknown.iter().any(|unknown| Some(&unknown.places) != places) {
-            return Finding::Sum(sum, Open::Scopes);
+        let found = match self.groups() {
+            Some(groups) if groups.len() > 1 => self.at_most(sum, &groups),
+            Some(groups) => {
+                let holds = groups.into_values().flatten().map(|(_, held)| held);
+                in_proportion(sum, &holds.collect::<Vec<_>>()).map(Finding::Determined)
+            }
+            None => None,
+        };
+        found.unwrap_or(Finding::Open(Open::TooDear))
+    }
+
+    /// The unknown calls, each with its hold, by the budgets in which they are charged; `None`
+    /// where a hold is not known.
+    fn groups(&self) -> Option<Groups<'_>> {
+        let mut groups = Groups::new();
+        for (at, unknown) in self.unknown.iter().enumerate() {
+            groups.entry(&unknown.places).or_default().push((at, unknown.held()?));
         }
-        Finding::Determined(shares)
+        Some(groups)
+    }
+
+    /// The calls of one set of budgets cost at most their holds, and at most the sum. A budget has
+    /// whole groups, so what they are charged is never below what it was billed.
+    fn at_most(&self, sum: Money, groups: &Groups<'_>) -> Option<Finding> {
+        let total = |calls: &[(usize, Money)]| {
+            calls.iter().try_fold(Money::ZERO, |sum, (_, held)| sum.plus(*held))
+        };
+        let all = groups.values().try_fold(Money::ZERO, |sum, calls| sum.plus(total(calls)?))?;
+        if sum > all {
+            return None;
+        }
+        let mut most = vec![Money::ZERO; self.unknown.len()];
+        let mut held_in = BTreeMap::<&(String, u32), Money>::new();
+        for (places, calls) in groups {
+            let held = total(calls)?;
+            let holds: Vec<Money> = calls.iter().map(|(_, held)| *held).collect();
+            for ((at, _), part) in calls.iter().zip(in_proportion(held.min(sum), &holds)?) {
+                *most.get_mut(*at)? = part;
+            }
+            for place in *places {
+                let here = held_in.entry(place).or_insert(Money::ZERO);
+                *here = here.plus(held)?;
+            }
+        }
+        let places = held_in.into_iter().map(|((scope, day), held)| {
+            let others = all.minus(held)?;
+            let least = sum.minus(others)?.max(Money::ZERO);
+            Some(Place { scope: scope.clone(), day: *day, least, most: held.min(sum) })
+        });
+        Some(Finding::AtMost(sum, most, places.collect::<Option<_>>()?))
     }
 }
 

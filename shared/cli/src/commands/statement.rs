@@ -149,7 +149,8 @@ async fn usage(client: &Client, buckets: Vec<Bucket>, apply: bool) -> Result<Out
         "WHY_OPEN",
     ];
     let (mut table, mut bar, mut too_high) = (Table::new(&head), Money::ZERO, Money::ZERO);
-    let mut answers = Vec::new();
+    let mut budgets = Table::new(&["MODEL", "BUDGET", "DAY", "LEAST_USD", "MOST_USD"]);
+    let (mut answers, mut has_limited) = (Vec::new(), false);
     let progress = Progress::steps("buckets", buckets.len());
     for Bucket { statement: bucket, .. } in buckets {
         let answer = client.send(Method::POST, &path("reconcile"), &bucket, None).await?;
@@ -161,6 +162,15 @@ async fn usage(client: &Client, buckets: Vec<Bucket>, apply: bool) -> Result<Out
             if determined != "0" {
                 let charged = plus(usd(&line.charged_usd)?, usd(cost)?.negated())?;
                 too_high = plus(too_high, charged)?;
+            }
+            if !line.limited.is_empty() {
+                let charged = usd(&line.charged_usd)?;
+                too_high = plus(too_high, plus(charged, usd(&line.limited_usd)?.negated())?)?;
+            }
+            for of in line.budgets {
+                has_limited = true;
+                let model = line.model.clone();
+                budgets.push(vec![model, of.scope, of.day, of.least_usd, of.most_usd]);
             }
             table.push(vec![
                 bucket.from.clone(),
@@ -179,11 +189,17 @@ async fn usage(client: &Client, buckets: Vec<Bucket>, apply: bool) -> Result<Out
         progress.more(1);
     }
     let end = if apply { "They are corrected." } else { "--apply corrects them." };
-    let text = format!(
+    let mut text = format!(
         "{}\nThe charges that the report determines are {too_high} USD too high. {end}\n\
          What it does not determine may be up to {bar} USD too high.",
         table.with_head()
     );
+    if has_limited {
+        text = format!(
+            "{text}\n\nCalls of different budgets whose sum is known can have cost in each:\n{}",
+            budgets.with_head()
+        );
+    }
     Ok(Output::new(json!(answers), text))
 }
 

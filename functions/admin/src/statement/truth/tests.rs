@@ -201,11 +201,88 @@ fn several_calls_of_the_same_budgets_share_their_sum_by_their_holds() {
     let three = [told(1, "standard", false), told(1, "fast", false), told(1, "fast", true)];
     assert_eq!(found(&same, three), Finding::Open(Open::More));
     let apart = of(&[("0.03", "user:u1"), ("0.01", "user:u2")]);
-    assert_eq!(found(&apart, rows(4_000)), Finding::Sum(usd("0.02"), Open::Scopes));
+    assert!(matches!(found(&apart, rows(4_000)), Finding::AtMost(..)));
     // gpt-5.5 costs twice as much above 272,000 tokens: one call may have had them all.
     let long = calls(GPT, 2);
     assert_eq!(found(&long, rows(272_000)), determined(&["0.68", "0.68"]));
     assert_eq!(found(&long, rows(272_001)), Finding::Open(Open::Untold));
+}
+
+#[test]
+fn calls_of_different_budgets_are_charged_the_most_that_each_can_have_cost() {
+    let of = |holds: &[(&str, &[&str])]| Calls {
+        unknown: holds
+            .iter()
+            .map(|(hold, scopes)| {
+                let places = scopes.iter().map(|scope| ((*scope).to_owned(), 20_261_123));
+                Unknown {
+                    places: places.collect(),
+                    ..unknown(OPUS, hold, Some(Asked::default()), "")
+                }
+            })
+            .collect(),
+        ..Calls::default()
+    };
+    // 4,000 tokens at 5 USD a million are 0.02 USD, of which user:u1 can have had all.
+    let calls = of(&[
+        ("0.03", &["user:u1", "org:o1"]),
+        ("0.01", &["user:u2", "org:o1"]),
+        ("0.05", &["user:u1", "org:o1"]),
+    ]);
+    let found = found(&calls, [told(4_000, "standard", false)]);
+    let place = |scope: &str, least: &str, most: &str| Place {
+        scope: scope.to_owned(),
+        day: 20_261_123,
+        least: usd(least),
+        most: usd(most),
+    };
+    let Finding::AtMost(sum, most, places) = found else { panic!("{found:?}") };
+    assert_eq!(sum, usd("0.02"));
+    assert_eq!(most, [usd("0.0075"), usd("0.01"), usd("0.0125")]);
+    let (u1, u2) = (place("user:u1", "0.01", "0.02"), place("user:u2", "0", "0.01"));
+    assert_eq!(places, [place("org:o1", "0.02", "0.02"), u1, u2]);
+}
+
+/// Whatever the calls really cost, no budget is charged less than that, and none more than before.
+#[test]
+fn no_budget_is_charged_below_what_it_can_have_been_billed() {
+    let mut draw = 7_u64;
+    let mut next = |most: u64| {
+        draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (draw >> 33) % (most + 1)
+    };
+    for _ in 0..2_000 {
+        let count = 2 + next(3);
+        let (mut calls, mut costs) = (Calls::default(), Vec::new());
+        for _ in 0..count {
+            let tokens = next(2_000);
+            let cost = Money::from_pico(i128::from(tokens) * 5_000_000).unwrap();
+            let held = Money::from_pico(cost.pico() + i128::from(next(9_000_000_000))).unwrap();
+            let mut one = unknown(OPUS, "1", Some(Asked::default()), "org:o1");
+            one.row.hold = Some(held);
+            one.places.insert((format!("user:u{}", next(2)), 20_261_123));
+            calls.unknown.push(one);
+            costs.push((tokens, cost, held));
+        }
+        let tokens = costs.iter().map(|(tokens, ..)| tokens).sum();
+        let charged = match found(&calls, [told(tokens, "standard", false)]) {
+            Finding::Determined(charged) => charged,
+            Finding::AtMost(_, charged, _) => charged,
+            Finding::Open(open) => panic!("{open:?}"),
+        };
+        for scope in ["org:o1", "user:u0", "user:u1", "user:u2"] {
+            let here = |at: &usize| calls.unknown[*at].places.iter().any(|(of, _)| of == scope);
+            let calls: Vec<usize> = (0..costs.len()).filter(here).collect();
+            let sum = |of: &dyn Fn(usize) -> Money| -> i128 {
+                calls.iter().map(|at| of(*at).pico()).sum()
+            };
+            let (billed, now) = (sum(&|at| costs[at].1), sum(&|at| charged[at]));
+            assert!(
+                billed <= now && now <= sum(&|at| costs[at].2),
+                "{scope}: {costs:?} {charged:?}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn text(schema: &str, field: &str) -> Value {
         ("PostStatement" | "Term", "from" | "to") => json!({"format": "date-time"}),
         (_, "off_percent") => json!({}),
         // Empty where nothing is determined.
-        ("StatementLine", "determined_usd") => {
+        ("StatementLine", "determined_usd" | "limited_usd") => {
             json!({"pattern": "^([0-9]{1,16}(\\.[0-9]{1,12})?)?$"})
         }
         _ if field.ends_with("_usd") => {
