@@ -2,7 +2,8 @@
 //! one that does not; and Vertex, whose credential is exchanged for a token.
 
 use farebox_core::Money;
-use farebox_tests::{Answer, Books, Call, Caller, run, until};
+use farebox_tests::tap::Script;
+use farebox_tests::{Answer, Books, Call, Caller, run, until, usd};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -281,8 +282,13 @@ fn what_goes_wrong_at_the_provider_is_told_and_the_money_is_right() {
 #[test]
 fn a_prompt_is_counted_by_its_provider_else_estimated() {
     run(async {
-        for (model, estimated) in [("demo/gemini", None), ("demo/chat", Some("true"))] {
+        let other = "mistral/mistral-small-latest";
+        for (model, estimated) in
+            [("demo/gemini", None), ("demo/chat", None), (other, Some("true"))]
+        {
             let caller = Caller::new(shared().await).await;
+            let at = caller.stack().tap().base_url(&caller.user);
+            caller.stack().set_credential(&caller.user, "mistral", "sk-1", &at).await;
             let contents = json!([{"parts": [{"text": "hello there"}]}]);
             let plain = json!({"contents": contents});
             let inner = json!({"model": "models/x", "contents": contents});
@@ -365,18 +371,51 @@ fn a_caller_who_hangs_up_pays_what_the_provider_bills() {
 
 const KEY: &str = include_str!("../../shared/providers/fixtures/account-key.base64");
 
+/// A service account whose tokens the demo provider grants.
+fn account(caller: &Caller<'_>) -> Value {
+    let pem = format!("-----BEGIN {0}-----\n{KEY}\n-----END {0}-----\n", "PRIVATE KEY");
+    json!({
+        "type": "service_account", "project_id": "my-project", "private_key": pem,
+        "client_email": format!("{}@my-project.iam.gserviceaccount.com", caller.user),
+        "token_uri": format!("{}/token", caller.stack().tap().base_url(&caller.user)),
+    })
+}
+
+#[test]
+fn a_dearer_place_is_held_for_where_it_is_called_and_nowhere_else() {
+    run(async {
+        let mut holds = Vec::new();
+        for location in ["global", "europe-west1"] {
+            let caller = Caller::new(shared().await).await;
+            let (stack, model) = (caller.stack(), "gemini-3-pro-preview");
+            let place = format!("/v1/projects/my-project/locations/{location}/publishers/google");
+            let answer = json!({"candidates": [{"finishReason": "STOP", "index": 0,
+                "content": {"role": "model", "parts": [{"text": "hi"}]}}],
+                "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 2,
+                    "totalTokenCount": 7}});
+            let at = format!("{place}/models/{model}:generateContent");
+            stack.tap().script_at(&caller.user, &at, Script::json(200, &answer));
+            let base = format!("{}{place}", stack.tap().base_url(&caller.user));
+            let secret = account(&caller).to_string();
+            stack.set_credential(&caller.user, "vertexai", &secret, &base).await;
+            let asked = json!({"max_tokens": 100});
+
+            let answer = caller.complete(&format!("vertexai/{model}"), &asked).await.expect(200);
+
+            let row = caller.row(answer.header("x-request-id").unwrap()).await;
+            holds.push(usd(row["held_usd"].as_str().unwrap()).pico());
+        }
+        assert_eq!(holds[0] * 11, holds[1] * 10, "{holds:?}");
+    });
+}
+
 #[test]
 fn vertex_is_called_with_a_token_that_its_service_account_is_granted() {
     run(async {
         let stack = shared().await;
         let caller = Caller::new(stack).await;
-        let pem = format!("-----BEGIN {0}-----\n{KEY}\n-----END {0}-----\n", "PRIVATE KEY");
         let base = stack.tap().base_url(&caller.user);
-        let account = json!({
-            "type": "service_account", "project_id": "my-project", "private_key": pem,
-            "client_email": format!("{}@my-project.iam.gserviceaccount.com", caller.user),
-            "token_uri": format!("{base}/token"),
-        });
+        let account = account(&caller);
         let path = format!("/credentials/{}/vertexai", caller.user);
         let put = |account: &Value| {
             let place = "/v1/projects/my-project/locations/global/publishers/google";

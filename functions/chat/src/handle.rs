@@ -190,7 +190,11 @@ async fn hold(
     let (provider, wire) = (resolved.provider, resolved.wire);
     let (credential, now) = (&chosen.credential, gate.aws.now());
     let target = Target { provider, wire, model: &resolved.model.name, credential, now };
-    let candidate = planned.candidate();
+    let mut candidate = planned.candidate();
+    // Now that it is known where it goes, a dearer place is held for only where it is that.
+    candidate.dearer = resolved.dearer_at(credential);
+    let is_usual = candidate.dearer == Some(false) && plan.bound.multiplier_us;
+    let plan = if is_usual { first_plan(candidate)? } else { plan };
     let of_key = road.key.room_wait_ms;
     let wait = wait(gate, &road.incoming, of_key, candidate.call.stream)?;
     let held = reserve(gate, wait, &target, candidate, plan, rid, record).await;

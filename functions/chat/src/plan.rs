@@ -66,6 +66,8 @@ pub struct Candidate<'a> {
     pub metered: bool,
     /// The most prompt tokens, where the provider has counted them.
     pub counted: Option<u64>,
+    /// Whether the place where it is called makes it dearer, where that is known.
+    pub dearer: Option<bool>,
 }
 
 /// A call that is read, resolved, priced and bounded.
@@ -137,7 +139,8 @@ impl Planned {
     pub fn candidate(&self) -> Candidate<'_> {
         let Self { call, resolved, price, clamp, max_cost, metered, .. } = self;
         let (clamp, max_cost, metered) = (*clamp, *max_cost, *metered);
-        Candidate { call, resolved, price, clamp, max_cost, metered, counted: None }
+        let (counted, dearer) = (None, None);
+        Candidate { call, resolved, price, clamp, max_cost, metered, counted, dearer }
     }
 }
 
@@ -228,7 +231,9 @@ fn plan_at(candidate: Candidate<'_>, cap: u64, clamped: bool) -> Result<Plan, Er
     }
     let fee = wire.refusal_fee().plus(outbound.bound.fee);
     let fee = fee.ok_or_else(|| Error::malformed("max_tool_calls", "is beyond every fee"))?;
-    let bound = Bound { fee, ..bound_of(&outbound, candidate.counted)? };
+    let bound = bound_of(&outbound, candidate.counted)?;
+    let multiplier_us = bound.multiplier_us && candidate.dearer != Some(false);
+    let bound = Bound { fee, multiplier_us, ..bound };
     let hold_of = |bound: &Bound| price.hold(bound).map_err(|fault| priced(resolved, &fault));
     let hold = hold_of(&bound)?;
     let first = Bound { completion_tokens: first, ..bound.clone() };

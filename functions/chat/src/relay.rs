@@ -448,11 +448,9 @@ fn note(gate: &Gate, provider: &str, event: &ChatEvent, exchange: &mut Exchange)
 
 /// Notes what no answer says: a surcharge of the place that was called, and a dearer tier.
 fn place(call: &Admitted, exchange: &mut Exchange) {
-    let base =
-        call.chosen.credential.base_url.as_deref().unwrap_or(call.resolved.provider.base_url);
-    let dearer = (call.resolved.provider.dearer_at)(&call.resolved.model.name, base);
+    let dearer = call.resolved.dearer_at(&call.chosen.credential);
     if let Some(reported) = exchange.reported.as_mut() {
-        reported.us_geography |= dearer;
+        reported.us_geography |= dearer == Some(true);
         let asked = call.plan.outbound.bound.unsaid_tier().map(str::to_owned);
         reported.service_tier = reported.service_tier.take().or(asked);
     }

@@ -1,6 +1,6 @@
 //! From a model's name to the provider, the price and the credential's owner.
 
-use farebox_aws::{InForce, KeyItem};
+use farebox_aws::{Credential, InForce, KeyItem};
 use farebox_core::{ChatCall, Error, Model, Route, Scope};
 use farebox_providers::{Facts, Provider, Wire};
 
@@ -21,6 +21,14 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// Whether the place that a credential calls makes its model dearer; `None` where that does
+    /// not tell.
+    #[must_use]
+    pub fn dearer_at(&self, credential: &Credential) -> Option<bool> {
+        let base = credential.base_url.as_deref().unwrap_or(self.provider.base_url);
+        (self.provider.dearer_at)(&self.model.name, base)
+    }
+
     /// What the catalogue knows about its model.
     #[must_use]
     pub fn facts(&self) -> Facts<'_> {

@@ -212,3 +212,29 @@ fn a_void_that_fences_still_finds_the_provisional_charge() {
 
     assert_eq!((bench.total(), bench.budget().fences.len()), ((0, 0), 1));
 }
+
+/// What left a hold in seed 9 of a storm: its harness leapt forty minutes while a reserve was still
+/// under way, and the scheduler pruned the fence that kept it out. On AWS none is: its signature
+/// has ended long before.
+#[test]
+fn a_fence_outlives_the_signature_of_the_reserve_that_it_keeps_out_and_not_a_leap_of_the_clock() {
+    /// From a call's first moment: the last reserve is signed, and is no longer taken.
+    const SIGNED_S: i64 = 30 + 300 + 60;
+    for (later_s, is_kept_out) in [(SIGNED_S, true), (2_400, false)] {
+        let mut bench = Bench::hard(100);
+        let mut reserve = bench.machine(1, 60);
+        let Step::Send(lost) = reserve.step(bench.now) else { panic!("no write") };
+        let hold = Some("60.20261123.900".parse().unwrap());
+        bench.finish(Ending::new(owner(), rid(1), hold, Decision::Void, true, bench.now));
+
+        bench.now = bench.now.plus_ms(later_s * 1_000);
+        for closing in archive::due(&bench.budget(), bench.now) {
+            let write = closing.write(&owner(), &bench.budget(), bench.now);
+            assert_eq!(bench.store.transact(&write), Answer::Applied);
+        }
+
+        let landed = bench.store.apply(&lost) == Answer::Applied;
+        assert_eq!(landed, !is_kept_out, "{later_s} s later");
+        assert_eq!(bench.budget().open, u32::from(landed), "a hold that nobody ends but the sweep");
+    }
+}

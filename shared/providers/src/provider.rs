@@ -88,8 +88,8 @@ pub struct Provider {
     /// a default of the workspace, or where it is called. Which place it is, is not known when the
     /// call is held for.
     pub us_geography: fn(model: &str) -> bool,
-    /// Whether a model is that dearer at a base URL, where no answer says so.
-    pub dearer_at: fn(model: &str, base_url: &str) -> bool,
+    /// Whether a model is that dearer at a base URL, where no answer says so; `None`: it may be.
+    pub dearer_at: fn(model: &str, base_url: &str) -> Option<bool>,
     /// The models that run others, or paid tools, by themselves: their cost has no bound.
     pub unbounded: fn(model: &str) -> bool,
     /// How its counts depart from `OpenAI`'s (`OpenAI`'s format only).

@@ -79,10 +79,10 @@ fn the_location_is_a_host_and_a_path_and_global_where_none_is_given() {
         let base = scheme().base_url(&secret).unwrap();
         assert_eq!(base, format!("https://{host}{path}"));
         let row = find("vertexai").unwrap();
-        assert_eq!((row.dearer_at)("gemini-3.5-flash", &base), place != "global");
-        assert!(!(row.dearer_at)("gemini-2.5-flash", &base));
+        assert_eq!((row.dearer_at)("gemini-3.5-flash", &base), Some(place != "global"));
+        assert_eq!((row.dearer_at)("gemini-2.5-flash", &base), Some(false));
     }
-    // Which it is stands in the credential, so the hold counts with the dearer.
+    // Which it is stands in the credential: until it is read the hold counts with the dearer.
     let dearer = |model| {
         let body = br#"{"model":"m","messages":[{"role":"user","content":"x"}]}"#;
         let call = ChatCall::from_openai(body).unwrap();

@@ -117,8 +117,8 @@ fn key_pair(fields: &Map<String, Value>) -> Result<RsaKeyPair, Error> {
 /// `global`, for recent models (cloud.google.com/vertex-ai/generative-ai/pricing, footnote, read
 /// 2026-11). Which models are recent is not listed there: those after the second generation are
 /// taken for it.
-pub(crate) fn is_dearer(model: &str, base_url: &str) -> bool {
-    is_recent(model) && !base_url.contains("/locations/global/")
+pub(crate) fn is_dearer(model: &str, base_url: &str) -> Option<bool> {
+    Some(is_recent(model) && !base_url.contains("/locations/global/"))
 }
 
 /// Whether a location can make a model dearer.

@@ -50,8 +50,8 @@ pub(super) fn in_reasoning_of_qwen(model: &str) -> Thoughts {
     if model.contains("qwen") { Thoughts::In("reasoning") } else { Thoughts::Dropped }
 }
 
-pub(super) const fn nowhere(_: &str, _: &str) -> bool {
-    false
+pub(super) const fn nowhere(_: &str, _: &str) -> Option<bool> {
+    None
 }
 
 pub(super) const fn never(_: &str) -> bool {
@@ -86,14 +86,28 @@ pub(super) fn openai_with_regions(model: &str) -> bool {
     model != "gpt-5" && !BEFORE.iter().any(|before| model.starts_with(before))
 }
 
-/// A region of `OpenAI`'s has a host of its own, such as `eu.api.openai.com`.
-pub(super) fn openai_region(model: &str, base_url: &str) -> bool {
-    openai_with_regions(model) && base_url.contains(".api.openai.com")
+/// A region of `OpenAI`'s has a host of its own, such as `eu.api.openai.com`. Where another host
+/// leads, nobody knows.
+pub(super) fn openai_region(model: &str, base_url: &str) -> Option<bool> {
+    match host(base_url) {
+        "api.openai.com" => Some(false),
+        host if host.ends_with(".api.openai.com") => Some(openai_with_regions(model)),
+        _ => None,
+    }
 }
 
 /// "US endpoint" (docs.x.ai/docs/pricing, read 2026-09-29).
-pub(super) fn xai_region(_: &str, base_url: &str) -> bool {
-    base_url.contains("//us.api.x.ai")
+pub(super) fn xai_region(_: &str, base_url: &str) -> Option<bool> {
+    match host(base_url) {
+        "api.x.ai" => Some(false),
+        "us.api.x.ai" => Some(true),
+        _ => None,
+    }
+}
+
+fn host(base_url: &str) -> &str {
+    let rest = base_url.strip_prefix("https://").unwrap_or_default();
+    rest.split(['/', ':']).next().unwrap_or_default()
 }
 
 /// "The limit is only applied to the main content and not to the reasoning content or function

@@ -247,8 +247,10 @@ pub fn a_region_is_held_for_and_charged_by_its_host() {
         let outbound = send("openai", &Facts { model, ..FACTS }, &json!({}), false).unwrap();
         assert_eq!(outbound.bound.us_geography, dearer, "{model}");
         let at = |host: &str| (openai.dearer_at)(model, &format!("https://{host}/v1"));
-        assert_eq!(at("eu.api.openai.com"), dearer, "{model}");
-        assert!(!at("api.openai.com"), "{model}");
+        assert_eq!(at("eu.api.openai.com"), Some(dearer), "{model}");
+        assert_eq!(at("api.openai.com"), Some(false), "{model}");
+        // Where it leads nobody knows: it is held for.
+        assert_eq!(at("proxy.example.com"), None, "{model}");
     }
 }
 

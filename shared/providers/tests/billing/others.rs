@@ -223,8 +223,10 @@ pub fn xais_factors_are_held_for() {
 
 pub fn xais_region_is_charged_by_its_host() {
     let xai = find("xai").unwrap();
-    assert!((xai.dearer_at)("grok-4.7", "https://us.api.x.ai/v1"));
-    assert!(!(xai.dearer_at)("grok-4.7", xai.base_url));
+    let at = |base: &str| (xai.dearer_at)("grok-4.7", base);
+    assert_eq!(at("https://us.api.x.ai/v1"), Some(true));
+    assert_eq!(at(xai.base_url), Some(false));
+    assert_eq!(at("https://proxy.example.com/us.api.x.ai/v1"), None, "it is held for");
 }
 
 /// The connectors of Mistral and others are tools of no function.
