@@ -161,7 +161,14 @@ impl Calls {
         match cost.minus(settled) {
             Some(left) if left < Money::ZERO => Finding::Open(Open::Less),
             Some(left) if has_nameless && left > Money::ZERO => Finding::Open(Open::Nameless),
-            Some(left) => self.share_out(left),
+            // What it cost at most says nothing of the least.
+            Some(left) => match self.share_out(left) {
+                Finding::AtMost(sum, most, places) => {
+                    let least = |place| Place { least: Money::ZERO, ..place };
+                    Finding::AtMost(sum, most, places.into_iter().map(least).collect())
+                }
+                found => found,
+            },
             None => Finding::Open(Open::TooDear),
         }
     }
