@@ -2,13 +2,14 @@
 
 use farebox_core::Money;
 use farebox_tests::moved::next_year;
-use farebox_tests::{Caller, run, usd};
+use farebox_tests::{Caller, Stack, run, usd};
 use futures_util::future::join;
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::money::{exact, exact_cost, times};
 use crate::periods::moved;
+use crate::scopes::Group;
 use crate::stacks::shared;
 
 async fn charged(caller: &Caller<'_>) -> Money {
@@ -143,43 +144,74 @@ fn a_limit_given_or_lowered_in_mid_period_counts_what_was_spent_before() {
     });
 }
 
+/// A caller for each of the eight budgets that a call can have, and that budget's scope. Budgets
+/// are there before the calls: a first one of an organisation binds when its keys know of it.
+async fn one_for_each_scope(stack: &Stack) -> Vec<(Caller<'_>, String)> {
+    let mut callers = Vec::new();
+    for place in 0..8 {
+        let group = Group::new(stack).await;
+        let caller = group.member().await;
+        let (_, scope) = group.all_of(&caller, "exact").swap_remove(place);
+        stack.set_budget(&scope, &json!({"month_limit_usd": "1000"})).await;
+        callers.push((caller, scope));
+    }
+    callers
+}
+
 #[test]
-fn a_zone_moved_west_or_east_forgives_no_spend() {
+fn a_zone_moved_west_or_east_forgives_no_spend_in_any_scope() {
     run(async {
         // Half past midnight of the 11th in Berlin is the 10th in UTC and in New York.
         let year = next_year();
         let clock = moved(&format!("{year}-07-10T12:00:00Z")).await;
-        let caller = Caller::new(&clock.stack).await;
-        let cost = charged(&caller).await;
+        let callers = one_for_each_scope(&clock.stack).await;
+        let mut cost = Money::ZERO;
+        for (caller, _) in &callers {
+            cost = charged(caller).await;
+        }
         let (one, nine) = (cost.to_string(), times(cost, 9).to_string());
         let zone = async |name: &str| {
             let budget = json!({"day_limit_usd": one, "month_limit_usd": nine, "time_zone": name});
-            caller.limit_user(&budget).await;
+            for (_, scope) in &callers {
+                clock.stack.set_budget(scope, &budget).await;
+            }
+        };
+        let refused = async || {
+            for (caller, scope) in &callers {
+                assert_eq!(caller.chat("exact", &exact()).await.code(), 402, "{scope}");
+            }
+        };
+        let served = async || {
+            for (caller, scope) in &callers {
+                assert_eq!(charged(caller).await, cost, "{scope}");
+            }
         };
         zone("Europe/Berlin").await;
-        assert_refused(&caller).await;
+        refused().await;
         clock.to(&format!("{year}-07-10T22:30:00Z"));
-        assert_eq!(charged(&caller).await, cost);
-        assert_refused(&caller).await;
+        served().await;
+        refused().await;
 
         // West: the name of a day comes again, with what it has spent.
         for west in ["UTC", "America/New_York"] {
             zone(west).await;
-            assert_refused(&caller).await;
+            refused().await;
         }
         // East: a later day begins early, once, and counts to the same month.
         clock.to(&format!("{year}-07-11T15:30:00Z"));
         zone("Asia/Tokyo").await;
-        assert_eq!(charged(&caller).await, cost);
-        assert_refused(&caller).await;
+        served().await;
+        refused().await;
         for back in ["Europe/Berlin", "Asia/Tokyo"] {
             zone(back).await;
-            assert_refused(&caller).await;
+            refused().await;
         }
 
-        let item = caller.user_books().await.item;
-        assert_eq!(item.money(&format!("ms_{year}07")), times(cost, 3));
-        assert_eq!(caller.assert_settled_to_the_bill().await, times(cost, 3));
+        for (caller, scope) in &callers {
+            let item = clock.stack.books(scope).await.item;
+            assert_eq!(item.money(&format!("ms_{year}07")), times(cost, 3), "{scope}");
+            assert_eq!(caller.assert_settled_to_the_bill().await, times(cost, 3), "{scope}");
+        }
     });
 }
 
