@@ -59,8 +59,9 @@ def check(lines):
         is_usage = line["ChargeCategory"] == "Usage"
         for name in ("ConsumedQuantity", "PricingQuantity", "PricingCategory", "SkuId"):
             assert (line[name] != "") == is_usage, (name, line)
-        # There are no unit prices, so every cost is the billed one.
-        assert {line[name] for name in ("BilledCost", "ContractedCost", "EffectiveCost", "ListCost")} == {line["BilledCost"]}, line
+        # What was agreed on is what is billed; the list is dearer where a discount was taken off.
+        assert {line[name] for name in ("BilledCost", "ContractedCost", "EffectiveCost")} == {line["BilledCost"]}, line
+        assert line["ListCost"] == line["BilledCost"] or (is_usage and Decimal(line["ListCost"]) > Decimal(line["BilledCost"])), line
         assert line["ChargeClass"] == "" and line["InvoiceId"] == "", "no invoice was issued that a line could correct"
         assert line["ResourceId"] or not line["ResourceName"], line
         assert (line["ChargeFrequency"] == "Usage-Based") == is_usage, line

@@ -48,6 +48,21 @@ class TheTemplate(unittest.TestCase):
             {"/": chat, "/{proxy+}": chat, "/admin": admin, "/admin/{proxy+}": admin, "/iam/admin/{proxy+}": signed},
         )
 
+    def test_what_the_gateway_answers_by_itself_has_the_shape_of_all_other_errors(self):
+        ours = set(re.findall(r'(?:row|retry)\(\d+, "([a-z_]+)"\)', (ROOT / "shared/core/src/error.rs").read_text()))
+        answers = self.stack.answers
+
+        self.assertLessEqual({"DEFAULT_4XX", "DEFAULT_5XX", "INVALID_SIGNATURE", "THROTTLED"}, set(answers))
+        for kind, (status, templates) in answers.items():
+            with self.subTest(kind):
+                self.assertIsNone(status)
+                self.assertEqual(list(templates), ["application/json"])
+                (text,) = templates.values()
+                body = json.loads(text.replace("$context.error.messageString", '"why"'))
+                code = body["error"].pop("code")
+                self.assertEqual(body, {"error": {"message": "why"}})
+                self.assertIn(code, ours | {"gateway_refused", "gateway_failed"})
+
     def test_the_api_is_regional(self):
         (api, _), = self.stack.resources("AWS::ApiGateway::RestApi").values()
 
@@ -253,6 +268,9 @@ class TheCdkApp(unittest.TestCase):
 
     def test_routes_agree(self):
         self.agree("routes")
+
+    def test_answers_agree(self):
+        self.agree("answers")
 
     def test_stages_agree(self):
         self.agree("stages")

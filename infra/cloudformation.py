@@ -182,6 +182,17 @@ class Stack:
         return found
 
     @cached_property
+    def answers(self):
+        """{type: templates} of what API Gateway answers by itself, with the status of its own."""
+        found = {}
+        for api, _ in self.resources("AWS::ApiGateway::RestApi").values():
+            for kind, one in api.get("Body", {}).get("x-amazon-apigateway-gateway-responses", {}).items():
+                found[kind] = (one.get("statusCode"), one["responseTemplates"])
+        for one, _ in self.resources("AWS::ApiGateway::GatewayResponse").values():
+            found[one["ResponseType"]] = (one.get("StatusCode"), one["ResponseTemplates"])
+        return found
+
+    @cached_property
     def mappings(self):
         return [one for one, _ in self.resources("AWS::Lambda::EventSourceMapping").values()]
 

@@ -98,7 +98,7 @@ fn a_signature_that_is_not_of_this_request_now_is_refused() {
             }),
         ] {
             let refused = call.send().await.expect(403);
-            let message = refused.json()["message"].as_str().map(str::to_owned);
+            let message = refused.json()["error"]["message"].as_str().map(str::to_owned);
             assert!(message.is_some_and(|message| !message.is_empty()), "{what}");
         }
         let query = ann.sign(get(stack, "/orgs?limit=1"));

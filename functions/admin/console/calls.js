@@ -111,16 +111,19 @@ async function alerts(query) {
   });
   const unhook = () => confirmed("Take the webhook away?", "Alerts are not sent to it from then on.", "Take away", "webhook");
   const hook = channels.find((one) => one.channel === "webhook");
+  const acknowledge = (one) => confirmed(`Is ${one.subject} looked at?`, `It ${reportOf(one)}. The alert stays in the list, and is counted no more.`, "Acknowledge",
+    `alerts/operator/${one.id.split("/").map(encodeURIComponent).join("/")}`);
   return [
     h("h1", {}, "Alerts"),
     table("Channels", [col("Channel", "channel"), col("To", "target")], channels, "No channel is set: alerts are only kept here."),
     row(act(hook ? "Change the webhook" : "Set a webhook", () => edit(WEBHOOK, hook), { kind: hook ? null : "main" }),
       hook ? act("Take the webhook away", unhook, { kind: "danger" }) : null, channels.length ? act("Send a test alert", test) : null),
     table("For the operator", [
-      col("What", (one) => h("span", { class: "bad" }, reportOf(one))), col("Of", "subject", "id"),
+      col("What", (one) => h("span", { class: one.acknowledged_at ? null : "bad" }, reportOf(one))), col("Of", "subject", "id"),
       col("Since", (one) => spanText(one.since), "when"), col("Times", (one) => (one.count === null ? null : number(one.count)), "amount"),
       col("Held", "hold_usd", "usd"), col("Charged", "charged_usd", "usd"),
       col("Call", (one) => (one.request_id ? h("a", { href: `#requests?id=${one.request_id}`, "aria-label": `Explain ${one.request_id}` }, "Explain") : null)), ...delivery,
+      col("Looked at", (one) => (one.acknowledged_at ? h("span", { title: one.acknowledged_by }, when(one.acknowledged_at)) : act("Acknowledge", () => acknowledge(one), { about: one.id }))),
     ], operator.alerts, "Nothing was reported."),
     more(operator.next_cursor, query, "after"),
     finder([{ name: "scope", label: "Of one budget", hint: "user:ID" }], query, found.error),

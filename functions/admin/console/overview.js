@@ -153,7 +153,7 @@ async function overview() {
   const [byDay, byModel, byUser, operator, quarantine, asked, ...pages] = await Promise.all([
     get(at("usage", { by: "day", since: day(new Date(first)), until: day(now) })),
     get(at("usage", { by: "model", ...span })), get(at("usage", { by: "user", ...span })),
-    ifAllowed("alerts/operator", { alerts: [] }), ifAllowed("quarantine", { quarantine: [] }),
+    ifAllowed("alerts/operator?state=open", { alerts: [] }), ifAllowed("quarantine", { quarantine: [] }),
     ifAllowed("budget-requests?state=open", { budget_requests: [] }), ...KINDS.map((kind) => get(at("budgets", { kind }))),
   ]);
   const ofMonth = byDay.rows.filter((row) => row.by.day.startsWith(month));

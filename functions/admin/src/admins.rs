@@ -1,7 +1,7 @@
 //! Admin keys besides the deployment's own.
 
 use farebox_api::{AdminKey, AdminKeyList, CreateAdminKey, RotateAdminKey, Session};
-use farebox_aws::control::{AdminKeyRow, NewAdminKey};
+use farebox_aws::control::{AdminKeyRow, Fits, NewAdminKey};
 use farebox_core::{EntityId, Error, Timestamp};
 
 use crate::Gate;
@@ -39,11 +39,12 @@ pub async fn session_of(gate: &Gate, who: &Principal) -> Result<Session, Error> 
 
 /// `GET /admin/v1/admin-keys`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let page = gate.control.admin_keys(call.limit()?, call.cursor()).await?;
     let now = gate.aws().now();
     let role = call.query("role").map(Role::given).transpose()?;
-    let rows = page.rows.into_iter().map(|row| shown(row, now));
-    let admin_keys = rows.filter(|row| role.is_none_or(|role| row.role == role.name())).collect();
+    let fits = |row: &AdminKeyRow| role.is_some_and(|role| row.role == role.name());
+    let fits: Option<&Fits<'_, AdminKeyRow>> = if role.is_some() { Some(&fits) } else { None };
+    let page = gate.control.admin_keys(call.limit()?, call.cursor(), fits).await?;
+    let admin_keys = page.rows.into_iter().map(|row| shown(row, now)).collect();
     Answer::ok(&AdminKeyList { admin_keys, next_cursor: page.next })
 }
 

@@ -4,13 +4,15 @@ use farebox_api::{
     Alert, AlertChannel, AlertList, Channel, ChannelList, OperatorAlert, OperatorAlertList,
     PostTestAlert,
 };
+use farebox_aws::control::Fits;
 use farebox_aws::{AlertItem, NoticeItem};
 use farebox_core::{Error, Scope};
-use farebox_ledger::alert::{self, Delivery};
+use farebox_ledger::alert::{self, Delivery, Notice};
 use farebox_ledger::{Period, Threshold};
 
 use crate::Gate;
 use crate::call::Call;
+use crate::owners::absent;
 use crate::reply::{Answer, Refusal};
 
 /// `GET /admin/v1/alerts`: of all scopes, or of one with `?scope=`.
@@ -48,11 +50,44 @@ pub async fn test(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     Answer::created(&alert(&item))
 }
 
-/// `GET /admin/v1/alerts/operator`
+/// A kind, an hour, and a model's name of 200 or a scope's of 400.
+const ID_BYTES_MAX: usize = 450;
+/// What an alert to the operator can be asked for by.
+const STATES: [&str; 2] = ["open", "acknowledged"];
+
+/// `GET /admin/v1/alerts/operator?state=`
 pub async fn operator(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let directory = gate.control.directory();
-    let (notices, next_cursor) = directory.notices(call.limit()?, call.cursor()).await?;
+    let state = call.one_of("state", &STATES)?;
+    let fits = |item: &NoticeItem| Some(state_of(item)) == state;
+    let fits: Option<&Fits<'_, NoticeItem>> = if state.is_some() { Some(&fits) } else { None };
+    let (notices, next_cursor) = directory.notices(call.limit()?, call.cursor(), fits).await?;
     Answer::ok(&OperatorAlertList { alerts: notices.iter().map(notice).collect(), next_cursor })
+}
+
+/// `GET /admin/v1/alerts/operator/{alert}`
+pub async fn show_operator(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let item = gate.control.notice(&named(call)?).await?.ok_or_else(|| absent(call))?;
+    Answer::thing(&notice(&item))
+}
+
+/// `DELETE /admin/v1/alerts/operator/{alert}`: it was looked at, and counts no more.
+pub async fn acknowledge(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let item = gate.control.acknowledge_notice(&named(call)?, call.expected()).await?;
+    Answer::thing(&notice(&item.ok_or_else(|| call.raced())?))
+}
+
+/// The alert that a path names.
+fn named(call: &Call) -> Result<Notice, Error> {
+    let rule = "is the id of an alert to the operator, such as overrun/20261124/openai/gpt-5";
+    let id = call.parameter("alert");
+    let named = Some(id).filter(|id| id.len() <= ID_BYTES_MAX);
+    let named = named.and_then(|id| id.replacen('/', "#", 2).parse().ok());
+    named.ok_or_else(|| Error::malformed("alert", rule))
+}
+
+fn state_of(item: &NoticeItem) -> &'static str {
+    if item.acknowledged.is_some() { "acknowledged" } else { "open" }
 }
 
 /// `GET /admin/v1/alerts/channels`
@@ -92,7 +127,9 @@ fn tried(delivery: &Delivery) -> Vec<AlertChannel> {
 
 fn notice(item: &NoticeItem) -> OperatorAlert {
     let (notice, delivery) = (&item.notice, &item.delivery);
+    let acknowledged = item.acknowledged.as_ref();
     OperatorAlert {
+        id: notice.sk().replacen('#', "/", 2),
         kind: notice.fault.kind().to_owned(),
         subject: notice.subject.clone(),
         since: notice.span.to_string(),
@@ -102,6 +139,9 @@ fn notice(item: &NoticeItem) -> OperatorAlert {
         count: notice.count,
         sent_at: delivery.sent_at.map(|at| at.to_string()),
         channels: tried(delivery),
+        acknowledged_at: acknowledged.map(|one| one.at.to_string()),
+        acknowledged_by: acknowledged.map(|one| one.by.clone()),
+        version: item.version().to_string(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! More budget: a member asks for it, an owner or an admin decides.
 
 use farebox_api::{AskBudget, BudgetRequest, BudgetRequestList, DecideBudget};
-use farebox_aws::control::{Ask, AskRow, AskState, Decided};
+use farebox_aws::control::{Ask, AskRow, AskState, Decided, Fits};
 use farebox_core::{EntityId, Error, Money, Rid, Scope, ScopeKind};
 use farebox_ledger::Settings;
 
@@ -24,7 +24,7 @@ const STATES: [(&str, AskState); 4] = [
 /// `GET /admin/v1/me/budget-requests`
 pub async fn own_list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let user = &member(call)?.user;
-    let page = gate.control.asks(Some(user), call.limit()?, call.cursor()).await?;
+    let page = gate.control.asks(Some(user), call.limit()?, call.cursor(), None).await?;
     let budget_requests = page.rows.into_iter().map(own).collect();
     Answer::ok(&BudgetRequestList { budget_requests, next_cursor: page.next })
 }
@@ -70,9 +70,10 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
         None => None,
     };
     let wanted = call.query("state").map(state).transpose()?;
-    let page = gate.control.asks(user.as_ref(), call.limit()?, call.cursor()).await?;
-    let rows = page.rows.into_iter().filter(|row| wanted.is_none_or(|state| row.state == state));
-    let budget_requests = rows.map(shown).collect();
+    let fits = |row: &AskRow| Some(row.state) == wanted;
+    let fits: Option<&Fits<'_, AskRow>> = if wanted.is_some() { Some(&fits) } else { None };
+    let page = gate.control.asks(user.as_ref(), call.limit()?, call.cursor(), fits).await?;
+    let budget_requests = page.rows.into_iter().map(shown).collect();
     Answer::ok(&BudgetRequestList { budget_requests, next_cursor: page.next })
 }
 

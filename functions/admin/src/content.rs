@@ -1,6 +1,6 @@
 //! The content log: switched on, read and erased.
 
-use farebox_api::{ContentLog, ErasedContent, PutContentLog};
+use farebox_api::{ContentLog, ContentLogList, ErasedContent, PutContentLog};
 use farebox_core::{EntityId, Error, Rid, Scope, ScopeKind};
 use serde_json::Value;
 
@@ -11,6 +11,17 @@ use crate::reply::{Answer, Refusal};
 
 /// Longest life of content.
 const DAYS_MAX: u32 = 365;
+
+/// `GET /admin/v1/content-log`: the settings that somebody has made, those of 0 days too.
+pub async fn settings(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let page = gate.control.all_content_days(call.limit()?, call.cursor()).await?;
+    let rows = page.rows.into_iter().map(|(scope, days, version)| ContentLog {
+        scope: scope.to_string(),
+        days: Some(days),
+        version: version.to_string(),
+    });
+    Answer::ok(&ContentLogList { settings: rows.collect(), next_cursor: page.next })
+}
 
 /// `GET /admin/v1/content-log/{scope}`
 pub async fn setting(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {

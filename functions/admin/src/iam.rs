@@ -2,7 +2,7 @@
 //! here by `/iam/admin/…`, and says who signed it in the event.
 
 use farebox_api::{Principal, PrincipalList, PutPrincipal};
-use farebox_aws::control::PrincipalRow;
+use farebox_aws::control::{Fits, PrincipalRow};
 use farebox_core::Error;
 
 use crate::Gate;
@@ -16,10 +16,11 @@ const ARN_BYTES_MAX: usize = 256;
 
 /// `GET /admin/v1/iam`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let page = gate.control.principals(call.limit()?, call.cursor()).await?;
     let role = call.query("role").map(Role::given).transpose()?;
-    let rows = page.rows.into_iter().map(shown);
-    let principals = rows.filter(|row| role.is_none_or(|role| row.role == role.name())).collect();
+    let fits = |row: &PrincipalRow| role.is_some_and(|role| row.role == role.name());
+    let fits: Option<&Fits<'_, PrincipalRow>> = if role.is_some() { Some(&fits) } else { None };
+    let page = gate.control.principals(call.limit()?, call.cursor(), fits).await?;
+    let principals = page.rows.into_iter().map(shown).collect();
     Answer::ok(&PrincipalList { principals, next_cursor: page.next })
 }
 

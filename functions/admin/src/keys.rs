@@ -1,7 +1,7 @@
 //! Farebox keys.
 
 use farebox_api::{CreateKey, Key, KeyList, KeyTimeouts, PutKey, RotateKey};
-use farebox_aws::control::{KeyRow, KeySettings, NewKey};
+use farebox_aws::control::{Fits, KeyRow, KeySettings, NewKey};
 use farebox_core::{Clamp, EntityId, Error, Labels, Timeouts, Timestamp};
 
 use crate::Gate;
@@ -24,11 +24,12 @@ const ROOM_WAIT_MS_MAX: u64 = 60_000;
 /// `GET /admin/v1/keys?user=`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let user = call.query("user").map(|user| entity("user", user)).transpose()?;
-    let page = gate.control.keys(user.as_ref(), call.limit()?, call.cursor()).await?;
     let now = gate.control.aws().now();
     let state = call.one_of("state", &STATES)?;
-    let keys = page.rows.into_iter().map(|row| key(row, now));
-    let keys = keys.filter(|key| state.is_none_or(|state| key.state == state)).collect();
+    let fits = |row: &KeyRow| Some(state_of(row, now)) == state;
+    let fits: Option<&Fits<'_, KeyRow>> = if state.is_some() { Some(&fits) } else { None };
+    let page = gate.control.keys(user.as_ref(), call.limit()?, call.cursor(), fits).await?;
+    let keys = page.rows.into_iter().map(|row| key(row, now)).collect();
     Answer::ok(&KeyList { keys, next_cursor: page.next })
 }
 
@@ -182,14 +183,18 @@ pub(crate) fn models(field: &str, models: Vec<String>) -> Result<Vec<String>, Er
     Ok(models)
 }
 
-pub(crate) fn key(row: KeyRow, now: Timestamp) -> Key {
-    let KeyRow { settings, .. } = row;
-    let is_over = settings.expires_at.is_some_and(|at| at <= now);
-    let state = match (row.is_active, is_over) {
+fn state_of(row: &KeyRow, now: Timestamp) -> &'static str {
+    let is_over = row.settings.expires_at.is_some_and(|at| at <= now);
+    match (row.is_active, is_over) {
         (false, _) => "revoked",
         (true, true) => "expired",
         (true, false) => "active",
-    };
+    }
+}
+
+pub(crate) fn key(row: KeyRow, now: Timestamp) -> Key {
+    let state = state_of(&row, now);
+    let KeyRow { settings, .. } = row;
     let Timeouts { connect_ms, first_byte_ms, idle_ms, total_ms } = settings.timeouts;
     Key {
         id: row.id.to_string(),

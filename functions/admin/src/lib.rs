@@ -163,6 +163,7 @@ routes! {
     "GET" Read "/admin/v1/routes/{name}" => routes::show,
     "PUT" Change "/admin/v1/routes/{name}" => routes::put,
     "DELETE" Change "/admin/v1/routes/{name}" => routes::delete,
+    "GET" Read "/admin/v1/limits" ? limit cursor => limits::list,
     "GET" Read "/admin/v1/limits/{scope+}" => limits::show,
     "PUT" Change "/admin/v1/limits/{scope+}" => limits::put,
     "GET" Read "/admin/v1/webhook" => webhook::show,
@@ -172,12 +173,15 @@ routes! {
         ? user key provider model outcome error label from to limit cursor => requests::list,
     "GET" Read "/admin/v1/requests/{id}" ? user => requests::show,
     "GET" Rule "/admin/v1/requests/{id}/content" => content::show,
+    "GET" Read "/admin/v1/content-log" ? limit cursor => content::settings,
     "GET" Read "/admin/v1/content-log/{scope+}" => content::setting,
     "PUT" Rule "/admin/v1/content-log/{scope+}" => content::put,
     "DELETE" Rule "/admin/v1/users/{id}/content" => content::erase,
     "GET" Read "/admin/v1/alerts" ? scope limit cursor => alerts::list,
     "GET" Read "/admin/v1/alerts/channels" => alerts::channels,
-    "GET" Read "/admin/v1/alerts/operator" ? limit cursor => alerts::operator,
+    "GET" Read "/admin/v1/alerts/operator" ? state limit cursor => alerts::operator,
+    "GET" Read "/admin/v1/alerts/operator/{alert+}" => alerts::show_operator,
+    "DELETE" Change "/admin/v1/alerts/operator/{alert+}" => alerts::acknowledge,
     "POST" Change "/admin/v1/alerts/test" => alerts::test,
     "GET" Read "/admin/v1/corrections" ? scope limit cursor => corrections::list,
     "POST" Change "/admin/v1/corrections" => corrections::post,
@@ -385,6 +389,7 @@ mod tests {
                 .replace("{model+}", "a/b")
                 .replace("{scope+}", "a/b")
                 .replace("{target+}", "a/b")
+                .replace("{alert+}", "a/b")
                 .replace("{arn+}", "a/b")
                 .replace("{subject+}", "a/b")
                 .replace(['{', '}'], "");

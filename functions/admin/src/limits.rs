@@ -1,6 +1,6 @@
 //! Rate limits of users and keys.
 
-use farebox_api::RateLimits as Shown;
+use farebox_api::{RateLimits as Shown, RateLimitsList};
 use farebox_core::{RateLimits, Scope};
 
 use crate::Gate;
@@ -8,6 +8,14 @@ use crate::call::Call;
 use crate::content::owner;
 use crate::owners::absent;
 use crate::reply::{Answer, Refusal};
+
+/// `GET /admin/v1/limits`: those that somebody has set.
+pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
+    let page = gate.control.all_rate_limits(call.limit()?, call.cursor()).await?;
+    let rows = page.rows.into_iter();
+    let limits = rows.map(|(scope, limits, version)| shown(&scope, limits, version)).collect();
+    Answer::ok(&RateLimitsList { limits, next_cursor: page.next })
+}
 
 /// `GET /admin/v1/limits/{scope}`
 pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {

@@ -87,7 +87,7 @@ pub async fn alerts(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 /// `GET /admin/v1/me/keys`
 pub async fn keys(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let user = &member(call)?.user;
-    let page = gate.control.keys(Some(user), call.limit()?, call.cursor()).await?;
+    let page = gate.control.keys(Some(user), call.limit()?, call.cursor(), None).await?;
     let now = gate.aws().now();
     let keys = page.rows.into_iter().map(|row| keys::key(row, now)).collect();
     Answer::ok(&KeyList { keys, next_cursor: page.next })

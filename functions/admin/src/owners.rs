@@ -3,7 +3,7 @@
 use farebox_api::{
     Org, OrgList, PutOrg, PutTeam, PutUser, SelfService, Team, TeamList, User, UserList,
 };
-use farebox_aws::control::{Allowance, CredentialOwner, NewUser, OwnerRow};
+use farebox_aws::control::{Allowance, CredentialOwner, Fits, NewUser, OwnerRow};
 use farebox_core::{EntityId, Error};
 
 use crate::budgets::amount;
@@ -19,14 +19,15 @@ const OWN_KEY_DAYS_MAX: u32 = 3650;
 
 /// `GET /admin/v1/users`
 pub async fn list_users(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let page = gate.control.owners("user:", call.limit()?, call.cursor()).await?;
     let of = |name| call.query(name).map(|id| entity(name, id)).transpose();
     let (org, team) = (of("org")?, of("team")?);
     let is_of =
         |wanted: &Option<EntityId>, has: &Option<EntityId>| wanted.is_none() || wanted == has;
-    let rows = page.rows.into_iter();
-    let rows = rows.filter(|row| is_of(&org, &row.org) && is_of(&team, &row.team));
-    let users = rows.map(user).collect();
+    let fits = |row: &OwnerRow| is_of(&org, &row.org) && is_of(&team, &row.team);
+    let is_all = org.is_none() && team.is_none();
+    let fits: Option<&Fits<'_, OwnerRow>> = if is_all { None } else { Some(&fits) };
+    let page = gate.control.owners("user:", call.limit()?, call.cursor(), fits).await?;
+    let users = page.rows.into_iter().map(user).collect();
     Answer::ok(&UserList { users, next_cursor: page.next })
 }
 
@@ -54,7 +55,7 @@ pub async fn put_user(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 
 /// `GET /admin/v1/orgs`
 pub async fn list_orgs(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let page = gate.control.owners("org:", call.limit()?, call.cursor()).await?;
+    let page = gate.control.owners("org:", call.limit()?, call.cursor(), None).await?;
     let orgs = page.rows.into_iter().map(org).collect();
     Answer::ok(&OrgList { orgs, next_cursor: page.next })
 }
@@ -77,7 +78,7 @@ pub async fn put_org(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 
 /// `GET /admin/v1/teams`
 pub async fn list_teams(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let page = gate.control.owners("team:", call.limit()?, call.cursor()).await?;
+    let page = gate.control.owners("team:", call.limit()?, call.cursor(), None).await?;
     let teams = page.rows.into_iter().map(team).collect();
     Answer::ok(&TeamList { teams, next_cursor: page.next })
 }

@@ -105,7 +105,7 @@ async fn of_scope(
 async fn keys_of(gate: &Gate, user: &EntityId) -> Result<BTreeSet<String>, Error> {
     let (mut keys, mut cursor) = (BTreeSet::new(), None);
     for _ in 0..KEY_PAGES_MAX {
-        let page = gate.control.keys(Some(user), 100, cursor.as_deref()).await?;
+        let page = gate.control.keys(Some(user), 100, cursor.as_deref(), None).await?;
         keys.extend(page.rows.into_iter().map(|row| row.id.to_string()));
         cursor = page.next;
         if cursor.is_none() {

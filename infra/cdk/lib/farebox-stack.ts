@@ -1,5 +1,5 @@
 import { CfnOutput, Duration, Stack } from "aws-cdk-lib";
-import { EndpointType, RestApi } from "aws-cdk-lib/aws-apigateway";
+import { EndpointType, ResponseType, RestApi } from "aws-cdk-lib/aws-apigateway";
 import { Rule, Schedule } from "aws-cdk-lib/aws-events";
 import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
 import { EventSourceMapping } from "aws-cdk-lib/aws-lambda";
@@ -16,6 +16,19 @@ import { State } from "./state";
  * template is the reference: `infra/check_template.py` fails where the two disagree, and the reasons
  * for the numbers stand there.
  */
+/** What API Gateway answers by itself, with the codes of all other errors. */
+const OWN_ANSWERS = {
+  DEFAULT_4XX: "gateway_refused",
+  DEFAULT_5XX: "gateway_failed",
+  ACCESS_DENIED: "forbidden",
+  EXPIRED_TOKEN: "forbidden",
+  INVALID_SIGNATURE: "forbidden",
+  MISSING_AUTHENTICATION_TOKEN: "forbidden",
+  UNAUTHORIZED: "forbidden",
+  REQUEST_TOO_LARGE: "request_too_large",
+  THROTTLED: "rate_limit_exceeded",
+};
+
 export class FareboxStack extends Stack {
   constructor(scope: Construct, id: string, settings: Settings) {
     super(scope, id, { description: "Farebox, an LLM gateway that holds the cost of a call before it is made." });
@@ -115,6 +128,10 @@ export class FareboxStack extends Stack {
       cloudWatchRole: false,
       deployOptions: { stageName: settings.stage },
     });
+    for (const [type, code] of Object.entries(OWN_ANSWERS)) {
+      const body = `{"error":{"code":"${code}","message":$context.error.messageString}}`;
+      api.addGatewayResponse(type, { type: ResponseType.of(type), templates: { "application/json": body } });
+    }
     const toChat = stream(chat.lambda, Duration.seconds(900));
     const toAdmin = stream(admin.lambda, Duration.seconds(29));
     const adminPath = api.root.addResource("admin");

@@ -258,8 +258,16 @@ async fn buffered(mut body: mpsc::Receiver<Bytes>) -> Response<Body> {
     response
 }
 
+/// What API Gateway answers by itself, in the shape that both templates give it.
 fn message(status: StatusCode, text: &str) -> Response<Body> {
-    let mut response = server::json(status, &json!({"message": text}));
+    let code = match status {
+        StatusCode::FORBIDDEN => "forbidden",
+        StatusCode::PAYLOAD_TOO_LARGE => "request_too_large",
+        status if status.is_server_error() => "gateway_failed",
+        _ => "gateway_refused",
+    };
+    let body = json!({"error": {"code": code, "message": text}});
+    let mut response = server::json(status, &body);
     let id = request_id().parse().unwrap_or_else(|_| HeaderValue::from_static("local"));
     response.headers_mut().insert("x-amzn-requestid", id);
     response

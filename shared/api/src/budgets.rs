@@ -192,6 +192,8 @@ pub struct AlertChannel {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OperatorAlert {
+    /// What stands for it in a path: `overrun/20261124/openai/gpt-5`.
+    pub id: String,
     /// `operator.overrun`, `operator.unpriced`, `operator.cost_differs` or
     /// `operator.provisional`.
     #[serde(rename = "type")]
@@ -213,13 +215,19 @@ pub struct OperatorAlert {
     /// What became of it on each channel that was tried.
     #[serde(default)]
     pub channels: Vec<AlertChannel>,
+    /// When somebody said that it was looked at; null while nobody has.
+    pub acknowledged_at: Option<String>,
+    /// Who, as the audit names it.
+    pub acknowledged_by: Option<String>,
+    /// For `If-Match`: the text of its `ETag`, without the quotes.
+    pub version: String,
 }
 
 /// `GET /admin/v1/alerts/operator`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OperatorAlertList {
-    /// By fault, the newest first.
+    /// The newest first.
     pub alerts: Vec<OperatorAlert>,
     /// Where the next page begins: `?cursor=`.
     pub next_cursor: Option<String>,

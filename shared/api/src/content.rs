@@ -23,6 +23,16 @@ pub struct ContentLog {
     pub version: String,
 }
 
+/// `GET /admin/v1/content-log`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ContentLogList {
+    /// Those of users, then those of keys, that somebody has made.
+    pub settings: Vec<ContentLog>,
+    /// Where the next page begins: `?cursor=`.
+    pub next_cursor: Option<String>,
+}
+
 /// `DELETE /admin/v1/users/{id}/content`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -62,11 +62,11 @@ pub use budgets::{
     Alert, AlertChannel, AlertList, Budget, BudgetList, Channel, ChannelList, OperatorAlert,
     OperatorAlertList, Period, PostTestAlert, PutBudget, ScopeUsage, Shares, UsageList,
 };
-pub use content::{ContentLog, ErasedContent, PutContentLog};
+pub use content::{ContentLog, ContentLogList, ErasedContent, PutContentLog};
 pub use credentials::{Credential, CredentialList, PutCredential};
 pub use error::{ErrorAnswer, ErrorBody};
 pub use keys::{CreateKey, CreatedKey, Key, KeyList, KeyTimeouts, PutKey, PutOwnKey, RotateKey};
-pub use limits::RateLimits;
+pub use limits::{RateLimits, RateLimitsList};
 pub use models::{Model, ModelList, ModelPrices};
 pub use own::{
     AskBudget, BudgetRequest, BudgetRequestList, CreateOwnKey, DecideBudget, Me, PutOwnCredential,

@@ -17,3 +17,13 @@ pub struct RateLimits {
     /// For `If-Match`: the text of its `ETag`, without the quotes.
     pub version: String,
 }
+
+/// `GET /admin/v1/limits`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RateLimitsList {
+    /// Those of users, then those of keys, that somebody has set.
+    pub limits: Vec<RateLimits>,
+    /// Where the next page begins: `?cursor=`.
+    pub next_cursor: Option<String>,
+}

@@ -27,6 +27,12 @@ pub struct UsageSums {
     pub output_usd: String,
     /// Of it: fees by the piece.
     pub fees_usd: String,
+    /// What discounts took off the list prices of prompt tokens, beside what was charged.
+    #[serde(default)]
+    pub input_off_usd: String,
+    /// The same of completion tokens.
+    #[serde(default)]
+    pub output_off_usd: String,
     /// How many searches, requests and other things by the piece these fees are for.
     #[serde(default)]
     pub pieces: u64,

@@ -91,6 +91,9 @@ pub struct Listed<T> {
     pub next: Option<String>,
 }
 
+/// What a row must be besides being in a list.
+pub type Fits<'row, T> = dyn Fn(&T) -> bool + Send + Sync + 'row;
+
 /// The control plane of one deployment. Cheap to clone.
 #[derive(Clone)]
 pub struct Control {

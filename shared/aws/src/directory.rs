@@ -10,7 +10,7 @@ use farebox_core::{
     Catalog, Clamp, EntityId, GatewayKey, Labels, Money, RateLimits, Scope, Secret, Timeouts,
     Timestamp,
 };
-use farebox_ledger::alert::{Delivery, Notice, Stored, Threshold};
+use farebox_ledger::alert::{Acknowledged, Delivery, Notice, Stored, Threshold};
 use farebox_ledger::{Key, Period, Table};
 use tokio::sync::{Mutex, OnceCell};
 
@@ -128,6 +128,8 @@ pub struct NoticeItem {
     pub notice: Notice,
     /// What became of it.
     pub delivery: Delivery,
+    /// Who has looked at it.
+    pub acknowledged: Option<Acknowledged>,
 }
 
 impl Directory {

@@ -171,6 +171,8 @@ pub fn shown(sums: &Sums) -> Result<UsageSums, Error> {
         input_usd: usd(Counter::InputCost)?,
         output_usd: usd(Counter::OutputCost)?,
         fees_usd: usd(Counter::Fees)?,
+        input_off_usd: usd(Counter::InputOff)?,
+        output_off_usd: usd(Counter::OutputOff)?,
         pieces: count(Counter::Pieces),
         prompt_tokens: count(Counter::Prompt).saturating_add(cached).saturating_add(written),
         cached_tokens: cached,

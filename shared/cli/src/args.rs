@@ -168,10 +168,23 @@ pub enum Command {
         shell: Shell,
     },
     /// The alerts that budgets have raised, or the operator's: wrong prices, calls that end unknown
+    #[command(args_conflicts_with_subcommands = true)]
     Alerts {
         /// org:ID, team:ID, user:ID, key:ID, model:user:ID/PROVIDER/MODEL, or `operator`
         /// [default: of every budget]
         scope: Option<String>,
+        #[command(subcommand)]
+        command: Option<Told>,
+    },
+}
+
+/// `farebox alerts …`
+#[derive(Debug, Subcommand)]
+pub enum Told {
+    /// Say that an alert to the operator was looked at: it stays, and is open no more
+    Acknowledge {
+        /// Its ID, as `farebox alerts operator` lists it: overrun/20261124/openai/gpt-5
+        id: String,
     },
 }
 

@@ -348,8 +348,10 @@ impl Client {
         match body {
             Ok(body) if status.is_success() => Ok(Answer { body, etag }),
             Ok(body) => match (ErrorAnswer::deserialize(&body), &self.credential) {
+                (Ok(answer), Credential::Iam(_)) if answer.error.code == "forbidden" => {
+                    Err(unsigned(&answer.error.message))
+                }
                 (Ok(answer), _) => Err(Failure::refused(path, &answer.error)),
-                (Err(_), Credential::Iam(_)) if status == 403 => Err(unsigned(&body)),
                 (Err(_), _) => Err(self.not_farebox(status)),
             },
             Err(_) => Err(self.not_farebox(status)),
@@ -387,10 +389,8 @@ fn cause(error: &reqwest::Error) -> Option<String> {
     Some(inner.to_string())
 }
 
-/// What API Gateway says of a signature that it does not take.
-fn unsigned(body: &Value) -> Failure {
-    let said = body.get("message").or_else(|| body.get("Message")).and_then(Value::as_str);
-    let said = said.unwrap_or("API Gateway refused the signature");
+/// What is said of a signature that API Gateway does not take, or of a principal without a role.
+fn unsigned(said: &str) -> Failure {
     Failure::new(said, "aws sts get-caller-identity; it needs execute-api:Invoke, and a role here")
 }
 

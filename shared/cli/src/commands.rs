@@ -126,7 +126,7 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         Command::Route(command) => routes::route(&client, command).await,
         Command::Limit(command) => limits::limit(&client, command).await,
         Command::Webhook(command) => requests::webhook(&client, command).await,
-        Command::Alerts { scope } => requests::alerts(&client, scope).await,
+        Command::Alerts { scope, command } => requests::alerts(&client, scope, command).await,
         Command::Requests(command) => requests::requests(&client, command, args.json).await,
     }
 }

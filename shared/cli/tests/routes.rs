@@ -84,6 +84,7 @@ GET /routes/{name} = route show fast
 PUT /routes/{name} = route set fast --target openai/gpt-4o --after-charge true --retries 2 \
     --retry-patience-ms 9 --on-budget-refusal next --idle-ms 9
 DELETE /routes/{name} = route delete fast
+GET /limits = limit list
 GET /limits/{scope} = limit show user:u1
 PUT /limits/{scope} = limit set user:u1 --concurrent 5 --requests-per-minute 6 \
     --tokens-per-minute 7
@@ -94,12 +95,15 @@ GET /requests = requests list --user u1 --key k1 --provider openai --model x --o
     --error no --label a=b --from 2026-11-01 --to 2026-11-02
 GET /requests/{id} = requests show A1
 GET /requests/{id}/content = content read A1
+GET /content-log = content list
 GET /content-log/{scope} = content show user:u1
 PUT /content-log/{scope} = content set user:u1 --days 3
 GET /alerts = alerts user:u1
 GET /alerts = alerts
 GET /alerts/channels = webhook show
 GET /alerts/operator = alerts operator
+GET /alerts/operator/{alert} = alerts acknowledge overrun/20261124/openai/x
+DELETE /alerts/operator/{alert} = alerts acknowledge overrun/20261124/openai/x
 POST /alerts/test = webhook test user:u1
 GET /corrections = corrections --scope user:u1
 POST /corrections = correct user:u1 --amount-usd -5 --reason refund --period 2026-11 --id r7
@@ -168,6 +172,7 @@ GET /audit = audit --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z --actor
 /// What no option says: a route, its filter or field, and why none is needed.
 const UNSAID: &str = "
 GET /requests/{id} user = the id finds it
+GET /alerts/operator state = `doctor` asks for the open ones; the list says which they are
 ";
 
 /// Something of everything that a command reads before it changes.
@@ -183,7 +188,7 @@ const ANSWER: &str = r#"{"id":"k1","user":"u1","name":"n","state":"active","clam
     "routes":[{"name":"fast","version":"7","spec":{}}],
     "discounts":[{"target":"openai/*","version":"7","spec":{"terms":[]}}],
     "users":[],"keys":[],"budgets":[],"channels":[],"alerts":[],
-    "quarantine":[],"waiting":0,"in_flight":0,"dead_letters":0,"rows":0,
+    "quarantine":[],"limits":[],"settings":[],"waiting":0,"in_flight":0,"dead_letters":0,"rows":0,
     "status":"ok","catalog":"2026-11-23","actor":"admin-key:root",
     "charges":[],"next_cursor":null}"#;
 
@@ -251,8 +256,9 @@ fn fits(route: &str, request: &str) -> bool {
     let (wanted, found): (Vec<_>, Vec<_>) =
         (route.split('/').collect(), request.split('/').collect());
     let same = |(wanted, found): (&&str, &&str)| wanted.starts_with('{') || wanted == found;
-    let is_long =
-        ["{scope}", "{model}", "{arn}", "{target}"].iter().any(|end| route.ends_with(end));
+    let is_long = ["{scope}", "{model}", "{arn}", "{target}", "{alert}"]
+        .iter()
+        .any(|end| route.ends_with(end));
     let length = wanted.len() == found.len() || (is_long && found.len() > wanted.len());
     length && wanted.iter().zip(&found).all(same)
 }

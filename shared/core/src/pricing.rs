@@ -32,7 +32,7 @@ mod rates;
 
 pub use bill::{Bill, CostLine, TOOLS};
 pub use charge::{Charge, STATED_MAX};
-pub use discount::{Discount, Term};
+pub use discount::{Discount, Term, taken_off};
 pub use rates::{Card, ContextTier, FemtoPerToken, Period, Rates, Schedule, ServiceTier, When};
 
 /// The most tokens of one class, and the most paid pieces, that one call may have. A thousand

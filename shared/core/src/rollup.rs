@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::pricing::taken_off;
 use crate::{CallRecord, EntityId, Money, Outcome, ScopeKind, Usage};
 
 /// Labels of one call that are counted, the most trusted first; the rest stands in its row only.
@@ -35,6 +36,10 @@ pub enum Counter {
     Fees,
     /// How many pieces these fees are for.
     Pieces,
+    /// Beside it: what discounts took off the list prices of prompt tokens.
+    InputOff,
+    /// The same of completion tokens.
+    OutputOff,
     /// Prompt tokens that were neither read from the cache nor written to it.
     Prompt,
     /// Prompt tokens read from the provider's cache.
@@ -49,7 +54,7 @@ pub enum Counter {
 
 impl Counter {
     /// All of them, with the attributes in which their sums are kept.
-    pub const ALL: [(Self, &'static str); 14] = [
+    pub const ALL: [(Self, &'static str); 16] = [
         (Self::Calls, "c_calls"),
         (Self::Refused, "c_refused"),
         (Self::Charged, "c_usd"),
@@ -59,6 +64,8 @@ impl Counter {
         (Self::OutputCost, "c_out_usd"),
         (Self::Fees, "c_fees"),
         (Self::Pieces, "c_pieces"),
+        (Self::InputOff, "c_in_off"),
+        (Self::OutputOff, "c_out_off"),
         (Self::Prompt, "c_prompt"),
         (Self::Cached, "c_cached"),
         (Self::CacheWritten, "c_written"),
@@ -107,6 +114,9 @@ impl Sums {
             sums.add(Counter::InputCost, cost.input.pico());
             sums.add(Counter::OutputCost, cost.output.pico());
             sums.add(Counter::Fees, cost.fees.pico());
+            let prices = record.price_version.as_deref().unwrap_or_default();
+            sums.add(Counter::InputOff, taken_off(prices, cost.input).pico());
+            sums.add(Counter::OutputOff, taken_off(prices, cost.output).pico());
             let pieces = record.lines.iter().filter(|line| line.per == 1);
             sums.add(Counter::Pieces, pieces.map(|line| i128::from(line.count)).sum());
         }
@@ -345,6 +355,18 @@ mod tests {
         assert_eq!(sums.get(Counter::Pieces), 3, "tokens are no pieces");
         let tokens = [Counter::Prompt, Counter::Cached, Counter::Completion, Counter::Reasoning];
         assert_eq!(tokens.map(|counter| sums.get(counter)), [5, 2, 7, 1]);
+        assert_eq!(sums.get(Counter::InputOff), 0, "no discount was applied");
+        let version = Some("2026-11-23-25%".to_owned());
+        let dear = Cost { input: pico(300), output: pico(600), fees: pico(7), total: pico(907) };
+        let discounted = CallRecord {
+            cost: Some(dear),
+            price_version: version,
+            decision: Some(Decision::Settle(pico(907))),
+            ..settled.clone()
+        };
+        let sums = Sums::of(&discounted);
+        let off = [Counter::InputOff, Counter::OutputOff, Counter::Fees];
+        assert_eq!(off.map(|counter| sums.get(counter)), [100, 200, 7], "fees are charged in full");
         // The parts of another figure, an admin's or the provider's own, are not told.
         let adjusted = CallRecord { decision: Some(Decision::Settle(pico(9))), ..settled };
         assert_eq!(Sums::of(&adjusted).get(Counter::InputCost), 0);

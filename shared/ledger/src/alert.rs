@@ -15,7 +15,10 @@ pub use delivery::{
     Channel, Delivery, LEASE_S, TRIES_MAX, Told, alert_id, backoff_s, close, lease, undeliverable,
 };
 pub use list::{Line, lines_pk};
-pub use notice::{Fault, Notice, notices_key, provisional_count, provisional_key};
+pub use notice::{
+    Acknowledged, Fault, Notice, acknowledge, behind, notices_key, provisional_count,
+    provisional_key,
+};
 pub use statement::{statement_key, statement_put};
 
 use crate::Error;

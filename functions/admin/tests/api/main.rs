@@ -7,6 +7,7 @@
 )]
 
 mod audit;
+mod lists;
 mod matrix;
 mod openapi;
 mod own;

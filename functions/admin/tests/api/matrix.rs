@@ -67,6 +67,7 @@ oad- 200  -   -  GET /admin/v1/routes
 oad- 200  -  404 GET /admin/v1/routes/{name}
 oa-- 200  -  200 PUT /admin/v1/routes/{name}
 oa-- 204  -  404 DELETE /admin/v1/routes/{name}
+oad- 200  -   -  GET /admin/v1/limits
 oad- 200  -  404 GET /admin/v1/limits/{scope+}
 oa-- 200  -  404 PUT /admin/v1/limits/{scope+}
 oad- 200  -  404 GET /admin/v1/webhook
@@ -75,12 +76,15 @@ oa-- 204  -  404 DELETE /admin/v1/webhook
 oad- 200  -   -  GET /admin/v1/requests
 oad- 200  -  404 GET /admin/v1/requests/{id}
 o--- 200  -  404 GET /admin/v1/requests/{id}/content
+oad- 200  -   -  GET /admin/v1/content-log
 oad- 200  -  404 GET /admin/v1/content-log/{scope+}
 o--- 200  -  404 PUT /admin/v1/content-log/{scope+}
 o--- 200  -  200 DELETE /admin/v1/users/{id}/content
 oad- 200  -   -  GET /admin/v1/alerts
 oad- 200  -   -  GET /admin/v1/alerts/channels
 oad- 200  -   -  GET /admin/v1/alerts/operator
+oad- 200  -  404 GET /admin/v1/alerts/operator/{alert+}
+oa-- 200  -  404 DELETE /admin/v1/alerts/operator/{alert+}
 oa-- 201  -  400 POST /admin/v1/alerts/test
 oad- 200  -   -  GET /admin/v1/corrections
 oa-- 200  -  400 POST /admin/v1/corrections

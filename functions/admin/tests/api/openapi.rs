@@ -36,8 +36,8 @@ whatever was asked for. `x-roles` names the roles of an operation.
 **Amounts** are decimal texts of USD. Times are RFC 3339, in UTC.
 
 **Refusals** have one shape, whatever the status: `error.code`, `error.message`, and `error.field` \
-where one field is wrong. API Gateway itself answers a wrong signature (403) and too many requests \
-(429) with `{\"message\"}`.";
+where one field is wrong. What API Gateway answers by itself has it too: a wrong signature (403), \
+too large a request (413), too many (429), or a code `gateway_refused` or `gateway_failed`.";
 
 /// How somebody may be known.
 fn schemes() -> Value {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use farebox_aws::Contents;
 use farebox_aws::control::{Control, Entry, SignedIn, Trail};
 use farebox_aws::expression::Store;
-use farebox_core::{Money, Outcome, Rid};
+use farebox_core::{Money, Outcome, Rid, Timestamp};
+use farebox_ledger::alert::{Fault, Notice};
 use farebox_ledger::update::{quarantine_key, quarantine_put};
 use serde_json::{Value, json};
 
@@ -189,6 +190,13 @@ impl Stage {
             }
             // Only five may be open.
             "budget-requests" => self.budget_request(0).await,
+            "alerts" if path.contains("{alert+}") => {
+                let model = self.fresh("x");
+                if is_there {
+                    self.notice(&model).await;
+                }
+                model
+            }
             "alerts" if first == "me" => {
                 if is_made {
                     self.cast.members[member].0.clone()
@@ -284,6 +292,14 @@ impl Stage {
         assert!(Store::patient(aws).record(&put).await.unwrap());
     }
 
+    /// The operator is told of a model, as the logger would.
+    async fn notice(&self, model: &str) {
+        let aws = self.cast.world.gate.aws();
+        let now = Timestamp::parse("2026-11-24T12:00:00Z").unwrap();
+        let put = Notice::new(Fault::Overrun, format!("openai/{model}"), now);
+        assert!(Store::patient(aws).record(&put.put(&aws.config().tenant, now)).await.unwrap());
+    }
+
     /// A request for a route that would do it.
     pub async fn ask(&mut self, method: &str, route: &str, thing: Thing) -> Ask {
         let name = self.name(method, route, thing).await;
@@ -306,6 +322,7 @@ impl Stage {
             .replace("{version}", &name)
             .replace("{day}", day)
             .replace("{target+}", &format!("openai/{name}"))
+            .replace("{alert+}", &format!("overrun/20261124/openai/{name}"))
             .replace("{scope+}", &format!("user:{owner}"))
             .replace("{arn+}", &format!("{ARN}:role/{name}"))
             .replace("{subject+}", &format!("group:{name}"));

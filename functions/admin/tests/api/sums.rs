@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use farebox_aws::LogWriter;
 use farebox_core::rollup::Counter;
-use farebox_core::{CallRecord, Decision, Labels, Money, Month, Outcome};
+use farebox_core::{CallRecord, Cost, Decision, Labels, Money, Month, Outcome};
 use farebox_ledger::update::{LABEL_SETS_MAX, Partition, SHARDS};
 use serde_json::{Value, json};
 
@@ -164,6 +164,27 @@ async fn more_sums_than_one_answer_takes_are_refused_at_the_field_that_bounds_th
 
     assert_eq!((refused.status, &refused.body["error"]["field"]), (400, &json!("since")));
     assert_eq!(world.asked().different(), 17, "ten of one copy, one of each other");
+}
+
+#[tokio::test]
+async fn what_discounts_took_off_is_a_sum_beside_the_charge() {
+    let world = World::new().await;
+    let pico = |pico| Money::from_pico(pico).unwrap();
+    let cost = Cost { input: pico(300), output: pico(600), fees: pico(7), total: pico(907) };
+    let record = CallRecord {
+        cost: Some(cost),
+        decision: Some(Decision::Settle(pico(907))),
+        price_version: Some("2026-11-23-25%".to_owned()),
+        ..record(&world, 1, 1)
+    };
+    for put in LogWriter::new(world.gate.aws()).put(&[&record]).await {
+        put.unwrap();
+    }
+
+    let rows = rows(&world, 10).await;
+
+    let usd = |name: &str| Money::parse_usd(rows[0][name].as_str().unwrap()).unwrap().pico();
+    assert_eq!(["charged_usd", "input_off_usd", "output_off_usd"].map(usd), [907, 100, 200]);
 }
 
 #[tokio::test]

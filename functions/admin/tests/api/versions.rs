@@ -136,7 +136,7 @@ async fn a_body_and_a_row_of_a_list_tell_the_version() {
         assert!(versions.contains(&&*version), "{path}: {version} {}", list.body);
         lists.insert(path);
     }
-    assert_eq!(lists.len(), 18, "{lists:?}");
+    assert_eq!(lists.len(), 21, "{lists:?}");
 }
 
 #[tokio::test]

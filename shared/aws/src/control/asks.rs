@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::owners::VERSION;
 use super::store::{Attributes, number, read_text, text};
-use super::{Control, CredentialOwner, Expected, Listed, PAGE_MAX, version};
+use super::{Control, CredentialOwner, Expected, Fits, Listed, PAGE_MAX, version};
 
 /// Open requests that one user may have.
 const OPEN_MAX: usize = 5;
@@ -155,7 +155,8 @@ impl Control {
         row.ok_or_else(|| super::store::malformed("a request for budget", "rec"))
     }
 
-    /// A page of requests by user, the oldest first; of one user where `user` is given.
+    /// A page of requests by user, the oldest first; of one user where `user` is given, and of
+    /// those that fit.
     ///
     /// # Errors
     /// Where the table cannot be reached or the cursor is not one of this list.
@@ -164,11 +165,15 @@ impl Control {
         user: Option<&EntityId>,
         limit: u32,
         cursor: Option<&str>,
+        fits: Option<&Fits<'_, AskRow>>,
     ) -> Result<Listed<AskRow>, Error> {
         let prefix = user.map_or_else(|| PREFIX.to_owned(), |user| format!("{PREFIX}{user}:"));
-        let (items, next) = self.store.query(&self.entities(), &prefix, cursor, limit).await?;
-        let rows = items.iter().filter_map(|item| AskRow::read(item).map(|(row, _)| row));
-        Ok(Listed { rows: rows.collect(), next })
+        let read = |item: &Attributes| {
+            let (row, _) = AskRow::read(item)?;
+            fits.is_none_or(|fits| fits(&row)).then_some(row)
+        };
+        let place = (&*self.entities(), &*prefix);
+        self.store.search(place, (limit, cursor), fits.is_some(), read).await
     }
 
     /// One request of a user.

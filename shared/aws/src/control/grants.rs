@@ -6,7 +6,7 @@ use farebox_core::{EntityId, Error, GatewayKey, Secret, Timestamp};
 
 use super::owners::{VERSION, seconds};
 use super::store::{Attributes, Changed, number, read_number, read_text, text};
-use super::{Control, Expected, Listed, version};
+use super::{Control, Expected, Fits, Listed, version};
 
 /// What an admin key begins with; behind it stands what a Farebox key has behind its own prefix.
 const PREFIX: &str = "sk-fba-";
@@ -178,9 +178,14 @@ impl Control {
         &self,
         limit: u32,
         cursor: Option<&str>,
+        fits: Option<&Fits<'_, AdminKeyRow>>,
     ) -> Result<Listed<AdminKeyRow>, Error> {
-        let (items, next) = self.store.query(&self.entities(), KEYS, cursor, limit).await?;
-        Ok(Listed { rows: items.iter().filter_map(AdminKeyRow::read).collect(), next })
+        let read = |item: &Attributes| {
+            let row = AdminKeyRow::read(item)?;
+            fits.is_none_or(|fits| fits(&row)).then_some(row)
+        };
+        let place = (&*self.entities(), KEYS);
+        self.store.search(place, (limit, cursor), fits.is_some(), read).await
     }
 
     /// Stops an admin key for ever; `None` where there is none of that version.
@@ -270,9 +275,14 @@ impl Control {
         &self,
         limit: u32,
         cursor: Option<&str>,
+        fits: Option<&Fits<'_, PrincipalRow>>,
     ) -> Result<Listed<PrincipalRow>, Error> {
-        let (items, next) = self.store.query(&self.entities(), PRINCIPALS, cursor, limit).await?;
-        Ok(Listed { rows: items.iter().filter_map(PrincipalRow::read).collect(), next })
+        let read = |item: &Attributes| {
+            let row = PrincipalRow::read(item)?;
+            fits.is_none_or(|fits| fits(&row)).then_some(row)
+        };
+        let place = (&*self.entities(), PRINCIPALS);
+        self.store.search(place, (limit, cursor), fits.is_some(), read).await
     }
 
     /// Takes an IAM principal's role away; `false` where there is none of that version.

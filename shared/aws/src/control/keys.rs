@@ -11,8 +11,10 @@ use super::credentials::rows;
 use super::key_settings::KeySettings;
 use super::owners::{ROUNDS_MAX, VERSION, seconds};
 use super::scopes::{named, rates_of, rates_told, scopes_of};
-use super::store::{Attributes, Changed, map, number, read_number, read_text, text, texts};
-use super::{Control, CredentialOwner, Listed, PAGE_MAX, rotation, version};
+use super::store::{
+    Attributes, Changed, QUERIES_MAX, map, number, read_number, read_text, text, texts,
+};
+use super::{Control, CredentialOwner, Fits, Listed, PAGE_MAX, rotation, version};
 use crate::directory::macs;
 
 /// Pages of keys that one user can have: 10,000 keys.
@@ -60,6 +62,11 @@ pub struct KeyRow {
 }
 
 impl KeyRow {
+    /// Its place in a list of keys, as their table sorts them.
+    fn place(&self) -> String {
+        format!("key:{}:{}", self.user, self.id)
+    }
+
     pub(super) fn read(item: &Attributes) -> Option<Self> {
         let id = read_text(item, "pk")?;
         Some(Self {
@@ -220,7 +227,7 @@ impl Control {
         Ok(item.as_ref().and_then(KeyRow::read))
     }
 
-    /// A page of keys by user and id; of one user where `user` is given.
+    /// A page of keys by user and id; of one user where `user` is given, and of those that fit.
     ///
     /// # Errors
     /// Where the table cannot be reached or the cursor is not one of this list.
@@ -229,14 +236,31 @@ impl Control {
         user: Option<&EntityId>,
         limit: u32,
         cursor: Option<&str>,
+        fits: Option<&Fits<'_, KeyRow>>,
     ) -> Result<Listed<KeyRow>, Error> {
         let prefix = user.map_or_else(|| "key:".to_owned(), |user| format!("key:{user}:"));
-        let (pointers, next) =
-            self.store.query(&self.entities(), &prefix, cursor, limit.min(PAGE_MAX)).await?;
-        let ids = pointers.iter().filter_map(|item| key_of(&read_text(item, "sk")?));
-        let items = self.key_items(ids.map(|(_, id)| id).collect()).await?;
-        let mut rows: Vec<KeyRow> = items.iter().filter_map(KeyRow::read).collect();
-        rows.sort_by(|a, b| (&a.user, &a.id).cmp(&(&b.user, &b.id)));
+        let limit = limit.min(PAGE_MAX);
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let size = if fits.is_some() { PAGE_MAX } else { limit };
+        let (mut rows, mut next) = (Vec::new(), cursor.map(str::to_owned));
+        for _ in 0..QUERIES_MAX {
+            let (pointers, more) =
+                self.store.query(&self.entities(), &prefix, next.as_deref(), size).await?;
+            let ids = pointers.iter().filter_map(|item| key_of(&read_text(item, "sk")?));
+            let items = self.key_items(ids.map(|(_, id)| id).collect()).await?;
+            let found = items.iter().filter_map(KeyRow::read);
+            let mut found: Vec<_> = found.filter(|row| fits.is_none_or(|fits| fits(row))).collect();
+            found.sort_by_key(KeyRow::place);
+            rows.append(&mut found);
+            if rows.len() > wanted {
+                rows.truncate(wanted);
+                return Ok(Listed { next: rows.last().map(KeyRow::place), rows });
+            }
+            next = more;
+            if next.is_none() || fits.is_none() || rows.len() == wanted {
+                break;
+            }
+        }
         Ok(Listed { rows, next })
     }
 

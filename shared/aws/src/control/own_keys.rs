@@ -40,7 +40,7 @@ impl Control {
     ) -> Result<(), Error> {
         let (mut live, mut cursor, now) = (0_u32, None, self.aws().now());
         for _ in 0..PAGES_MAX {
-            let page = self.keys(Some(user), PAGE_MAX, cursor.as_deref()).await?;
+            let page = self.keys(Some(user), PAGE_MAX, cursor.as_deref(), None).await?;
             let is_live =
                 |row: &&KeyRow| row.is_active && row.settings.expires_at.is_none_or(|at| now < at);
             let count = page.rows.iter().filter(is_live).count();

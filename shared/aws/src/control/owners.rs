@@ -4,7 +4,7 @@ use farebox_core::{EntityId, Error, Money, Scope, ScopeKind, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::store::{Attributes, Changed, map, number, read_number, read_text, text};
-use super::{Control, CredentialOwner, Expected, Listed, version};
+use super::{Control, CredentialOwner, Expected, Fits, Listed, version};
 
 /// Rounds in which a change is tried against the changes of others.
 pub(super) const ROUNDS_MAX: usize = 5;
@@ -174,7 +174,7 @@ impl Control {
         Ok(item.and_then(|item| OwnerRow::read(sk, &item)))
     }
 
-    /// A page of users (`user:`), organisations (`org:`) or teams (`team:`).
+    /// A page of users (`user:`), organisations (`org:`) or teams (`team:`); of those that fit.
     ///
     /// # Errors
     /// Where the table cannot be reached or the cursor is not one of this list.
@@ -183,10 +183,14 @@ impl Control {
         prefix: &'static str,
         limit: u32,
         cursor: Option<&str>,
+        fits: Option<&Fits<'_, OwnerRow>>,
     ) -> Result<Listed<OwnerRow>, Error> {
-        let page = self.store.query(&self.entities(), prefix, cursor, limit).await?;
-        let rows = page.0.iter().filter_map(|item| OwnerRow::read(&read_text(item, "sk")?, item));
-        Ok(Listed { rows: rows.collect(), next: page.1 })
+        let pk = self.entities();
+        let read = |item: &Attributes| {
+            let row = OwnerRow::read(&read_text(item, "sk")?, item)?;
+            fits.is_none_or(|fits| fits(&row)).then_some(row)
+        };
+        self.store.search((&pk, prefix), (limit, cursor), fits.is_some(), read).await
     }
 
     /// The users of an organisation or a team.
@@ -200,7 +204,7 @@ impl Control {
     ) -> Result<Vec<EntityId>, Error> {
         let (mut users, mut cursor) = (Vec::new(), None);
         for _ in 0..PAGES_MAX {
-            let page = self.owners("user:", super::PAGE_MAX, cursor.as_deref()).await?;
+            let page = self.owners("user:", super::PAGE_MAX, cursor.as_deref(), None).await?;
             let parent = |user: &OwnerRow| match kind {
                 ScopeKind::Team => user.team.clone(),
                 _ => user.org.clone(),

@@ -11,7 +11,7 @@ use farebox_core::{EntityId, Error, RateLimits, Scope, ScopeKind};
 
 use super::keys::{CONTENT, key_of};
 use super::store::{Attributes, Changed, number, read_number, read_text, text};
-use super::{Control, Expected, version};
+use super::{Control, Expected, Listed, version};
 
 /// Budgets for single models that one owner may have: a key's item names them all.
 const MODELS_MAX: usize = 50;
@@ -21,6 +21,10 @@ const CONTENT_VERSION: &str = "content_v";
 const RATES: &str = "rate_limits";
 /// On an entity: their version.
 const RATES_VERSION: &str = "rate_limits_v";
+
+/// The entities of users and of keys.
+const USERS: &str = "user:";
+const KEYS: &str = "key:";
 
 impl Control {
     /// The entity (its sort key) that owns a scope's budget; `None` where there is no such owner.
@@ -83,6 +87,51 @@ impl Control {
         Ok(Some((read_number(&item, CONTENT), version)))
     }
 
+    /// A page of the users, then the keys, whose content days somebody has set.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached or the cursor is not one of this list.
+    pub async fn all_content_days(
+        &self,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Listed<(Scope, u32, u64)>, Error> {
+        let read = |item: &Attributes| {
+            let version = read_number(item, CONTENT_VERSION).unwrap_or_default();
+            Some((read_number(item, CONTENT)?, version))
+        };
+        let page = self.set_of(limit, cursor, read).await?;
+        let rows = page.rows.into_iter().map(|(scope, (days, version))| (scope, days, version));
+        Ok(Listed { rows: rows.collect(), next: page.next })
+    }
+
+    /// A page of the users, then the keys, of which `read` finds something in their entity.
+    async fn set_of<T>(
+        &self,
+        limit: u32,
+        cursor: Option<&str>,
+        read: impl Fn(&Attributes) -> Option<T>,
+    ) -> Result<Listed<(Scope, T)>, Error> {
+        let read = |item: &Attributes| Some((owner_of(&read_text(item, "sk")?)?, read(item)?));
+        let is_late = cursor.is_some_and(|cursor| cursor.starts_with(KEYS));
+        let pk = self.entities();
+        let mut rows = Vec::new();
+        if !is_late {
+            let page = self.store.search((&pk, USERS), (limit, cursor), true, read).await?;
+            rows = page.rows;
+            let left = limit.saturating_sub(u32::try_from(rows.len()).unwrap_or(limit));
+            let next = page.next.or_else(|| (left == 0).then(|| KEYS.to_owned()));
+            if next.is_some() {
+                return Ok(Listed { rows, next });
+            }
+        }
+        let left = limit.saturating_sub(u32::try_from(rows.len()).unwrap_or(limit));
+        let after = cursor.filter(|cursor| is_late && *cursor != KEYS);
+        let page = self.store.search((&pk, KEYS), (left, after), true, read).await?;
+        rows.extend(page.rows);
+        Ok(Listed { rows, next: page.next })
+    }
+
     /// Sets them, and tells the keys; 0 switches it off. It binds 30 s after it has answered.
     /// Gives the new version; `None` where there is no such owner, or another change was first.
     ///
@@ -117,6 +166,24 @@ impl Control {
         let item = self.store.get(&self.entities(), &sk).await?.unwrap_or_default();
         let version = read_number(&item, RATES_VERSION).unwrap_or_default();
         Ok(Some((rates_of(&item), version)))
+    }
+
+    /// A page of the users, then the keys, whose rate limits somebody has set.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached or the cursor is not one of this list.
+    pub async fn all_rate_limits(
+        &self,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Listed<(Scope, RateLimits, u64)>, Error> {
+        let read = |item: &Attributes| {
+            let limits = Some(rates_of(item)).filter(|limits| !limits.is_empty())?;
+            Some((limits, read_number(item, RATES_VERSION).unwrap_or_default()))
+        };
+        let page = self.set_of(limit, cursor, read).await?;
+        let rows = page.rows.into_iter().map(|(scope, (limits, version))| (scope, limits, version));
+        Ok(Listed { rows: rows.collect(), next: page.next })
     }
 
     /// Sets them, and tells the keys: they bind 30 s after this has answered. Gives the new
@@ -165,6 +232,14 @@ impl Control {
     async fn user_of(&self, key: &EntityId) -> Result<Option<EntityId>, Error> {
         let item = self.store.get(&format!("K#{key}"), "0").await?;
         Ok(item.and_then(|item| read_text(&item, "user")?.parse().ok()))
+    }
+}
+
+/// Whose entity a sort key names, of users and keys.
+fn owner_of(sk: &str) -> Option<Scope> {
+    match key_of(sk) {
+        Some((_, key)) => Some(Scope::new(ScopeKind::Key, key)),
+        None => sk.parse().ok(),
     }
 }
 

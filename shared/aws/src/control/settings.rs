@@ -4,14 +4,14 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use farebox_core::{Error, Money, Scope, Secret, Timestamp};
 use farebox_ledger::Owner;
-use farebox_ledger::alert::{Alert, Delivery, Stored};
+use farebox_ledger::alert::{self, Alert, Delivery, Notice, Stored};
 use farebox_ledger::update::{QUARANTINE, quarantine_key};
 
 use super::owners::{VERSION, seconds};
 use super::store::{Attributes, Changed, number, read_number, read_text, text};
 use super::{Control, Expected, Listed, PublicUrl, version};
 use crate::config::random_bytes;
-use crate::directory::AlertItem;
+use crate::directory::{AlertItem, NoticeItem};
 
 const WEBHOOK_SK: &str = "webhook";
 /// Not above any provider's name, which begins with a letter, and above what else stands beside the
@@ -265,6 +265,38 @@ impl Control {
         let found_at = Timestamp::from_ms(at.seconds().saturating_mul(1_000));
         let made = Stored { alert, found_at, delivery: Delivery::default() };
         Ok(known.unwrap_or_else(|| AlertItem::new(scope.clone(), made)))
+    }
+
+    /// One alert to the operator, as its identity says it.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached.
+    pub async fn notice(&self, notice: &Notice) -> Result<Option<NoticeItem>, Error> {
+        let key = notice.key(self.tenant());
+        let found = self.store.get(&key.pk, &key.sk).await?;
+        Ok(found.map(NoticeItem::read).transpose()?)
+    }
+
+    /// Somebody has looked at it: who and when stands in it from then on, the first time. `None`
+    /// where there is none of that version.
+    ///
+    /// # Errors
+    /// Where the table cannot be reached.
+    pub async fn acknowledge_notice(
+        &self,
+        notice: &Notice,
+        expected: Expected,
+    ) -> Result<Option<NoticeItem>, Error> {
+        let known = self.notice(notice).await?;
+        let Some(known) = known.filter(|known| expected.admits(known.version())) else {
+            return Ok(None);
+        };
+        if known.acknowledged.is_none() {
+            let (key, now) = (notice.key(self.tenant()), self.aws().now());
+            let update = alert::acknowledge(key, self.store.actor(), now);
+            self.store.ledger().await?.record(&update).await?;
+        }
+        self.notice(notice).await
     }
 
     /// Delivers no alerts from here on; `false` where none of that version were. The signing

@@ -7,14 +7,16 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use farebox_core::{Error, Secret, Timestamp};
 
-use super::Expected;
 use super::audit::Trail;
+use super::{Expected, Listed, PAGE_MAX};
 use crate::Aws;
 use crate::expression::{Failure, Store as LedgerStore, again, classify};
 
 /// The attributes of an item.
 pub type Attributes = HashMap<String, AttributeValue>;
 
+/// Queries of one page of a list with a filter, each of [`PAGE_MAX`] rows.
+pub(super) const QUERIES_MAX: usize = 40;
 /// Rounds in which a batch read is completed.
 const BATCH_ROUNDS_MAX: usize = 5;
 
@@ -189,7 +191,38 @@ impl Store {
         self.page(pk, keys, after, limit).await
     }
 
-    /// The same of the rows whose sort key is not below `from`.
+    /// A page of what `read` takes of a partition. Where that `is_sparse` it reads on until the
+    /// page is full, nothing is left, or [`QUERIES_MAX`] queries are spent: then a page has fewer
+    /// rows, and goes on from there.
+    pub async fn search<T>(
+        &self,
+        (pk, prefix): (&str, &str),
+        (limit, cursor): (u32, Option<&str>),
+        is_sparse: bool,
+        read: impl Fn(&Attributes) -> Option<T>,
+    ) -> Result<Listed<T>, Error> {
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let size = if is_sparse { PAGE_MAX } else { limit };
+        let (mut rows, mut next) = (Vec::new(), cursor.map(str::to_owned));
+        for _ in 0..QUERIES_MAX {
+            let (items, more) = self.query(pk, prefix, next.as_deref(), size).await?;
+            for (place, item) in items.iter().enumerate() {
+                rows.extend(read(item));
+                if rows.len() == wanted {
+                    let is_last = more.is_none() && place.saturating_add(1) == items.len();
+                    let next = if is_last { None } else { read_text(item, "sk") };
+                    return Ok(Listed { rows, next });
+                }
+            }
+            next = more;
+            if next.is_none() || !is_sparse {
+                break;
+            }
+        }
+        Ok(Listed { rows, next })
+    }
+
+    /// As [`Store::query`], of the rows whose sort key is not below `from`.
     pub async fn query_from(
         &self,
         pk: &str,

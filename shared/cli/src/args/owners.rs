@@ -121,6 +121,8 @@ pub enum Content {
         #[command(flatten)]
         force: Force,
     },
+    /// List the users and keys of which somebody has said whether it is kept
+    List,
     /// Whether it is kept
     Show {
         /// user:ID or key:ID

@@ -64,6 +64,8 @@ pub struct RouteChange {
 pub enum Limit {
     /// Set rate limits; what is not named stays
     Set(LimitChange),
+    /// List the rate limits that somebody has set
+    List,
     /// Show rate limits
     Show {
         /// user:ID or key:ID

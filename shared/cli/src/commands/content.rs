@@ -1,6 +1,6 @@
 //! What requests and answers said.
 
-use farebox_api::{ContentLog, ErasedContent, PutContentLog};
+use farebox_api::{ContentLog, ContentLogList, ErasedContent, PutContentLog};
 use serde_json::json;
 
 use super::path;
@@ -19,6 +19,12 @@ pub async fn content(client: &Client, command: Content) -> Result<Output, Failur
             let answer = client.put(&path, &PutContentLog { days }, &base).await?;
             let set: ContentLog = answer.parse()?;
             Ok(Output::new(answer.body, told(&set)))
+        }
+        Content::List => {
+            let answer = client.all(&path("content-log"), "settings").await?;
+            let list: ContentLogList = answer.parse()?;
+            let text = list.settings.iter().map(told).collect::<Vec<_>>().join("\n");
+            Ok(Output::new(answer.body, text))
         }
         Content::Show { scope } => {
             let answer = client.get(&path(&format!("content-log/{}", encoded(&scope)))).await?;

@@ -289,12 +289,18 @@ async fn alerts(client: &Client) -> Result<Vec<Check>, Failure> {
     } else {
         check("alerts", State::Good, format!("go to {}", names.join(", ")), "")
     }];
-    let list: OperatorAlertList = client.all(&path("alerts/operator"), "alerts").await?.parse()?;
+    let list: OperatorAlertList =
+        client.all(&path("alerts/operator?state=open"), "alerts").await?.parse()?;
     if !list.alerts.is_empty() {
         let kinds: BTreeSet<_> = list.alerts.iter().map(|alert| alert.kind.as_str()).collect();
         let kinds: Vec<_> = kinds.into_iter().collect();
-        let found = format!("{} for the operator: {}", list.alerts.len(), some(&kinds));
-        checks.push(check("alerts", State::Warning, found, "farebox alerts operator"));
+        let found = format!("{} for the operator, open: {}", list.alerts.len(), some(&kinds));
+        checks.push(check(
+            "alerts",
+            State::Warning,
+            found,
+            "farebox alerts operator, then farebox alerts acknowledge ID",
+        ));
     }
     Ok(checks)
 }

@@ -76,6 +76,8 @@ const PIECES: Unit = ("Units", "Units", 1);
 struct Meter {
     name: &'static str,
     cost: Money,
+    /// What a discount took off: the cost at list prices is so much more.
+    off: Money,
     /// None where nobody counted anything: it is no usage but an adjustment.
     used: Option<(u64, Unit)>,
 }
@@ -157,25 +159,29 @@ async fn names(client: &Client) -> Result<Names, Failure> {
 /// What a row's charge is the sum of, to the last digit: meters, holds of calls whose cost nobody
 /// knows, entries, and what is left.
 fn meters(sums: &UsageSums) -> Result<Vec<Meter>, Failure> {
+    // Of a gateway of before there is no such field.
+    let off = |text: &str| if text.is_empty() { Ok(Money::ZERO) } else { usd(text) };
+    let (input_off, output_off) = (off(&sums.input_off_usd)?, off(&sums.output_off_usd)?);
+    let (input, output) = (usd(&sums.input_usd)?, usd(&sums.output_usd)?);
     let known = [
-        ("Input Tokens", usd(&sums.input_usd)?, Some((sums.prompt_tokens, TOKENS))),
-        ("Output Tokens", usd(&sums.output_usd)?, Some((sums.completion_tokens, TOKENS))),
-        ("Fees", usd(&sums.fees_usd)?, Some((sums.pieces, PIECES))),
-        ("Calls of unknown cost, at their hold", usd(&sums.unknown_usd)?, None),
-        ("Corrections", usd(&sums.entered_usd)?, None),
+        ("Input Tokens", input, input_off, Some((sums.prompt_tokens, TOKENS))),
+        ("Output Tokens", output, output_off, Some((sums.completion_tokens, TOKENS))),
+        ("Fees", usd(&sums.fees_usd)?, Money::ZERO, Some((sums.pieces, PIECES))),
+        ("Calls of unknown cost, at their hold", usd(&sums.unknown_usd)?, Money::ZERO, None),
+        ("Corrections", usd(&sums.entered_usd)?, Money::ZERO, None),
     ];
     let mut rest = usd(&sums.charged_usd)?;
     let mut meters = Vec::new();
-    for (name, cost, used) in known {
+    for (name, cost, off, used) in known {
         rest = plus(rest, cost.negated())?;
         let used = used.filter(|(count, _)| *count > 0);
         if cost != Money::ZERO || used.is_some() {
-            meters.push(Meter { name, cost, used });
+            meters.push(Meter { name, cost, off, used });
         }
     }
     if rest != Money::ZERO {
         let name = "Rounding, and calls whose cost is known as a whole";
-        meters.push(Meter { name, cost: rest, used: None });
+        meters.push(Meter { name, cost: rest, off: Money::ZERO, used: None });
     }
     Ok(meters)
 }
@@ -201,6 +207,7 @@ fn line(
     };
     let tags = json!(row.labels).to_string();
     let cost = meter.cost.to_string();
+    let listed = plus(meter.cost, meter.off).unwrap_or(meter.cost).to_string();
     let (consumed, consumed_unit, priced, priced_unit) = match meter.used {
         None => Default::default(),
         Some((count, (unit, priced_unit, per))) => {
@@ -212,7 +219,8 @@ fn line(
     let midnight = |day: &str| format!("{day}T00:00:00Z");
     let period_end = dashed(Zone::utc().end_of_month(month).utc_day());
     let value = |column: &str| match column {
-        "BilledCost" | "ContractedCost" | "EffectiveCost" | "ListCost" => cost.clone(),
+        "BilledCost" | "ContractedCost" | "EffectiveCost" => cost.clone(),
+        "ListCost" => listed.clone(),
         "BillingAccountId" => client.base_url().to_owned(),
         "BillingCurrency" => "USD".to_owned(),
         "BillingPeriodStart" => midnight(first),

@@ -1,6 +1,6 @@
 //! Rate limits of users and keys.
 
-use farebox_api::RateLimits;
+use farebox_api::{RateLimits, RateLimitsList};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -14,6 +14,11 @@ use crate::print::{Output, cell};
 pub async fn limit(client: &Client, command: Limit) -> Result<Output, Failure> {
     let of = |scope: &str| path(&format!("limits/{}", encoded(scope)));
     let answer = match command {
+        Limit::List => {
+            let answer = client.all(&path("limits"), "limits").await?;
+            let list: RateLimitsList = answer.parse()?;
+            return Ok(Output::new(answer.body, shown(&list.limits)));
+        }
         Limit::Show { scope } => client.get(&of(&scope)).await?,
         Limit::Set(change) => {
             let path = of(&change.scope);
@@ -24,8 +29,12 @@ pub async fn limit(client: &Client, command: Limit) -> Result<Output, Failure> {
         }
     };
     let limits: RateLimits = answer.parse()?;
+    Ok(Output::new(answer.body, shown(&[limits])))
+}
+
+fn shown(limits: &[RateLimits]) -> String {
     let head = ["SCOPE", "REQUESTS A MINUTE", "TOKENS A MINUTE", "AT ONCE"];
-    let text = table(&head, &[limits], |limits| {
+    table(&head, limits, |limits| {
         let limit = |limit: Option<u64>| cell(limit.map(|limit| limit.to_string()).as_ref());
         vec![
             limits.scope.clone(),
@@ -33,8 +42,7 @@ pub async fn limit(client: &Client, command: Limit) -> Result<Output, Failure> {
             limit(limits.tokens_per_minute),
             limit(limits.concurrent),
         ]
-    });
-    Ok(Output::new(answer.body, text))
+    })
 }
 
 /// The limits with the changes in them: what the operator does not name stays.

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use farebox_api::{
-    Alert, AlertList, ChannelList, OperatorAlertList, PostTestAlert, PutWebhook, RequestList,
-    RequestRow, SetWebhook,
+    Alert, AlertList, ChannelList, OperatorAlert, OperatorAlertList, PostTestAlert, PutWebhook,
+    RequestList, RequestRow, SetWebhook,
 };
 use reqwest::Method;
 use serde_json::Value;
 
 use super::removal::{Removal, remove};
 use super::{filtered, path, table};
-use crate::args::{Filter, Requests, Wanted, Webhook};
+use crate::args::{Filter, Requests, Told, Wanted, Webhook};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
 use crate::print::{Output, Table, cell, out};
@@ -222,8 +222,15 @@ pub(super) fn fields_text(body: &Value) -> String {
     table.lines().join("\n")
 }
 
-/// `farebox alerts`
-pub async fn alerts(client: &Client, scope: Option<String>) -> Result<Output, Failure> {
+/// `farebox alerts`, or `farebox alerts acknowledge ID`
+pub async fn alerts(
+    client: &Client,
+    scope: Option<String>,
+    command: Option<Told>,
+) -> Result<Output, Failure> {
+    if let Some(Told::Acknowledge { id }) = command {
+        return acknowledge(client, &id).await;
+    }
     if scope.as_deref() == Some("operator") {
         return operator_alerts(client).await;
     }
@@ -247,20 +254,30 @@ pub(super) fn alerts_text(list: &AlertList) -> String {
     })
 }
 
+async fn acknowledge(client: &Client, id: &str) -> Result<Output, Failure> {
+    let id: Vec<_> = id.split('/').map(encoded).collect();
+    let path = path(&format!("alerts/operator/{}", id.join("/")));
+    let base = client.there(&path, false).await?;
+    let answer = client.delete(&path, &base).await?;
+    let alert: OperatorAlert = answer.parse()?;
+    let by = cell(alert.acknowledged_by.as_ref());
+    let text = format!("{} of {} is acknowledged by {by}.", alert.kind, alert.subject);
+    Ok(Output::new(answer.body, text))
+}
+
 async fn operator_alerts(client: &Client) -> Result<Output, Failure> {
     let answer = client.all(&path("alerts/operator"), "alerts").await?;
     let list: OperatorAlertList = answer.parse()?;
-    let head = ["TYPE", "SUBJECT", "SINCE", "REQUEST", "HOLD_USD", "CHARGED_USD", "COUNT", "SENT"];
+    let head = ["ID", "REQUEST", "HOLD_USD", "CHARGED_USD", "COUNT", "SENT", "ACKNOWLEDGED"];
     let text = table(&head, &list.alerts, |alert| {
         vec![
-            alert.kind.clone(),
-            alert.subject.clone(),
-            alert.since.clone(),
+            alert.id.clone(),
             cell(alert.request_id.as_ref()),
             cell(alert.hold_usd.as_ref()),
             cell(alert.charged_usd.as_ref()),
             cell(alert.count.map(|count| count.to_string()).as_ref()),
             cell(alert.sent_at.as_ref()),
+            cell(alert.acknowledged_at.as_ref()),
         ]
     });
     Ok(Output::new(answer.body, text))

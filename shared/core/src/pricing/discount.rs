@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{Card, ContextTier, FemtoPerToken, Price, Rates, Schedule};
-use crate::{Error, Timestamp};
+use crate::{Error, Money, Timestamp};
 
 /// A whole price in the unit of [`Left`].
 const WHOLE: u32 = 1_000_000;
@@ -88,6 +88,22 @@ impl Discount {
         }
         Some(left.of(price, &term.off_percent))
     }
+}
+
+/// What a discount took off an amount that is left of tokens' list prices, by the name of the
+/// prices that were applied (`2026-11-23-12.5%`): to the nearest pico-USD. Nothing, where they name
+/// no discount.
+#[must_use]
+pub fn taken_off(price_version: &str, amount: Money) -> Money {
+    let percent = price_version.strip_suffix('%').and_then(|name| name.rsplit_once('-'));
+    let Some(left) = percent.and_then(|(_, percent)| Left::parse(percent)) else {
+        return Money::ZERO;
+    };
+    let (left, whole) = (i128::from(left.0), i128::from(WHOLE));
+    let off = amount.pico().checked_mul(whole.saturating_sub(left));
+    let half = left.div_euclid(2);
+    let off = off.and_then(|off| off.saturating_add(half).checked_div_euclid(left));
+    off.and_then(|off| Money::from_pico(off).ok()).unwrap_or_default()
 }
 
 impl Left {
@@ -184,6 +200,31 @@ mod tests {
         assert_eq!(rate(3, "50"), (2, true));
         assert_eq!(rate(1, "99.9999"), (1, true));
         assert_eq!(rate(FemtoPerToken::MAX.femto(), "0.0001"), (999_999_000_000_000, false));
+    }
+
+    #[test]
+    fn the_name_of_the_prices_tells_what_a_discount_took_off() {
+        let pico = |pico| Money::from_pico(pico).unwrap();
+        for (version, amount, off) in [
+            ("2026-11-23-12.5%", 875, 125),
+            ("2026-11-23-12.5%", 876, 125),
+            ("2026-11-23-50%", 3, 3),
+            ("own-2026-11-24T10:00:00Z-0.0001%", 999_999, 1),
+            ("x-99.9999%", 2, 1_999_998),
+            ("x-10%", -90, -10),
+            ("2026-11-23", 875, 0),
+            ("2026-11-23-100%", 875, 0),
+            ("%", 875, 0),
+            ("-%", 875, 0),
+        ] {
+            assert_eq!(taken_off(version, pico(amount)), pico(off), "{version}");
+        }
+        // Every discount names itself so.
+        let price = crate::Catalog::compiled().find("openai", "gpt-4o").unwrap().price.unwrap();
+        let term = Term { from: "2026-01-01T00:00:00Z".into(), off_percent: "12.5".into() };
+        let at = Timestamp::parse("2026-11-24T00:00:00Z").unwrap();
+        let price = Discount { terms: vec![term] }.of(&price, at).unwrap();
+        assert_eq!(taken_off(&price.version, pico(875)), pico(125));
     }
 
     #[test]

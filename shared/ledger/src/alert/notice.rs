@@ -15,6 +15,18 @@ use crate::update::Update;
 /// Seconds that a count of an hour is kept.
 const COUNT_KEPT_S: i64 = 2 * 86_400;
 
+/// Who has looked at a notice, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// As the audit names it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The last hour of a day.
+const LAST_HOUR: u64 = 23;
+
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
@@ -76,6 +88,22 @@ impl Fault {
         }
     }
 
+    /// The fault of this `type`.
+    #[must_use]
+    pub fn of_kind(kind: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|fault| fault.kind() == kind)
+    }
+
+    /// The last hour of a span, by which notices of all faults are sorted.
+    const fn last_hour(self, span: u64) -> u64 {
+        match self {
+            Self::Overrun | Self::Unpriced | Self::CostDiffers => {
+                span.saturating_mul(100).saturating_add(LAST_HOUR)
+            }
+            Self::Provisional => span,
+        }
+    }
+
     /// The span of time in which it is told once.
     fn span(self, now: Timestamp) -> u64 {
         let day = u64::from(now.utc_day().number());
@@ -99,6 +127,51 @@ impl FromStr for Fault {
 #[must_use]
 pub fn notices_key(tenant: &str) -> Key {
     Key { table: Table::Main, pk: format!("AL#{tenant}#operator"), sk: String::new() }
+}
+
+/// Where the notices of a fault begin and end that stand behind one in the list of all, the newest
+/// first; all of the fault without one. Both are sort keys; the end is that of no notice, or of
+/// the one that is given.
+#[must_use]
+pub fn behind(fault: Fault, last: Option<&Notice>) -> (String, String) {
+    let name = fault.name();
+    let end = match last {
+        // Digits end before this sign.
+        None => format!("{name}#:"),
+        Some(last) if last.fault == fault => last.sk(),
+        Some(last) => {
+            let hour = last.fault.last_hour(last.span);
+            let span = match fault {
+                Fault::Provisional => hour,
+                _ => hour.saturating_sub(LAST_HOUR).div_euclid(100),
+            };
+            // Of one hour the faults stand by their names, the last first.
+            let is_tie = fault.last_hour(span) == hour && fault.name() > last.fault.name();
+            format!("{name}#{}", if is_tie { span } else { span.saturating_add(1) })
+        }
+    };
+    (format!("{name}#"), end)
+}
+
+/// Somebody has looked at a notice; it fails where somebody has, or where there is none.
+#[must_use]
+pub fn acknowledge(key: Key, by: &str, now: Timestamp) -> Update {
+    let condition = "attribute_exists(pk) AND attribute_not_exists(ack_at)";
+    Update::change(key, "SET ack_by=:by, ack_at=:now", condition)
+        .value(":by", text(by))
+        .value(":now", number(now.seconds()))
+}
+
+impl Acknowledged {
+    /// Reads it from a notice's item; `None` while nobody has looked.
+    ///
+    /// # Errors
+    /// [`Error`] names the attribute.
+    pub fn parse(item: &Item) -> Result<Option<Self>, Error> {
+        let Some(at) = read_number::<i64>(item, "ack_at")? else { return Ok(None) };
+        let by = read_text(item, "ack_by")?.ok_or(Error::Missing("ack_by"))?.to_owned();
+        Ok(Some(Self { by, at: Timestamp::from_ms(at.saturating_mul(1_000)) }))
+    }
 }
 
 /// Where the calls of a scope that ended unknown are counted, by hour.
@@ -130,8 +203,19 @@ impl Notice {
     /// Where it is kept: `AL#<tenant>#operator`, `overrun#20261124#openai/gpt-5`.
     #[must_use]
     pub fn key(&self, tenant: &str) -> Key {
-        let sk = format!("{}#{}#{}", self.fault.name(), self.span, self.subject);
-        Key { sk, ..notices_key(tenant) }
+        Key { sk: self.sk(), ..notices_key(tenant) }
+    }
+
+    /// Its sort key, which also says where the next page of a list begins.
+    #[must_use]
+    pub fn sk(&self) -> String {
+        format!("{}#{}#{}", self.fault.name(), self.span, self.subject)
+    }
+
+    /// Its place in the list of all: the later, the greater.
+    #[must_use]
+    pub fn place(&self) -> (u64, String) {
+        (self.fault.last_hour(self.span), self.sk())
     }
 
     /// The write that records it; it fails where it is known already, which is success.
@@ -153,20 +237,26 @@ impl Notice {
     /// [`Error`] names the attribute.
     pub fn parse(item: &Item) -> Result<Self, Error> {
         let sk = read_text(item, "sk")?.ok_or(Error::Missing("sk"))?;
-        let mut parts = sk.splitn(3, '#');
-        let (Some(fault), Some(span), Some(subject)) = (parts.next(), parts.next(), parts.next())
-        else {
-            return Err(malformed("sk"));
-        };
         Ok(Self {
-            fault: fault.parse()?,
-            subject: subject.to_owned(),
-            span: span.parse().map_err(|_| malformed("sk"))?,
             request_id: read_text(item, "rid")?.map(str::to_owned),
             hold: read_money(item, "hold")?,
             charged: read_money(item, "charged")?,
             count: read_number(item, "count")?,
+            ..sk.parse()?
         })
+    }
+}
+
+/// What a sort key says of it, and no facts.
+impl FromStr for Notice {
+    type Err = Error;
+
+    fn from_str(sk: &str) -> Result<Self, Error> {
+        let mut parts = sk.splitn(3, '#');
+        let mut part = || parts.next().ok_or_else(|| malformed("sk"));
+        let (fault, span, subject) = (part()?.parse()?, part()?, part()?.to_owned());
+        let span = span.parse().map_err(|_| malformed("sk"))?;
+        Ok(Self { fault, subject, span, request_id: None, hold: None, charged: None, count: None })
     }
 }
 
@@ -195,6 +285,48 @@ mod tests {
         assert_eq!(morning.key("acme"), notice.key("acme"));
         let hour = Notice::new(Fault::Provisional, "user:u1".to_owned(), evening);
         assert_eq!(hour.key("acme").sk, "provisional#2026112423#user:u1");
+    }
+
+    #[test]
+    fn what_stands_behind_a_notice_is_asked_for_fault_by_fault() {
+        let spans = [("20261123", 4), ("20261124", 4), ("20261125", 4)];
+        let mut all = Vec::new();
+        for (day, hours) in spans {
+            for fault in Fault::ALL {
+                for hour in 0..hours {
+                    // The first and the last hours of the day.
+                    let hour = if hour < 2 { hour } else { 20 + hour };
+                    let span = match fault {
+                        Fault::Provisional => format!("{day}{hour:02}"),
+                        _ => day.to_owned(),
+                    };
+                    for subject in ["a/b", "c/d#e"] {
+                        let sk = format!("{}#{span}#{subject}", fault.name());
+                        all.push(sk.parse::<Notice>().unwrap());
+                    }
+                }
+            }
+        }
+        all.sort_by_key(Notice::place);
+        all.dedup();
+        let newest = all.last().unwrap();
+        assert_eq!(newest.sk(), "unpriced#20261125#c/d#e");
+
+        for (place, last) in all.iter().enumerate() {
+            let found: Vec<_> = all
+                .iter()
+                .filter(|one| {
+                    let (from, to) = behind(one.fault, Some(last));
+                    one.sk() > from && one.sk() <= to && *one != last
+                })
+                .collect();
+            assert_eq!(found, all[..place].iter().collect::<Vec<_>>(), "{}", last.sk());
+        }
+        let is_there = |one: &Notice| {
+            let (from, to) = behind(one.fault, None);
+            one.sk() > from && one.sk() < to
+        };
+        assert!(all.iter().all(is_there));
     }
 
     #[test]

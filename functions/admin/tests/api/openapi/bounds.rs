@@ -17,7 +17,8 @@ const RID: &str = "^[0-9A-HJKMNP-TV-Z]{26}$";
 const PROVIDER: &str = "^[a-z][a-z0-9_.-]{0,31}$";
 
 /// The states of what has some.
-const STATES: [(&str, &[&str]); 9] = [
+const STATES: [(&str, &[&str]); 10] = [
+    ("OperatorAlert", &["open", "acknowledged"]),
     ("Key", &["active", "expired", "revoked"]),
     ("CreatedKey", &["active", "expired", "revoked"]),
     ("AdminKey", &["active", "expired", "revoked"]),
@@ -230,7 +231,11 @@ pub fn parameter(route: &Route, name: &str) -> Value {
         }),
         "kind" => words(ScopeKind::ALL.map(ScopeKind::name).to_vec()),
         "state" => {
-            let of = if path.ends_with("keys") { "Key" } else { "BudgetRequest" };
+            let of = match path.rsplit('/').next() {
+                Some("keys") => "Key",
+                Some("operator") => "OperatorAlert",
+                _ => "BudgetRequest",
+            };
             words(self::words(of, "state").unwrap())
         }
         "role" => words(self::words("AdminKey", "role").unwrap()),
@@ -246,6 +251,9 @@ pub fn parameter(route: &Route, name: &str) -> Value {
             json!({"type": "string", "minLength": 1, "maxLength": 400, "examples": ["user:ada"]})
         }
         "target" => json!({"type": "string", "maxLength": 256, "examples": ["openai/*"]}),
+        "alert" => json!({
+            "type": "string", "maxLength": 450, "examples": ["overrun/20261124/openai/gpt-5"],
+        }),
         "arn" => json!({
             "type": "string", "maxLength": 256, "examples": ["arn:aws:iam::111122223333:role/Ops"],
         }),

@@ -152,6 +152,8 @@ pub const ROWS: &[Row] = rows! {
         "Stores one of several credentials" < api::PutCredential => 200 api::Credential,
     "DELETE /admin/v1/credentials/{owner}/{provider}/{name}" disableNamedCredential
         "Disables and erases one of several credentials" => 200 api::Credential,
+    "GET /admin/v1/limits" listRateLimits
+        "The rate limits that somebody has set" => 200 api::RateLimitsList,
     "GET /admin/v1/limits/{scope+}" getRateLimits
         "The rate limits of a user or a key" => 200 api::RateLimits,
     "PUT /admin/v1/limits/{scope+}" putRateLimits
@@ -231,6 +233,8 @@ pub const ROWS: &[Row] = rows! {
         "What one call did and cost, with its arithmetic" => 200 api::RequestRow,
     "GET /admin/v1/requests/{id}/content" getRequestContent
         "What was said in a call, where it is kept" => 200 Content,
+    "GET /admin/v1/content-log" listContentLogs
+        "Whose content is kept: the settings that somebody has made" => 200 api::ContentLogList,
     "GET /admin/v1/content-log/{scope+}" getContentLog
         "Whether the content of a user's or a key's calls is kept" => 200 api::ContentLog,
     "PUT /admin/v1/content-log/{scope+}" putContentLog
@@ -244,6 +248,10 @@ pub const ROWS: &[Row] = rows! {
         "Where alerts go: one of each kind, so there is one page" => 200 api::ChannelList,
     "GET /admin/v1/alerts/operator" listOperatorAlerts
         "What the operator was told" => 200 api::OperatorAlertList,
+    "GET /admin/v1/alerts/operator/{alert+}" getOperatorAlert
+        "One thing that the operator was told" => 200 api::OperatorAlert,
+    "DELETE /admin/v1/alerts/operator/{alert+}" acknowledgeOperatorAlert
+        "Says that it was looked at: it stays, and is open no more" => 200 api::OperatorAlert,
     "POST /admin/v1/alerts/test" sendTestAlert
         "Sends an alert that tells nothing" < api::PostTestAlert => 201 api::Alert,
     "GET /admin/v1/corrections" listCorrections

@@ -93,6 +93,24 @@ fn meters_add_up_to_the_charge_to_the_last_digit() {
 }
 
 #[test]
+fn the_list_cost_is_what_it_was_before_a_discount() {
+    let mut row = row();
+    row.sums.input_off_usd = "0.1".into();
+    row.sums.output_off_usd = "0".into();
+
+    let costs = |row: &UsageDayRow| {
+        let names = ["ListCost", "ContractedCost", "EffectiveCost", "BilledCost"];
+        let of = |line: BTreeMap<_, String>| names.map(|name| line[name].clone()).join(" ");
+        lines(row).into_iter().map(of).collect::<Vec<_>>()
+    };
+
+    assert_eq!(costs(&row)[..3], ["0.5 0.4 0.4 0.4", "0.5 0.5 0.5 0.5", "0.3 0.3 0.3 0.3"]);
+    // A gateway of before says nothing of it.
+    row.sums.input_off_usd = String::new();
+    assert_eq!(costs(&row)[0], "0.4 0.4 0.4 0.4");
+}
+
+#[test]
 fn every_column_of_the_specification_is_written_or_says_why_not() {
     let specification = specification();
 

@@ -1,0 +1,201 @@
+//! Lists with a filter are full while there is more, and what the operator was told is looked at.
+
+use farebox_aws::expression::Store;
+use farebox_core::Timestamp;
+use farebox_ledger::alert::{Fault, Notice};
+use serde_json::{Value, json};
+
+use crate::roles::Cast;
+use crate::world::World;
+
+/// All rows of a list, page by page: how many each has, and what `name` gives of them.
+async fn walked(world: &World, path: &str, field: &str, name: &str) -> (Vec<usize>, Vec<String>) {
+    let (mut sizes, mut names, mut cursor) = (Vec::new(), Vec::new(), String::new());
+    loop {
+        let page = world.ask("GET", &format!("/admin/v1/{path}{cursor}"), Value::Null).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.body);
+        let rows = page.body[field].as_array().unwrap();
+        sizes.push(rows.len());
+        names.extend(rows.iter().map(|row| row[name].as_str().unwrap().to_owned()));
+        let Some(next) = page.body["next_cursor"].as_str() else { return (sizes, names) };
+        cursor = format!("&cursor={next}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_with_a_filter_is_full_while_there_is_more() {
+    let world = World::new().await;
+    let put = async |path: &str, body: Value| {
+        let reply = world.ask("PUT", &format!("/admin/v1/{path}"), body).await;
+        assert!(reply.status < 300, "{path}: {}", reply.body);
+        reply.body
+    };
+    put("orgs/o1", json!({})).await;
+    // Every fourth is of the organisation, beyond one query of the table.
+    for place in 0..130 {
+        let body = if place % 4 == 0 { json!({"org": "o1"}) } else { json!({}) };
+        put(&format!("users/u{place:03}"), body).await;
+    }
+    let (sizes, users) = walked(&world, "users?org=o1&limit=15", "users", "id").await;
+    assert_eq!(sizes, [15, 15, 3]);
+    let wanted: Vec<_> = (0..130).step_by(4).map(|place| format!("u{place:03}")).collect();
+    assert_eq!(users, wanted);
+
+    // A name that sorts before its own beginning with more: cursors follow the table.
+    let mut revoked = Vec::new();
+    for user in ["u000", "u001", "u002"] {
+        for place in 0..4 {
+            let body = json!({"user": user, "name": "n"});
+            let made = world.ask("POST", "/admin/v1/keys", body).await.body;
+            let id = made["id"].as_str().unwrap().to_owned();
+            if place % 2 == 0 {
+                let path = format!("/admin/v1/keys/{id}");
+                assert_eq!(world.ask("DELETE", &path, Value::Null).await.status, 200);
+                revoked.push((user, id));
+            }
+        }
+    }
+    revoked.sort();
+    let (sizes, keys) = walked(&world, "keys?state=revoked&limit=4", "keys", "id").await;
+    assert_eq!(sizes, [4, 2]);
+    assert_eq!(keys, revoked.into_iter().map(|(_, id)| id).collect::<Vec<_>>());
+
+    for place in 0..6 {
+        let role = if place % 2 == 0 { "auditor" } else { "admin" };
+        let body = json!({"name": format!("n{place}"), "role": role});
+        assert_eq!(world.ask("POST", "/admin/v1/admin-keys", body).await.status, 201);
+        put(&format!("iam/arn:aws:iam::111122223333:role/R{place}"), json!({"role": role})).await;
+    }
+    let (sizes, _) = walked(&world, "admin-keys?role=admin&limit=2", "admin_keys", "id").await;
+    assert_eq!(sizes, [2, 1]);
+    let (sizes, roles) = walked(&world, "iam?role=auditor&limit=2", "principals", "arn").await;
+    assert_eq!((sizes, roles.len()), (vec![2, 1], 3));
+}
+
+#[tokio::test]
+async fn open_requests_for_budget_stand_on_the_first_page_however_many_are_decided() {
+    let cast = Cast::new().await;
+    let mine = "/admin/v1/me/budget-requests";
+    let mut last = String::new();
+    for _ in 0..5 {
+        let body = json!({"reason": "why", "day_limit_usd": "5"});
+        let made = cast.ask('m', "POST", mine, body).await.body;
+        last = made["id"].as_str().unwrap().to_owned();
+        let path = format!("/admin/v1/budget-requests/u1/{last}");
+        cast.ask('a', "PUT", &path, json!({"state": "denied"})).await;
+    }
+    let body = json!({"reason": "why", "day_limit_usd": "5"});
+    let open = cast.ask('m', "POST", mine, body).await.body["id"].clone();
+
+    let list = "budget-requests?state=open&limit=1";
+    let (sizes, ids) = walked(&cast.world, list, "budget_requests", "id").await;
+
+    assert_eq!((sizes, ids), (vec![1], vec![open.as_str().unwrap().to_owned()]));
+    assert_ne!(open, json!(last));
+}
+
+#[tokio::test]
+async fn limits_and_content_settings_are_listed_wherever_they_are_set() {
+    let world = World::new().await;
+    let put = async |path: String, body: Value| {
+        let reply = world.ask("PUT", &format!("/admin/v1/{path}"), body).await;
+        assert!(reply.status < 300, "{path}: {}", reply.body);
+    };
+    for user in ["u1", "u2", "u3"] {
+        put(format!("users/{user}"), json!({})).await;
+    }
+    let made = world.ask("POST", "/admin/v1/keys", json!({"user": "u2", "name": "n"})).await.body;
+    let key = format!("key:{}", made["id"].as_str().unwrap());
+    for scope in ["user:u3", &key] {
+        put(format!("limits/{scope}"), json!({"concurrent": 2})).await;
+    }
+    for (scope, days) in [("user:u1", 3), (&*key, 0)] {
+        put(format!("content-log/{scope}"), json!({"days": days})).await;
+    }
+
+    for size in [1, 2] {
+        let path = format!("limits?limit={size}");
+        let (_, scopes) = walked(&world, &path, "limits", "scope").await;
+        assert_eq!(scopes, ["user:u3", &key]);
+        let path = format!("content-log?limit={size}");
+        let (_, scopes) = walked(&world, &path, "settings", "scope").await;
+        assert_eq!(scopes, ["user:u1", &key]);
+    }
+    // None that limits is none.
+    put("limits/user:u3".to_owned(), json!({})).await;
+    let left = world.ask("GET", "/admin/v1/limits", Value::Null).await.body;
+    assert_eq!(left["limits"].as_array().unwrap().len(), 1, "{left}");
+    assert_eq!(left["limits"][0]["concurrent"], 2);
+}
+
+#[tokio::test]
+async fn what_the_operator_was_told_is_looked_at_once_and_open_no_more() {
+    let cast = Cast::new().await;
+    let aws = cast.world.gate.aws();
+    let tenant = &aws.config().tenant;
+    for (fault, subject, day, hour) in [
+        (Fault::Unpriced, "openai/old", "20", 1),
+        (Fault::Overrun, "openai/new", "22", 2),
+        (Fault::Provisional, "user:u1", "21", 23),
+        (Fault::Provisional, "user:u1", "22", 5),
+        (Fault::CostDiffers, "openai/new", "21", 4),
+    ] {
+        let at = Timestamp::parse(&format!("2026-11-{day}T{hour:02}:00:00Z")).unwrap();
+        let put = Notice::new(fault, subject.to_owned(), at).put(tenant, at);
+        assert!(Store::patient(aws).record(&put).await.unwrap());
+    }
+    let newest_first = [
+        "overrun/20261122/openai/new",
+        "provisional/2026112205/user:u1",
+        "provisional/2026112123/user:u1",
+        "cost_differs/20261121/openai/new",
+        "unpriced/20261120/openai/old",
+    ];
+    let list = "alerts/operator?";
+    for size in [1, 2, 5, 100] {
+        let path = format!("{list}limit={size}");
+        let (_, ids) = walked(&cast.world, &path, "alerts", "id").await;
+        assert_eq!(ids, newest_first, "{size}");
+    }
+
+    let path = format!("/admin/v1/alerts/operator/{}", newest_first[1]);
+    let seen = cast.ask('d', "GET", &path, Value::Null).await;
+    assert_eq!((seen.status, &seen.body["acknowledged_at"]), (200, &Value::Null));
+    assert_eq!(seen.etag, "\"1\"");
+    let key = cast.keys[&'a'].as_str();
+    let bare = cast.world.ask_with(key, "DELETE", &path, Value::Null, &[]).await;
+    assert_eq!(bare.status, 428);
+    let seen = [("if-match", seen.etag.as_str())];
+    let done = cast.world.ask_with(key, "DELETE", &path, Value::Null, &seen).await;
+    assert_eq!(done.status, 200, "{}", done.body);
+    let by = done.body["acknowledged_by"].as_str().unwrap();
+    assert!(by.starts_with("admin-key:"), "{by}");
+    assert_eq!(cast.world.ask_with(key, "DELETE", &path, Value::Null, &seen).await.status, 412);
+    // A second look changes nothing.
+    let again = cast.ask('o', "DELETE", &path, Value::Null).await.body;
+    assert_eq!(again, done.body);
+
+    let mut open = newest_first.to_vec();
+    open.remove(1);
+    for size in [1, 3, 100] {
+        let path = format!("{list}state=open&limit={size}");
+        let (_, ids) = walked(&cast.world, &path, "alerts", "id").await;
+        assert_eq!(ids, open, "{size}");
+    }
+    let (_, ids) = walked(&cast.world, &format!("{list}state=acknowledged"), "alerts", "id").await;
+    assert_eq!(ids, [newest_first[1]]);
+    for (path, field) in [
+        ("alerts/operator?state=lost", "state"),
+        ("alerts/operator/overrun", "alert"),
+        ("alerts/operator/lost/20261122/x", "alert"),
+        ("alerts/operator/overrun/day/x", "alert"),
+    ] {
+        let wrong = cast.ask('o', "GET", &format!("/admin/v1/{path}"), Value::Null).await;
+        assert_eq!(wrong.body["error"]["field"], field, "{path}: {}", wrong.body);
+    }
+    let lost = cast.ask('o', "GET", "/admin/v1/alerts/operator?cursor=x", Value::Null).await;
+    assert_eq!(lost.status, 400);
+    let trail = cast.ask('d', "GET", "/admin/v1/audit?action=DELETE", Value::Null).await.body;
+    let row = trail["entries"].as_array().unwrap().last().unwrap();
+    assert_eq!((&row["target"], &row["before"]["version"]), (&json!(path), &json!("1")));
+}
