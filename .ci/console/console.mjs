@@ -995,6 +995,13 @@ await claim("an alert tells what was reached, of what, when, and what became of 
     for (const text of [what, "user:lin", spent, limit, one.created_at.slice(0, 10)]) assert.ok(rows[place].includes(text), `${text}: ${rows[place]}`);
   }
   await clean(page, "alerts");
+  // Looked at, and open no more.
+  await visit(page, "alerts");
+  await dialogOf(page, `button[aria-label='Acknowledge ${operator[0].id}']`);
+  await page.click("dialog button.danger");
+  await page.waitForSelector(`button[aria-label='Acknowledge ${operator[0].id}']`, { state: "detached" });
+  const { alerts: open } = await api("GET", "alerts/operator?state=open");
+  assert.ok(!open.some((one) => one.id === operator[0].id));
   // Told on one channel and not on the other.
   const told = await page.evaluate(() => table("Told", delivery, [{ sent_at: "2026-11-30T12:00:00Z", channels: [{ channel: "sns", told_at: "2026-11-30T12:00:00Z", error: null }, { channel: "webhook", told_at: null, error: "HTTP 404" }] }], "").textContent);
   assert.ok(told.includes("2026-11-30 12:00:00 UTC") && told.includes("sns: told") && told.includes("webhook: HTTP 404"), told);

@@ -167,6 +167,36 @@ fn a_token_that_is_not_as_it_must_be_signs_nobody_in() {
 }
 
 #[test]
+fn who_has_no_verified_address_signs_in_by_its_identifier_and_by_no_address() {
+    run(async {
+        let (stack, _) = signed_on().await;
+        let (email, id) = (address(), format!("auth0|{}", fresh("p")));
+        // The address has a role, which nobody gets who only says that it is his.
+        stack.put(&format!("/sso/email:{email}"), &json!({"role": "owner"})).await;
+        for unverified in [json!(false), Value::Null] {
+            let typed = || {
+                Typed::email(&email)
+                    .with("sub", json!(id))
+                    .with("email_verified", unverified.clone())
+            };
+            let refused = Browser::new(stack).sign_in(&typed()).await.expect(403).text();
+            assert!(refused.contains(&format!("farebox sso set sub:{id}")), "{refused}");
+
+            let path = format!("/sso/sub:{}", id.replace('|', "%7C"));
+            stack.put(&path, &json!({"role": "auditor"})).await;
+            let mut browser = Browser::new(stack);
+            browser.sign_in(&typed()).await.expect(303);
+            let found = session(&mut browser).await["session"].clone();
+            assert_eq!(found["role"], "auditor");
+            assert_eq!(found["actor"], format!("sso:sub:{id}"));
+
+            stack.admin(Method::DELETE, &path).send().await.expect(204);
+            assert_eq!(session(&mut browser).await["session"], Value::Null);
+        }
+    });
+}
+
+#[test]
 fn to_sign_in_gives_nobody_a_role() {
     run(async {
         let (stack, _) = signed_on().await;

@@ -112,7 +112,7 @@ async function alerts(query) {
   const unhook = () => confirmed("Take the webhook away?", "Alerts are not sent to it from then on.", "Take away", "webhook");
   const hook = channels.find((one) => one.channel === "webhook");
   const acknowledge = (one) => confirmed(`Is ${one.subject} looked at?`, `It ${reportOf(one)}. The alert stays in the list, and is counted no more.`, "Acknowledge",
-    `alerts/operator/${one.id.split("/").map(encodeURIComponent).join("/")}`);
+    `alerts/operator/${one.id.split("/").map(encodeURIComponent).join("/")}`, one);
   return [
     h("h1", {}, "Alerts"),
     table("Channels", [col("Channel", "channel"), col("To", "target")], channels, "No channel is set: alerts are only kept here."),

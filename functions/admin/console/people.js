@@ -83,7 +83,7 @@ const BINDING = {
   title: (one) => (one ? `Role of ${one.subject}` : "Give a role"), submit: "Give", told: roleTold("subject"), path: (one) => `sso/${encodeURIComponent(one.subject)}`,
   note: "Whoever has signed in by it must sign in again.",
   fields: [
-    { name: "subject", label: "email:ADDRESS or group:NAME", required: true, hint: "email:ann@example.com", once: true, out: true },
+    { name: "subject", label: "email:ADDRESS, group:NAME or sub:ID", required: true, hint: "email:ann@example.com", once: true, out: true },
     { name: "role", label: "Role", value: "auditor", options: ROLES },
     { name: "user", label: "User, for members", hint: "whose self-service it is" },
   ],

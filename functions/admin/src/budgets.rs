@@ -7,7 +7,7 @@ use farebox_ledger::PeriodView;
 use farebox_ledger::{Budget, Limits, Mode, SHARES_MAX, Settings};
 
 use crate::Gate;
-use crate::call::Call;
+use crate::call::{Call, instant};
 use crate::owners::absent;
 use crate::reply::{Answer, Refusal};
 
@@ -120,8 +120,8 @@ fn shares(count: Option<u8>, mode: Mode) -> Result<(), Error> {
 
 pub(crate) fn until(text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, Error> {
     let Some(text) = text else { return Ok(None) };
-    let rule = "write an RFC 3339 time to come, such as 2027-01-01T00:00:00Z";
-    let until = Timestamp::parse(text).ok().filter(|until| *until > now);
+    let rule = "write a day to come, such as 2027-01-01, or an RFC 3339 time: 2027-01-01T12:00:00Z";
+    let until = instant(text).filter(|until| *until > now);
     Ok(Some(until.ok_or_else(|| Error::malformed("until", rule))?))
 }
 

@@ -41,6 +41,17 @@ pub struct Call {
     who: Option<Principal>,
 }
 
+/// A time as people write it: RFC 3339, or a day, which is its midnight in UTC.
+pub(crate) fn instant(text: &str) -> Option<Timestamp> {
+    const DAY_BYTES: usize = 10;
+    let parsed = if text.len() == DAY_BYTES {
+        Timestamp::parse(&format!("{text}T00:00:00Z"))
+    } else {
+        Timestamp::parse(text)
+    };
+    parsed.ok()
+}
+
 impl Call {
     /// Takes what a request says; judges nothing.
     #[must_use]
@@ -164,9 +175,9 @@ impl Call {
     /// # Errors
     /// [`Error::Malformed`].
     pub fn time(&self, name: &str) -> Result<Option<Timestamp>, Error> {
-        let rule = "write an RFC 3339 time, such as 2026-11-23T00:00:00Z";
-        let time = self.query(name).map(Timestamp::parse).transpose();
-        time.map_err(|_| Error::malformed(name, rule))
+        let rule = "write a day, such as 2026-11-23, or an RFC 3339 time: 2026-11-23T12:00:00Z";
+        let time = self.query(name).map(|text| instant(text).ok_or(()));
+        time.transpose().map_err(|()| Error::malformed(name, rule))
     }
 
     /// How many rows the caller wants: `?limit=`, 1 to 100.
@@ -363,6 +374,22 @@ fn shortened(text: &str) -> String {
 mod tests {
     use super::*;
     use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
+
+    #[test]
+    fn a_day_is_its_midnight_and_anything_else_that_is_no_time_is_refused() {
+        let text = |text| instant(text).map(|at| at.to_string());
+
+        for (given, at) in [
+            ("2026-11-01", Some("2026-11-01T00:00:00Z")),
+            ("2026-11-01T12:00:00+01:00", Some("2026-11-01T11:00:00Z")),
+            ("2026-11-31", None),
+            ("2026-11", None),
+            ("01.11.2026", None),
+            ("", None),
+        ] {
+            assert_eq!(text(given).as_deref(), at, "{given}");
+        }
+    }
 
     #[test]
     fn only_plain_json_of_bounded_size_is_read() {

@@ -6,7 +6,7 @@ use farebox_core::{Clamp, EntityId, Error, Labels, Timeouts, Timestamp};
 
 use crate::Gate;
 use crate::budgets::amount;
-use crate::call::Call;
+use crate::call::{Call, instant};
 use crate::owners::{absent, entity, name};
 use crate::reply::{Answer, Refusal};
 
@@ -140,8 +140,8 @@ pub(crate) fn timeouts(sent: KeyTimeouts) -> Result<Timeouts, Error> {
 /// When a key stops working.
 pub(crate) fn expiry(text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, Error> {
     let Some(text) = text else { return Ok(None) };
-    let rule = "write an RFC 3339 time to come, such as 2027-01-01T00:00:00Z";
-    let at = Timestamp::parse(text).ok().filter(|at| *at > now);
+    let rule = "write a day to come, such as 2027-01-01, or an RFC 3339 time: 2027-01-01T12:00:00Z";
+    let at = instant(text).filter(|at| *at > now);
     Ok(Some(at.ok_or_else(|| Error::malformed("expires_at", rule))?))
 }
 

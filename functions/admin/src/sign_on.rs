@@ -30,7 +30,7 @@ mod cookies;
 mod id_token;
 mod provider;
 
-pub use id_token::address;
+pub use id_token::{address, is_plain};
 pub use provider::Provider;
 
 use id_token::Person;
@@ -210,7 +210,7 @@ async fn finish(
         redirect_uri: &redirect_uri,
     };
     let person = provider.person(&back).await?;
-    let binding = binding_of(gate, &person).await?;
+    let binding = binding_of(gate, provider, &person).await?;
     let token = open(gate, provider, &person, &binding, &begun.state, rid).await?;
     let place = if begun.back.is_empty() { String::new() } else { format!("#{}", begun.back) };
     Ok(Answer::moved(format!("{base}{}{place}", console::PATH))
@@ -269,17 +269,32 @@ async fn begun(gate: &Gate, call: &Call, base: &str) -> Result<Begun, Refusal> {
     Ok(begun)
 }
 
-/// The role of a person: that of its address, else the strongest of its groups'.
-async fn binding_of(gate: &Gate, person: &Person) -> Result<BindingRow, Refusal> {
-    let address = format!("email:{}", person.email);
-    if let Some(row) = gate.control.binding(&address).await? {
+/// The role of a person: that of its verified address, else of its identifier at this provider,
+/// else the strongest of its groups'.
+async fn binding_of(
+    gate: &Gate,
+    provider: &Provider,
+    person: &Person,
+) -> Result<BindingRow, Refusal> {
+    if let Some(address) = &person.email
+        && let Some(row) = gate.control.binding(&format!("email:{address}")).await?
+    {
         return Ok(row);
     }
+    let own = format!("sub:{}", person.subject);
+    // An identifier is somebody else's at another provider.
+    let is_its = |row: &BindingRow| row.issuer.as_deref() == Some(provider.issuer());
+    if is_plain(&person.subject)
+        && let Some(row) = gate.control.binding(&own).await?.filter(is_its)
+    {
+        return Ok(row);
+    }
+    let own = person.email.as_ref().map_or(own, |address| format!("email:{address}"));
     if person.groups.len() > GROUPS_MAX {
         let rule = format!(
             "Your provider names more than {GROUPS_MAX} groups of yours. Ask an owner to give \
              {} itself a role, or to let the provider send fewer groups.",
-            person.email
+            person.name()
         );
         return Err(Error::SignInRefused { rule, cause: "too many groups" }.into());
     }
@@ -295,8 +310,8 @@ async fn binding_of(gate: &Gate, person: &Person) -> Result<BindingRow, Refusal>
     let rule = || {
         format!(
             "{} has no role here. Ask an owner to give it one, or one of its groups: \
-             farebox sso set {address} --role ROLE.",
-            person.email
+             farebox sso set {own} --role ROLE.",
+            person.name()
         )
     };
     let nobody = || Error::SignInRefused { rule: rule(), cause: "no role" };
@@ -314,14 +329,11 @@ async fn open(
 ) -> Result<Secret, Refusal> {
     let broken = || Error::internal("a role that is none");
     let role = Role::named(&binding.role).ok_or_else(broken)?;
-    let actor = format!("sso:{}", person.email);
+    let name = person.name();
+    let actor = format!("sso:{name}");
     let trail = trail(gate, rid, &actor, role, ("SIGN-IN", sso::SESSIONS));
-    let signed_in = SignedIn {
-        issuer: provider.issuer(),
-        subject: &person.subject,
-        email: &person.email,
-        state,
-    };
+    let signed_in =
+        SignedIn { issuer: provider.issuer(), subject: &person.subject, email: &name, state };
     let gate_on_trail = gate.on_trail(trail.clone());
     let outcome = gate_on_trail.control.begin_session(&signed_in, binding).await;
     let (status, after) = match &outcome {

@@ -10,7 +10,7 @@ use crate::auth::Role;
 use crate::call::Call;
 use crate::owners::absent;
 use crate::reply::{Answer, Refusal};
-use crate::sign_on::address;
+use crate::sign_on::{address, is_plain};
 
 /// Where the sessions are.
 pub const SESSIONS: &str = "/admin/v1/sso-sessions";
@@ -105,9 +105,11 @@ fn subject(call: &Call) -> Result<String, Error> {
     let found = match call.parameter("subject").split_once(':') {
         Some(("email", text)) => address(text).map(|address| format!("email:{address}")),
         Some(("group", name)) => group(name),
+        Some(("sub", id)) => is_plain(id).then(|| format!("sub:{id}")),
         _ => None,
     };
-    let rule = "write email:ann@example.com, or group:NAME as the provider names it";
+    let rule = "write email:ann@example.com, group:NAME as the provider names it, or sub:ID, its \
+                identifier of a person";
     found.ok_or_else(|| Error::malformed("subject", rule))
 }
 

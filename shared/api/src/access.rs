@@ -133,7 +133,8 @@ pub struct PutBinding {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Binding {
-    /// `email:ann@example.com`, in small letters, or `group:finance`.
+    /// `email:ann@example.com`, in small letters, `group:finance`, or `sub:ID`, the provider's own
+    /// identifier of a person.
     pub subject: String,
     /// `owner`, `admin`, `auditor` or `member`.
     pub role: String,
@@ -164,7 +165,7 @@ pub struct SsoSession {
     pub id: String,
     /// Whose it is.
     pub email: String,
-    /// What gave it its role: `email:ann@example.com` or `group:finance`.
+    /// What gave it its role: `email:ann@example.com`, `group:finance` or `sub:ID`.
     pub subject: String,
     /// `active`, `expired` or `ended`.
     pub state: String,

@@ -19,6 +19,8 @@ const LEEWAY_S: i64 = 60;
 /// Longest address (RFC 5321, section 4.5.3.1.3) and subject (Core 1.0, section 2).
 const EMAIL_BYTES_MAX: usize = 254;
 const SUBJECT_BYTES_MAX: usize = 255;
+/// Longest identifier that a role can be given to.
+const PLAIN_BYTES_MAX: usize = 200;
 
 /// A key of the provider's key document (RFC 7517). What else stands in it is not read.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -54,10 +56,17 @@ pub struct Wanted<'wanted> {
 pub struct Person {
     /// The provider's identifier.
     pub subject: String,
-    /// The address, in small letters; the provider has verified it.
-    pub email: String,
+    /// The address, in small letters; none where the provider has not verified it.
+    pub email: Option<String>,
     /// The groups, as the provider writes them.
     pub groups: Vec<String>,
+}
+
+impl Person {
+    /// What the audit and the list of sessions call it.
+    pub fn name(&self) -> String {
+        self.email.clone().unwrap_or_else(|| format!("sub:{}", self.subject))
+    }
 }
 
 /// Why a token is not believed.
@@ -65,7 +74,8 @@ pub struct Person {
 pub enum Fault {
     /// Signed by a key that is not among those that were read: they may have changed.
     UnknownKey,
-    /// The provider has not verified the person's address, or tells none.
+    /// The provider has not verified the person's address, and its identifier is none that a role
+    /// can be given to.
     Unverified,
     /// Anything else, for the log.
     Wrong(&'static str),
@@ -202,7 +212,9 @@ fn person(claims: &Map<String, Value>, groups_claim: &str) -> Result<Person, Fau
         _ => false,
     };
     let email = text("email").and_then(address).filter(|_| is_verified);
-    let email = email.ok_or(Fault::Unverified)?;
+    if email.is_none() && !is_plain(&subject) {
+        return Err(Fault::Unverified);
+    }
     let groups = match claims.get(groups_claim) {
         Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
         Some(Value::String(one)) => vec![one.as_str()],
@@ -210,6 +222,12 @@ fn person(claims: &Map<String, Value>, groups_claim: &str) -> Result<Person, Fau
     };
     let groups = groups.into_iter().map(str::to_owned).collect();
     Ok(Person { subject, email, groups })
+}
+
+/// Whether a provider's identifier is one that a role can be given to.
+pub fn is_plain(subject: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~|:@+=-".contains(&byte);
+    (1..=PLAIN_BYTES_MAX).contains(&subject.len()) && subject.bytes().all(is_plain)
 }
 
 /// An address in small letters; `None` where it is none that a role can be given to.
@@ -286,7 +304,10 @@ mod tests {
     fn a_good_token_names_a_person_in_small_letters() {
         let person = Signer::new().verified(&json!({})).unwrap();
 
-        assert_eq!((person.subject.as_str(), person.email.as_str()), ("s1", "ann@example.com"));
+        assert_eq!(
+            (person.subject.as_str(), person.email.as_deref()),
+            ("s1", Some("ann@example.com"))
+        );
         assert_eq!(person.groups, ["ops", "dev"]);
     }
 
@@ -322,8 +343,16 @@ mod tests {
             json!({"email": "ann@x@example.com"}),
             json!({"email": "a b@example.com"}),
         ] {
-            let refused = signer.verified(&unverified).unwrap_err();
-            assert_eq!(refused, Fault::Unverified, "{unverified}");
+            // Such an address is believed by nobody: the person is its identifier.
+            let person = signer.verified(&unverified).unwrap();
+            assert_eq!(
+                (person.email.as_deref(), &*person.name()),
+                (None, "sub:s1"),
+                "{unverified}"
+            );
+            let mut nameless = unverified;
+            nameless["sub"] = json!("<s1>");
+            assert_eq!(signer.verified(&nameless).unwrap_err(), Fault::Unverified, "{nameless}");
         }
         let good = json!({"aud": ["farebox", "other"], "azp": "farebox", "email_verified": "true"});
         assert!(signer.verified(&good).is_ok());

@@ -152,8 +152,8 @@ impl Provider {
             Fault::UnknownKey => refused("the id token is signed by an unknown key"),
             Fault::Wrong(why) => refused(why),
             Fault::Unverified => Error::SignInRefused {
-                rule: "Your provider does not say that your e-mail address is verified. \
-                       Verify it there, then sign in again."
+                rule: "Your provider does not say that your e-mail address is verified, and names \
+                       you by what no role can be given to. Verify it there, then sign in again."
                     .to_owned(),
                 cause: "no verified address",
             },

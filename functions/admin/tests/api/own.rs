@@ -250,7 +250,8 @@ async fn more_budget_is_asked_for_and_granted_until_an_end() {
         assert_eq!(reply.body["error"]["field"], field, "{}", reply.body);
     }
     let seen = cast.ask('a', "GET", &path, Value::Null).await;
-    let body = json!({"state": "approved", "until": "2099-01-01T00:00:00Z", "day_limit_usd": "4",
+    // A day is its midnight in UTC.
+    let body = json!({"state": "approved", "until": "2099-01-01", "day_limit_usd": "4",
         "note": "for a while"});
     assert_eq!(decide(body.clone()).await.status, 200);
     let budget = cast.ask('o', "GET", "/admin/v1/budgets/user:u1", Value::Null).await.body;

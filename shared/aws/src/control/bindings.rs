@@ -1,4 +1,5 @@
-//! Whom single sign-on lets in: addresses and groups, each with a role that an owner gave it.
+//! Whom single sign-on lets in: addresses, groups and identifiers, each with a role that an owner
+//! gave it.
 
 use farebox_core::{EntityId, Error, Timestamp};
 
@@ -12,12 +13,14 @@ const BINDINGS: &str = "sso:";
 /// An address or a group with its role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BindingRow {
-    /// `email:ann@example.com` or `group:finance`.
+    /// `email:ann@example.com`, `group:finance` or `sub:ID`.
     pub subject: String,
     /// The name of the role.
     pub role: String,
     /// Whose self-service it is, for members.
     pub user: Option<EntityId>,
+    /// The provider that was in force then: an identifier is of one provider.
+    pub issuer: Option<String>,
     /// When it got a role first.
     pub created_at: Timestamp,
     /// Changes with every change of it, which ends the sessions that came by it.
@@ -31,6 +34,7 @@ impl BindingRow {
             subject: read_text(item, "sk")?.strip_prefix(BINDINGS)?.to_owned(),
             role: read_text(item, "role")?,
             user: user.transpose().ok()?,
+            issuer: read_text(item, "iss"),
             created_at: seconds(read_number(item, "created_at")?),
             version: version::of(item, VERSION),
         })
@@ -50,7 +54,9 @@ impl Control {
         expected: Expected,
     ) -> Result<Option<BindingRow>, Error> {
         let (sk, now) = (format!("{BINDINGS}{subject}"), self.aws().now());
-        let set = "SET #role = :role, created_at = if_not_exists(created_at, :now), v = :next";
+        let issuer = self.aws().config().sign_on.as_ref().map(|sign_on| &*sign_on.issuer);
+        let set = "SET #role = :role, iss = :iss, v = :next, \
+                   created_at = if_not_exists(created_at, :now)";
         let set = match user {
             Some(_) => format!("{set}, #user = :user"),
             None => format!("{set} REMOVE #user"),
@@ -60,6 +66,7 @@ impl Control {
             .name("#role", "role")
             .name("#user", "user")
             .value(":role", text(role))
+            .value(":iss", text(issuer.unwrap_or("-")))
             .value(":now", number(now.seconds()))
             .value(":next", number(version::next(now)));
         let change = match user {

@@ -218,7 +218,10 @@ pub fn parameter(route: &Route, name: &str) -> Value {
             json!({"type": "integer", "minimum": 1, "maximum": 5_000, "default": 1_000})
         }
         "limit" => json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 100}),
-        "from" | "to" => json!({"type": "string", "format": "date-time"}),
+        "from" | "to" => json!({
+            "type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}],
+            "description": "A time, or a day: its midnight in UTC.", "examples": ["2026-11-01"],
+        }),
         "since" | "until" => text(DAY_OR_MONTH),
         "day" => text("^[0-9]{4}-[0-9]{2}-[0-9]{2}$"),
         "month" => text("^[0-9]{4}-(0[1-9]|1[0-2])$"),
@@ -258,7 +261,7 @@ pub fn parameter(route: &Route, name: &str) -> Value {
             "type": "string", "maxLength": 256, "examples": ["arn:aws:iam::111122223333:role/Ops"],
         }),
         "subject" => json!({
-            "type": "string", "pattern": "^(email|group):.{1,254}$",
+            "type": "string", "pattern": "^(email|group|sub):.{1,254}$",
             "examples": ["email:ann@example.com"],
         }),
         "owner" => owner(),
