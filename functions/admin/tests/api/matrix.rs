@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use farebox_admin::ROUTES;
 use serde_json::Value;
 
+use crate::openapi::operations::is_versioned;
 use crate::stage::{Ask, ROLES, Stage, Thing};
 
 /// Which roles a route lets in: `o`wner, `a`dmin, au`d`itor, `m`ember; what it answers them of
@@ -179,6 +180,15 @@ fn every_route_has_its_row() {
     assert_eq!(matrix.len(), routes.len(), "a row without its route");
 }
 
+/// The same with a field that no route takes.
+fn misspelt(ask: &Ask) -> Ask {
+    let mut body = ask.body.clone();
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("colour".to_owned(), Value::from("red"));
+    }
+    Ask { body, ..ask.clone() }
+}
+
 /// The answers of every third route, from the first, the second or the third one on.
 async fn judge(first: usize) {
     let (mut stage, matrix) = (Stage::new().await, rows());
@@ -203,8 +213,28 @@ async fn judge(first: usize) {
                     if reply.raw != stranger.raw {
                         wrong.push(format!("{}: not the one refusal: {}", what(ask), reply.raw));
                     }
+                    // Nor does it learn what is missing or wrong in what it sends.
+                    let bare = stage.send_with(how, &who, route.method, &misspelt(ask), &[]).await;
+                    if bare.raw != stranger.raw {
+                        wrong.push(format!("{}, misspelt: {}", what(ask), bare.raw));
+                    }
                 }
                 continue;
+            }
+            if route.method != "GET" && how == "key" {
+                let ask = stage.ask(route.method, route.path, Thing::There).await;
+                let bare = stage.send_with(how, &who, route.method, &ask, &[]).await;
+                if is_versioned(route) && bare.status != 428 {
+                    wrong.push(format!("{}, of no version: {}", what(&ask), bare.raw));
+                }
+                let misspelt = stage.send(how, &who, route.method, &misspelt(&ask)).await;
+                // A list of prices and a record may be of a newer release, with more in them.
+                let is_document = ["catalogue", "catalogue/preview", "settlements"]
+                    .iter()
+                    .any(|end| route.path.strip_prefix("/admin/v1/") == Some(*end));
+                if route.method != "DELETE" && !is_document && misspelt.status != 400 {
+                    wrong.push(format!("{}, misspelt: {}", what(&ask), misspelt.raw));
+                }
             }
             let mut unlike = Vec::new();
             for (thing, status) in row.answers {

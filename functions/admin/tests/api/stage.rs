@@ -190,13 +190,7 @@ impl Stage {
             }
             // Only five may be open.
             "budget-requests" => self.budget_request(0).await,
-            "alerts" if path.contains("{alert+}") => {
-                let model = self.fresh("x");
-                if is_there {
-                    self.notice(&model).await;
-                }
-                model
-            }
+            "alerts" if path.contains("{alert+}") => self.notice(is_there).await,
             "alerts" if first == "me" => {
                 if is_made {
                     self.cast.members[member].0.clone()
@@ -292,12 +286,16 @@ impl Stage {
         assert!(Store::patient(aws).record(&put).await.unwrap());
     }
 
-    /// The operator is told of a model, as the logger would.
-    async fn notice(&self, model: &str) {
+    /// A model of which the operator is told, as the logger would, where it must be there.
+    async fn notice(&mut self, is_there: bool) -> String {
+        let model = self.fresh("x");
         let aws = self.cast.world.gate.aws();
         let now = Timestamp::parse("2026-11-24T12:00:00Z").unwrap();
         let put = Notice::new(Fault::Overrun, format!("openai/{model}"), now);
-        assert!(Store::patient(aws).record(&put.put(&aws.config().tenant, now)).await.unwrap());
+        if is_there {
+            assert!(Store::patient(aws).record(&put.put(&aws.config().tenant, now)).await.unwrap());
+        }
+        model
     }
 
     /// A request for a route that would do it.
