@@ -16,10 +16,11 @@ fn no_row_of_the_contrast_table_overspends() {
             assert!(line.keeps_the_promise(), "{}", line.markdown());
             assert_eq!((line.recorded, line.held), (line.real, Money::ZERO), "{}", line.markdown());
             if row.gateway == Gateway::Farebox("hard") {
-                assert_eq!(line.false_refusals(), 0, "{}", line.markdown());
-                // A cent is not divisible: less than one is left, and one for each call that the
-                // product gave up, because this busy machine's store had not answered in 2 s (W2).
+                // What the product gave up, because a busy machine's store had not answered in
+                // 2 s (W2), is all that may have been sent away with money left.
                 let untold = line.refused.get("ledger_unavailable").copied().unwrap_or_default();
+                assert!(line.false_refusals() <= untold, "{}", line.markdown());
+                // A cent is not divisible: less than one is left, and one for each of those.
                 let left = usd(row.limit_usd).minus(line.real).unwrap();
                 let cents = times(usd("0.01"), i128::try_from(untold).unwrap() + 1);
                 assert!(left < cents, "{}", line.markdown());

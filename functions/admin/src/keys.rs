@@ -254,7 +254,7 @@ mod tests {
         for right in ["openai/*", "openai/gpt-4o", "fireworks_ai/accounts/x"] {
             assert_eq!(field(model(right)), None, "{right}");
         }
-        for wrong in ["yesterday", "2026-11-22T00:00:00Z", "2027-01-01"] {
+        for wrong in ["yesterday", "2026-11-22T00:00:00Z", "2027-02-30"] {
             let body = CreateKey { expires_at: Some(wrong.into()), ..body() };
             assert_eq!(field(body).as_deref(), Some("expires_at"), "{wrong}");
         }

@@ -30,8 +30,8 @@ whatever was asked for. `x-roles` names the roles of an operation.
 **Changes** name the version that they are based on: `If-Match` with the `ETag` that was shown \
 (428 without, 412 with `current` where somebody else was first). Creates take an `Idempotency-Key`.
 
-**Lists** come in pages: `limit` (100 unasked and at most, but for `usage`, which says its own) and \
-`cursor`, from `next_cursor`.
+**Lists** come in pages: `limit` (100 unasked and at most, but for `usage`, which says its own) \
+and `cursor`, from `next_cursor`.
 
 **Amounts** are decimal texts of USD. Times are RFC 3339, in UTC.
 
