@@ -67,8 +67,8 @@ pub struct SelfService {
 pub enum Sso {
     /// Give an address or a group a role; whoever has signed in by it must sign in again
     Set {
-        /// email:ann@example.com, group:NAME as the provider names it, or sub:ID, its identifier of a
-        /// person whose address it does not verify
+        /// email:ann@example.com, group:NAME as the provider names it, or sub:ID, its identifier of
+        /// a person whose address it does not verify
         subject: String,
         /// owner, admin, auditor or member
         #[arg(long)]
