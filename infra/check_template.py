@@ -193,6 +193,11 @@ class TheTemplate(unittest.TestCase):
         self.assertLessEqual(wanted, self.stack.filters)
         self.assertIn(("Farebox/farebox", "Faults"), self.stack.alarmed)
 
+    def test_what_a_provider_does_wrong_is_counted(self):
+        pattern = '{ ($.fields.metric = "provider_fault") || ($.fields.metric = "usage_missing") }'
+        wanted = ("<ChatLogs>", pattern, "Farebox/farebox", "ProviderOddities", "1")
+        self.assertIn(wanted, self.stack.filters)
+
     def test_a_message_stays_hidden_for_six_tries_of_the_logger(self):
         (mapping,) = self.stack.mappings
         hidden = self.stack.queues["Queue"]["VisibilityTimeout"]

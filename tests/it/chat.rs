@@ -167,10 +167,15 @@ fn each_sdks_key_header_is_taken() {
     run(async {
         let caller = Caller::new(shared().await).await;
         for name in ["x-api-key", "api-key"] {
-            let call = Call::get(shared().await.url("/v1/models")).with(name, &caller.key);
+            let url = shared().await.url("/v1/models");
+            let call = || Call::get(url.clone()).with(name, &caller.key);
 
-            call.send().await.expect(200);
+            call().send().await.expect(200);
+            // A client's own bearer of somebody else's beside it.
+            call().bearer("eyJhbGciOiJub25lIn0.e30.").send().await.expect(200);
         }
+        let call = Call::get(shared().await.url("/v1/models")).bearer("eyJhbGciOiJub25lIn0.e30.");
+        call.send().await.expect(401);
     });
 }
 

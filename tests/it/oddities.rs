@@ -1,6 +1,6 @@
 //! What a provider may send instead of an answer: what the caller is told, what is charged, what
-//! is counted, and that nothing of it leaks. One row an oddity, each whole and streamed, in three
-//! formats, over real sockets.
+//! is counted, and that nothing of it leaks. One row an oddity, each whole and streamed, in every
+//! format in which providers speak, over real sockets.
 
 use std::panic::AssertUnwindSafe;
 
@@ -10,7 +10,8 @@ use farebox_tests::{Answer, Caller, fresh, run, until, usd};
 use futures_util::{FutureExt, StreamExt, stream};
 use serde_json::{Value, json};
 
-use crate::forms::{FORMS, Form};
+use crate::eventstream;
+use crate::forms::{FORMS, Form, OTHERS};
 use crate::stacks::shared;
 
 /// What must not get out, what must be told, and where nobody must go.
@@ -19,8 +20,9 @@ struct Marks {
     canary: String,
     /// The stored credential, which the provider repeats.
     secret: String,
-    /// The provider's id of the request.
+    /// The provider's id of the request, and the header that tells it.
     id: String,
+    id_header: &'static str,
     /// A user of the tap to whom redirects lead.
     trap: String,
     /// Its address.
@@ -89,13 +91,11 @@ const ROWS: &[Row] = &[
         ok(kind(stream), marks, &body.concat())
     }),
     ("wrong types", PLAIN, Hold, "unreadable", |form, marks, stream| {
-        let list = match form.provider {
-            "openai" => "choices",
-            "anthropic" => "content",
-            _ => "candidates",
-        };
         let mut body = (form.whole)(&form.usage(json!(5), json!(2)));
-        body[list] = json!(marks.canary);
+        body[form.list] = json!(marks.canary);
+        if form.name == "responses" && stream {
+            body = json!({"type": "response.completed", "response": marks.canary});
+        }
         if form.provider == "anthropic" {
             body["type"] = if stream { json!("message_start") } else { json!("message") };
             body["message"] = json!(marks.canary);
@@ -109,23 +109,25 @@ const ROWS: &[Row] = &[
         answer("200 OK\r\ncontent-encoding: gzip", "application/json", marks, &body)
     }),
     ("an error with a good status", PLAIN, Hold, "reported", |form, marks, stream| {
-        ok(kind(stream), marks, error_event(form, marks, stream).as_bytes())
+        ok(kind(stream), marks, &form.bytes(&error_event(form, marks, stream)))
     }),
     ("an error after the first words", [Plain(502), Within], Hold, "reported", |form, m, s| {
         let (events, said) = (form.events)(&form.usage(json!(5), json!(2)));
         let before = if s { events[..said].concat() } else { String::new() };
-        ok(kind(s), m, (before + &error_event(form, m, s)).as_bytes())
+        let bytes = [form.bytes(&before), form.bytes(&error_event(form, m, s))].concat();
+        ok(kind(s), m, &bytes)
     }),
     ("an answer that is cut", [Plain(502), Within], Hold, "cut", |form, marks, stream| {
         let (events, said) = (form.events)(&form.usage(json!(5), json!(2)));
         let whole = with_canary(&(form.whole)(&Value::Null), marks);
         let body = if stream { events[..said].concat() } else { whole };
-        promised(kind(stream), marks, body.as_bytes(), body.len() + 99)
+        let body = form.bytes(&body);
+        promised(kind(stream), marks, &body, body.len() + 99)
     }),
     ("a stream that ends too soon", [Plain(502), Within], Hold, "", |form, marks, stream| {
         let (events, said) = (form.events)(&form.usage(json!(5), json!(2)));
         let body = if stream { events[..said].concat() } else { String::new() };
-        ok(kind(stream), marks, body.as_bytes())
+        ok(kind(stream), marks, &form.bytes(&body))
     }),
     ("no HTTP", PLAIN, Hold, "no_answer", |_, marks, _| {
         format!("SSH-2.0-OpenSSH_9.9 {}\r\n", marks.canary).into_bytes()
@@ -155,6 +157,17 @@ const ROWS: &[Row] = &[
     ("a count that is a text", GOOD, Hold, "usage_missing", |form, marks, stream| {
         good(form, marks, stream, &form.usage(json!("many"), json!(2)))
     }),
+    ("a flipped bit", [Plain(502), Within], Hold, "unreadable", |form, marks, stream| {
+        // In a text it takes a brace away, in a binary message it makes the checksum wrong.
+        let (events, said) = (form.events)(&form.usage(json!(5), json!(2)));
+        let mut body = match stream {
+            true => form.bytes(&events[..=said].concat()),
+            false => with_canary(&(form.whole)(&Value::Null), marks).into_bytes(),
+        };
+        let at = body.iter().rposition(|byte| *byte == b'}').unwrap();
+        body[at] ^= 1;
+        ok(kind(stream), marks, &body)
+    }),
     ("a key that is refused", PLAIN, Nothing, "", |_, marks, _| {
         let error = json!({"type": "authentication_error",
             "message": format!("Incorrect API key provided: {} {}", marks.secret, marks.canary)});
@@ -173,8 +186,8 @@ fn kind(stream: bool) -> &'static str {
 }
 
 fn headers(marks: &Marks) -> String {
-    let Marks { id, secret, canary, .. } = marks;
-    format!("x-request-id: {id}\r\nx-echo: Bearer {secret} {canary}\r\nconnection: close\r\n")
+    let Marks { id, id_header, secret, canary, .. } = marks;
+    format!("{id_header}: {id}\r\nx-echo: Bearer {secret} {canary}\r\nconnection: close\r\n")
 }
 
 fn promised(kind: &str, marks: &Marks, body: &[u8], length: usize) -> Vec<u8> {
@@ -221,6 +234,12 @@ fn error_event(form: &Form, marks: &Marks, stream: bool) -> String {
     match (stream, form.provider) {
         (false, _) => error.to_string(),
         (true, "anthropic") => format!("event: error\ndata: {error}\n\n"),
+        (true, "bedrock") => {
+            let headers =
+                [(":exception-type", "modelStreamErrorException"), (":message-type", "exception")];
+            let frame = eventstream::message(&headers, &json!({"message": message}));
+            frame.into_iter().map(char::from).collect()
+        }
         (true, _) => format!("data: {error}\n\n"),
     }
 }
@@ -237,7 +256,7 @@ fn good(form: &Form, marks: &Marks, stream: bool, usage: &Value) -> Vec<u8> {
             body.to_string()
         }
     };
-    ok(kind(stream), marks, body.as_bytes())
+    ok(kind(stream), marks, &form.bytes(&body))
 }
 
 /// What came of one row in one format.
@@ -259,6 +278,7 @@ async fn come(row: &'static Row, form: &'static Form, stream: bool) -> Came {
         canary: fresh("canary-odd-"),
         secret: fresh("sk-odd-secret-"),
         id: fresh("req-odd-"),
+        id_header: form.id_header,
         elsewhere: tap.base_url(&trap),
         trap,
     };
@@ -266,8 +286,7 @@ async fn come(row: &'static Row, form: &'static Form, stream: bool) -> Came {
     tap.script(&marks.trap, vec![Step::Send(b"HTTP/1.1 200 OK\r\n\r\n".to_vec())]);
     let steps = vec![Step::Send((row.4)(form, &marks, stream))];
     let answer = form.send(&caller, &marks.secret, stream, steps).await;
-    let what =
-        format!("{}, {} {}", row.0, form.provider, if stream { "streamed" } else { "whole" });
+    let what = format!("{}, {} {}", row.0, form.name, if stream { "streamed" } else { "whole" });
     Came { what, row, stream, marks, caller, form, answer }
 }
 
@@ -342,6 +361,10 @@ impl Came {
     fn is_counted(&self, log: &str) -> bool {
         let counted = match self.row.3 {
             "" => return true,
+            // A format that has no word for an error in an answer cannot read one.
+            "reported" if !self.form.reports && self.answer.code() != 200 => {
+                "\"metric\":\"provider_fault\",\"fault\":\"unreadable\"".to_owned()
+            }
             metric if self.told() == Whole => format!("\"metric\":\"{metric}\""),
             fault => format!("\"metric\":\"provider_fault\",\"fault\":\"{fault}\""),
         };
@@ -354,13 +377,17 @@ impl Came {
 fn an_odd_provider_is_told_charged_and_counted_and_nothing_of_it_leaks() {
     run(async {
         let each = ROWS.iter().enumerate().flat_map(|(at, row)| {
-            let forms = FORMS.iter().enumerate();
-            let forms = forms.filter(move |(form, _)| !is_alike(row) || *form == at % FORMS.len());
-            forms.flat_map(move |(_, form)| [(row, form, false), (row, form, true)])
+            let forms = FORMS.iter().chain(&OTHERS).enumerate();
+            let count = FORMS.len() + OTHERS.len();
+            let forms = forms.filter(move |(form, _)| !is_alike(row) || *form == at % count);
+            forms.flat_map(move |(_, form)| {
+                let ways = [(row, form, false), (row, form, true)];
+                ways.into_iter().filter(|(_, form, stream)| form.streams || !stream)
+            })
         });
         let came = stream::iter(each).map(|(row, form, stream)| come(row, form, stream));
         let came: Vec<_> = came.buffer_unordered(6).collect().await;
-        assert!(came.len() > 100, "{} calls", came.len());
+        assert!(came.len() > 250, "{} calls", came.len());
         let stack = shared().await;
         stack.drain().await;
 

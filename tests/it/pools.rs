@@ -8,7 +8,7 @@ use farebox_tests::caller::{DEMO_SECRET, openai};
 use farebox_tests::moved::next_year;
 use farebox_tests::tap::{Script, Step};
 use farebox_tests::wire::Open;
-use farebox_tests::{Caller, Moved, Stack, run};
+use farebox_tests::{Caller, Moved, Settings, Stack, run};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -33,25 +33,34 @@ async fn with_credentials<'s>(stack: &'s Stack, more: &[(&str, &str, u32)]) -> C
 fn calls_are_shared_out_by_weight_and_each_credential_knows_its_last_use() {
     run(async {
         let stack = shared().await;
-        let caller = with_credentials(stack, &[("/second", DEMO_SECRET, 3)]).await;
+        let caller = Caller::new(stack).await;
+        let path = format!("/credentials/{}/demo", caller.user);
+        stack.admin(Method::DELETE, &path).send().await.expect(200);
+        let heavy = Played::new(&caller, "heavy", 1_000).await;
+        let light = Played::new(&caller, "light", 1).await;
+        [&heavy, &light].into_iter().for_each(|played| played.answers(stack));
+        // Its key is younger than the credentials, so no environment knows it without them.
+        let caller = caller.another_key().await;
 
-        for _ in 0..16 {
+        for _ in 0..40 {
             caller.complete("demo/chat", &json!({"max_tokens": 2})).await.expect(200);
         }
 
-        // Sixteen calls of which all go to one: once in a hundred runs of the lighter one, so the
-        // heavier one is asked for.
-        caller.assert_settled_to_the_bill().await;
+        // By weight the light one has six or more once in 10^11 runs; without, five or fewer once
+        // in a million.
+        let calls = [&heavy, &light].map(|played| played.calls(stack));
+        assert!(calls[0] >= 35 && calls[0] + calls[1] == 40, "{calls:?}");
         stack.drain().await;
         let listed = stack.read(&format!("/credentials?user={}", caller.user)).await;
         let rows = listed["credentials"].as_array().unwrap();
         let used: BTreeMap<&str, &Value> = rows
             .iter()
+            .filter(|row| row["state"] == "active")
             .map(|row| (row["name"].as_str().unwrap_or_default(), &row["last_used_at"]))
             .collect();
         assert_eq!(used.len(), 2, "{listed}");
-        assert!(used["second"].is_string(), "{listed}");
-        assert!(!listed.to_string().contains(DEMO_SECRET));
+        assert!(used["heavy"].is_string(), "{listed}");
+        assert!(!listed.to_string().contains("sk-u"), "{listed}");
     });
 }
 
@@ -129,12 +138,16 @@ struct Played {
 impl Played {
     /// Stores it beside the user's others.
     async fn new(caller: &Caller<'_>, name: &str, weight: u32) -> Self {
+        Self::at(caller, "demo", name, weight).await
+    }
+
+    async fn at(caller: &Caller<'_>, provider: &str, name: &str, weight: u32) -> Self {
         let played = Self { name: format!("{}-{name}", caller.user) };
         let stack = caller.stack();
         let base_url = stack.tap().base_url(&played.name);
         let secret = format!("sk-{}", played.name);
         let body = json!({"secret": secret, "base_url": base_url, "weight": weight});
-        let path = format!("/credentials/{}/demo/{name}", caller.user);
+        let path = format!("/credentials/{}/{provider}/{name}", caller.user);
         stack.admin(Method::PUT, &path).json(&body).send().await.expect(200);
         played
     }
@@ -211,6 +224,17 @@ fn a_credential_without_room_rests_as_long_as_it_is_asked_and_other_environments
         for (hour, (status, headers, rest_s)) in [
             (429, &[("retry-after", "40")][..], 40),
             (429, &[("retry-after-ms", "50000"), ("retry-after", "7")][..], 50),
+            (429, &[("retry-after", "40.5")][..], 41),
+            (
+                429,
+                &[
+                    ("date", "Wed, 21 Oct 2026 07:28:00 GMT"),
+                    ("retry-after", "Wed, 21 Oct 2026 07:28:45 GMT"),
+                ][..],
+                45,
+            ),
+            // Nobody waits for longer, whatever is asked.
+            (429, &[("retry-after", "3600")][..], 300),
             // Where the provider does not say.
             (429, &[][..], 30),
         ]
@@ -276,5 +300,80 @@ fn where_all_rest_the_one_is_used_whose_rest_ends_first_and_a_caller_is_told_to_
         assert_eq!(attempts(&caller, 200).await, "1");
         assert_eq!((long.calls(&stack), short.calls(&stack)), (1, 3));
         caller.user_books().await.assert_quiet();
+    });
+}
+
+/// What a provider's 403 says, the code that its caller is told, and how often two credentials are
+/// called in two calls, and how many rest then.
+const FORBIDS: [(&str, &str, &str, usize, usize); 4] = [
+    (
+        "openrouter/aion-labs/aion-1.0-mini",
+        r#"{"error":{"code":403,"message":"your input was flagged","metadata":{"reasons":["x"]}}}"#,
+        "provider_error",
+        2,
+        0,
+    ),
+    (
+        "xai/grok-4",
+        r#"{"code":"permission-denied","error":"Content violates usage guidelines."}"#,
+        "provider_error",
+        2,
+        0,
+    ),
+    (
+        "openrouter/aion-labs/aion-1.0-mini",
+        r#"{"error":{"code":403,"message":"Key limit exceeded (total limit)."}}"#,
+        "provider_account_refused",
+        4,
+        0,
+    ),
+    // Both rest after the first call, so the second tries the one whose rest ends first.
+    (
+        "mistral/mistral-small-latest",
+        r#"{"detail":"Invalid API Key"}"#,
+        "provider_credential_rejected",
+        3,
+        2,
+    ),
+];
+
+#[test]
+fn what_a_403_says_decides_who_is_told_what_and_whether_its_credential_rests() {
+    run(async {
+        // Of its own: the routes are older than its environment, and what rests is counted.
+        let settings = Settings { environments: 1, ..Settings::default() };
+        let stack = Stack::start(executable(), &settings).await;
+        let resting = || async { stack.all_tables().await.matches("\"CD#").count() };
+        for (place, (model, ..)) in FORBIDS.iter().enumerate() {
+            let route = json!({"targets": [{"model": model}, {"model": "demo/chat"}]});
+            let put = stack.admin(Method::PUT, &format!("/routes/forbidden-{place}"));
+            put.json(&route).with("if-match", "\"0\"").send().await.expect(200);
+        }
+        for (place, (model, body, code, calls, rest)) in FORBIDS.into_iter().enumerate() {
+            let (caller, before) = (Caller::new(&stack).await, resting().await);
+            let provider = model.split('/').next().unwrap();
+            let one = Played::at(&caller, provider, "one", 1).await;
+            let other = Played::at(&caller, provider, "other", 1).await;
+            for played in [&one, &other] {
+                let body = serde_json::from_str(body).unwrap();
+                stack.tap().script(&played.name, Script::json(403, &body));
+            }
+            let caller = caller.another_key().await;
+
+            let status = if code == "provider_error" { 403 } else { 502 };
+            for options in [json!({"max_tokens": 2}), json!({"max_tokens": 2, "stream": true})] {
+                let answer = caller.complete(model, &options).await.expect(status);
+                assert_eq!(answer.json()["error"]["code"], code, "{body}");
+            }
+            assert_eq!(one.calls(&stack) + other.calls(&stack), calls, "{body}");
+            assert_eq!(resting().await - before, rest, "{body}");
+
+            // On a route a moderated prompt goes to nobody else.
+            let name = format!("forbidden-{place}");
+            let answer = caller.complete(&name, &json!({"max_tokens": 2})).await;
+            let served = if code == "provider_error" { 403 } else { 200 };
+            assert_eq!(answer.code(), served, "{body}: {}", answer.text());
+            assert_eq!(caller.posts().len(), usize::from(served == 200), "{body}");
+        }
     });
 }

@@ -309,7 +309,7 @@ async fn silence(form: &Form, caller: &Caller<'_>) -> (String, String, Duration)
     (text(&before) + &rest, text(&filled), took)
 }
 
-/// The one test that waits as long as people do: sixteen seconds, while others run.
+/// One of two tests that wait as long as people do: sixteen seconds, while others run.
 #[test]
 fn a_silent_stream_gets_every_fifteen_seconds_what_its_reader_skips() {
     run(async {
@@ -326,6 +326,44 @@ fn a_silent_stream_gets_every_fifteen_seconds_what_its_reader_skips() {
             assert!(took > Duration::from_secs(14), "{}: {took:?}", form.provider);
             assert!(took < Duration::from_secs(30), "{}: {took:?}", form.provider);
             assert!(told.contains('h') && told.contains('i'), "{told}");
+            let books = caller.user_books().await;
+            books.assert_quiet();
+            assert!(books.settled() > Money::ZERO, "{}", form.provider);
+        }))
+        .await;
+    });
+}
+
+/// The other one: 45 seconds.
+#[test]
+fn a_provider_without_a_head_does_not_leave_a_streams_caller_in_silence() {
+    run(async {
+        let stack = shared().await;
+        join_all(FORMS.iter().map(|form| async move {
+            let caller = Caller::new(stack).await;
+            let speaks = Arc::new(Notify::new());
+            let body = json!({"error": {"message": "no", "type": "overloaded_error"}}).to_string();
+            let head = format!("HTTP/1.1 529 No\r\ncontent-length: {}\r\n\r\n", body.len());
+            let steps =
+                vec![Step::Wait(Arc::clone(&speaks)), Step::Send((head + &body).into_bytes())];
+            form.aim(&caller, "sk-headless", steps).await;
+            let began = Instant::now();
+
+            let opened =
+                tokio::time::timeout(Duration::from_secs(80), form.call(&caller, true).open());
+            let mut answer = opened.await.unwrap_or_else(|_| panic!("{}", form.provider));
+            let filled = answer.piece().await.unwrap().unwrap();
+
+            let took = began.elapsed();
+            assert!(took > Duration::from_secs(40), "{}: {took:?}", form.provider);
+            let skipped: &[u8] =
+                if form.provider == "gemini" { b"\n" } else { b": keep-alive\n\n" };
+            assert_eq!(filled, skipped, "{}", form.provider);
+            // From here on a failure travels in the stream, in the caller's words, and is charged.
+            speaks.notify_one();
+            let answer = answer.whole().await.expect(200);
+            let events = answer.json_events();
+            assert!((form.is_error)(events.last().unwrap(), 502), "{}", answer.text());
             let books = caller.user_books().await;
             books.assert_quiet();
             assert!(books.settled() > Money::ZERO, "{}", form.provider);

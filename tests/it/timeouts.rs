@@ -1,11 +1,14 @@
 //! How long an attempt may take, as its route says, and what giving up costs.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use farebox_core::Money;
+use farebox_tests::tap::Step;
 use farebox_tests::{Answer, Caller, Settings, Stack, run, usd};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Notify;
 
 use crate::routing::routed;
 use crate::stacks::executable;
@@ -36,6 +39,31 @@ fn a_provider_that_does_not_begin_is_given_up_and_costs_its_hold() {
             let books = caller.user_books().await;
             books.assert_quiet();
             assert_eq!(books.settled(), usd(row["cost_usd"].as_str().unwrap()));
+        }
+    });
+}
+
+#[test]
+fn a_head_and_comments_are_no_beginning() {
+    run(async {
+        let stack = routed().await;
+        for stream in [false, true] {
+            let timeouts = json!({"timeouts": {"first_byte_ms": 400}});
+            let caller = Caller::with_key(stack, &timeouts).await;
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+            let comment = if stream { ": PROCESSING\n\n" } else { "" };
+            let steps = vec![
+                Step::Send(format!("{head}{comment}").into_bytes()),
+                Step::Wait(Arc::new(Notify::new())),
+            ];
+            stack.tap().script(&caller.user, steps);
+            let began = Instant::now();
+
+            let options = json!({"max_tokens": 9, "stream": stream});
+            let answer = caller.complete("demo/chat", &options).await.expect(504);
+
+            assert!(answer.text().contains("longer than 1 s"), "{}", answer.text());
+            given_up(&caller, &answer, began).await;
         }
     });
 }

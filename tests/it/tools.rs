@@ -1,5 +1,6 @@
 //! Tools, translated to both wire formats and back.
 
+use farebox_tests::tap::Script;
 use farebox_tests::{Caller, run};
 use serde_json::{Value, json};
 
@@ -132,6 +133,68 @@ fn farebox_form_shows_tool_calls_buffered_and_streamed() {
                 assert_eq!(last["finish_reason"], "tool_calls", "{last}");
                 assert_eq!(caller.assert_settled_to_the_bill().await, total_of(&last["cost"]));
             }
+        }
+    });
+}
+
+/// A turn of an agent's loop, as Claude Code marks it: what the tool gave last is to be kept.
+fn marked_loop(model: &str) -> Value {
+    let mark = json!({"type": "ephemeral"});
+    json!({"model": model, "max_tokens": 9, "messages": [
+        {"role": "user", "content": "WEATHER please"},
+        {"role": "assistant", "content": [
+            {"type": "text", "text": "I look."},
+            {"type": "tool_use", "id": "t1", "name": "f", "input": {}, "cache_control": mark}]},
+        {"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": "t1", "content": "sunny",
+             "cache_control": mark}]},
+    ], "tools": [{"name": "f", "input_schema": {"type": "object"}}]})
+}
+
+#[test]
+fn marks_of_a_tools_loop_reach_the_providers_that_take_them() {
+    run(async {
+        let stack = shared().await;
+        let mark = json!({"type": "ephemeral"});
+        let aws = json!({"bearer": "sk-x", "region": "eu-west-1"}).to_string();
+        for (model, secret) in [
+            ("bedrock/us.anthropic.claude-haiku-4-5-20251001-v1:0", &*aws),
+            ("openrouter/anthropic/claude-haiku-4.5", "sk-x"),
+            ("alibaba/qwen3.6-plus", "sk-x"),
+            ("openai/gpt-4o-mini", "sk-x"),
+        ] {
+            let caller = Caller::new(stack).await;
+            let provider = model.split('/').next().unwrap();
+            let url = stack.tap().base_url(&caller.user);
+            stack.set_credential(&caller.user, provider, secret, &url).await;
+            stack.tap().script(&caller.user, Script::json(400, &json!({"message": "no"})));
+
+            let answer = caller.post("/v1/messages", &marked_loop(model)).send().await.expect(400);
+
+            let sent: Value = serde_json::from_slice(&caller.posts()[0].body).unwrap();
+            let dropped = answer.header("x-farebox-dropped-params");
+            match provider {
+                "bedrock" => {
+                    let point = json!({"cachePoint": {"type": "default"}});
+                    assert_eq!(sent["messages"][1]["content"][2], point, "{sent}");
+                    let result = &sent["messages"][2]["content"];
+                    assert_eq!(result[0]["toolResult"]["content"], json!([{"text": "sunny"}]));
+                    assert_eq!(result[1], point, "{sent}");
+                }
+                "openai" => {
+                    assert!(!sent.to_string().contains("cache_control"), "{sent}");
+                    assert_eq!(dropped, Some("cache_control"));
+                    continue;
+                }
+                _ => {
+                    let marked =
+                        |text: &str| json!([{"type": "text", "text": text, "cache_control": mark}]);
+                    assert_eq!(sent["messages"][1]["content"], marked("I look."), "{sent}");
+                    assert_eq!(sent["messages"][2]["content"], marked("sunny"), "{sent}");
+                    assert!(sent["messages"][2].get("cache_control").is_none(), "{sent}");
+                }
+            }
+            assert_eq!(dropped, None, "{model}");
         }
     });
 }

@@ -17,9 +17,11 @@ const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
 /// 401 where there is no key or it is not valid (the caller is never told why), 503 where the
 /// directory cannot be read.
 pub async fn authenticate(gate: &Gate, headers: &HeaderMap) -> Result<Arc<KeyItem>, Error> {
-    let presented = presented_key(headers).ok_or(Error::MissingKey)?;
+    let mut presented = presented(headers).peekable();
+    presented.peek().ok_or(Error::MissingKey)?;
     let invalid = |reason| Error::InvalidKey { reason };
-    let key = GatewayKey::parse(presented).map_err(|_| invalid("malformed"))?;
+    let key = presented.find_map(|key| GatewayKey::parse(key).ok());
+    let key = key.ok_or(invalid("malformed"))?;
     if key.stage != gate.aws.config().stage {
         return Err(invalid("of another stage"));
     }
@@ -34,13 +36,15 @@ pub async fn authenticate(gate: &Gate, headers: &HeaderMap) -> Result<Arc<KeyIte
     Err(invalid("revoked, expired or not the secret"))
 }
 
-fn presented_key(headers: &HeaderMap) -> Option<&str> {
+/// What may be the key: the first that is one counts, so a client's own bearer of somebody else's
+/// stands in no key's way.
+fn presented(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
         let (scheme, key) = value.to_str().ok()?.trim().split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(key)
     });
-    let plain = || KEY_HEADERS.iter().find_map(|name| headers.get(*name)?.to_str().ok());
-    bearer.or_else(plain).map(str::trim).filter(|key| !key.is_empty())
+    let plain = KEY_HEADERS.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
+    bearer.into_iter().chain(plain).map(str::trim).filter(|key| !key.is_empty())
 }
 
 #[cfg(test)]
@@ -58,7 +62,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());
-            assert_eq!(presented_key(&headers), Some("sk-fb-x"), "{name}: {value}");
+            assert_eq!(presented(&headers).collect::<Vec<_>>(), ["sk-fb-x"], "{name}: {value}");
         }
     }
 
@@ -67,6 +71,6 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("authorization", "Basic c2stZmI6".parse().unwrap());
 
-        assert_eq!(presented_key(&headers), None);
+        assert_eq!(presented(&headers).next(), None);
     }
 }

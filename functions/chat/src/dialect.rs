@@ -241,6 +241,12 @@ fn usage_object(usage: &Usage) -> Value {
     })
 }
 
+/// The id of a translated answer: the provider's where it is one of the dialect's, which begins
+/// so, else one of Farebox's. The provider's own stands in a header.
+fn id_of(prefix: &str, given: &str, request_id: Rid) -> String {
+    if given.starts_with(prefix) { given.to_owned() } else { format!("{prefix}{request_id}") }
+}
+
 /// `OpenAI`'s word for a service tier; `None` where it has none, or nothing was said.
 fn tier_of_openai(tier: Option<&str>) -> Option<&'static str> {
     const WORDS: [&str; 5] = ["default", "flex", "priority", "fast", "scale"];

@@ -1,10 +1,11 @@
 //! Options that a provider cannot do, left out where the caller asks for that instead of a refusal.
 
 use farebox_core::chat::Thinking;
-use farebox_core::{ChatCall, Error};
+use farebox_core::{ChatCall, Error, Format};
 use serde_json::Value;
 
 use crate::incoming::Incoming;
+use crate::resolve::Resolved;
 
 /// The header that asks for it.
 const DROP_HEADER: &str = "x-farebox-drop-params";
@@ -39,6 +40,9 @@ const DROPPABLE: [&str; 19] = [
 /// How closely an image is looked at.
 const DETAIL: &str = "image_url.detail";
 
+/// What asks that all before it is kept.
+const MARK: &str = "cache_control";
+
 /// Whether a request asks for it; `None` where it does not say, and its key decides.
 ///
 /// # Errors
@@ -72,6 +76,32 @@ pub fn without(call: &ChatCall, refusal: &Error) -> Option<(ChatCall, &'static s
         return Some((call, name));
     }
     call.body.shift_remove(name).map(|_| (call, name))
+}
+
+/// What a translation leaves out whatever is asked, because a call means the same without it: the
+/// wishes of another format, and marks of what to cache, where the provider takes none.
+#[must_use]
+pub fn wishes(call: &ChatCall, resolved: &Resolved) -> Vec<&'static str> {
+    if resolved.wire.takes(call.format) && call.format != Format::Chat {
+        return Vec::new();
+    }
+    let mut wishes = call.wishes.clone();
+    let takes_marks = resolved.provider.extensions.contains(&MARK);
+    if !takes_marks && !wishes.contains(&MARK) && is_marked(call) {
+        wishes.push(MARK);
+    }
+    wishes
+}
+
+/// Whether a message, a part of one or a tool carries a mark.
+fn is_marked(call: &ChatCall) -> bool {
+    let has = |value: &Value| value.get(MARK).is_some_and(|mark| !mark.is_null());
+    let parts = |message: &Value| {
+        message.get("content").and_then(Value::as_array).is_some_and(|parts| parts.iter().any(has))
+    };
+    let tools = call.body.get("tools").and_then(Value::as_array);
+    call.messages().iter().any(|message| has(message) || parts(message))
+        || tools.is_some_and(|tools| tools.iter().any(has))
 }
 
 fn without_detail(call: &ChatCall) -> ChatCall {

@@ -265,7 +265,8 @@ pub async fn plan(
     let max_cost = road.incoming.max_cost(road.key.max_cost)?;
     let metered = (resolved.provider.metered)(&resolved.model.name, &road.call)
         && gate.ledger.meters(&record.scopes).await?;
-    let (call, clamp, dropped) = (Arc::clone(&road.call), road.key.clamp, Vec::new());
+    let (call, clamp) = (Arc::clone(&road.call), road.key.clamp);
+    let dropped = dropping::wishes(&call, resolved);
     let resolved = resolved.clone();
     let mut planned = Planned { call, resolved, price, clamp, max_cost, metered, dropped };
     loop {

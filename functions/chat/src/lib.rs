@@ -30,6 +30,7 @@ pub mod relay;
 pub mod reply;
 pub mod resolve;
 pub mod road;
+pub mod times;
 pub mod upstream;
 
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use farebox_aws::Held;
 use farebox_core::pricing::{Bill, Charge};
 use farebox_core::{ChatEvent, Completion, Error, Fault, Reported, Rid, Timestamp};
 use farebox_ledger::ProviderOutcome;
-use farebox_providers::{Billing, DecodeError};
+use farebox_providers::{Billing, Blame, DecodeError};
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
 
@@ -17,14 +17,13 @@ use crate::handle::Admitted;
 use crate::incoming::Incoming;
 use crate::meter::{CUT_REASON, Meter};
 use crate::reply::Reply;
+use crate::times::{KEEP_ALIVE, Times, heard, milliseconds};
 use crate::upstream::{self, BILLED, CAUSE_CHARS_MAX, CHARGED, NoAnswer, Target};
 
 /// The longest whole answer that is read; a stream is bounded by its event size instead.
 const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// The longest body of a refusal that is read.
 const REFUSAL_BYTES_MAX: usize = 256 * 1024;
-/// How often a silent stream gets a comment, so that nothing between drops the connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Nothing is sent to the caller before a whole answer is there, and API Gateway drops a
 /// silent connection after 300 s.
 const BUFFERED_PATIENCE_MS: i64 = 285_000;
@@ -55,6 +54,8 @@ pub struct Exchange {
     pub first_token_at: Option<Timestamp>,
     /// The provider's headers that survive.
     pub headers: HeaderMap,
+    /// How long the provider asks to wait, in ms.
+    pub asked_ms: Option<u64>,
     /// The provider's id of the request.
     pub provider_request_id: Option<String>,
     /// A metered stream was ended, because its budgets hold no more for it.
@@ -111,29 +112,32 @@ pub async fn exchange(
         Err(error) => return exchange.failed(ProviderOutcome::NotSent, error),
     };
     let patience = patience(gate, call);
+    let times = Times::of(call, patience);
     let first = milliseconds(timeouts.first_byte_ms).map_or(patience, |most| most.min(patience));
-    let response = match upstream::send(&client, &target, &call.plan.outbound, first).await {
+    let sending = upstream::send(&client, &target, &call.plan.outbound, first);
+    let response = match heard(gate, call, reply, sending).await {
         Ok(response) => response,
         Err(NoAnswer { outcome, error }) => return exchange.failed(outcome, error),
     };
-    exchange.headers = upstream::surviving(response.headers());
-    exchange.provider_request_id = upstream::provider_request_id(response.headers());
+    let provider = resolved.provider;
+    exchange.headers = upstream::surviving(provider, response.headers());
+    exchange.provider_request_id = upstream::provider_request_id(provider, response.headers());
+    exchange.asked_ms = upstream::asked_ms(response.headers(), gate.aws.now());
     let status = response.status().as_u16();
     if !response.status().is_success() {
-        let times = Times::of(gate, call);
-        let body = collect(response, REFUSAL_BYTES_MAX, &times, resolved.provider.name).await;
+        let body = collect(response, REFUSAL_BYTES_MAX, &times, provider.name).await;
         let body = body.unwrap_or_default();
         return refused(exchange, call, status, &body);
     }
     let mut exchange = if call.plan.is_streamed(&call.call) {
         let mut gathered = (!call.call.stream || call.content.is_some()).then(Gathered::default);
         let meter = Meter::new(call, held);
-        let upstream = Upstream { response, meter, gathered: gathered.as_mut() };
+        let upstream = Upstream { response, times, meter, gathered: gathered.as_mut() };
         let mut exchange = stream(gate, call, held, upstream, reply, exchange).await;
         exchange.completion.choices = gathered.unwrap_or_default().choices();
         exchange
     } else {
-        buffered(gate, call, response, exchange).await
+        buffered(gate, call, (response, times), exchange).await
     };
     place(call, &mut exchange);
     price(gate, call, held.rid, &mut exchange);
@@ -154,38 +158,6 @@ fn patience(gate: &Gate, call: &Admitted) -> Duration {
     Duration::from_millis(u64::try_from(rest).unwrap_or_default())
 }
 
-fn milliseconds(most: Option<u32>) -> Option<Duration> {
-    most.map(|most| Duration::from_millis(most.into()))
-}
-
-/// When a body that does not come is given up.
-struct Times {
-    began: tokio::time::Instant,
-    ends: tokio::time::Instant,
-    idle: Option<Duration>,
-}
-
-impl Times {
-    fn of(gate: &Gate, call: &Admitted) -> Self {
-        let began = tokio::time::Instant::now();
-        let idle = milliseconds(call.timeouts.idle_ms);
-        Self { began, ends: began + patience(gate, call), idle }
-    }
-
-    /// The last moment for the next piece, from now on.
-    fn next(&self) -> tokio::time::Instant {
-        let idle = self.idle.map(|idle| tokio::time::Instant::now() + idle);
-        idle.map_or(self.ends, |idle| idle.min(self.ends))
-    }
-
-    /// What a caller is told where it has passed.
-    fn passed(&self, provider: &str) -> Error {
-        let ended = tokio::time::Instant::now() >= self.ends;
-        let waited = self.ends.duration_since(self.began);
-        upstream::timed_out(provider, self.idle.filter(|_| !ended).unwrap_or(waited))
-    }
-}
-
 fn refused(mut exchange: Exchange, call: &Admitted, status: u16, body: &[u8]) -> Exchange {
     let provider = call.resolved.provider;
     let failure = call.resolved.wire.failure(provider, status, body);
@@ -200,16 +172,20 @@ fn refused(mut exchange: Exchange, call: &Admitted, status: u16, body: &[u8]) ->
         && !exchange.headers.contains_key(header::RETRY_AFTER)
     {
         exchange.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        exchange.asked_ms = seconds.checked_mul(1_000);
     }
-    let error = match status {
-        _ if failure.of_credential => Error::CredentialRejected {
-            provider: provider.name.to_owned(),
-            owner: call.resolved.owner.clone(),
-        },
-        400..=499 if status != 408 => {
-            Error::ProviderRefused { status, message: failure.message, cause }
+    let (name, owner) = (provider.name.to_owned(), call.resolved.owner.clone());
+    let message = failure.message;
+    let error = match (failure.blame, status) {
+        (Blame::Credential, _) => Error::CredentialRejected { provider: name, owner },
+        (Blame::Account, _) => {
+            let account = format!("The account at {name} whose credential is stored ({owner})");
+            Error::AccountRefused { account, message }
         }
-        300..=399 => upstream::unavailable(provider.name, CHARGED, Fault::Redirect, cause),
+        (Blame::Request, 400..=499) if status != 408 => {
+            Error::ProviderRefused { status, message, cause }
+        }
+        (_, 300..=399) => upstream::unavailable(provider.name, CHARGED, Fault::Redirect, cause),
         _ => upstream::unavailable(provider.name, CHARGED, Fault::Status, cause),
     };
     exchange.failed(outcome, error)
@@ -218,11 +194,10 @@ fn refused(mut exchange: Exchange, call: &Admitted, status: u16, body: &[u8]) ->
 async fn buffered(
     gate: &Gate,
     call: &Admitted,
-    response: reqwest::Response,
+    (response, times): (reqwest::Response, Times),
     mut exchange: Exchange,
 ) -> Exchange {
     let provider = call.resolved.provider;
-    let times = Times::of(gate, call);
     let body = match collect(response, ANSWER_BYTES_MAX, &times, provider.name).await {
         Ok(body) => body,
         Err(error) => return exchange.failed(ProviderOutcome::Unknown, error),
@@ -237,6 +212,7 @@ async fn buffered(
             exchange.finish_reason = reason.and_then(|text| text.as_str()).map(str::to_owned);
             name(call, &mut completion.model);
             exchange.completion = completion;
+            identify(call, &mut exchange);
             exchange
         }
         Err(fault) => {
@@ -258,6 +234,21 @@ fn name(call: &Admitted, served: &mut String) {
     }
 }
 
+/// Tells the provider's id of its answer, where the answer has one of the caller's dialect. It is
+/// that of the request too, where no header has told one.
+fn identify(call: &Admitted, exchange: &mut Exchange) {
+    let id = &exchange.completion.id;
+    let is_id = (1..=upstream::ID_CHARS_MAX).contains(&id.len());
+    let Some(value) = HeaderValue::try_from(id).ok().filter(|_| is_id) else { return };
+    if exchange.provider_request_id.is_none() {
+        exchange.provider_request_id = Some(id.clone());
+        exchange.headers.insert(upstream::THEIR_ID, value.clone());
+    }
+    if !call.is_verbatim() {
+        exchange.headers.insert(upstream::THEIR_ANSWER, value);
+    }
+}
+
 fn name_start(call: &Admitted, event: &mut ChatEvent) {
     if let ChatEvent::Start { model, .. } = event {
         name(call, model);
@@ -273,7 +264,8 @@ async fn collect(
     let mut body = BytesMut::new();
     let mut chunks = response.bytes_stream();
     loop {
-        match tokio::time::timeout_at(times.next(), chunks.next()).await {
+        let next = times.next(!body.is_empty());
+        match tokio::time::timeout_at(next, chunks.next()).await {
             Ok(Some(Ok(chunk))) if body.len().saturating_add(chunk.len()) <= bytes_max => {
                 body.extend_from_slice(&chunk);
             }
@@ -282,7 +274,7 @@ async fn collect(
             }
             Ok(Some(Err(fault))) => return Err(broken(provider, &fault)),
             Ok(None) => return Ok(body.freeze()),
-            Err(_) => return Err(times.passed(provider)),
+            Err(_) => return Err(times.passed(provider, !body.is_empty())),
         }
     }
 }
@@ -290,6 +282,7 @@ async fn collect(
 /// A streamed answer, and what bounds it.
 struct Upstream<'g> {
     response: reqwest::Response,
+    times: Times,
     meter: Option<Meter>,
     /// For a caller who asked for a whole answer, and for the content log.
     gathered: Option<&'g mut Gathered>,
@@ -318,7 +311,10 @@ impl Seen {
 
 /// Opens the caller's stream, but not before its first event: until then a failure is a plain error
 /// with its own status, and the call may still go on to another model.
-fn open(call: &Admitted, events: &[ChatEvent], exchange: &Exchange, reply: &mut Reply) {
+fn open(call: &Admitted, events: &[ChatEvent], exchange: &mut Exchange, reply: &mut Reply) {
+    if events.iter().any(|event| matches!(event, ChatEvent::Start { .. })) {
+        identify(call, exchange);
+    }
     let is_begun = events.first().is_some_and(|first| !matches!(first, ChatEvent::Failed { .. }));
     if call.call.stream && is_begun {
         reply.begin(&exchange.headers);
@@ -336,9 +332,8 @@ async fn stream(
     mut exchange: Exchange,
 ) -> Exchange {
     let provider = call.resolved.provider;
-    let Upstream { response, mut meter, mut gathered } = upstream;
-    let times = Times::of(gate, call);
-    let mut ends = times.next();
+    let Upstream { response, times, mut meter, mut gathered } = upstream;
+    let mut ends = times.next(false);
     let mut decoder = call.resolved.wire.decoder(provider, call.call.stream && call.is_verbatim());
     let mut chunks = response.bytes_stream();
     let mut events = Vec::new();
@@ -351,7 +346,10 @@ async fn stream(
                 reply.keep_alive(&exchange.headers).await;
                 continue;
             }
-            Err(_) => return exchange.broke(times.passed(provider.name), seen.is_finished),
+            Err(_) => {
+                let error = times.passed(provider.name, seen.any);
+                return exchange.broke(error, seen.is_finished);
+            }
         };
         let fed = match &chunk {
             Some(Ok(bytes)) => decoder.feed(bytes, &mut events),
@@ -371,14 +369,14 @@ async fn stream(
             exchange.is_cut = meter.pass(gate, call, held, &mut events).await.is_cut();
         }
         seen.any |= !events.is_empty();
-        open(call, &events, &exchange, reply);
+        open(call, &events, &mut exchange, reply);
         reply.events(&events).await;
         if let Some(gathered) = &mut gathered {
             events.iter().for_each(|event| gathered.event(event));
         }
         events.clear();
         // From here on, so that a caller who reads slowly is not the provider's silence.
-        ends = times.next();
+        ends = times.next(seen.any);
         if exchange.is_cut {
             // Dropping the response closes the connection, which ends the generation. What it
             // came to meanwhile is not known.

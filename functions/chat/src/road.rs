@@ -7,7 +7,6 @@ use farebox_aws::{Chosen, KeyItem, Overrides, Places};
 use farebox_core::{
     Allowance, CallRecord, ChatCall, Earlier, Error, Money, OnBudgetRefusal, Rid, Route, Timeouts,
 };
-use http::HeaderMap;
 
 use crate::dialect::Dialect;
 use crate::dropping;
@@ -80,6 +79,8 @@ enum Failure {
     Busy,
     /// It refused the stored credential, or that credential's account has no money.
     Credential,
+    /// It does not let that account make this call; another call it may.
+    Account,
 }
 
 impl Road {
@@ -180,7 +181,7 @@ impl Road {
             self.tried.push(chosen.credential.name.clone());
             return Some(Duration::ZERO);
         }
-        let asked = retry_after_ms(&exchange.headers);
+        let asked = exchange.asked_ms;
         let at = self.steps.at;
         let pause = self.steps.after(failure, asked, is_free, draw, left_ms)?;
         if self.steps.at != at {
@@ -277,7 +278,7 @@ impl Steps {
         }
         let within = |most: u64| draw.checked_rem(most.saturating_add(1)).unwrap_or_default();
         match failure {
-            Failure::Credential => None,
+            Failure::Credential | Failure::Account => None,
             Failure::Busy => {
                 let asked = asked_ms.filter(|asked| *asked <= self.route.patience_ms())?;
                 Some(asked.saturating_add(within(SPREAD_MS)))
@@ -301,6 +302,7 @@ impl Failure {
             Error::CredentialRejected { .. } | Error::ProviderRefused { status: 402, .. } => {
                 Some(Self::Credential)
             }
+            Error::AccountRefused { .. } => Some(Self::Account),
             _ => None,
         }
     }
@@ -310,20 +312,13 @@ impl Failure {
 #[must_use]
 pub fn rest_ms(exchange: &Exchange) -> Option<i64> {
     match Failure::of(exchange.error.as_ref()?)? {
-        Failure::Unavailable => None,
+        Failure::Unavailable | Failure::Account => None,
         Failure::Credential => Some(REFUSED_MS),
         Failure::Busy => {
-            let asked = retry_after_ms(&exchange.headers).and_then(|ms| i64::try_from(ms).ok());
+            let asked = exchange.asked_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX));
             Some(asked.unwrap_or(BUSY_MS).min(REFUSED_MS))
         }
     }
-}
-
-/// How long a provider asks to wait: `retry-after-ms`, else `retry-after` in seconds. A date is
-/// not read: a wait that long is beyond every patience.
-fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-    number("retry-after-ms").or_else(|| number("retry-after")?.checked_mul(1_000))
 }
 
 #[cfg(test)]
@@ -337,7 +332,8 @@ mod tests {
 
     #[test]
     fn a_free_failure_leads_on_and_a_charged_one_only_where_the_route_says_so() {
-        for failure in [Failure::Unavailable, Failure::Busy, Failure::Credential] {
+        for failure in [Failure::Unavailable, Failure::Busy, Failure::Credential, Failure::Account]
+        {
             let mut free = steps(Route::default());
             assert_eq!(free.after(failure, None, true, 0, 9_000), Some(0), "{failure:?}");
             assert_eq!(free.after(failure, None, true, 0, 9_000), None, "the end of the road");
@@ -393,24 +389,31 @@ mod tests {
         };
         assert_eq!(Failure::of(&refused(429)), Some(Failure::Busy));
         assert_eq!(Failure::of(&refused(402)), Some(Failure::Credential));
-        for status in [400, 404, 413, 422] {
+        for status in [400, 403, 404, 413, 422] {
             assert_eq!(Failure::of(&refused(status)), None, "{status}");
         }
         assert_eq!(Failure::of(&Error::internal("panic")), None);
     }
 
     #[test]
-    fn a_wait_is_read_in_either_header() {
-        let asked = |pairs: &[(&'static str, &str)]| {
-            let pairs = pairs
-                .iter()
-                .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
-            retry_after_ms(&pairs.collect())
+    fn a_credential_rests_as_long_as_it_is_asked_and_five_minutes_at_most() {
+        let rest = |status, asked_ms| {
+            let error =
+                Error::ProviderRefused { status, message: String::new(), cause: String::new() };
+            rest_ms(&Exchange { error: Some(error), asked_ms, ..Exchange::default() })
         };
-        assert_eq!(asked(&[("retry-after", "7"), ("retry-after-ms", "50")]), Some(50));
-        assert_eq!(asked(&[("retry-after", "7")]), Some(7_000));
-        for other in ["Wed, 21 Oct 2026 07:28:00 GMT", "-1", "1.5", ""] {
-            assert_eq!(asked(&[("retry-after", other)]), None, "{other}");
+        for (asked, rests) in [
+            (Some(40_000), 40_000),
+            (None, BUSY_MS),
+            (Some(300_001), REFUSED_MS),
+            (Some(3_600_000), REFUSED_MS),
+            (Some(u64::MAX), REFUSED_MS),
+        ] {
+            assert_eq!(rest(429, asked), Some(rests), "{asked:?}");
         }
+        assert_eq!(rest(402, None), Some(REFUSED_MS));
+        assert_eq!(rest(403, Some(40_000)), None);
+        let account = Error::AccountRefused { account: String::new(), message: String::new() };
+        assert_eq!(rest_ms(&Exchange { error: Some(account), ..Exchange::default() }), None);
     }
 }

@@ -41,7 +41,11 @@ const COUNT_MEDIA_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most characters of a provider's own words that are kept as a cause.
 pub const CAUSE_CHARS_MAX: usize = 200;
 /// How an answer names the provider's own id of it.
-const THEIR_ID: &str = "x-farebox-provider-request-id";
+pub const THEIR_ID: &str = "x-farebox-provider-request-id";
+/// The same of its id of the answer, where the answer's own is of another dialect.
+pub const THEIR_ANSWER: &str = "x-farebox-provider-response-id";
+/// The most characters of an id that are kept.
+pub const ID_CHARS_MAX: usize = 128;
 /// The answer is one number.
 const COUNT_BYTES_MAX: u64 = 4_096;
 
@@ -187,7 +191,7 @@ fn prepare(
 
 /// The provider's headers that survive: when to retry, what is left of its limits, and its own id
 /// of the request under a name of Farebox's.
-pub fn surviving(headers: &HeaderMap) -> HeaderMap {
+pub fn surviving(provider: &Provider, headers: &HeaderMap) -> HeaderMap {
     const NAMES: [&str; 2] = ["retry-after", "retry-after-ms"];
     const PREFIXES: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
     let survives = |name: &HeaderName| {
@@ -197,16 +201,93 @@ pub fn surviving(headers: &HeaderMap) -> HeaderMap {
     let surviving = headers.iter().filter(|(name, _)| survives(name));
     let mut surviving: HeaderMap =
         surviving.map(|(name, value)| (name.clone(), value.clone())).collect();
-    if let Some(Ok(id)) = provider_request_id(headers).map(HeaderValue::try_from) {
+    if let Some(Ok(id)) = provider_request_id(provider, headers).map(HeaderValue::try_from) {
         surviving.insert(THEIR_ID, id);
     }
     surviving
 }
 
 /// The provider's own id of the request.
-pub fn provider_request_id(headers: &HeaderMap) -> Option<String> {
-    let value = ["x-request-id", "request-id", "x-amzn-requestid"]
-        .iter()
-        .find_map(|name| headers.get(*name))?;
-    Some(value.to_str().ok()?.chars().take(128).collect())
+pub fn provider_request_id(provider: &Provider, headers: &HeaderMap) -> Option<String> {
+    let value = provider.request_ids.iter().find_map(|name| headers.get(*name))?;
+    Some(value.to_str().ok()?.chars().take(ID_CHARS_MAX).collect())
+}
+
+/// How long a provider asks to wait, in ms: `retry-after-ms`, else `retry-after` in seconds, each
+/// with a fraction or without, or as a date, which counts from the answer's own where it has one.
+pub fn asked_ms(headers: &HeaderMap, now: Timestamp) -> Option<u64> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    if let Some(ms) = text("retry-after-ms").and_then(|text| thousandths(text, 1)) {
+        return Some(ms);
+    }
+    let after = text("retry-after")?;
+    thousandths(after, 1_000).or_else(|| {
+        let until = Timestamp::parse_http(after).ok()?;
+        let date = text("date").and_then(|date| Timestamp::parse_http(date).ok());
+        Some(u64::try_from(until.since(date.unwrap_or(now))).unwrap_or_default())
+    })
+}
+
+/// A decimal times `each`, rounded up.
+fn thousandths(text: &str, each: u64) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    let parts = format!("{fraction:0<9}").get(..9)?.parse::<u64>().ok()?;
+    let parts = parts.checked_mul(each)?.div_ceil(1_000_000_000);
+    whole.parse::<u64>().ok()?.checked_mul(each)?.checked_add(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pairs = pairs.iter().map(|(name, value)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+        });
+        pairs.collect()
+    }
+
+    #[test]
+    fn a_wait_is_read_in_either_header_as_a_number_or_a_date() {
+        let now = Timestamp::parse("2026-10-21T07:27:00Z").unwrap();
+        let date = "Wed, 21 Oct 2026 07:28:00 GMT";
+        for (pairs, asked) in [
+            (&[("retry-after", "7"), ("retry-after-ms", "50")][..], Some(50)),
+            (&[("retry-after", "7")], Some(7_000)),
+            (&[("retry-after", "1.5")], Some(1_500)),
+            (&[("retry-after", "0.0004")], Some(1)),
+            (&[("retry-after-ms", "50.5")], Some(51)),
+            (&[("retry-after-ms", "soon"), ("retry-after", "2")], Some(2_000)),
+            (&[("retry-after", date)], Some(60_000)),
+            (&[("retry-after", date), ("date", "Wed, 21 Oct 2026 07:27:50 GMT")], Some(10_000)),
+            (&[("retry-after", date), ("date", "Wed, 21 Oct 2026 07:29:00 GMT")], Some(0)),
+            (&[("retry-after", "-1")], None),
+            (&[("retry-after", "1.")], None),
+            (&[("retry-after", "1e3")], None),
+            (&[("retry-after", "")], None),
+            (&[("retry-after", "99999999999999999999")], None),
+            (&[], None),
+        ] {
+            assert_eq!(asked_ms(&headers(pairs), now), asked, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_providers_id_is_read_where_its_row_says() {
+        let all = headers(&[
+            ("x-request-id", "x"),
+            ("request-id", "r"),
+            ("apim-request-id", "a"),
+            ("mistral-correlation-id", "m"),
+        ]);
+        for (name, id) in [("openai", "x"), ("anthropic", "r"), ("azure", "a"), ("mistral", "m")] {
+            let provider = farebox_providers::find(name).unwrap();
+            assert_eq!(provider_request_id(provider, &all).as_deref(), Some(id), "{name}");
+            assert_eq!(surviving(provider, &all)[THEIR_ID], id);
+        }
+    }
 }

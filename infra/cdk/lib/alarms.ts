@@ -30,6 +30,15 @@ export function alarms(stack: Stack, deadLetters: Queue, functions: GatewayFunct
       ...faults,
     });
   }
+  for (const one of functions.filter((one) => one.node.id === "Chat")) {
+    new MetricFilter(stack, "ChatOddities", {
+      logGroup: one.logs,
+      filterPattern: FilterPattern.literal('{ ($.fields.metric = "provider_fault") || ($.fields.metric = "usage_missing") }'),
+      metricValue: "1",
+      metricNamespace: `Farebox/${stack.stackName}`,
+      metricName: "ProviderOddities",
+    });
+  }
   const all = [
     new Alarm(stack, "DeadLetterAlarm", {
       alarmDescription: "Settlement events have failed five times. See docs/operations.md.",

@@ -61,6 +61,9 @@ pub struct ChatCall {
     pub beyond: Option<Box<Error>>,
     /// Without it the call asks for the same, but for a search: it may be dropped on request.
     pub droppable: bool,
+    /// What `body` leaves out because a call means the same without it: the caller is told where
+    /// a provider gets `body`.
+    pub wishes: Vec<&'static str>,
     /// The caller's headers that a provider of its format gets, such as `anthropic-beta`.
     pub headers: Vec<(&'static str, String)>,
     /// The provider, where the caller named it apart from the model.

@@ -246,6 +246,14 @@ pub enum Error {
         /// Whose credential: `user:ID` or `org:ID`.
         owner: String,
     },
+    /// The account behind the stored credential may not make this call.
+    #[error("{account} may not make this call: {message} Allow it there, or name another model.")]
+    AccountRefused {
+        /// The provider, and whose credential it is: `user:ID` or `org:ID`.
+        account: String,
+        /// The provider's message.
+        message: String,
+    },
     /// The provider failed or could not be reached.
     #[error("{provider} did not answer as it should. {advice}")]
     ProviderUnavailable {
@@ -401,6 +409,7 @@ table! {
     Self::ProviderRefused { status: 429, .. } => retry(429, "rate_limit_exceeded"),
     Self::ProviderRefused { status, .. } => row(*status, "provider_error"),
     Self::CredentialRejected { .. } => row(502, "provider_credential_rejected"),
+    Self::AccountRefused { .. } => row(502, "provider_account_refused"),
     Self::ProviderUnavailable { .. } => row(502, "provider_unavailable"),
     Self::ProviderTimeout { .. } => row(504, "provider_unavailable"),
     Self::NotSupported { .. } => row(501, "not_supported"),

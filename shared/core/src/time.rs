@@ -84,6 +84,23 @@ impl Timestamp {
         Ok(Self(parsed.as_millisecond()))
     }
 
+    /// Reads a date as HTTP writes it, such as `Wed, 21 Oct 2026 07:28:00 GMT` (RFC 9110).
+    ///
+    /// # Errors
+    /// [`TimeError::NotATime`].
+    pub fn parse_http(text: &str) -> Result<Self, TimeError> {
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let not_a_time = || TimeError::NotATime(text.to_owned());
+        let words: Vec<_> = text.split_ascii_whitespace().collect();
+        let [_, day, month, year, clock, "GMT"] = words.as_slice() else {
+            return Err(not_a_time());
+        };
+        let mut months = (1..).zip(MONTHS);
+        let (month, _) = months.find(|(_, name)| name == month).ok_or_else(not_a_time)?;
+        Self::parse(&format!("{year}-{month:02}-{day:0>2}T{clock}Z")).map_err(|_| not_a_time())
+    }
+
     fn jiff(self) -> jiff::Timestamp {
         jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
     }
@@ -261,6 +278,26 @@ fn day_of(date: civil::Date) -> Day {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_of_http_is_read_and_nothing_like_it() {
+        let at = Timestamp::parse("2026-10-21T07:28:00Z").unwrap();
+        assert_eq!(Timestamp::parse_http("Wed, 21 Oct 2026 07:28:00 GMT").unwrap(), at);
+        assert_eq!(
+            Timestamp::parse_http("Wed, 1 Oct 2026 07:28:00 GMT").unwrap().utc_day().number(),
+            20_261_001
+        );
+        for odd in [
+            "",
+            "Wed, 21 Oct 2026 07:28:00",
+            "Wed, 21 anF 2026 07:28:00 GMT",
+            "2026-10-21T07:28:00Z",
+            "Wed, 32 Oct 2026 07:28:00 GMT",
+            "Wed, 21 O 2026 07:28:00 GMT",
+        ] {
+            assert!(Timestamp::parse_http(odd).is_err(), "{odd}");
+        }
+    }
 
     #[test]
     fn a_day_belongs_to_the_owners_zone() {

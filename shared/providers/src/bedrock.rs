@@ -97,7 +97,7 @@ impl Wire for Converse {
     }
 
     fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure {
-        failure::read(provider.unbilled, status, body)
+        failure::read(provider, status, body)
     }
 }
 

@@ -94,7 +94,7 @@ impl Wire for Cohere {
     }
 
     fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure {
-        failure::read(provider.unbilled, status, body)
+        failure::read(provider, status, body)
     }
 }
 

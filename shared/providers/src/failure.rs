@@ -3,6 +3,12 @@
 use farebox_core::Money;
 use serde_json::Value;
 
+use crate::Provider;
+
+pub mod blame;
+
+pub use blame::{Blame, Forbids};
+
 /// The most characters of a provider's message that are passed on.
 const MESSAGE_CHARS_MAX: usize = 500;
 
@@ -15,8 +21,8 @@ pub struct Failure {
     pub code: Option<String>,
     /// Whether it may cost money.
     pub billing: Billing,
-    /// It is the credential that is refused.
-    pub of_credential: bool,
+    /// Whose fault it is.
+    pub blame: Blame,
     /// In how many seconds the body says that a retry may succeed.
     pub retry_after_s: Option<u64>,
 }
@@ -186,9 +192,9 @@ pub const GROQ: &[Unbilled] = &[
     inferred_with_body(498),
 ];
 
-/// Reads a failure against a provider's table.
+/// Reads a failure against a provider's tables.
 #[must_use]
-pub fn read(table: &[Unbilled], status: u16, body: &[u8]) -> Failure {
+pub fn read(provider: &Provider, status: u16, body: &[u8]) -> Failure {
     let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
     let error = Told::find(&body);
     let details = details(&body);
@@ -201,20 +207,26 @@ pub fn read(table: &[Unbilled], status: u16, body: &[u8]) -> Failure {
                 Needs::Code(code) => error.as_ref().is_some_and(|told| told.is(code)),
             }
     };
-    let billing = table.iter().find(holds).map_or(Billing::Unknown, |row| row.billing);
+    let billing = provider.unbilled.iter().find(holds);
+    let billing = billing.map_or(Billing::Unknown, |row| row.billing);
+    let reasons = details.iter().filter_map(|detail| detail.get("reason")?.as_str());
+    let reasons: Vec<_> = reasons.collect();
+    let blame = match status {
+        401 => Blame::Credential,
+        _ if error.as_ref().is_some_and(Told::is_wrong_key) => Blame::Credential,
+        // Gemini tells a wrong key by a 400.
+        _ if reasons.contains(&"API_KEY_INVALID") => Blame::Credential,
+        403 => blame::of_403(provider.forbids, error.as_ref(), &reasons),
+        _ => Blame::Request,
+    };
     let told = error.unwrap_or_default();
-    let is_wrong_key = told.is_wrong_key();
     let message = match told.message {
         Some(message) => presentable(&message),
         None => format!("The provider answered with status {status}."),
     };
     let code = told.code.or(told.kind).map(|code| presentable(&code));
-    // Gemini tells a wrong key by a 400.
-    let reason = details.iter().find_map(|detail| detail.get("reason")?.as_str());
-    let of_credential =
-        matches!(status, 401 | 403) || is_wrong_key || reason == Some("API_KEY_INVALID");
     let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str());
-    Failure { message, code, billing, of_credential, retry_after_s: delay.and_then(seconds_up) }
+    Failure { message, code, billing, blame, retry_after_s: delay.and_then(seconds_up) }
 }
 
 /// The details of Google's errors (google.rpc.Status).
@@ -346,12 +358,17 @@ fn is_like_a_credential(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::COMPATIBLE as COMPATIBLE_ROW;
 
     const BODY: &[u8] = br#"{"error":{"message":"no","type":"invalid_request_error"}}"#;
     const QUOTA: &[u8] = br#"{"error":{"message":"m","code":"resource_unavailable"}}"#;
 
-    fn billing(table: &[Unbilled], status: u16, body: &[u8]) -> Billing {
-        read(table, status, body).billing
+    fn read_with(unbilled: &'static [Unbilled], status: u16, body: &[u8]) -> Failure {
+        read(&Provider { unbilled, ..COMPATIBLE_ROW }, status, body)
+    }
+
+    fn billing(table: &'static [Unbilled], status: u16, body: &[u8]) -> Billing {
+        read_with(table, status, body).billing
     }
 
     #[test]
@@ -408,7 +425,7 @@ mod tests {
             ("upstream is gone", "The provider answered with status 400.", None),
             (r#"{"error":null}"#, "The provider answered with status 400.", None),
         ] {
-            let failure = read(COMPATIBLE, 400, body.as_bytes());
+            let failure = read_with(COMPATIBLE, 400, body.as_bytes());
             assert_eq!((failure.message.as_str(), failure.code.as_deref()), (message, code));
         }
     }

@@ -53,7 +53,7 @@ mod usage;
 
 pub use credential::Scheme;
 pub use delta::shown_bytes;
-pub use failure::{Billing, Failure};
+pub use failure::{Billing, Blame, Failure};
 pub use json::Object;
 pub use provider::{PROVIDERS, Provider, Reach, Thoughts, find};
 pub use wire::{CountRequest, DecodeError, Decoder, Facts, InputBound, Margin, Outbound, Wire};

@@ -150,7 +150,8 @@ impl Wire for OpenAi {
         ours.extend(sent_tier.map(|tier| ("service_tier".to_owned(), Value::from(tier))));
         let thoughts = (provider.thoughts)(facts.model);
         let caller = extensions::within(&call.body, provider.extensions, thoughts);
-        let mut caller = extensions::with_thoughts(caller, &call.body, thoughts);
+        let caller = extensions::with_thoughts(caller, &call.body, thoughts);
+        let mut caller = extensions::with_marks(caller);
         let mut written = call.written(Format::Chat).clone();
         if matches!(caller, Cow::Owned(_)) {
             extensions::CARRIERS.into_iter().for_each(|field| written.forget(field));
@@ -238,6 +239,6 @@ impl Wire for OpenAi {
     }
 
     fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure {
-        failure::read(provider.unbilled, status, body)
+        failure::read(provider, status, body)
     }
 }

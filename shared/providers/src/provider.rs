@@ -5,7 +5,7 @@ use farebox_core::{ChatCall, Error, Format};
 
 use crate::azure::AzureAccount;
 use crate::bedrock::account::AwsAccount;
-use crate::failure::{self, Unbilled};
+use crate::failure::{self, Forbids, Unbilled, blame};
 use crate::gemini::account::{self, ServiceAccount};
 use crate::media;
 use crate::openai::{UsageRules, cost_in_ticks, cost_in_usd, cost_total};
@@ -52,7 +52,8 @@ pub struct Provider {
     /// that each may add to a prompt. Every other is refused (`OpenAI`'s format only).
     pub passes: &'static [(&'static str, u64)],
     /// The fields beyond `OpenAI`'s own that it takes in messages, parts and tools; the rest of
-    /// [`crate::openai::EXTENSIONS`] is taken out before they are sent (`OpenAI`'s format only).
+    /// [`crate::openai::EXTENSIONS`] is taken out before they are sent. Of other formats only
+    /// `cache_control` is said here, where they have its like.
     pub extensions: &'static [&'static str],
     /// How it takes back what a model thought in an earlier turn (`OpenAI`'s format only).
     pub thoughts: fn(model: &str) -> Thoughts,
@@ -94,8 +95,12 @@ pub struct Provider {
     pub unbounded: fn(model: &str) -> bool,
     /// How its counts depart from `OpenAI`'s (`OpenAI`'s format only).
     pub usage: UsageRules,
+    /// The headers in which it tells its own id of a request, the best first.
+    pub request_ids: &'static [&'static str],
     /// The failures that it does not bill. What is not listed charges the hold.
     pub unbilled: &'static [Unbilled],
+    /// What its 403s mean. What is not listed is the request's fault.
+    pub forbids: &'static [Forbids],
 }
 
 impl Provider {
@@ -133,7 +138,7 @@ impl Provider {
 
 /// What most servers of `OpenAI`'s format do. A row of the table states only its departures; what
 /// of it nobody has confirmed is in [`DOUBTS`].
-const COMPATIBLE: Provider = Provider {
+pub(crate) const COMPATIBLE: Provider = Provider {
     name: "",
     base_url: "",
     scheme: None,
@@ -160,7 +165,9 @@ const COMPATIBLE: Provider = Provider {
     dearer_at: nowhere,
     unbounded: bounded,
     usage: UsageRules::OPENAI,
+    request_ids: &["x-request-id", "request-id"],
     unbilled: failure::COMPATIBLE,
+    forbids: blame::COMPATIBLE,
 };
 
 /// Five times what is recorded of a prompt that nobody asked for (2026-08).
@@ -182,6 +189,7 @@ pub static PROVIDERS: &[Provider] = &[
         service_tiers: true,
         tiers: &["flex", "priority", "fast"],
         unbilled: failure::OPENAI,
+        forbids: blame::OPENAI,
         metered: metering::openai_without_reasoning,
         effort: efforts::of_openai,
         us_geography: openai_with_regions,
@@ -190,6 +198,8 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "anthropic",
+        request_ids: &["request-id"],
+        extensions: &["cache_control"],
         faithful: &[Format::Messages],
         base_url: "https://api.anthropic.com/v1",
         image: media::of_claude,
@@ -197,6 +207,7 @@ pub static PROVIDERS: &[Provider] = &[
         metered: metering::claude_without_thoughts,
         us_geography: always,
         unbilled: failure::ANTHROPIC,
+        forbids: blame::ANTHROPIC,
         ..COMPATIBLE
     },
     Provider {
@@ -209,6 +220,7 @@ pub static PROVIDERS: &[Provider] = &[
         image: media::of_gemini,
         reach: to_cap_where_measured,
         unbilled: failure::GEMINI,
+        forbids: blame::GOOGLE,
         ..COMPATIBLE
     },
     // The base URL is that of the project's location, which stands in the credential. The name is
@@ -223,22 +235,27 @@ pub static PROVIDERS: &[Provider] = &[
         us_geography: account::is_recent,
         dearer_at: account::is_dearer,
         unbilled: failure::VERTEX,
+        forbids: blame::GOOGLE,
         ..COMPATIBLE
     },
     // The base URL is that of the region, which stands in the credential.
     Provider {
         name: "bedrock",
+        request_ids: &["x-amzn-requestid"],
+        extensions: &["cache_control"],
         image: media::of_bedrock,
         scheme: Some(&AwsAccount),
         // docs.aws.amazon.com/bedrock, service-tiers-inference (read 2026-08).
         tiers: &["flex", "priority"],
         wire: bedrock,
         unbilled: failure::BEDROCK,
+        forbids: blame::BEDROCK,
         ..COMPATIBLE
     },
     Provider {
         name: "cohere",
         base_url: "https://api.cohere.com/v2",
+        request_ids: &["x-debug-trace-id", "x-request-id"],
         wire: cohere,
         metered: metering::command_without_thoughts,
         ..COMPATIBLE
@@ -267,6 +284,8 @@ pub static PROVIDERS: &[Provider] = &[
     // The base URL is the resource's: https://NAME.openai.azure.com/openai/v1
     Provider {
         name: "azure",
+        // Recorded: 59 answers have the first, 9 the second as well.
+        request_ids: &["apim-request-id", "x-request-id"],
         faithful: &[Format::Chat, Format::Responses, Format::Completions],
         departs: false,
         scheme: Some(&AzureAccount),
@@ -278,6 +297,7 @@ pub static PROVIDERS: &[Provider] = &[
         tiers: &["flex", "priority"],
         window_refused_unbilled: false,
         unbilled: failure::AZURE,
+        forbids: blame::AZURE,
         ..COMPATIBLE
     },
     Provider {
@@ -294,12 +314,14 @@ pub static PROVIDERS: &[Provider] = &[
         dearer_at: xai_region,
         usage: UsageRules { reasoning_outside: true, cost: Some(cost_in_ticks) },
         unbilled: failure::XAI,
+        forbids: blame::XAI,
         ..COMPATIBLE
     },
     // Its reasoning must come back with a tool's result, and is ignored in turns without a call
     // (api-docs.deepseek.com, thinking_mode; the models of 2025 refused it there).
     Provider {
         name: "deepseek",
+        request_ids: &["x-ds-trace-id", "x-request-id"],
         metered: metering::deepseek,
         effort: efforts::of_deepseek,
         passes: passes::DEEPSEEK,
@@ -309,6 +331,7 @@ pub static PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "mistral",
+        request_ids: &["mistral-correlation-id", "x-kong-request-id"],
         thoughts: in_parts_of_magistral,
         effort: efforts::of_mistral,
         passes: passes::MISTRAL,
@@ -324,11 +347,14 @@ pub static PROVIDERS: &[Provider] = &[
         base_url: "https://api.groq.com/openai/v1",
         cap_field: "max_completion_tokens",
         unbilled: failure::GROQ,
+        forbids: blame::GROQ,
         unbounded: compound,
         ..COMPATIBLE
     },
     Provider {
         name: "openrouter",
+        // The id by which `GET /generation` finds what it cost.
+        request_ids: &["x-generation-id", "x-request-id"],
         passes: passes::OPENROUTER,
         wire: with_texts,
         base_url: "https://openrouter.ai/api/v1",
@@ -338,6 +364,7 @@ pub static PROVIDERS: &[Provider] = &[
         unbounded: routed,
         // It may call any model: Claude's preamble, of 804 tokens at most, is the longest known.
         tool_preamble: 1_024,
+        forbids: blame::OPENROUTER,
         usage: UsageRules { cost: Some(cost_in_usd), ..UsageRules::OPENAI },
         ..COMPATIBLE
     },
@@ -454,47 +481,4 @@ pub fn find(name: &str) -> Option<&'static Provider> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_unique_and_found() {
-        for (place, provider) in PROVIDERS.iter().enumerate() {
-            let first = PROVIDERS.iter().position(|other| other.name == provider.name);
-            assert_eq!(first, Some(place), "{}", provider.name);
-            assert!(find(provider.name).is_some());
-            assert!(!provider.base_url.ends_with('/'), "{}", provider.name);
-        }
-        assert!(find("nobody").is_none());
-    }
-
-    #[test]
-    fn who_is_called_by_chat_completions_answers_them_in_its_own_bytes() {
-        for provider in PROVIDERS {
-            for format in [Format::Chat, Format::Completions] {
-                let wire = (provider.wire)("m", format);
-                let takes = wire.is_some_and(|wire| wire.takes(format));
-                assert!(!takes || provider.faithful.contains(&format), "{}", provider.name);
-            }
-        }
-    }
-
-    #[test]
-    fn models_that_chat_completions_refuse_are_served_by_responses() {
-        for (model, only) in [
-            ("gpt-5-codex", true),
-            ("gpt-5.1-codex-mini", true),
-            ("codex-mini-latest", true),
-            ("gpt-5-pro-2025-10-06", true),
-            ("o3-pro", true),
-            ("gpt-5-nano", false),
-            ("gpt-4o", false),
-            ("gemini-2.5-pro", false),
-        ] {
-            let wire = find("openai").unwrap().wire_for(model, Format::Chat).unwrap();
-            assert_eq!(!wire.takes(Format::Chat), only, "{model}");
-            let asked = find("openai").unwrap().wire_for(model, Format::Responses).unwrap();
-            assert!(asked.takes(Format::Responses));
-        }
-    }
-}
+mod tests;

@@ -283,7 +283,7 @@ impl Wire for Responses {
     }
 
     fn failure(&self, provider: &Provider, status: u16, body: &[u8]) -> Failure {
-        let mut failure = failure::read(provider.unbilled, status, body);
+        let mut failure = failure::read(provider, status, body);
         // A 403 may also mean less than a violation; whether it then costs nothing, nobody says.
         if status == 403 && self.violation_fee_pico > 0 {
             failure.billing = Billing::Fee(self.refusal_fee());

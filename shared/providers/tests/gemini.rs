@@ -7,7 +7,7 @@
 )]
 
 use farebox_core::{ChatCall, Error, Format};
-use farebox_providers::{Billing, CountRequest, Facts, Outbound, find};
+use farebox_providers::{Billing, Blame, CountRequest, Facts, Outbound, find};
 use serde_json::{Value, json};
 
 fn facts(model: &str) -> Facts<'_> {
@@ -437,8 +437,8 @@ fn failures_are_free_as_the_pages_say_and_tell_when_to_retry() {
         assert_eq!(failure("gemini", 429, &body.replace_delay(odd)).retry_after_s, None, "{odd}");
     }
     let wrong = br#"{"error":{"code":400,"details":[{"reason":"API_KEY_INVALID"}]}}"#;
-    assert!(failure("gemini", 400, wrong).of_credential);
-    assert!(!failure("gemini", 400, body).of_credential);
+    assert_eq!(failure("gemini", 400, wrong).blame, Blame::Credential);
+    assert_eq!(failure("gemini", 400, body).blame, Blame::Request);
 }
 
 trait ReplaceDelay {

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::openai::{error_object, paid_usage, verbatim};
-use super::{Answer, Dialect, Opening, StreamWriter, data, one_line};
+use super::{Answer, Dialect, Opening, StreamWriter, data, id_of, one_line};
 use crate::incoming::Incoming;
 
 /// The dialect of `POST /v1/completions`.
@@ -33,15 +33,11 @@ impl Dialect for Completions {
 
     fn answer(&self, answer: &Answer<'_>) -> Bytes {
         if let Some(body) = answer.verbatim {
-            return verbatim::whole(body, answer, OBJECT, &made_up_id(answer.paid.request_id));
+            return verbatim::whole(body, answer, OBJECT, &own_id("", answer.paid.request_id));
         }
         let completion = answer.completion;
-        let id = match completion.id.as_str() {
-            "" => made_up_id(answer.paid.request_id),
-            id => id.to_owned(),
-        };
         let body = json!({
-            "id": id,
+            "id": own_id(&completion.id, answer.paid.request_id),
             "object": OBJECT,
             "created": answer.created,
             "model": completion.model,
@@ -53,16 +49,16 @@ impl Dialect for Completions {
 
     fn stream(&self, opening: Opening) -> Box<dyn StreamWriter + Send> {
         if opening.verbatim {
-            let id = made_up_id(opening.request_id);
+            let id = own_id("", opening.request_id);
             return Box::new(verbatim::Frames::new(opening, OBJECT, id));
         }
-        let id = made_up_id(opening.request_id);
+        let id = own_id("", opening.request_id);
         Box::new(Chunks { opening, id, model: String::new() })
     }
 }
 
-fn made_up_id(request_id: Rid) -> String {
-    format!("cmpl-{request_id}")
+fn own_id(given: &str, request_id: Rid) -> String {
+    id_of("cmpl-", given, request_id)
 }
 
 /// A choice of a chat as that of a completion.
@@ -113,9 +109,7 @@ impl StreamWriter for Chunks {
     fn event(&mut self, event: &ChatEvent, out: &mut Vec<u8>) {
         match event {
             ChatEvent::Start { id, model } => {
-                if !id.is_empty() {
-                    self.id.clone_from(id);
-                }
+                self.id = own_id(id, self.opening.request_id);
                 self.model.clone_from(model);
             }
             ChatEvent::Delta { choice, delta, logprobs } => {

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Answer, Dialect, Opening, StreamWriter, cost_object, data, one_line, tier_of_openai,
+    Answer, Dialect, Opening, StreamWriter, cost_object, data, id_of, one_line, tier_of_openai,
     usage_object,
 };
 use crate::incoming::Incoming;
@@ -37,22 +37,17 @@ impl Dialect for OpenAi {
 
     fn answer(&self, answer: &Answer<'_>) -> Bytes {
         if let Some(body) = answer.verbatim {
-            let id = made_up_id(answer.paid.request_id);
+            let id = own_id("", answer.paid.request_id);
             return verbatim::whole(body, answer, "chat.completion", &id);
         }
         let completion = answer.completion;
         let mut body = json!({
-            "id": completion.id,
+            "id": own_id(&completion.id, answer.paid.request_id),
             "object": "chat.completion",
             "created": answer.created,
             "model": completion.model,
             "choices": completion.choices,
         });
-        if completion.id.is_empty()
-            && let Some(id) = body.get_mut("id")
-        {
-            *id = Value::from(made_up_id(answer.paid.request_id));
-        }
         if let Some(body) = body.as_object_mut() {
             body.insert("usage".to_owned(), paid_usage(answer));
             if let Some(tier) = tier_of_openai(answer.tier) {
@@ -64,11 +59,11 @@ impl Dialect for OpenAi {
 
     fn stream(&self, opening: Opening) -> Box<dyn StreamWriter + Send> {
         if opening.verbatim {
-            let id = made_up_id(opening.request_id);
+            let id = own_id("", opening.request_id);
             return Box::new(verbatim::Frames::new(opening, "chat.completion.chunk", id));
         }
         Box::new(Chunks {
-            id: made_up_id(opening.request_id),
+            id: own_id("", opening.request_id),
             model: String::new(),
             opening,
             spoken: BTreeSet::new(),
@@ -96,8 +91,8 @@ pub(super) fn error_object(error: &Error) -> Value {
     }})
 }
 
-fn made_up_id(request_id: Rid) -> String {
-    format!("chatcmpl-{request_id}")
+fn own_id(given: &str, request_id: Rid) -> String {
+    id_of("chatcmpl-", given, request_id)
 }
 
 /// The usage with Farebox's cost beside it; `null` where the provider reported none.
@@ -183,9 +178,7 @@ impl StreamWriter for Chunks {
     fn event(&mut self, event: &ChatEvent, out: &mut Vec<u8>) {
         match event {
             ChatEvent::Start { id, model } => {
-                if !id.is_empty() {
-                    self.id.clone_from(id);
-                }
+                self.id = own_id(id, self.opening.request_id);
                 self.model.clone_from(model);
             }
             ChatEvent::Delta { choice, delta, logprobs } => {

@@ -55,7 +55,7 @@ pub(super) fn translate(messages: &[Value]) -> Result<Turns, Error> {
         let (turn, mut blocks) = match role {
             "system" | "developer" => ("system", content(&field, message, false)?),
             "assistant" => ("assistant", assistant(&field, message)?),
-            "tool" => ("user", vec![tool_result(&field, message)?]),
+            "tool" => ("user", tool_result(&field, message)?),
             _ => ("user", content(&field, message, true)?),
         };
         blocks.extend(cache_point(message));
@@ -193,13 +193,17 @@ fn thought(thought: Thought<'_>) -> Value {
     }
 }
 
-fn tool_result(field: &str, message: &Value) -> Result<Value, Error> {
-    let mut blocks = content(field, message, true)?;
+/// A tool's result, and a mark in it behind it: inside there is no place for one.
+fn tool_result(field: &str, message: &Value) -> Result<Vec<Value>, Error> {
+    let blocks = content(field, message, true)?;
+    let is_point = |block: &Value| block.get("cachePoint").is_some();
+    let (points, mut blocks): (Vec<Value>, Vec<Value>) = blocks.into_iter().partition(is_point);
     if blocks.is_empty() {
         blocks.push(json!({"json": {}}));
     }
     let id = message.get("tool_call_id").cloned().unwrap_or_default();
     let failed = message.get("is_error") == Some(&Value::Bool(true));
     let status = if failed { "error" } else { "success" };
-    Ok(json!({"toolResult": {"toolUseId": id, "content": blocks, "status": status}}))
+    let result = json!({"toolResult": {"toolUseId": id, "content": blocks, "status": status}});
+    Ok(std::iter::once(result).chain(points.into_iter().last()).collect())
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::parts;
 use crate::provider::Thoughts;
@@ -18,6 +18,9 @@ pub const EXTENSIONS: [&str; 6] = [
     "is_error",
     "extra_content",
 ];
+
+/// What asks that all before it is kept.
+const MARK: &str = "cache_control";
 
 /// The fields that carry them.
 pub(super) const CARRIERS: [&str; 2] = ["messages", "tools"];
@@ -80,6 +83,41 @@ pub(super) fn with_thoughts<'a>(
         }
     }
     Cow::Owned(body)
+}
+
+/// The messages with each mark of a whole message at the last part of its text, where providers of
+/// this format read it. One that says nothing (a call of a tool) gives it to the message before.
+pub(super) fn with_marks(body: Cow<'_, Map<String, Value>>) -> Cow<'_, Map<String, Value>> {
+    let messages = body.get("messages").and_then(Value::as_array);
+    if !messages.into_iter().flatten().any(|message| message.get(MARK).is_some()) {
+        return body;
+    }
+    let mut body = body.into_owned();
+    let messages = body.get_mut("messages").and_then(Value::as_array_mut);
+    let mut mark: Option<Value> = None;
+    for message in messages.into_iter().flatten().rev().filter_map(Value::as_object_mut) {
+        let own = message.shift_remove(MARK).filter(|own| !own.is_null());
+        if let Some(control) = own.or(mark.take()) {
+            mark = mark_in(message.get_mut("content"), control);
+        }
+    }
+    Cow::Owned(body)
+}
+
+/// Puts a mark at the last part of a content; gives it back where there is none.
+fn mark_in(content: Option<&mut Value>, control: Value) -> Option<Value> {
+    match content {
+        Some(Value::Array(parts)) => match parts.last_mut().and_then(Value::as_object_mut) {
+            Some(part) => drop(part.entry(MARK).or_insert(control)),
+            None => return Some(control),
+        },
+        Some(content @ Value::String(_)) if content != "" => {
+            let text = content.take();
+            *content = json!([{"type": "text", "text": text, "cache_control": control}]);
+        }
+        _ => return Some(control),
+    }
+    None
 }
 
 /// What a message of the model's says that it thought: as one text, or in details that were made
@@ -152,6 +190,36 @@ mod tests {
             "stop": "x",
         });
         body.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn a_messages_mark_stands_at_its_last_text_or_at_one_before() {
+        let control = json!({"type": "ephemeral"});
+        let body = json!({"messages": [
+            {"role": "user", "content": [{"type": "text", "text": "a"},
+                {"type": "text", "text": "b"}]},
+            {"role": "assistant", "content": null, "tool_calls": [], "cache_control": control},
+            {"role": "tool", "tool_call_id": "t", "content": "r", "cache_control": control},
+            {"role": "user", "content": "plain"},
+        ]});
+        let body = body.as_object().unwrap().clone();
+
+        let marked = with_marks(Cow::Borrowed(&body)).into_owned();
+
+        assert_eq!(
+            Value::Object(marked)["messages"],
+            json!([
+                {"role": "user", "content": [{"type": "text", "text": "a"},
+                    {"type": "text", "text": "b", "cache_control": control}]},
+                {"role": "assistant", "content": null, "tool_calls": []},
+                {"role": "tool", "tool_call_id": "t",
+                 "content": [{"type": "text", "text": "r", "cache_control": control}]},
+                {"role": "user", "content": "plain"},
+            ])
+        );
+        let plain = json!({"messages": [{"role": "user", "content": "x"}]});
+        let plain = plain.as_object().unwrap();
+        assert!(matches!(with_marks(Cow::Borrowed(plain)), Cow::Borrowed(_)));
     }
 
     #[test]

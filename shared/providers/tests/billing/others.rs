@@ -2,7 +2,7 @@
 
 use farebox_core::pricing::Bound;
 use farebox_core::{ChatEvent, Format};
-use farebox_providers::{Billing, Facts, find};
+use farebox_providers::{Billing, Blame, Facts, find};
 use serde_json::{Value, json};
 
 use crate::{FACTS, OTHER, billing, counted, hold_of, refused, reported, send, sent, streamed};
@@ -68,7 +68,7 @@ pub fn xais_refusals() {
     let xai = find("xai").unwrap();
     let told = |body: &str| {
         let wire = xai.wire_for("grok-4", Format::Chat).unwrap();
-        wire.failure(xai, 400, body.as_bytes()).of_credential
+        wire.failure(xai, 400, body.as_bytes()).blame == Blame::Credential
     };
     assert!(told(wrong) && !told(OTHER));
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use farebox_core::{ChatEvent, Reported};
-use farebox_providers::{Billing, Provider};
+use farebox_providers::{Billing, Blame, Provider};
 use serde_json::Value;
 
 use crate::support::{byte_at_a_time, decode, provider, shown, wire, with_bom, with_crlf};
@@ -130,7 +130,7 @@ impl Exchange {
         assert!(!failure.message.contains("answered with status"), "{}", self.id);
         assert_ne!(failure.billing, Billing::Unknown, "{}", self.id);
         let wrong_key = self.body.contains("API_KEY_INVALID");
-        assert_eq!(failure.of_credential, wrong_key, "{}", self.id);
+        assert_eq!(failure.blame == Blame::Credential, wrong_key, "{}", self.id);
         assert_eq!(
             failure.retry_after_s.is_some(),
             self.body.contains("retryDelay"),

@@ -110,7 +110,9 @@ impl Turn {
                     signature: signature.clone(),
                 }),
                 "functionResponse" => self.result(&format!("{field}.{name}"), value, beyond),
-                "thought" | "thoughtSignature" | "mediaResolution" | "partMetadata" => {}
+                "thought" | "thoughtSignature" => {}
+                "mediaResolution" => beyond.wish("contents.parts.mediaResolution"),
+                "partMetadata" => beyond.wish("contents.parts.partMetadata"),
                 _ => beyond.note(format!("{field}.{name}")),
             }
         }

@@ -16,9 +16,9 @@ use super::{Verb, parts};
 /// The longest name of a model.
 const MODEL_BYTES_MAX: usize = 256;
 
-/// What could not be said in the common shape: the first of it.
+/// What could not be said in the common shape: the first of it, and wishes.
 #[derive(Default)]
-pub(super) struct Beyond(Option<Box<Error>>);
+pub(super) struct Beyond(Option<Box<Error>>, Vec<&'static str>);
 
 impl Beyond {
     /// Remembers a field that only a provider of the same format understands.
@@ -26,6 +26,13 @@ impl Beyond {
         if self.0.is_none() {
             let rule = "only Gemini's models take this: leave it out for this model";
             self.0 = Some(Box::new(Error::malformed(field, rule)));
+        }
+    }
+
+    /// Remembers what a call means the same without.
+    pub(super) fn wish(&mut self, name: &'static str) {
+        if !self.1.contains(&name) {
+            self.1.push(name);
         }
     }
 }
@@ -85,7 +92,7 @@ pub(super) fn call(bytes: &[u8], model: String, verb: Verb) -> Result<ChatCall, 
     }
     body.insert("stream".to_owned(), Value::from(verb == Verb::Stream));
     let call = ChatCall::translated(Format::GenerateContent, model, body, original)?;
-    Ok(ChatCall { beyond: beyond.0, thinking, ..call })
+    Ok(ChatCall { beyond: beyond.0, wishes: beyond.1, thinking, ..call })
 }
 
 fn contents(given: Option<&Value>, turns: &mut Turns, beyond: &mut Beyond) -> Result<(), Error> {
@@ -165,6 +172,9 @@ fn tool_config(body: &mut Map<String, Value>, value: &Value, beyond: &mut Beyond
         ("ANY", [name]) => json!({"type": "function", "function": {"name": name}}),
         _ => return beyond.note("toolConfig.functionCallingConfig"),
     };
+    if mode == "VALIDATED" {
+        beyond.wish("toolConfig.functionCallingConfig.mode");
+    }
     if body.contains_key("tools") || choice != "auto" {
         body.insert("tool_choice".to_owned(), choice);
     }
@@ -210,9 +220,11 @@ fn config(
             }
             "responseSchema" => format(body, &lower(value)),
             "responseJsonSchema" => format(body, value),
-            "thinkingConfig" => told = thinking(body, value),
-            // A wish about media, which other providers look at as they do.
-            "mediaResolution" | "audioTimestamp" => {}
+            "thinkingConfig" => told = thinking(body, value, beyond),
+            // Wishes about media, which other providers look at as they do.
+            "mediaResolution" => beyond.wish("generationConfig.mediaResolution"),
+            "audioTimestamp" if value == &Value::Bool(false) => {}
+            "audioTimestamp" => beyond.wish("generationConfig.audioTimestamp"),
             "responseModalities" if is_text(value) => {}
             _ => beyond.note(format!("generationConfig.{name}")),
         }
@@ -240,7 +252,10 @@ fn format(body: &mut Map<String, Value>, schema: &Value) {
 
 /// A level is an effort, and so is a budget; one below nothing is the model's own. Whether thoughts
 /// are shown is a wish.
-fn thinking(body: &mut Map<String, Value>, value: &Value) -> Thinking {
+fn thinking(body: &mut Map<String, Value>, value: &Value, beyond: &mut Beyond) -> Thinking {
+    if named(value, "includeThoughts") == Some(&Value::Bool(false)) {
+        beyond.wish("generationConfig.thinkingConfig.includeThoughts");
+    }
     let level = named(value, "thinkingLevel").map(parts::text).unwrap_or_default();
     let level = level.to_ascii_lowercase();
     let budget = named(value, "thinkingBudget").and_then(Value::as_i64);

@@ -16,6 +16,8 @@ pub(super) struct Turn {
     pub(super) parts: Vec<Value>,
     /// The model's calls.
     calls: Vec<Value>,
+    /// The mark that one of them carries, which in the common shape is the message's.
+    mark: Option<Value>,
     /// The model's reasoning.
     reasoning: Vec<Value>,
     /// Messages of their own: what tools gave.
@@ -74,6 +76,7 @@ impl Turn {
                 let input = block.get("input").unwrap_or(&Value::Null).to_string();
                 let function = json!({"name": name, "arguments": input});
                 self.calls.push(json!({"id": id, "type": "function", "function": function}));
+                self.mark = control(block).cloned().or(self.mark.take());
             }
             ("thinking", "assistant") => {
                 let signature = block.get("signature").and_then(Value::as_str);
@@ -118,6 +121,9 @@ impl Turn {
             message.insert("is_error".to_owned(), Value::from(true));
         }
         message.insert("content".to_owned(), content(texts));
+        if let Some(control) = control(block) {
+            message.insert("cache_control".to_owned(), control.clone());
+        }
         self.results.push(Value::Object(message));
         self.shown.extend(media);
         Ok(())
@@ -141,6 +147,9 @@ impl Turn {
         if !self.calls.is_empty() {
             message.insert("tool_calls".to_owned(), Value::from(self.calls));
         }
+        if let Some(control) = self.mark {
+            message.insert("cache_control".to_owned(), control);
+        }
         out.push(Value::Object(message));
     }
 }
@@ -163,10 +172,14 @@ fn text<'a>(field: &str, block: &'a Value, name: &str) -> Result<&'a str, Error>
     text.ok_or_else(|| Error::malformed(format!("{field}.{name}"), "must be a text"))
 }
 
+/// A block's `cache_control`.
+fn control(block: &Value) -> Option<&Value> {
+    block.get("cache_control").filter(|control| !control.is_null())
+}
+
 /// A part with the block's `cache_control`.
 fn controlled(mut part: Value, block: &Value) -> Value {
-    let control = block.get("cache_control").filter(|control| !control.is_null());
-    if let (Some(control), Some(part)) = (control, part.as_object_mut()) {
+    if let (Some(control), Some(part)) = (control(block), part.as_object_mut()) {
         part.insert("cache_control".to_owned(), control.clone());
     }
     part

@@ -12,9 +12,9 @@ use super::blocks::{Turn, turn};
 /// The longest id of an end user that other providers take.
 const USER_BYTES_MAX: usize = 64;
 
-/// What could not be said in the common shape: the first of it.
+/// What could not be said in the common shape: the first of it, and wishes.
 #[derive(Default)]
-pub(super) struct Beyond(Option<Box<Error>>);
+pub(super) struct Beyond(Option<Box<Error>>, Vec<&'static str>);
 
 impl Beyond {
     /// Remembers a field that only a provider of the same format understands.
@@ -22,6 +22,13 @@ impl Beyond {
         if self.0.is_none() {
             let rule = "only Anthropic's models take this: leave it out for this model";
             self.0 = Some(Box::new(Error::malformed(field, rule)));
+        }
+    }
+
+    /// Remembers what a call means the same without.
+    pub(super) fn wish(&mut self, name: &'static str) {
+        if !self.1.contains(&name) {
+            self.1.push(name);
         }
     }
 }
@@ -44,7 +51,7 @@ pub(super) fn call(bytes: &[u8]) -> Result<ChatCall, Error> {
     let thinking = thinking(&mut body, original.get("thinking"), &mut beyond);
     let written = Written::of(bytes, &original);
     let call = ChatCall::translated(Format::Messages, model, body, original)?;
-    Ok(ChatCall { beyond: beyond.0, thinking, written, ..call })
+    Ok(ChatCall { beyond: beyond.0, wishes: beyond.1, thinking, written, ..call })
 }
 
 /// A budget is an effort too, and none is none; what an effort says beside it goes first.
@@ -125,10 +132,14 @@ fn option(
     beyond: &mut Beyond,
 ) -> Result<(), Error> {
     match field {
-        // Read elsewhere. The others are wishes that other providers need not be told: caching is
-        // the provider's own affair, and what an edit would have cleared is sent and held for.
-        "messages" | "system" | "model" | "thinking" | "cache_control" | "context_management"
-        | "inference_geo" => {}
+        // Read elsewhere.
+        "messages" | "system" | "model" | "thinking" => {}
+        // Wishes: caching is the provider's own affair, and what an edit would have cleared is sent
+        // and held for.
+        "cache_control" => beyond.wish("cache_control"),
+        "context_management" => beyond.wish("context_management"),
+        // Anywhere is where other models run. A place is a demand.
+        "inference_geo" if value == "global" => {}
         "speed" if value == "standard" => {}
         "max_tokens" | "temperature" | "top_p" | "top_k" | "stream" => {
             body.insert(field.to_owned(), value.clone());
@@ -145,8 +156,10 @@ fn option(
         },
         "metadata" => {
             let id = value.get("user_id").and_then(Value::as_str);
-            if let Some(id) = id.filter(|id| id.len() <= USER_BYTES_MAX) {
-                body.insert("user".to_owned(), Value::from(id));
+            match id {
+                Some(id) if id.len() > USER_BYTES_MAX => beyond.wish("metadata.user_id"),
+                Some(id) => drop(body.insert("user".to_owned(), Value::from(id))),
+                None => {}
             }
         }
         "tools" => tools(body, value, beyond)?,
@@ -187,8 +200,10 @@ fn tools(body: &mut Map<String, Value>, value: &Value, beyond: &mut Beyond) -> R
             beyond.note(format!("tools[{place}].type"));
             continue;
         }
-        // Examples for the model, and who may call or find the tool. How finely its arguments are
-        // streamed (`eager_input_streaming`) is a wish.
+        if tool.get("eager_input_streaming") == Some(&Value::Bool(true)) {
+            beyond.wish("tools.eager_input_streaming");
+        }
+        // Examples for the model, and who may call or find the tool.
         for name in ["input_examples", "defer_loading", "allowed_callers"] {
             let plain = [json!(null), json!(false), json!([]), json!(["direct"])];
             if tool.get(name).is_some_and(|value| !plain.contains(value)) {

@@ -6,8 +6,11 @@ use serde_json::{Map, Value, json};
 use super::blocks::REASONING_FORMAT;
 use super::{MESSAGES, usage_object};
 use crate::dialect::{
-    Answer, Dialect, Opening, StreamWriter, carried, cost_comment, frame, named, sources,
+    Answer, Dialect, Opening, StreamWriter, carried, cost_comment, frame, id_of, named, sources,
 };
+
+/// How the id of a message begins.
+const PREFIX: &str = "msg_";
 
 /// Anthropic's word for why the model stopped.
 fn stop_reason(finish_reason: Option<&str>) -> &'static str {
@@ -50,7 +53,7 @@ pub(super) fn whole(answer: &Answer<'_>) -> Value {
         }));
     }
     json!({
-        "id": id(&answer.completion.id, answer),
+        "id": id_of(PREFIX, &answer.completion.id, answer.paid.request_id),
         "type": "message",
         "role": "assistant",
         "model": answer.completion.model,
@@ -65,10 +68,6 @@ pub(super) fn whole(answer: &Answer<'_>) -> Value {
 fn citation(source: &Value) -> Value {
     json!({"type": "web_search_result_location", "url": source.get("url"),
         "title": source.get("title"), "encrypted_index": "", "cited_text": ""})
-}
-
-fn id(given: &str, answer: &Answer<'_>) -> String {
-    if given.is_empty() { format!("msg_{}", answer.paid.request_id) } else { given.to_owned() }
 }
 
 /// The model's reasoning: with its signatures where it has them, else as it was told.
@@ -156,8 +155,7 @@ impl Events {
             return;
         }
         self.begun = true;
-        let id =
-            if id.is_empty() { format!("msg_{}", self.opening.request_id) } else { id.to_owned() };
+        let id = id_of(PREFIX, id, self.opening.request_id);
         let message = json!({
             "id": id, "type": "message", "role": "assistant", "model": model, "content": [],
             "stop_reason": null, "stop_sequence": null, "usage": usage_object(None, None),

@@ -16,6 +16,7 @@ pub(super) struct Beyond {
     first: Option<Box<Error>>,
     /// It is a search, and nothing else was found: the call says the same without it.
     only_search: bool,
+    wishes: Vec<&'static str>,
 }
 
 impl Beyond {
@@ -36,6 +37,13 @@ impl Beyond {
                         it out for this model, or let it be dropped by x-farebox-drop-params: true";
             self.first = Some(Box::new(Error::malformed(field, rule)));
             self.only_search = true;
+        }
+    }
+
+    /// Remembers what a call means the same without.
+    pub(super) fn wish(&mut self, name: &'static str) {
+        if !self.wishes.contains(&name) {
+            self.wishes.push(name);
         }
     }
 }
@@ -59,7 +67,8 @@ pub(super) fn call(bytes: &[u8]) -> Result<ChatCall, Error> {
         }
         other => other,
     })?;
-    Ok(ChatCall { beyond: beyond.first, droppable: beyond.only_search, written, ..call })
+    let Beyond { first, only_search, wishes } = beyond;
+    Ok(ChatCall { beyond: first, droppable: only_search, wishes, written, ..call })
 }
 
 fn messages(asked: &Map<String, Value>, beyond: &mut Beyond) -> Result<Vec<Value>, Error> {
@@ -94,25 +103,29 @@ fn messages(asked: &Map<String, Value>, beyond: &mut Beyond) -> Result<Vec<Value
     Ok(messages)
 }
 
+/// Wishes that other providers need not be told: caching is their own affair, and the calls that
+/// are counted are those of tools that run at `OpenAI`.
+const WISHES: [&str; 5] = [
+    "client_metadata",
+    "max_tool_calls",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "prompt_cache_options",
+];
+
 fn option(
     body: &mut Map<String, Value>,
     field: &str,
     value: &Value,
     beyond: &mut Beyond,
 ) -> Result<(), Error> {
+    if let Some(wish) = WISHES.into_iter().find(|wish| *wish == field) {
+        beyond.wish(wish);
+        return Ok(());
+    }
     match field {
-        // Read elsewhere, or wishes that other providers need not be told: caching and truncation
-        // are their own affair, sealed reasoning comes where there is any, and nothing is stored.
-        "input"
-        | "instructions"
-        | "model"
-        | "store"
-        | "stream_options"
-        | "client_metadata"
-        | "max_tool_calls"
-        | "prompt_cache_key"
-        | "prompt_cache_retention"
-        | "prompt_cache_options" => {}
+        // Read elsewhere; sealed reasoning comes where there is any, and nothing is stored.
+        "input" | "instructions" | "model" | "store" | "stream_options" => {}
         "truncation" if value == "disabled" => {}
         // What would come of a provider's own tools comes of nobody's.
         "include" => {
@@ -151,11 +164,7 @@ fn option(
             body.insert("max_completion_tokens".to_owned(), value.clone());
         }
         "top_logprobs" if value.as_u64() == Some(0) => {}
-        "reasoning" => {
-            if let Some(effort) = value.get("effort").filter(|effort| !effort.is_null()) {
-                body.insert("reasoning_effort".to_owned(), effort.clone());
-            }
-        }
+        "reasoning" => reasoning(body, value, beyond),
         "text" => {
             if let Some(verbosity) = value.get("verbosity").filter(|value| !value.is_null()) {
                 body.insert("verbosity".to_owned(), verbosity.clone());
@@ -172,6 +181,19 @@ fn option(
         _ => beyond.note(field.chars().take(80).collect::<String>()),
     }
     Ok(())
+}
+
+fn reasoning(body: &mut Map<String, Value>, value: &Value, beyond: &mut Beyond) {
+    if let Some(effort) = value.get("effort").filter(|effort| !effort.is_null()) {
+        body.insert("reasoning_effort".to_owned(), effort.clone());
+    }
+    for (name, told) in
+        [("summary", "reasoning.summary"), ("generate_summary", "reasoning.generate_summary")]
+    {
+        if value.get(name).is_some_and(|wish| !wish.is_null()) {
+            beyond.wish(told);
+        }
+    }
 }
 
 /// The schema stands beside its type here, and in an object of its own there.

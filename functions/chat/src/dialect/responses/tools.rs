@@ -105,6 +105,10 @@ fn push(
             }
         }
         "custom" => {
+            // Its grammar is told in words, which bind no model.
+            if tool.pointer("/format/type").is_some_and(|kind| kind == "grammar") {
+                beyond.wish("tools.format");
+            }
             function.insert("description".to_owned(), Value::from(description(tool)));
             let text = json!({"type": "string", "description": "The whole text."});
             let schema = json!({
