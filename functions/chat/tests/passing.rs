@@ -42,14 +42,17 @@ fn row(
     Row { name, dialect, provider, wire, first, piece, last, whole }
 }
 
-fn rows() -> [Row; 4] {
-    [chat(), messages(), responses(), gemini()]
+/// The last three are compatible providers, whose departures are looked for as they pass.
+fn rows() -> [Row; 7] {
+    let [mistral, groq, xai] =
+        [("of mistral", "mistral"), ("of groq", "groq"), ("of xai", "xai")].map(chat);
+    [chat(("chat completions", "openai")), messages(), responses(), gemini(), mistral, groq, xai]
 }
 
-fn chat() -> Row {
+fn chat((name, provider): (&'static str, &str)) -> Row {
     row(
-        "chat completions",
-        ("openai", Format::Chat),
+        name,
+        (provider, Format::Chat),
         &OPENAI,
         [
             "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\

@@ -65,10 +65,14 @@ fn element(name: &str, data: &str) -> Vec<u8> {
 /// The provider, a model that selects the wire format, the caller's format, and the framing.
 type Row = (&'static str, &'static str, Format, Framing);
 
-const ROWS: [Row; 8] = [
+static ROWS: [Row; 11] = [
     ("openai", "m", Format::Chat, sse),
     ("openai", "m", Format::Responses, sse),
     ("openai", "m-instruct", Format::Completions, sse),
+    // What departs from the format is put right as it passes.
+    ("mistral", "m", Format::Chat, sse),
+    ("groq", "m", Format::Chat, sse),
+    ("xai", "grok", Format::Chat, sse),
     ("anthropic", "claude", Format::Chat, sse),
     ("gemini", "gemini-3", Format::Chat, sse),
     ("gemini", "gemini-3", Format::Chat, element),
@@ -270,28 +274,43 @@ fn wire_of((provider, model, format, _): &Row) -> (&'static Provider, &'static d
     (provider, provider.wire_for(model, *format).unwrap())
 }
 
+/// Whether streams of this name are of a row's format.
+fn speaks(row: &Row, name: &str) -> bool {
+    match name {
+        "responses" => row.2 == Format::Responses,
+        "openai" => {
+            ["openai", "mistral", "groq", "xai"].contains(&row.0) && row.2 != Format::Responses
+        }
+        name => row.0 == name,
+    }
+}
+
+/// Pieces of an endless stream, as the network hands them over, so many bytes of them.
+fn pieces(
+    row: &'static Row,
+    endless: Endless,
+    mut left: usize,
+) -> impl Iterator<Item = Vec<u8>> + use<> {
+    let mut events = 0..;
+    std::iter::from_fn(move || {
+        let mut piece = Vec::with_capacity(PIECE * 2);
+        while piece.len() < PIECE {
+            let (name, data) = endless(events.next()?);
+            piece.extend((row.3)(name, &data));
+        }
+        left = left.checked_sub(piece.len())?;
+        Some(piece)
+    })
+}
+
 #[test]
 fn an_endless_stream_of_events_is_held_in_bounded_memory() {
     let _turn = alone();
     for (what, endless, is_refused) in STREAMS {
         let name = what.split(':').next().unwrap();
-        let rows = ROWS.iter().filter(|row| match name {
-            "responses" => row.2 == Format::Responses,
-            "openai" => row.0 == "openai" && row.2 != Format::Responses,
-            name => row.0 == name,
-        });
+        let rows = ROWS.iter().filter(|row| speaks(row, name));
         for row in rows {
-            let mut events = 0..;
-            let mut left = stream_bytes(*is_refused);
-            let pieces = std::iter::from_fn(|| {
-                let mut piece = Vec::with_capacity(PIECE * 2);
-                while piece.len() < PIECE {
-                    let (name, data) = endless(events.next()?);
-                    piece.extend((row.3)(name, &data));
-                }
-                left = left.checked_sub(piece.len())?;
-                Some(piece)
-            });
+            let pieces = pieces(row, *endless, stream_bytes(*is_refused));
             let (held, read, fault) = fed(wire_of(row), pieces);
             println!("{what}: {held} bytes held of {read}, {fault:?}");
             assert!(held <= HELD_MAX, "{what}: {held} bytes held");
@@ -372,11 +391,7 @@ const DENSE: [(&str, &str, &str); 12] = [
 fn the_densest_event_is_held_in_bounded_memory() {
     let _turn = alone();
     for (name, event, template) in DENSE {
-        let rows = ROWS.iter().filter(|row| match name {
-            "responses" => row.2 == Format::Responses,
-            "openai" => row.0 == "openai" && row.2 != Format::Responses,
-            name => row.0 == name,
-        });
+        let rows = ROWS.iter().filter(|row| speaks(row, name));
         for row in rows {
             let data = template.replace('@', &dense(EVENT_BYTES_MAX - 512));
             let whole = (row.3)(event, &data);
@@ -418,6 +433,64 @@ fn the_densest_answer_is_held_in_bounded_memory() {
             println!("{name} {place}: {held} bytes held of {values} values, {fault:?}");
             let most = if values < 1_000_000 { ANSWER_HELD_MAX } else { 1_000_000 };
             assert!(held <= most, "{name} {place}: {held} bytes held");
+        }
+    }
+}
+
+/// Nanoseconds that this thread has run, whatever else the machine does.
+fn on_cpu() -> f64 {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    told.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+/// What reading these pieces takes.
+fn taken(row: &Row, pieces: impl Iterator<Item = Vec<u8>>) -> f64 {
+    let (provider, wire) = wire_of(row);
+    let mut decoder = wire.decoder(provider, true);
+    let pieces: Vec<_> = pieces.collect();
+    let before = on_cpu();
+    for piece in pieces {
+        if decoder.feed(&piece, &mut Vec::new()).is_err() {
+            break;
+        }
+    }
+    on_cpu() - before
+}
+
+/// Eight times the bytes take eight times as long, and 64 times where a decoder looks at all that
+/// came before again. Between the two there is room for a machine's whims.
+const RATIO_MAX: f64 = 24.0;
+
+/// What the scheduler counts in, in ns, at its coarsest.
+const TICK: f64 = 10e6;
+
+#[test]
+fn every_format_is_decoded_in_linear_time() {
+    let _turn = alone();
+    if std::fs::metadata("/proc/thread-self/schedstat").is_err() {
+        return println!("this system does not count");
+    }
+    for row in &ROWS {
+        // One event in very small pieces: what was kept must not be searched again for its end.
+        let long = |bytes: usize| {
+            let data = format!(r#"{{"choices":[],"x":"{}"}}"#, "y".repeat(bytes));
+            let event = (row.3)("first", &data);
+            event.chunks(16).map(<[u8]>::to_vec).collect::<Vec<_>>().into_iter()
+        };
+        let mut told =
+            vec![("one event".to_owned(), [250_000, 2_000_000].map(|n| taken(row, long(n))))];
+        let streams = STREAMS.iter().filter(|(what, _, is_refused)| {
+            !is_refused && speaks(row, what.split(':').next().unwrap())
+        });
+        for (what, endless, _) in streams {
+            let taken = [150_000, 1_200_000].map(|n| taken(row, pieces(row, *endless, n)));
+            told.push(((*what).to_owned(), taken));
+        }
+        for (what, [few, many]) in told {
+            // The scheduler counts in ticks, so a very short time is told as none.
+            let ratio = many / few.max(TICK);
+            println!("{} {what}: {:.1} and {:.1} ms", row.0, few / 1e6, many / 1e6);
+            assert!(ratio < RATIO_MAX, "{} {what}: eight times as much took {ratio:.0}", row.0);
         }
     }
 }
