@@ -1,4 +1,5 @@
-"""Coding agents run headless through Farebox against a scripted upstream, and finish a task with a tool."""
+"""Coding agents run headless through Farebox against a scripted upstream, and finish a task of several steps: a tool,
+then two at once, one of which fails."""
 
 import os
 import subprocess
@@ -9,11 +10,22 @@ import documented
 AGENT_S_MAX = 120
 
 
+def saw_steps(script):
+    """Each step was a turn of its own, and the second one's results are those of the files there are and are not."""
+    assert len(script.asked) >= 3, f"{len(script.asked)} turns"
+    assert sorted(script.results) == [(0, 0), (1, 0), (1, 1)], script.results
+    assert "hello" in script.results[1, 0] and "hello" not in script.results[1, 1], script.results
+    assert script.results[1, 1].strip(), "the tool that failed says nothing"
+
+
 def claude_code(stack, script, model, home):
     """Claude Code writes a file by its own tool; every turn is on the books."""
     with tempfile.TemporaryDirectory() as work:
         target = os.path.join(work, "hello.txt")
-        script.begin(("Write", {"file_path": target, "content": "hello\n"}), typed=not model.startswith("anthropic/"))
+        missing = os.path.join(work, "missing.txt")
+        steps = [[("Write", {"file_path": target, "content": "hello\n"})],
+                 [("Read", {"file_path": target}), ("Read", {"file_path": missing})]]
+        script.begin(steps, typed=not model.startswith("anthropic/"))
         env = {
             "PATH": os.environ["PATH"],
             "HOME": home,
@@ -24,7 +36,7 @@ def claude_code(stack, script, model, home):
             # It may say how hard to think, which not every model can be told.
             env |= documented.exports(documented.of("Claude Code", "sh", 1))
         command = [os.path.join(os.environ["FAREBOX_NODE_MODULES"], ".bin", "claude"), "-p", "Write hello.txt",
-                   "--model", model, "--allowedTools", "Write", "--permission-mode", "acceptEdits",
+                   "--model", model, "--allowedTools", "Write,Read", "--permission-mode", "acceptEdits",
                    "--output-format", "json"]
         run = subprocess.run(command, cwd=work, env=env, text=True, capture_output=True, timeout=AGENT_S_MAX,
                              stdin=subprocess.DEVNULL, check=False)
@@ -32,7 +44,7 @@ def claude_code(stack, script, model, home):
         assert script.done in run.stdout, run.stdout[-2000:]
         with open(target, encoding="utf-8") as written:
             assert written.read() == "hello\n"
-        assert len(script.asked) >= 2, "the task took no second turn"
+        saw_steps(script)
         rows = stack.rows(len(script.asked))
         assert all(row["outcome"] == "settled" for row in rows), rows
 
@@ -45,7 +57,9 @@ def codex(stack, script, model, home):
     """Codex writes a file by a command of its shell tool; every turn is on the books."""
     with tempfile.TemporaryDirectory() as work:
         target = os.path.join(work, "hello.txt")
-        script.begin(("exec_command", {"cmd": "printf 'hello\\n' > hello.txt"}), typed=not model.startswith("openai/"))
+        steps = [[("exec_command", {"cmd": "printf 'hello\\n' > hello.txt"})],
+                 [("exec_command", {"cmd": "cat hello.txt"}), ("exec_command", {"cmd": "cat missing.txt"})]]
+        script.begin(steps, typed=not model.startswith("openai/"))
         folder = os.path.join(home, ".codex")
         os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, "config.toml"), "w", encoding="utf-8") as config:
@@ -63,6 +77,6 @@ def codex(stack, script, model, home):
         assert script.done in run.stdout, (run.stdout[-2000:], run.stderr[-2000:])
         with open(target, encoding="utf-8") as written:
             assert written.read() == "hello\n"
-        assert len(script.asked) >= 2, "the task took no second turn"
+        saw_steps(script)
         rows = stack.rows(len(script.asked))
         assert all(row["outcome"] == "settled" for row in rows), rows

@@ -1,4 +1,4 @@
-"""A picture of 16 × 16 pixels and a document of one page, as bytes and in base64."""
+"""A picture of 16 × 16 pixels, a document of one page and a tenth of a second of sound, as bytes and in base64."""
 
 import base64
 import struct
@@ -26,4 +26,12 @@ def pdf():
         table, len(out))
 
 
+def wav():
+    sound = b"".join(struct.pack("<h", 8000 if place // 20 % 2 else -8000) for place in range(1600))
+    form = struct.pack("<HHIIHH", 1, 1, 16000, 32000, 2, 16)
+    return b"RIFF" + struct.pack("<I", 36 + len(sound)) + b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + \
+        struct.pack("<I", len(sound)) + sound
+
+
 PNG, PDF = base64.b64encode(png()).decode(), base64.b64encode(pdf()).decode()
+WAV = base64.b64encode(wav()).decode()

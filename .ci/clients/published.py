@@ -76,8 +76,8 @@ class Seen:
         self.media = []
         # Tool results of the last turn: [call, text].
         self.results = []
-        # Whether any turn had one.
-        self.answered = False
+        # Those of all turns.
+        self.every = []
         # Tools and the schemas of their arguments, the schema of the answer, how many cache marks.
         self.tools, self.schema, self.marks = {}, None, 0
         # Whether the calls of the last turn came back with what the model had thought before them.
@@ -129,7 +129,7 @@ def see_chat(body, seen):
             content = message["content"]
             text = content if isinstance(content, str) else "".join(part["text"] for part in content)
             results.append([message["tool_call_id"], text])
-            seen.answered = True
+            seen.every.append(results[-1])
         called += [call["id"] for call in message.get("tool_calls") or []]
         parts = message.get("content")
         for part in parts if isinstance(parts, list) else ():
@@ -138,6 +138,9 @@ def see_chat(body, seen):
             elif part["type"] == "file":
                 demand(part["file"].get("filename"), f"{where}: a file has a name")
                 seen.url(part["file"]["file_data"])
+            elif part["type"] == "input_audio":
+                demand(body["model"].startswith("gpt-audio"), f"{where}: {body['model']} hears nothing")
+                seen.medium(f"audio/{part['input_audio']['format']}", part["input_audio"]["data"])
     answered(called, results, "the last turn")
     seen.results = results
     functions = [tool["function"] for tool in body.get("tools") or ()]
@@ -165,7 +168,7 @@ def see_responses(body, seen):
             output = item["output"]
             text = output if isinstance(output, str) else "".join(part["text"] for part in output)
             results.append([item["call_id"], text])
-            seen.answered = True
+            seen.every.append(results[-1])
         elif item["role"] == "user":
             answered(called, results, where)
             called, results, seen.sealed = [], [], False
@@ -208,7 +211,7 @@ def see_messages(body, seen):
             demand(set(first) == {"tool_result"}, f"{where}: results stand first, not {first}")
         called = [block["id"] for block in blocks if block["type"] == "tool_use"]
         seen.results = results
-        seen.answered |= bool(results)
+        seen.every += results
         if called:
             seen.sealed = blocks[0]["type"] == "thinking"
         if called and seen.thinks:
@@ -262,7 +265,7 @@ def see_gemini(body, seen):
         demand(not called or signed[0] in (says.SEAL, UNSIGNED), f"{where}: Function call is missing a thought_signature")
         seen.sealed = signed[0] == says.SEAL if called else seen.sealed
         seen.results = [[result["name"], json.dumps(result["response"])] for result in results]
-        seen.answered |= bool(results)
+        seen.every += seen.results
         for part in found:
             if "inlineData" in part:
                 # The API takes both alphabets, and its own SDK writes the one of URLs.

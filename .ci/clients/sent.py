@@ -21,12 +21,14 @@ from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
-from media import PDF, PNG, pdf, png
+from media import PDF, PNG, WAV, pdf, png, wav
 from upstream import CITIES
 
 ORIGIN, KEY = os.environ["FAREBOX_ORIGIN"], os.environ["FAREBOX_KEY"]
 CHAT, RESPONSES = "openai/gpt-4.1", "openai/gpt-5.2-codex"
 CLAUDE, GEMINI = "anthropic/claude-opus-4-8", "gemini/gemini-3-flash-preview"
+# A model of chat completions that hears.
+AUDIO = "openai/gpt-audio"
 MODELS = [CHAT, RESPONSES, CLAUDE, GEMINI]
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 ASK = [{"role": "user", "content": "What is the weather?"}]
@@ -74,6 +76,34 @@ def chat_media(model):
                {"type": "file", "file": {"filename": "a.pdf", "file_data": f"data:application/pdf;base64,{PDF}"}}]
     answer = openai_client().chat.completions.create(model=model, messages=[{"role": "user", "content": content}])
     assert json.loads(answer.choices[0].message.content)["media"] == MEDIA, answer
+
+
+HEARD = [["audio/wav", hashlib.sha256(wav()).hexdigest()]]
+
+
+def refused(call, *fields):
+    """A model that hears nothing is not asked: the caller learns which part it is."""
+    try:
+        answer = call()
+    except (openai.BadRequestError, anthropic.BadRequestError) as why:
+        assert any(field in str(why) for field in fields), why
+    except genai.errors.ClientError as why:
+        assert why.code == 400 and any(field in why.message for field in fields), why
+    else:
+        raise AssertionError(answer)
+
+
+def chat_audio(model):
+    content = [{"type": "text", "text": "What is this?"},
+               {"type": "input_audio", "input_audio": {"data": WAV, "format": "wav"}}]
+
+    def call(model):
+        return openai_client().chat.completions.create(model=model, messages=[{"role": "user", "content": content}])
+
+    if model in (CLAUDE, RESPONSES):
+        return refused(lambda: call(model), "messages[0].content[1]")
+    answer = call(AUDIO if model == CHAT else model)
+    assert json.loads(answer.choices[0].message.content)["media"] == HEARD, answer
 
 
 def chat_schema(model):
@@ -198,6 +228,17 @@ def google_media(model):
     assert json.loads(answer.text)["media"] == MEDIA, answer
 
 
+def google_audio(model):
+    contents = ["What is this?", types.Part.from_bytes(data=wav(), mime_type="audio/wav")]
+
+    def call(model):
+        return GOOGLE.models.generate_content(model=model, contents=contents)
+
+    if model in (CLAUDE, RESPONSES):
+        return refused(lambda: call(model), "contents[0].parts[1]", "messages[0].content[1]")
+    assert json.loads(call(AUDIO if model == CHAT else model).text)["media"] == HEARD
+
+
 def google_schema(model):
     config = types.GenerateContentConfig(response_mime_type="application/json", response_schema=City)
     right(GOOGLE.models.generate_content(model=model, contents="Which?", config=config).parsed)
@@ -255,7 +296,7 @@ def langchain_anthropic(model):
     right(ChatAnthropic(**given).with_structured_output(City, method="json_schema").invoke("Which?"))
 
 
-CLAIMS = [chat_media, chat_schema, chat_tools, chat_cache, responses_media, responses_schema, responses_tools,
+CLAIMS = [chat_media, chat_audio, google_audio, chat_schema, chat_tools, chat_cache, responses_media, responses_schema, responses_tools,
           anthropic_media, anthropic_schema, anthropic_tools, anthropic_cache, google_media, google_schema,
           google_tools, langchain_openai, langchain_responses, langchain_anthropic]
 

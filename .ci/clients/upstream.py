@@ -1,8 +1,8 @@
 """A scripted upstream: Anthropic, both formats of OpenAI and Gemini. It judges what it is sent, and plays its part.
 
-With a task set (`Script.begin`) it asks in the first turn for the client's own tool that writes a file
-or runs a command, and says that the task is done once a result has come back. Without one it calls
-every tool that it is offered at once, answers a schema by a sample of it, and else tells what it saw.
+With a task set (`Script.begin`) it asks in each turn for the client's own tools of the next step, several at
+once where the step has them, and says that the task is done once all results have come back. Without one it
+calls every tool that it is offered at once, answers a schema by a sample of it, and else tells what it saw.
 """
 
 import json
@@ -22,12 +22,14 @@ class Script:
 
     def __init__(self):
         self.lock = threading.Lock()
-        self.faults, self.asked, self.call, self.typed = [], [], None, True
+        self.faults, self.asked, self.steps, self.typed = [], [], None, True
+        # What each call of a task gave, by its step and place.
+        self.results = {}
 
-    def begin(self, call, typed):
-        """A new task, whose first turn makes this call (tool name, arguments). What an agent sends in the provider's
-        own format is the agent's: Claude Code and Codex know fields that no SDK's types have."""
-        self.call, self.typed, self.asked, self.faults = call, typed, [], []
+    def begin(self, steps, typed):
+        """A new task of these steps, each a list of calls (tool name, arguments) made at once. What an agent sends in
+        the provider's own format is the agent's: Claude Code and Codex know fields that no SDK's types have."""
+        self.steps, self.typed, self.asked, self.faults, self.results = steps, typed, [], [], {}
 
     def turn(self, wire, body, stream):
         with self.lock:
@@ -37,13 +39,16 @@ class Script:
             except (published.Wrong, LookupError, TypeError) as why:
                 self.faults.append(f"{wire} {type(why).__name__}: {why}")
                 return None
-            return self.task(seen) if self.call else self.play(seen)
+            return self.task(seen) if self.steps else self.play(seen)
 
     def task(self, seen):
-        name, arguments = self.call
-        if name not in seen.tools or seen.answered:
+        for call, text in seen.every:
+            step, place = call.removeprefix("toolu_").split("x")
+            self.results[int(step), int(place)] = text
+        step = max((step for step, _ in self.results), default=-1) + 1
+        if self.steps[0][0][0] not in seen.tools or step == len(self.steps):
             return says.Turn(self.done, thought=seen.thinks)
-        calls = [(f"toolu_{len(self.asked):04}", name, arguments)]
+        calls = [(f"toolu_{step}x{place}", *call) for place, call in enumerate(self.steps[step])]
         return says.Turn("I use a tool.", calls, thought=seen.thinks)
 
     def play(self, seen):
