@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use farebox_core::rollup::{Place, Sums};
 use farebox_core::{CallRecord, Decision, Outcome, RateLimits};
 use farebox_ledger::alert::{
-    Fault, Notice, close, lease, provisional_count, provisional_key, statement_key, statement_put,
-    undeliverable,
+    Fault, Notice, acknowledge, close, lease, provisional_count, provisional_key, statement_key,
+    statement_put, undeliverable,
 };
 use farebox_ledger::lake::Lake;
 use farebox_ledger::rate::{Next, Take};
@@ -348,6 +348,15 @@ const WRITES: &[WriteRow] = &[
     (
         "alert/notice.rs:put",
         |_| one(Notice::new(Fault::Provisional, "user:u1".to_owned(), now()).put("acme", now())),
+        Twice::Refused,
+    ),
+    (
+        "alert/notice.rs:acknowledge",
+        |store| {
+            let notice = Notice::new(Fault::Provisional, "user:u1".to_owned(), now());
+            do_all(store, [notice.put("acme", now())]);
+            one(acknowledge(notice.key("acme"), "admin_key:x", now()))
+        },
         Twice::Refused,
     ),
     // It says when to tell, and moves no money.
