@@ -1065,6 +1065,8 @@ await claim("admin keys and IAM roles are made, changed and taken away", async (
   const next = await page.textContent("dialog .secret");
   assert.ok(next !== secret && next.startsWith("sk-fba-"));
   await page.click("dialog button:has-text('Close')");
+  // The rows of before the rotation stand for a moment more.
+  await page.waitForSelector("tr:has-text('ci'):has-text('expired')");
   await page.waitForSelector("button[aria-label='Rotate admin key ci']:focus");
   await dialogOf(page, "button[aria-label='Revoke admin key ci']");
   await page.click("dialog button.danger");
