@@ -20,12 +20,10 @@ const BATCH: usize = 10;
 /// Units of capacity come in whole kilobytes: a longer name can be one more.
 const HALF_UNITS: u64 = 4;
 
-/// What looks at calls takes as many rows of the log as it is asked for: a page at most, but for
-/// the charges of a month, which are a page after another.
-const LOOKS_AT_CALLS: [&str; 5] = [
+/// What looks at calls takes as many rows of the log as it is asked for: a page at most.
+const LOOKS_AT_CALLS: [&str; 4] = [
     "GET /admin/v1/requests",
     "GET /admin/v1/me/requests",
-    "GET /admin/v1/charges",
     "POST /admin/v1/rerate",
     "POST /admin/v1/reconcile",
 ];
