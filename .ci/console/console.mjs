@@ -1235,7 +1235,7 @@ await claim("a member stores its own credential once that is allowed, makes a ke
   await visit(page, "credentials");
   await page.waitForSelector("p:has-text('Credentials of your own are not allowed')");
   assert.equal(await page.locator("main button").count(), 0);
-  await api("PUT", "users/lin", { name: "Lin", org: "demo", team: "support", self_service: { keys: 2, credentials: true } });
+  await api("PUT", "users/lin", { name: "Lin", org: "demo", team: "support", self_service: { keys: 9, credentials: true } });
   await visit(page, "keys");
   await visit(page, "credentials");
   await dialogOf(page, "button:has-text('Store a credential')");
