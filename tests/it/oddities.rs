@@ -357,13 +357,17 @@ impl Came {
         }
     }
 
+    fn is_bedrock_stream(&self) -> bool {
+        self.form.provider == "bedrock" && self.stream
+    }
+
     /// Whether a line of the log counts the oddity of this call.
     fn is_counted(&self, log: &str) -> bool {
         let counted = match self.row.3 {
             "" => return true,
             // A format that has no word for an error in an answer cannot read one: it is no answer,
             // or ends what came before it. Bedrock's stream has one, its whole answer has not.
-            "reported" if !self.form.reports && !self.what.contains("bedrock streamed") => {
+            "reported" if !self.form.reports && !self.is_bedrock_stream() => {
                 let fault = if self.answer.code() == 200 { "cut" } else { "unreadable" };
                 format!("\"metric\":\"provider_fault\",\"fault\":\"{fault}\"")
             }

@@ -5,7 +5,7 @@
 const labelsOf = (one) => Object.entries(one.labels ?? {}).map((pair) => pair.join("=")).join(", ");
 
 /** How long an attempt may take: of a route, or of a key where its route does not say. */
-const timeoutFields = (group, hint) => [["connect_ms", "To connect"], ["first_byte_ms", "To the answer's head"], ["idle_ms", "Between two pieces"], ["total_ms", "In all"]]
+const timeoutFields = (group, hint) => [["connect_ms", "To connect"], ["first_byte_ms", "To the first byte"], ["idle_ms", "Between two pieces"], ["total_ms", "In all"]]
   .map(([name, label]) => ({ name, label, in: "timeouts", kind: "whole", hint, group }));
 
 /** The fields of a key; a member's labels are the owner's to set. */

@@ -127,7 +127,8 @@ pub struct KeyTimeouts {
     /// Until there is a connection: 10 to 10,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<u32>,
-    /// From the request until the answer's head: 10 to 900,000.
+    /// From the request until the first byte of a whole answer, or a stream's first event: 10 to
+    /// 900,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_byte_ms: Option<u32>,
     /// Between two pieces of the answer.

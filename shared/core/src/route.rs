@@ -59,7 +59,7 @@ pub struct Timeouts {
     /// Until there is a connection: nothing was sent, so nothing is charged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<u32>,
-    /// From the request until the answer's head.
+    /// From the request until the first byte of a whole answer, or a stream's first event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_byte_ms: Option<u32>,
     /// Between two pieces of the answer.

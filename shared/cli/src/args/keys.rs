@@ -81,7 +81,7 @@ pub struct Timeouts {
     /// The longest that a connection may take; 0 takes the limit away
     #[arg(long, value_name = "MS")]
     pub connect_ms: Option<u32>,
-    /// The longest from a request to the head of its answer
+    /// The longest to the first byte of an answer, or the first event of a stream
     #[arg(long, value_name = "MS")]
     pub first_byte_ms: Option<u32>,
     /// The longest between two pieces of an answer

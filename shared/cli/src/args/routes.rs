@@ -48,7 +48,7 @@ pub struct RouteChange {
     /// The longest that a connection may take
     #[arg(long, value_name = "MS")]
     pub connect_ms: Option<u32>,
-    /// The longest from a request to the head of its answer
+    /// The longest to the first byte of an answer, or the first event of a stream
     #[arg(long, value_name = "MS")]
     pub first_byte_ms: Option<u32>,
     /// The longest between two pieces of an answer

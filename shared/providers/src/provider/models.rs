@@ -146,23 +146,3 @@ pub(super) fn routed(model: &str) -> bool {
 pub(super) fn research(model: &str) -> bool {
     model.contains("deep-research")
 }
-
-#[cfg(test)]
-mod tests {
-    use crate::find;
-
-    #[test]
-    fn models_without_a_bound_are_known_by_name() {
-        for (provider, model, unbounded) in [
-            ("groq", "groq/compound-mini", true),
-            ("groq", "llama-3.3-70b-versatile", false),
-            ("openrouter", "openai/gpt-5.2:online", true),
-            ("openrouter", "openrouter/auto", true),
-            ("openrouter", "openai/gpt-5.2", false),
-            ("perplexity", "sonar-deep-research", true),
-            ("openai", "gpt-5.2", false),
-        ] {
-            assert_eq!((find(provider).unwrap().unbounded)(model), unbounded, "{model}");
-        }
-    }
-}
