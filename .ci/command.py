@@ -10,6 +10,7 @@ import io
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import signal
@@ -319,6 +320,56 @@ class Refuses(BaseHTTPRequestHandler):
         pass
 
 
+class Loses(BaseHTTPRequestHandler):
+    """What stands between the command and the gateway, and loses answers to what the gateway has done."""
+
+    def ask(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0))) or None
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+        request = urllib.request.Request(self.server.gateway + self.path, body, headers, method=self.command)
+        with urllib.request.urlopen(request) as answer:
+            text, tag = answer.read(), answer.headers["etag"]
+        if self.command == "POST" and self.server.lost < self.server.loses:
+            self.server.lost += 1
+            self.close_connection = True
+            return
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(text)))
+        if tag:
+            self.send_header("etag", tag)
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_POST = ask
+
+    def log_message(self, *_):
+        pass
+
+
+def once(farebox, ready):
+    """A lost answer makes nothing twice: no second key, no second secret, and no second correction of money."""
+    relay = ThreadingHTTPServer(("127.0.0.1", 0), Loses)
+    relay.gateway, relay.lost, relay.loses = ready["base_url"], 0, 2
+    threading.Thread(target=relay.serve_forever, daemon=True).start()
+    through = f" --url http://127.0.0.1:{relay.server_port}"
+    line = "key create --user demo --name once" + through
+    told = farebox.run(line, ok=False)
+    again = re.search(r"--idempotency-key [0-9a-f]{32}", told)
+    assert again and relay.lost == 2, told
+    secret = farebox.run(f"{line} {again[0]}").split()[0]
+    made = [key for key in farebox.json("key list --user demo")["keys"] if key["name"] == "once"]
+    assert len(made) == 1 and post(ready, "/v1/quote", {"model": "demo/chat", "messages": []}, secret)[0] != 401, made
+    relay.loses = 3
+    farebox.run(f"key rotate {made[0]['id']}" + through)
+    relay.loses = 4
+    before = len(farebox.json("corrections")["corrections"])
+    farebox.run("correct user:demo --amount-usd 0.000001 --reason once" + through)
+    assert relay.lost == 4 and len(farebox.json("corrections")["corrections"]) == before + 1
+    farebox.run(f"key revoke {made[0]['id']} --force")
+    relay.shutdown()
+
+
 class Clock:
     """The clock of the stack, by the file that moves it; days are counted from tomorrow."""
 
@@ -424,6 +475,7 @@ def main(executable, local):
             looks(farebox)
             imports(farebox, ready, folder)
             usage_files(farebox, folder)
+            once(farebox, ready)
             terminals(farebox, ready)
             lets_in(farebox)
             signs(farebox, ready, folder)

@@ -321,20 +321,22 @@ await claim("what was made and never answered is not made twice", async () => {
   const name = `once ${Date.now()}`;
   let lost = 0;
   await page.route("**/admin/v1/keys", async (route) => {
-    if (route.request().method() !== "POST" || lost) return route.continue();
+    if (route.request().method() !== "POST" || lost === 2) return route.continue();
     await route.fetch();
     lost += 1;
-    return route.abort();
+    return lost === 1 ? route.fulfill({ status: 504, contentType: "application/json", body: '{"error":{"code":"gateway","message":"Too late."}}' }) : route.abort();
   });
   await page.click("button:has-text('Make a key')");
   await page.fill("#f-user", "demo");
   await page.fill("#f-name", name);
   await submit(page, "Make");
+  await page.waitForSelector("dialog .fault:has-text('Too late.')");
+  await submit(page, "Make");
   await page.waitForSelector("dialog .fault:has-text('The gateway did not answer')");
   await submit(page, "Make");
   assert.match(await page.textContent("dialog .secret"), /^sk-fb-/);
   const { keys } = await api("GET", "keys?user=demo&limit=100");
-  assert.deepEqual([lost, keys.filter((one) => one.name === name).length], [1, 1]);
+  assert.deepEqual([lost, keys.filter((one) => one.name === name).length], [2, 1]);
   await close();
 });
 

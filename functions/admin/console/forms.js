@@ -233,8 +233,8 @@ function form(fields, submit, send, { version, of = (thing) => thing, given, pla
     try {
       await send(bodyOf(fields, texts()), version, texts(), once);
     } catch (error) {
-      // What was answered is over; where nobody answered, it may have been done all the same.
-      if (error.status) once = attempt();
+      // What was refused is over; where nobody answered, or a fault, it may have been done all the same.
+      if (error.status && error.status < 500) once = attempt();
       if (error.status === 412) {
         version = error.version;
         const box = conflict(fields, inputs, error.current && of(error.current), given);

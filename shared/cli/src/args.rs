@@ -57,6 +57,21 @@ pub struct Force {
     pub force: bool,
 }
 
+/// What makes a create harmless to repeat.
+#[derive(Clone, Debug, Default, Options)]
+pub struct Once {
+    /// As a try without an answer has printed it: what that one made is told, and not made twice
+    #[arg(long, value_name = "KEY", value_parser = idempotency_key)]
+    pub idempotency_key: Option<String>,
+}
+
+/// A key as the gateway takes it, and a header can say it.
+fn idempotency_key(text: &str) -> Result<String, String> {
+    let fits = (1..=255).contains(&text.len()) && text.bytes().all(|b| (b' '..=b'~').contains(&b));
+    let rule = || "write 1 to 255 printable ASCII characters".to_owned();
+    fits.then(|| text.to_owned()).ok_or_else(rule)
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -305,6 +320,8 @@ pub enum Webhook {
     Test {
         /// Whose alert it says that it is: any scope with a budget, such as user:ID
         scope: String,
+        #[command(flatten)]
+        once: Once,
     },
     /// Deliver no alerts
     Delete(Force),

@@ -8,14 +8,20 @@ use std::time::Duration;
 use farebox_api::ErrorAnswer;
 use farebox_core::{Timestamp, sigv4};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HeaderValue, IF_MATCH};
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::args::Once;
 use crate::aws::Signer;
 use crate::failure::Failure;
 use crate::progress::Progress;
+
+mod address;
+
+pub use address::encoded;
+use address::{base_url, is_loopback};
 
 /// An admin answer takes at most 29 s (API Gateway's limit).
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
@@ -24,6 +30,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const ABSENT: &str = "\"0\"";
 /// Whatever is there.
 const ANY: &str = "*";
+
+/// What makes a create harmless to repeat.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// How long a create without an answer waits before it is sent again.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// What stands before the paths of signed requests.
 const SIGNED: &str = "/iam";
@@ -216,6 +227,16 @@ impl Client {
         body: &T,
         if_match: Option<&str>,
     ) -> Result<Answer, Failure> {
+        self.perform(path, self.writing(method, path, body, if_match)?).await
+    }
+
+    fn writing<T: Serialize>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &T,
+        if_match: Option<&str>,
+    ) -> Result<RequestBuilder, Failure> {
         let text = serde_json::to_string(body)
             .map_err(|error| Failure::new(error.to_string(), "try again"))?;
         let mut request = self.request(method, path);
@@ -223,7 +244,32 @@ impl Client {
         if let Some(version) = if_match {
             request = request.header(IF_MATCH, version);
         }
-        self.perform(path, request).await
+        Ok(request)
+    }
+
+    /// Makes something, and not twice where an answer is lost on its way: whoever asks again by
+    /// the same `Idempotency-Key` is told what was made.
+    ///
+    /// # Errors
+    /// As [`Self::get`]; where nobody has answered the second time either, how to ask again.
+    pub async fn create<T: Serialize>(
+        &self,
+        path: &str,
+        body: &T,
+        if_match: Option<&str>,
+        once: &Once,
+    ) -> Result<Answer, Failure> {
+        let key = once.idempotency_key.clone().map_or_else(idempotency_key, Ok)?;
+        let ask = || {
+            let request = self.writing(Method::POST, path, body, if_match)?;
+            Ok(request.header(IDEMPOTENCY_KEY, &key))
+        };
+        match self.perform(path, ask()?).await {
+            Err(failure) if failure.may_be_done() => {}
+            answered => return answered,
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+        self.perform(path, ask()?).await.map_err(|failure| failure.repeatable(&key))
     }
 
     /// Reads all pages of a list as one answer, however many there are; `items` names the list in
@@ -338,6 +384,13 @@ impl Client {
         let response = self.http.execute(request).await;
         let response = response.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
+        let answered = self.read(path, response).await;
+        answered
+            .map_err(|failure| if status.is_server_error() { failure.unsure() } else { failure })
+    }
+
+    async fn read(&self, path: &str, response: Response) -> Result<Answer, Failure> {
+        let status = response.status();
         let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
         let etag = etag.map(str::to_owned);
         let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
@@ -376,7 +429,9 @@ impl Client {
         } else {
             "check FAREBOX_URL and the network"
         };
-        Failure::new(format!("{}: {why}", self.base_url), next)
+        let failure = Failure::new(format!("{}: {why}", self.base_url), next);
+        // Without a connection nothing was sent.
+        if error.is_connect() { failure } else { failure.unsure() }
     }
 }
 
@@ -394,31 +449,13 @@ fn unsigned(said: &str) -> Failure {
     Failure::new(said, "aws sts get-caller-identity; it needs execute-api:Invoke, and a role here")
 }
 
-fn base_url(url: &str) -> Result<String, Failure> {
-    let trimmed = url.trim().trim_end_matches('/');
-    let trimmed = trimmed.strip_suffix(farebox_api::BASE_PATH).unwrap_or(trimmed);
-    let parsed = reqwest::Url::parse(trimmed).ok();
-    let fits = parsed.is_some_and(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.query().is_none()
-            && url.fragment().is_none()
-            && url.username().is_empty()
-            && url.password().is_none()
-    });
-    if fits {
-        return Ok(trimmed.to_owned());
-    }
-    Err(Failure::new(
-        format!("{url:?} is not a base URL"),
-        "write it as http://127.0.0.1:8787 or https://host/stage",
-    ))
-}
-
-fn is_loopback(base_url: &str) -> bool {
-    let url = reqwest::Url::parse(base_url).ok();
-    let host = url.as_ref().and_then(reqwest::Url::host_str).unwrap_or_default();
-    host == "localhost" || host == "[::1]" || host.starts_with("127.")
+/// One that nobody else has.
+fn idempotency_key() -> Result<String, Failure> {
+    let mut random = [0; 16];
+    let source = rustls::crypto::ring::default_provider().secure_random;
+    let none = |_| Failure::new("this machine has no random numbers", "type it again");
+    source.fill(&mut random).map_err(none)?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn tls() -> Result<rustls::ClientConfig, Failure> {
@@ -430,43 +467,9 @@ fn tls() -> Result<rustls::ClientConfig, Failure> {
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// A text as one segment of a path or one value of a query.
-pub fn encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b':' => {
-                encoded.push(char::from(byte));
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_base_url_is_taken_with_or_without_the_api_path() {
-        for url in [
-            "https://x.example/prod",
-            "https://x.example/prod/admin/v1/",
-            " https://x.example/prod/",
-        ] {
-            assert_eq!(base_url(url), Ok("https://x.example/prod".to_owned()));
-        }
-        for url in ["", "x.example", "ftp://x", "https://a:b@x", "https://x?y=1"] {
-            assert!(base_url(url).is_err(), "{url}");
-        }
-    }
-
-    #[test]
-    fn a_segment_cannot_leave_its_place() {
-        assert_eq!(encoded("user:u_1"), "user:u_1");
-        assert_eq!(encoded("a/b?c#d é"), "a%2Fb%3Fc%23d%20%C3%A9");
-    }
 
     #[test]
     fn a_key_with_a_line_end_is_refused() {

@@ -13,6 +13,7 @@ pub struct Failure {
     message: String,
     next: String,
     is_absent: bool,
+    may_be_done: bool,
     /// What is there now, where a change was based on an older version.
     current: Option<Box<Value>>,
 }
@@ -20,7 +21,28 @@ pub struct Failure {
 impl Failure {
     /// From what went wrong and what to type next.
     pub fn new(message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { message: message.into(), next: next.into(), is_absent: false, current: None }
+        let (message, next) = (message.into(), next.into());
+        Self { message, next, is_absent: false, may_be_done: false, current: None }
+    }
+
+    /// The same of a request that was sent, and that the gateway may have done all the same.
+    pub fn unsure(self) -> Self {
+        Self { may_be_done: true, ..self }
+    }
+
+    /// Whether what was asked for may be done all the same.
+    pub const fn may_be_done(&self) -> bool {
+        self.may_be_done
+    }
+
+    /// The same of a create by this key, of which nobody knows whether it is made.
+    pub fn repeatable(self, key: &str) -> Self {
+        let next = format!(
+            "it may be made all the same: type it again within a day with --idempotency-key {key}, \
+             and it is not made twice ({})",
+            self.next
+        );
+        Self { next, may_be_done: true, ..self }
     }
 
     /// Whether the gateway has nothing there.

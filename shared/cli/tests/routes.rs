@@ -207,6 +207,8 @@ struct Asked {
     said: BTreeSet<String>,
     /// The version that it is based on.
     version: Option<String>,
+    /// What makes a repeat of it harmless.
+    once: Option<String>,
 }
 
 /// Answers every request with the same, and tells what was asked for.
@@ -241,7 +243,8 @@ fn answer(mut stream: TcpStream, body_of_all: &str, tell: &Sender<Asked>) {
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let fields = body.as_object().into_iter().flatten().map(|(name, _)| name.clone());
     let version = header("if-match: ").map(str::to_owned);
-    drop(tell.send(Asked { line, said: query.chain(fields).collect(), version }));
+    let once = header("idempotency-key: ").map(str::to_owned);
+    drop(tell.send(Asked { line, said: query.chain(fields).collect(), version, once }));
     let body = if is_look { LOOK } else { body_of_all };
     let text = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\netag: \"7\"\r\n\
@@ -319,9 +322,8 @@ fn description() -> Value {
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
-/// Its operations by route: the filters and fields that each takes, and whether it is a change of
-/// what has a version.
-fn operations() -> BTreeMap<String, (BTreeSet<String>, bool)> {
+/// Its operations by route: the filters and fields that each takes, and which headers.
+fn operations() -> BTreeMap<String, (BTreeSet<String>, Vec<String>)> {
     let all = description();
     let mut operations = BTreeMap::new();
     for (path, methods) in all["paths"].as_object().unwrap() {
@@ -329,14 +331,16 @@ fn operations() -> BTreeMap<String, (BTreeSet<String>, bool)> {
         for (method, operation) in methods.as_object().unwrap() {
             let parameters = operation["parameters"].as_array().into_iter().flatten();
             let mut takes = BTreeSet::new();
-            let mut has_version = false;
+            let mut headers = Vec::new();
             for parameter in parameters {
                 let name = parameter["name"].as_str().unwrap();
                 // Pages are turned by the command.
                 if parameter["in"] == "query" && !["limit", "cursor"].contains(&name) {
                     takes.insert(name.to_owned());
                 }
-                has_version |= name == "If-Match";
+                if parameter["in"] == "header" {
+                    headers.push(name.to_owned());
+                }
             }
             let body = &operation["requestBody"]["content"]["application/json"]["schema"];
             let at = body["$ref"].as_str().map(|at| at.trim_start_matches('#'));
@@ -344,7 +348,7 @@ fn operations() -> BTreeMap<String, (BTreeSet<String>, bool)> {
             let fields = body["properties"].as_object().into_iter().flatten();
             takes.extend(fields.map(|(name, _)| name.clone()).filter(|name| name != "cursor"));
             let route = format!("{} {path}", method.to_uppercase());
-            operations.insert(route, (takes, has_version));
+            operations.insert(route, (takes, headers));
         }
     }
     operations
@@ -373,8 +377,10 @@ fn every_route_of_the_admin_api_has_its_command() {
         let Some(found) = found else { panic!("farebox {line} did not ask for {route}: {told}") };
         said.entry(route).or_default().extend(found.said);
         // What was read is what is changed, and nothing that came in between.
-        let version = operations[*route].1.then(|| "\"7\"".to_owned());
+        let takes = |name: &str| operations[*route].1.iter().any(|header| header == name);
+        let version = takes("If-Match").then(|| "\"7\"".to_owned());
         assert_eq!(found.version, version, "farebox {line}");
+        assert_eq!(found.once.is_some(), takes("Idempotency-Key"), "farebox {line}");
     }
     let unsaid = UNSAID.trim().lines().map(|line| line.split_once(" = ").unwrap().0);
     let unsaid: BTreeSet<String> = unsaid.map(str::to_owned).collect();

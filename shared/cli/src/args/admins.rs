@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::Force;
+use super::{Force, Once};
 
 /// `farebox admin-key …`
 #[derive(Debug, Subcommand)]
@@ -18,6 +18,8 @@ pub enum AdminKey {
         /// When it stops working, such as 2027-01-01T00:00:00Z
         #[arg(long, value_name = "TIME")]
         expires_at: Option<String>,
+        #[command(flatten)]
+        once: Once,
     },
     /// List admin keys; the deployment's own is not among them
     List {
@@ -38,6 +40,8 @@ pub enum AdminKey {
         /// How long both work, up to 604800 (a week) [default: 0]
         #[arg(long, value_name = "SECONDS")]
         overlap_s: Option<u32>,
+        #[command(flatten)]
+        once: Once,
     },
     /// Stop an admin key for ever
     Revoke {

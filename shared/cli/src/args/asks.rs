@@ -3,7 +3,7 @@
 use clap::{Args as Options, Subcommand};
 
 use super::keys::{KeyChange, Timeouts, span};
-use super::{Filter, Force};
+use super::{Filter, Force, Once};
 
 /// `farebox budget-request …`
 #[derive(Debug, Subcommand)]
@@ -128,6 +128,8 @@ pub enum OwnKey {
         drop_params: bool,
         #[command(flatten)]
         timeouts: Timeouts,
+        #[command(flatten)]
+        once: Once,
     },
     /// Change a key; what is not named stays, and its labels always do
     Set(KeyChange),
@@ -146,6 +148,8 @@ pub enum OwnKey {
         /// Left out: not at all
         #[arg(long, value_name = "TIME", value_parser = span)]
         grace: Option<u32>,
+        #[command(flatten)]
+        once: Once,
     },
     /// Stop a key for ever
     Revoke {
@@ -233,4 +237,6 @@ pub struct Wish {
     /// Until when [default: whoever approves says it]
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
+    #[command(flatten)]
+    pub once: Once,
 }

@@ -2,6 +2,8 @@
 
 use clap::Args as Options;
 
+use super::Once;
+
 /// What `farebox correct` says.
 #[derive(Debug, Default, Options)]
 pub struct Correction {
@@ -30,6 +32,8 @@ pub struct Correction {
     /// Why; kept with the correction for ever
     #[arg(long)]
     pub reason: String,
+    #[command(flatten)]
+    pub once: Once,
 }
 
 /// What `farebox rerate` says.

@@ -2,7 +2,7 @@
 
 use clap::{Args as Options, Subcommand};
 
-use super::Force;
+use super::{Force, Once};
 
 /// `farebox key …`
 #[derive(Debug, Subcommand)]
@@ -40,6 +40,8 @@ pub enum Key {
         /// What its calls are told apart by in usage and statements; repeat it for more
         #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
         labels: Vec<(String, String)>,
+        #[command(flatten)]
+        once: Once,
     },
     /// Change a key; what is not named stays
     Set(KeyChange),
@@ -60,6 +62,8 @@ pub enum Key {
         /// Left out: not at all
         #[arg(long, value_name = "TIME", value_parser = span)]
         grace: Option<u32>,
+        #[command(flatten)]
+        once: Once,
     },
     /// Show one key, without its secret
     Show {

@@ -219,6 +219,7 @@ pub async fn key(client: &Client, command: Key) -> Result<Output, Failure> {
             drop_params,
             timeouts,
             labels,
+            once,
         } => {
             let body = CreateKey {
                 user,
@@ -232,7 +233,7 @@ pub async fn key(client: &Client, command: Key) -> Result<Output, Failure> {
                 timeouts: limits(KeyTimeouts::default(), &timeouts),
                 labels: labels.into_iter().collect(),
             };
-            let answer = client.send(Method::POST, &path("keys"), &body, None).await?;
+            let answer = client.create(&path("keys"), &body, None, &once).await?;
             let created: CreatedKey = answer.parse()?;
             Ok(Output::new(answer.body, created_text(&created)))
         }
@@ -243,7 +244,9 @@ pub async fn key(client: &Client, command: Key) -> Result<Output, Failure> {
             let list: KeyList = answer.parse()?;
             Ok(Output::new(answer.body, keys_text(&list.keys)))
         }
-        Key::Rotate { id, grace } => super::keys::rotate(client, "keys", &id, grace).await,
+        Key::Rotate { id, grace, once } => {
+            super::keys::rotate(client, "keys", &id, grace, &once).await
+        }
         Key::Show { id } => {
             let answer = client.get(&path(&format!("keys/{}", encoded(&id)))).await?;
             let text = keys_text(&[answer.parse()?]);

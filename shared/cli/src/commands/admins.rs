@@ -4,7 +4,6 @@ use farebox_api::{
     AdminKey as Made, AdminKeyList, CreateAdminKey, CreatedAdminKey, Principal, PrincipalList,
     PutPrincipal, RotateAdminKey, Session,
 };
-use reqwest::Method;
 
 use super::removal::{Removal, remove};
 use super::{filtered, path, table};
@@ -25,9 +24,9 @@ pub async fn whoami(client: &Client) -> Result<Output, Failure> {
 pub async fn admin_key(client: &Client, command: AdminKey) -> Result<Output, Failure> {
     let of = |id: &str| path(&format!("admin-keys/{}", encoded(id)));
     match command {
-        AdminKey::Create { name, role, expires_at } => {
+        AdminKey::Create { name, role, expires_at, once } => {
             let body = CreateAdminKey { name, role, expires_at };
-            let answer = client.send(Method::POST, &path("admin-keys"), &body, None).await?;
+            let answer = client.create(&path("admin-keys"), &body, None, &once).await?;
             let made: CreatedAdminKey = answer.parse()?;
             Ok(Output::new(answer.body, created_text(&made)))
         }
@@ -42,10 +41,9 @@ pub async fn admin_key(client: &Client, command: AdminKey) -> Result<Output, Fai
             let text = keys_text(&[answer.parse()?]);
             Ok(Output::new(answer.body, text))
         }
-        AdminKey::Rotate { id, overlap_s } => {
+        AdminKey::Rotate { id, overlap_s, once } => {
             let path = format!("{}/rotate", of(&id));
-            let answer =
-                client.send(Method::POST, &path, &RotateAdminKey { overlap_s }, None).await?;
+            let answer = client.create(&path, &RotateAdminKey { overlap_s }, None, &once).await?;
             let made: CreatedAdminKey = answer.parse()?;
             let end = overlap_s.filter(|seconds| *seconds > 0);
             let end = end.map_or_else(

@@ -1,7 +1,6 @@
 //! Corrections and refunds.
 
 use farebox_api::{Correction, CorrectionList, PostCorrection};
-use reqwest::Method;
 
 use super::{filtered, path, table};
 use crate::args;
@@ -20,7 +19,7 @@ pub async fn correct(client: &Client, given: args::Correction) -> Result<Output,
         cost_usd: given.cost_usd,
         reason: given.reason,
     };
-    let answer = client.send(Method::POST, &path("corrections"), &body, None).await?;
+    let answer = client.create(&path("corrections"), &body, None, &given.once).await?;
     let text = text(&answer.parse()?);
     Ok(Output::new(answer.body, text))
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::access::settable;
 use super::money::unchanged;
 use super::{path, table};
-use crate::args::{BudgetChange, Import};
+use crate::args::{BudgetChange, Import, Once};
 use crate::client::{ABSENT, Client, encoded};
 use crate::failure::Failure;
 use crate::print::Output;
@@ -141,8 +141,7 @@ async fn done(
                     failure.message(),
                     told.join("\n")
                 );
-                let next = "correct the line and import the file again: what is there stays";
-                return Err(Failure::new(message, next));
+                return Err(Failure::new(message, step.after(&failure)));
             }
         }
         progress.more(1);
@@ -206,6 +205,20 @@ impl Step {
         }
     }
 
+    /// What is to be typed after its failure.
+    fn after(&self, failure: &Failure) -> String {
+        match &self.what {
+            // The next import finds it, and so does not make it: nobody would have its secret.
+            Act::Key(key) if failure.may_be_done() => format!(
+                "the key {name} may be made, and its secret is lost then: farebox key list --user \
+                 {user}; farebox key rotate ID gives it another; then import the file again",
+                name = key.name,
+                user = key.user,
+            ),
+            _ => "correct the line and import the file again: what is there stays".to_owned(),
+        }
+    }
+
     /// What is there of it, and so what is open.
     async fn look(&self, client: &Client, keys: &KeyList) -> Result<Open, Failure> {
         let open = match &self.what {
@@ -261,7 +274,7 @@ impl Step {
                 client.send(Method::PUT, &owner_path(kind, id), body, Some(&tag)).await?;
             }
             Act::Key(key) => {
-                let made = client.send(Method::POST, &path("keys"), key, None).await?;
+                let made = client.create(&path("keys"), key, None, &Once::default()).await?;
                 created = Some(made.parse()?);
             }
             Act::Budget(scope, budget) => {

@@ -5,7 +5,7 @@ use reqwest::Method;
 
 use super::access::keys_text;
 use super::path;
-use crate::args::{KeyChange, Timeouts};
+use crate::args::{KeyChange, Once, Timeouts};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
 use crate::print::Output;
@@ -30,13 +30,14 @@ pub async fn rotate(
     place: &str,
     id: &str,
     grace_s: Option<u32>,
+    once: &Once,
 ) -> Result<Output, Failure> {
     let path = path(&format!("{place}/{}", encoded(id)));
     let read = client.get(&path).await?;
     let body = RotateKey { grace_s };
     // The version that was read: somebody else's new secret is not ended unseen.
     let rotate = format!("{path}/rotate");
-    let answer = client.send(Method::POST, &rotate, &body, read.etag.as_deref()).await?;
+    let answer = client.create(&rotate, &body, read.etag.as_deref(), once).await?;
     let rotated: CreatedKey = answer.parse()?;
     Ok(Output::new(answer.body, rotated_text(&rotated)))
 }

@@ -81,6 +81,7 @@ async fn key(client: &Client, command: OwnKey) -> Result<Output, Failure> {
             room_wait_ms,
             drop_params,
             timeouts,
+            once,
         } => {
             let models = Some(models).filter(|models| !models.is_empty());
             let timeouts = keys::limits(KeyTimeouts::default(), &timeouts);
@@ -94,7 +95,7 @@ async fn key(client: &Client, command: OwnKey) -> Result<Output, Failure> {
                 drop_params,
                 timeouts,
             };
-            let answer = client.send(Method::POST, &path("me/keys"), &body, None).await?;
+            let answer = client.create(&path("me/keys"), &body, None, &once).await?;
             let made: CreatedKey = answer.parse()?;
             Ok(Output::new(answer.body, created_text(&made)))
         }
@@ -109,7 +110,9 @@ async fn key(client: &Client, command: OwnKey) -> Result<Output, Failure> {
             let text = keys_text(&[answer.parse()?]);
             Ok(Output::new(answer.body, text))
         }
-        OwnKey::Rotate { id, grace } => keys::rotate(client, "me/keys", &id, grace).await,
+        OwnKey::Rotate { id, grace, once } => {
+            keys::rotate(client, "me/keys", &id, grace, &once).await
+        }
         OwnKey::Revoke { id, force } => {
             remove(client, revoked(of(&id), &id, force), keys_text).await
         }
@@ -184,7 +187,7 @@ async fn budget_request(client: &Client, command: OwnRequest) -> Result<Output, 
                 until: wish.until,
                 reason: wish.reason,
             };
-            client.send(Method::POST, &path("me/budget-requests"), &body, None).await?
+            client.create(&path("me/budget-requests"), &body, None, &wish.once).await?
         }
         OwnRequest::Show { id } => client.get(&of(&id)).await?,
         OwnRequest::Withdraw { id, force } => {

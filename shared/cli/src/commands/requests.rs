@@ -7,12 +7,11 @@ use farebox_api::{
     Alert, AlertList, ChannelList, OperatorAlert, OperatorAlertList, PostTestAlert, PutWebhook,
     RequestList, RequestRow, SetWebhook,
 };
-use reqwest::Method;
 use serde_json::Value;
 
 use super::removal::{Removal, remove};
 use super::{filtered, path, table};
-use crate::args::{Filter, Requests, Told, Wanted, Webhook};
+use crate::args::{Filter, Once, Requests, Told, Wanted, Webhook};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
 use crate::print::{Output, Table, cell, out};
@@ -305,7 +304,7 @@ pub async fn webhook(client: &Client, command: Webhook) -> Result<Output, Failur
             });
             Ok(Output::new(answer.body, text))
         }
-        Webhook::Test { scope } => test(client, scope).await,
+        Webhook::Test { scope, once } => test(client, scope, &once).await,
         Webhook::Delete(force) => {
             let removal = Removal {
                 path,
@@ -323,11 +322,10 @@ pub async fn webhook(client: &Client, command: Webhook) -> Result<Output, Failur
 }
 
 /// Posts a test alert and looks until it is delivered.
-async fn test(client: &Client, scope: String) -> Result<Output, Failure> {
+async fn test(client: &Client, scope: String, once: &Once) -> Result<Output, Failure> {
     let alerts = path(&format!("alerts?scope={}", encoded(&scope)));
     let body = PostTestAlert { scope };
-    let sent: Alert =
-        client.send(Method::POST, &path("alerts/test"), &body, None).await?.parse()?;
+    let sent: Alert = client.create(&path("alerts/test"), &body, None, once).await?.parse()?;
     for _ in 0..TEST_LOOKS {
         tokio::time::sleep(FOLLOW_EVERY).await;
         let answer = client.get(&alerts).await?;
