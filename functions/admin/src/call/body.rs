@@ -2,6 +2,7 @@
 
 use farebox_core::Error;
 use serde::de::DeserializeOwned;
+use serde_ignored::Path;
 
 use super::Call;
 
@@ -14,7 +15,8 @@ impl Call {
         core::str::from_utf8(&self.body).map_err(|_| Error::malformed("body", "is not UTF-8"))
     }
 
-    /// The body as what it must be.
+    /// The body as what it must be. A field that the type does not have is refused wherever it
+    /// stands, whether or not the type says so itself: nothing gets in by a name that nobody reads.
     ///
     /// # Errors
     /// [`Error::Malformed`] names the field and the rule; it never quotes a value.
@@ -28,13 +30,36 @@ impl Call {
             return Err(Error::malformed("body", "must be a JSON object"));
         }
         let mut reader = serde_json::Deserializer::from_slice(&self.body);
-        let value = serde_path_to_error::deserialize(&mut reader);
-        let value = value.map_err(|error| {
-            let path = error.path().to_string();
-            unreadable(&path, &error.into_inner())
-        })?;
+        let (mut track, mut unknown) = (serde_path_to_error::Track::new(), None);
+        let tracked = serde_path_to_error::Deserializer::new(&mut reader, &mut track);
+        let value = serde_ignored::deserialize(tracked, |path| {
+            unknown.get_or_insert_with(|| place(&path));
+        });
+        if let Some(field) = unknown {
+            return Err(Error::malformed(field, UNKNOWN));
+        }
+        let value = value.map_err(|error| unreadable(&track.path().to_string(), &error))?;
         reader.end().map_err(|_| Error::malformed("body", "ends after one JSON object"))?;
         Ok(value)
+    }
+}
+
+/// What is said of a field that a request does not have.
+const UNKNOWN: &str = "is not a field of this request";
+
+/// Where a field stands that nobody read, as `parts[0].more`.
+fn place(path: &Path<'_>) -> String {
+    match path {
+        Path::Root => String::new(),
+        Path::Seq { parent, index } => format!("{}[{index}]", place(parent)),
+        Path::Map { parent, key } => {
+            let key: String = key.chars().take(64).collect();
+            let before = place(parent);
+            if before.is_empty() { key } else { format!("{before}.{key}") }
+        }
+        Path::Some { parent }
+        | Path::NewtypeStruct { parent }
+        | Path::NewtypeVariant { parent } => place(parent),
     }
 }
 
@@ -50,7 +75,7 @@ fn unreadable(path: &str, error: &serde_json::Error) -> Error {
     };
     if let Some(field) = quoted("unknown field `") {
         let field = field.chars().take(64).collect::<String>();
-        return Error::malformed(at(&field), "is not a field of this request");
+        return Error::malformed(at(&field), UNKNOWN);
     }
     if let Some(field) = quoted("missing field `") {
         return Error::malformed(at(field), "is needed");

@@ -20,5 +20,6 @@ mod search;
 mod stage;
 mod sums;
 mod things;
+mod unknown;
 mod versions;
 mod world;

@@ -64,7 +64,8 @@ fn schemes() -> Value {
     })
 }
 
-fn document() -> Value {
+/// The description as the types and routes make it.
+pub fn document() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;

@@ -426,7 +426,10 @@ fn body(method: &str, route: &str, owner: &str, day: &str, name: &str, fresh: &s
         }
         (_, "settlements") => {
             let id: Rid = NO_CALL.parse().unwrap();
-            serde_json::to_value(record(id, "u1", "k1")).unwrap()
+            let mut record = serde_json::to_value(record(id, "u1", "k1")).unwrap();
+            let hold = "5.20261123.900";
+            record["parts"] = json!([{"scope": "user:u1", "hold": hold, "day": 20_261_123}]);
+            record
         }
         (_, "me/budget-requests") => asked(),
         (_, path) if path.starts_with("budget-requests/") => {

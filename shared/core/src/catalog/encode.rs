@@ -34,6 +34,8 @@ const CLASSES: [&str; 9] = [
 
 const MODES: [&str; 4] = ["chat", "completion", "embedding", "responses"];
 
+/// What a list may say.
+const LIST: [&str; 5] = ["notice", "built_for", "sources", "unit", "rows"];
 /// What a row may say beside its prices.
 const FIELDS: [&str; 14] = [
     "provider",
@@ -105,6 +107,11 @@ impl Fault {
 pub fn encode(text: &str) -> Result<Encoded, Vec<Fault>> {
     let json: Value = serde_json::from_str(text)
         .map_err(|error| vec![Fault::new("body", format!("is not JSON: {error}"))])?;
+    let said = json.as_object().into_iter().flat_map(Map::keys);
+    if let Some(name) = said.into_iter().find(|name| !LIST.contains(&name.as_str())) {
+        let name: String = name.chars().take(64).collect();
+        return Err(vec![Fault::new(name, "is not a field of a price list")]);
+    }
     let date = json.get("built_for").and_then(Value::as_str).filter(|date| is_date(date));
     let rule = "is the day that the prices are for, as 2026-11-23";
     let date = date.ok_or_else(|| vec![Fault::new("built_for", rule)])?;

@@ -59,7 +59,8 @@ struct Content {
 }
 
 /// What `farebox.settlement.v1` holds in a line of a function's log. It is sent as it was found;
-/// the other fields say what the call was and took.
+/// the other fields of the record say what the call was and took, and a field that this release
+/// does not know is refused: it may move money.
 #[derive(JsonSchema)]
 #[schemars(extend("additionalProperties" = true))]
 #[expect(dead_code, reason = "only its shape is used")]
