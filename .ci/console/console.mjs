@@ -216,15 +216,19 @@ await claim("a preview makes a scope's calls again, one after another, by its mo
     hard: ["before 3", "now 3"], balanced: ["before 3", "now 3"], soft: ["before 3", "now 3"], total: ["before 3", "now 1", "now 2", "now 3"],
     none: [[], []], closed: 6,
   });
-  // Nobody's log is in order by team: how far back it was looked for is told.
-  const [cut, told] = await page.evaluate(async () => {
+  // Nobody's log is in order by team: only its own calls are asked for, and how far back they were is told.
+  const [cut, told, paths] = await page.evaluate(async () => {
     const asked = window.fetch;
-    let hour = 19;
-    window.fetch = async () => Response.json({ requests: [{ started_at: `2026-11-30T${hour--}:00:00Z`, scopes: ["team:other"], hold_usd: "1" }], next_cursor: "more" });
+    const paths = [];
+    window.fetch = async (path) => {
+      paths.push(path);
+      return Response.json({ requests: [{ scopes: ["team:search"], hold_usd: null }], next_cursor: "more", looked_back_to: `2026-11-30T${20 - paths.length}:00:00Z` });
+    };
     const found = await callsOf({ kind: "team", id: "search" });
     window.fetch = asked;
-    return [found, preview({ time_zone: "UTC", periods: [] }, found, { mode: "hard", time_zone: "UTC", day_limit_usd: "1" })];
+    return [found, preview({ time_zone: "UTC", periods: [] }, found, { mode: "hard", time_zone: "UTC", day_limit_usd: "1" }), paths];
   });
+  assert.deepEqual([paths.length, paths[0]], [4, "v1/requests?limit=100&team=search"]);
   assert.deepEqual(cut, { rows: [], since: "2026-11-30T16:00:00Z" });
   assert.match(told, /Calls were looked at back to .*2026.* It has made no call among them\./);
   await close();
@@ -706,6 +710,20 @@ await claim("credentials of a user are stored, and a fault of a secret's part st
   const { page, close } = await opened("light");
   await page.waitForSelector("h1:has-text('Overview')");
   await visit(page, "credentials");
+  // An organisation is chosen as a user is, and what is stored then is its own.
+  await page.click("a:has-text('org:demo')");
+  await page.waitForSelector("section[aria-label^='What org:demo']");
+  await dialogOf(page, "button:has-text('Store a credential')");
+  assert.equal(await page.inputValue("#f-owner"), "org:demo");
+  await page.fill("#f-provider", "cohere");
+  await page.fill("#f-secret", "co-canary");
+  await submit(page, "Store");
+  await page.waitForSelector("tr:has-text('cohere'):has-text('org:demo'):has-text('active')");
+  await dialogOf(page, "button[aria-label='Disable credentials/org:demo/cohere']");
+  await page.click("dialog button.danger");
+  await page.waitForSelector("tr:has-text('cohere'):has-text('disabled')");
+  await visit(page, "credentials");
+  await page.waitForSelector("section[aria-label^='Of an organisation']");
   await page.fill("#q-user", "max");
   await page.click("button:has-text('Find')");
   await page.waitForSelector("section[aria-label^='What max']");

@@ -2,7 +2,7 @@
 "use strict";
 
 const MODES = ["hard", "balanced", "soft", "observe", "closed"];
-/** Pages of the log that are searched for the calls of an organisation or a team. */
+/** Pages of calls that are asked for until a hundred of them held something. */
 const PREVIEW_PAGES = 4;
 
 async function budgets(query) {
@@ -38,22 +38,17 @@ function chooseBudget() {
 
 // ---- what a change would have refused ------------------------------------------------------------
 
-/**
- * The newest calls that count to a scope, a hundred at most, and since when calls were looked at where that ended before.
- * The log is in order by user and by key; those of an organisation or a team are sought among everybody's.
- */
+/** The newest calls that count to a scope, a hundred at most, and since when calls were looked at where that ended before. */
 async function callsOf({ kind, id }) {
   const [, owner, of, provider, model] = /^(?:(\w+):)?([^/]+)(?:\/([^/]+)\/(.+))?$/.exec(id) ?? [];
-  const whose = kind === "model" ? owner : kind;
-  const filter = { limit: 100, [whose === "user" || whose === "key" ? whose : ""]: of, provider, model };
-  delete filter[""];
+  const filter = { limit: 100, [kind === "model" ? owner : kind]: of, provider, model };
   const rows = [];
   let cursor = null, since = null;
   for (let page = 0; page < PREVIEW_PAGES && rows.length < 100; page += 1) {
     const found = await get(at("requests", { ...filter, cursor }));
     rows.push(...found.requests.filter((row) => row.hold_usd && row.scopes?.includes(kind === "model" ? id : `${kind}:${id}`)));
     cursor = found.next_cursor;
-    since = found.requests.at(-1)?.started_at ?? since;
+    since = found.looked_back_to;
     if (!cursor) break;
   }
   return { rows: rows.slice(0, 100), since: cursor && rows.length < 100 ? since : null };

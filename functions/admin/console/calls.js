@@ -10,7 +10,7 @@ async function requests(query, place = "requests") {
   if (query.id) return [h("h1", {}, "One request"), explained(await get(`${place}/${encodeURIComponent(query.id)}`))];
   const isOwn = place !== "requests";
   const fields = [
-    { name: "id", label: "Request id" }, isOwn ? null : { name: "user", label: "User" }, { name: "key", label: "Key's id" },
+    { name: "id", label: "Request id" }, ...(isOwn ? [] : [{ name: "user", label: "User" }, { name: "org", label: "Organisation" }, { name: "team", label: "Team" }]), { name: "key", label: "Key's id" },
     { name: "provider", label: "Provider" }, { name: "model", label: "Model" }, { name: "outcome", label: "Outcome", options: OUTCOMES },
     { name: "error", label: "Error's code" }, { name: "label", label: "Label", hint: "team:search" },
     { name: "from", label: "From (UTC)", kind: "time", hint: "2026-11-01" }, { name: "to", label: "Before (UTC)", kind: "time", hint: "2026-11-08 13:30" },
@@ -22,7 +22,7 @@ async function requests(query, place = "requests") {
   return [
     h("h1", {}, "Requests"),
     finder(fields, query, page.error),
-    requestTable(page.requests, page.next_cursor ? "No call of this page fits; the next page has older ones." : "No call fits."),
+    requestTable(page.requests, page.next_cursor ? `No call fits back to ${when(page.looked_back_to)}; the next page has older ones.` : "No call fits."),
     more(page.next_cursor, query),
   ];
 }

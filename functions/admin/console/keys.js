@@ -69,7 +69,7 @@ const credentialThing = (place) => ({
   title: (one) => (one ? `Replace the ${one.provider} credential` : "Store a credential"), submit: "Store",
   path: (one) => credentialPath(place, one), told: () => "The credential is stored.",
   fields: [
-    place === "credentials" ? { name: "owner", label: "Owner: a user, or org:ID", required: true, once: true, out: true } : null,
+    place === "credentials" ? { name: "owner", label: "Owner: a user, or org:ID", required: true, list: "owners", once: true, out: true } : null,
     { name: "provider", label: "Provider", required: true, list: "providers", once: true, out: true },
     { name: "name", label: "Which of several", hint: "the only one", once: true, out: true },
     { name: "secret", label: "API key (never shown again)", type: "password", required: true },
@@ -93,12 +93,18 @@ function credentialTable(place, title, rows, mayPut) {
 }
 
 async function credentials(query) {
-  const finds = (error) => finder([{ name: "user", label: "User: what it can call providers with", required: true }], query, error);
+  const finds = (error) => finder([{ name: "user", label: "Whose: a user, or org:ID", list: "owners", required: true }], query, error);
   if (!query.user) {
-    const users = await list("users", query.cursor);
+    const [orgs, users] = await Promise.all([list("orgs", query.after), list("users", query.cursor)]);
+    const ofOrg = (one) => `org:${one.id}`;
+    const link = (user) => h("a", { href: address("credentials", { user }) }, user);
     return [
-      h("h1", {}, "Credentials"), providers(), finds(), row(act("Store a credential", () => putCredential("credentials", null), { kind: "main" })),
-      table("Whose", [col("User", (one) => h("a", { href: address("credentials", { user: one.id }) }, one.id)), col("Name", "name"),
+      h("h1", {}, "Credentials"), providers(),
+      h("datalist", { id: "owners" }, [...orgs.orgs.map(ofOrg), ...users.users.map((one) => one.id)].map((value) => h("option", { value }))),
+      finds(), row(act("Store a credential", () => putCredential("credentials", null), { kind: "main" })),
+      table("Of an organisation: all its users call by them", [col("Organisation", (one) => link(ofOrg(one))), col("Name", "name")], orgs.orgs, "There is no organisation."),
+      more(orgs.next_cursor, query, "after", "More organisations"),
+      table("Of a user: they go before its organisation's. A team has none", [col("User", (one) => link(one.id)), col("Name", "name"),
         col("Organisation", "org"), col("Team", "team")], users.users, "There is no user yet."),
       more(users.next_cursor, query),
     ];

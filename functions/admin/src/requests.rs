@@ -2,7 +2,7 @@
 
 use farebox_api::{CostLine, EarlierAttempt, RequestList, RequestRow, TokenCounts};
 use farebox_aws::{Search, Whose};
-use farebox_core::{CallRecord, EntityId, Error, Outcome, Rid, Usage};
+use farebox_core::{CallRecord, EntityId, Error, Outcome, Rid, ScopeKind, ScopePart, Usage};
 
 use crate::Gate;
 use crate::call::Call;
@@ -25,7 +25,8 @@ pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
             return Err(Error::malformed("key", "has one user only: leave user out").into());
         }
     };
-    page(gate, call, whose, &Filter::read(call)?).await
+    let filter = Filter { org: id(call, "org")?, team: id(call, "team")?, ..Filter::read(call)? };
+    page(gate, call, whose, &filter).await
 }
 
 /// A page of somebody's rows that fit.
@@ -43,8 +44,9 @@ pub(crate) async fn page(
         fits: (*filter != Filter::default()).then_some(&fits),
     };
     let page = gate.control.logs().search(&search, call.limit()?, call.cursor()).await?;
+    let looked_back_to = page.looked_back_to().map(|at| at.to_string());
     let requests = page.rows.into_iter().map(row).collect();
-    Answer::ok(&RequestList { requests, next_cursor: page.next })
+    Answer::ok(&RequestList { requests, next_cursor: page.next, looked_back_to })
 }
 
 /// `GET /admin/v1/requests/{id}`; `?user=` saves a look at the index.
@@ -128,6 +130,8 @@ fn id(call: &Call, name: &str) -> Result<Option<EntityId>, Error> {
 #[derive(Default, PartialEq)]
 pub(crate) struct Filter<'call> {
     key: Option<EntityId>,
+    org: Option<EntityId>,
+    team: Option<EntityId>,
     provider: Option<&'call str>,
     model: Option<&'call str>,
     outcome: Option<&'call str>,
@@ -155,6 +159,8 @@ impl<'call> Filter<'call> {
         }
         Ok(Self {
             key: None,
+            org: None,
+            team: None,
             provider: call.query("provider").map(provider).transpose()?,
             model,
             outcome: call.one_of("outcome", &Outcome::NAMES.map(|(name, _)| name))?,
@@ -176,7 +182,15 @@ impl<'call> Filter<'call> {
                 wanted.strip_prefix(name).and_then(|rest| rest.strip_prefix(':')) == Some(value)
             })
         };
-        self.key.as_ref().is_none_or(|key| *key == row.key_id)
+        // Whose the user was then; and an admin's entry in the books of that one alone.
+        let counts_to = |kind, wanted: &Option<EntityId>, has: &Option<EntityId>| {
+            let Some(id) = wanted else { return true };
+            let is_of = |part: &ScopePart| part.scope.kind == kind && part.scope.id == *id;
+            has.as_ref() == Some(id) || row.parts.iter().any(is_of)
+        };
+        counts_to(ScopeKind::Org, &self.org, &row.org)
+            && counts_to(ScopeKind::Team, &self.team, &row.team)
+            && self.key.as_ref().is_none_or(|key| *key == row.key_id)
             && is(self.provider, row.provider.as_deref())
             && is(self.model, row.model.as_deref())
             && is(self.outcome, Some(row.outcome.name()))

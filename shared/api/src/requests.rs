@@ -156,4 +156,7 @@ pub struct RequestList {
     pub requests: Vec<RequestRow>,
     /// Where the next page begins: `?cursor=`.
     pub next_cursor: Option<String>,
+    /// Calls that came in before this time were not looked at: the next page begins there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked_back_to: Option<String>,
 }

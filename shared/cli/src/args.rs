@@ -226,9 +226,12 @@ pub enum Credential {
     },
     /// List what is stored, without secrets
     List {
-        /// Whose: a user's ID, or org:ID
+        /// What this user can call providers with: its own, and its organisation's
+        #[arg(long, required_unless_present = "org", conflicts_with = "org")]
+        user: Option<String>,
+        /// What is this organisation's
         #[arg(long)]
-        user: String,
+        org: Option<String>,
     },
     /// Show one credential, without its secret
     Show {
@@ -332,6 +335,10 @@ pub enum Webhook {
 pub enum Requests {
     /// The last calls, the newest last
     Tail {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        kind: Kind,
         /// How many
         #[arg(short = 'n', default_value_t = 20)]
         #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -349,9 +356,36 @@ pub enum Requests {
     },
 }
 
-/// Which calls are looked for.
+/// Whose calls.
+#[derive(Debug, Default, Options)]
+pub struct Whose {
+    /// Only this user's
+    #[arg(long)]
+    pub user: Option<String>,
+    /// Only this organisation's
+    #[arg(long)]
+    pub org: Option<String>,
+    /// Only this team's
+    #[arg(long)]
+    pub team: Option<String>,
+}
+
+/// Which calls are looked for, and when.
 #[derive(Debug, Default, Options)]
 pub struct Filter {
+    #[command(flatten)]
+    pub kind: Kind,
+    /// Not before: a day, or a time such as 2026-11-23T09:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Before this day or time
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+}
+
+/// What kind of calls.
+#[derive(Debug, Default, Options)]
+pub struct Kind {
     /// Only of the key with this id
     #[arg(long)]
     pub key: Option<String>,
@@ -370,20 +404,13 @@ pub struct Filter {
     /// Only those with this label
     #[arg(long, value_name = "NAME=VALUE")]
     pub label: Option<String>,
-    /// Not before: a day, or a time such as 2026-11-23T09:00:00Z
-    #[arg(long, value_name = "TIME")]
-    pub from: Option<String>,
-    /// Before this day or time
-    #[arg(long, value_name = "TIME")]
-    pub to: Option<String>,
 }
 
 /// Which calls `farebox requests list` shows.
 #[derive(Debug, Default, Options)]
 pub struct Wanted {
-    /// Only this user's
-    #[arg(long)]
-    pub user: Option<String>,
+    #[command(flatten)]
+    pub whose: Whose,
     #[command(flatten)]
     pub filter: Filter,
     /// How many, the newest

@@ -29,7 +29,7 @@ const LOOKS_AT_CALLS: [&str; 4] = [
 ];
 
 /// Filters, each of which is a request of its own.
-const FILTERS: [&str; 19] = [
+const FILTERS: [&str; 20] = [
     "users?org=o1",
     "keys?user=u1",
     "keys?state=active",
@@ -49,6 +49,7 @@ const FILTERS: [&str; 19] = [
     "requests?user=u1",
     "requests?key=k1",
     "requests?outcome=settled",
+    "requests?org=o1",
 ];
 
 /// A deployment with so many calls of the first member in its log.

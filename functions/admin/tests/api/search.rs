@@ -83,6 +83,61 @@ async fn a_filtered_page_is_full_while_there_is_more() {
     assert_eq!(all(&cast, 'm', &mine).await.0.len(), 75);
 }
 
+/// One call in thirty is of this organisation and team.
+#[tokio::test]
+async fn calls_of_an_organisation_or_a_team_fill_pages_whoever_made_them() {
+    let cast = Cast::new().await;
+    let (mut of_org, mut of_team) = (Vec::new(), Vec::new());
+    for at in 0..150 {
+        let ago_ms = 20 * MINUTE_MS * i64::try_from(at).unwrap();
+        let id = Rid::new(cast.world.gate.aws().now().plus_ms(-ago_ms), 7);
+        let (name, key) = (["u1", "u2"][at % 2], &cast.members[at % 2].0);
+        let org = if at % 30 == 29 { "acme" } else { "other" };
+        let team = (at % 60 == 59).then(|| "search".parse().unwrap());
+        let record = CallRecord {
+            org: Some(org.parse().unwrap()),
+            team: team.clone(),
+            outcome: if at % 2 == 0 { Outcome::Refused } else { Outcome::Settled },
+            ..record(id, name, key)
+        };
+        put(&cast.world, &format!("user:{name}"), record).await;
+        if org == "acme" {
+            of_org.push(id.to_string());
+        }
+        if team.is_some() {
+            of_team.push(id.to_string());
+        }
+    }
+    for (query, wanted) in [
+        ("org=acme", &of_org),
+        ("team=search", &of_team),
+        ("org=acme&team=search&outcome=settled", &of_team),
+        ("user=u2&org=acme", &of_org),
+        ("user=u1&org=acme", &vec![]),
+        ("org=search", &vec![]),
+        ("team=acme", &vec![]),
+        ("org=nobody", &vec![]),
+    ] {
+        let path = format!("/admin/v1/requests?{query}&limit=2");
+        let (seen, sizes) = all(&cast, 'd', &path).await;
+        assert_eq!(seen, *wanted, "{query}");
+        assert!(wanted.is_empty() || sizes[0] == 2, "{query}: {sizes:?}");
+    }
+    // How far it was looked, where that is not the end.
+    let path = "/admin/v1/requests?org=acme&limit=2";
+    let reply = cast.ask('o', "GET", path, Value::Null).await;
+    let back = reply.body["looked_back_to"].as_str().unwrap().to_owned();
+    let second = reply.body["requests"][1]["started_at"].as_str().unwrap().to_owned();
+    assert!(back <= second, "{back} {second}");
+    let last = format!("/admin/v1/requests?user=u1&from={back}&to={second}");
+    assert_eq!(cast.ask('o', "GET", &last, Value::Null).await.body["looked_back_to"], Value::Null);
+    // A member's own calls are asked for by nobody's organisation.
+    let refused = cast.ask('m', "GET", "/admin/v1/me/requests?org=acme", Value::Null).await;
+    assert_eq!((refused.status, refused.body["error"]["field"].as_str()), (400, Some("org")));
+    let wrong = cast.ask('o', "GET", "/admin/v1/requests?team=a/b", Value::Null).await;
+    assert_eq!((wrong.status, wrong.body["error"]["field"].as_str()), (400, Some("team")));
+}
+
 #[tokio::test]
 async fn calls_are_found_from_a_time_to_a_time() {
     let cast = Cast::new().await;

@@ -48,6 +48,15 @@ struct Look {
     down_to: Rid,
 }
 
+impl Page {
+    /// Where a search has ended that found more than fits into a page, or spent its queries.
+    #[must_use]
+    pub fn looked_back_to(&self) -> Option<Timestamp> {
+        let next: Rid = self.next.as_ref()?.parse().ok()?;
+        Some(next.made_at())
+    }
+}
+
 impl Logs {
     /// The rows that fit, newest first. Reads on until the page is full, nothing is left, or
     /// `QUERIES_MAX` queries are spent: then `next` goes on from there, and the page may have

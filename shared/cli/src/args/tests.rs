@@ -31,6 +31,7 @@ fn every_documented_command_parses() {
         "farebox credential set u1 openai --name second --weight 3",
         "farebox credential disable u1 openai --name second",
         "farebox credential list --user org:o1",
+        "farebox credential list --org o1",
         "farebox credential disable org:o1 openai",
         "farebox budget set user:u1 --month 100 --day none --alert-thresholds 50,80",
         "farebox budget set user:u1 --day 50 --until 2027-01-01T00:00:00Z",

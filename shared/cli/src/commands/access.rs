@@ -332,8 +332,9 @@ pub async fn credential(client: &Client, command: Credential) -> Result<Output, 
             );
             Ok(Output::new(answer.body, text))
         }
-        Credential::List { user } => {
-            let path = path(&format!("credentials?user={}", encoded(&user)));
+        Credential::List { user, org } => {
+            let owner = user.or(org.map(|id| format!("org:{id}"))).unwrap_or_default();
+            let path = path(&format!("credentials?user={}", encoded(&owner)));
             let answer = client.all(&path, "credentials").await?;
             let list: CredentialList = answer.parse()?;
             Ok(Output::new(answer.body, credentials_text(&list.credentials)))

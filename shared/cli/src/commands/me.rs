@@ -11,7 +11,7 @@ use super::asks::requests_text;
 use super::removal::{Removal, remove};
 use super::requests::{alerts_text, fields_text, listed};
 use super::{filtered, keys, money, path};
-use crate::args::{KeyChange, Me, OwnCredential, OwnKey, OwnRequest};
+use crate::args::{KeyChange, Me, OwnCredential, OwnKey, OwnRequest, Whose};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
 use crate::print::{Output, Table};
@@ -29,7 +29,9 @@ pub async fn me(client: &Client, command: Me) -> Result<Output, Failure> {
             let list: BudgetList = answer.parse()?;
             Ok(Output::new(answer.body, money::budgets_text(&list)))
         }
-        Me::Requests { filter, count } => listed(client, "me/requests", None, filter, count).await,
+        Me::Requests { filter, count } => {
+            listed(client, "me/requests", Whose::default(), filter, count).await
+        }
         Me::Request { id } => {
             let answer = client.get(&path(&format!("me/requests/{}", encoded(&id)))).await?;
             let text = fields_text(&answer.body);

@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use super::removal::{Removal, remove};
 use super::{filtered, path, table};
-use crate::args::{Filter, Once, Requests, Told, Wanted, Webhook};
+use crate::args::{Filter, Kind, Once, Requests, Told, Wanted, Webhook, Whose};
 use crate::client::{Client, encoded};
+use crate::clock::now;
 use crate::failure::Failure;
 use crate::print::{Output, Table, cell, out};
 use crate::progress::Progress;
@@ -28,6 +29,9 @@ const LOOKED_ENOUGH: &str =
 const TEST_LOOKS: u32 = 60;
 /// Rows that one look takes when following.
 const FOLLOW_ROWS: u32 = 100;
+/// How long before `tail -f` began a call can have come in that it still tells of: calls take a
+/// quarter of an hour at most, and clocks differ.
+const LATE_MS: i64 = 3_600_000;
 
 /// `farebox requests …`
 pub async fn requests(
@@ -36,15 +40,22 @@ pub async fn requests(
     as_json: bool,
 ) -> Result<Output, Failure> {
     match command {
-        Requests::Tail { count, follow: true } => follow_from(client, count, as_json).await,
-        Requests::Tail { count, follow: false } => {
-            let answer = client.get(&path(&format!("requests?limit={count}"))).await?;
-            let list: RequestList = answer.parse()?;
-            Ok(Output::new(answer.body, rows(&list.requests).with_head()))
+        Requests::Tail { whose, kind, count, follow: true } => {
+            follow_from(client, &asked(whose, kind), count, as_json).await
+        }
+        Requests::Tail { whose, kind, count, follow: false } => {
+            let mut query = vec![("limit", Some(count.to_string()))];
+            query.extend(asked(whose, kind));
+            let wanted = usize::try_from(count).unwrap_or_default();
+            // Where nothing is looked for, the first page has them all.
+            let is_filtered = query.iter().filter(|(_, value)| value.is_some()).count() > 1;
+            let progress = is_filtered.then(|| Progress::of("calls found"));
+            let found = found(client, &filtered("requests", &query), wanted, progress).await?;
+            Ok(shown(&found, wanted))
         }
         Requests::List(wanted) => {
-            let Wanted { user, filter, count } = wanted;
-            listed(client, "requests", user, filter, count).await
+            let Wanted { whose, filter, count } = wanted;
+            listed(client, "requests", whose, filter, count).await
         }
         Requests::Show { id } => {
             let answer = client.get(&path(&format!("requests/{}", encoded(&id)))).await?;
@@ -58,40 +69,54 @@ pub async fn requests(
 pub(super) async fn listed(
     client: &Client,
     place: &str,
-    user: Option<String>,
+    whose: Whose,
     filter: Filter,
     count: u32,
 ) -> Result<Output, Failure> {
-    let query = filtered(
-        place,
-        &[
-            ("limit", Some(count.to_string())),
-            ("from", filter.from.map(time)),
-            ("to", filter.to.map(time)),
-            ("label", filter.label.map(|label| label.replacen('=', ":", 1))),
-            ("user", user),
-            ("key", filter.key),
-            ("provider", filter.provider),
-            ("model", filter.model),
-            ("outcome", filter.outcome),
-            ("error", filter.error),
-        ],
-    );
+    let mut query = vec![
+        ("limit", Some(count.to_string())),
+        ("from", filter.from.map(time)),
+        ("to", filter.to.map(time)),
+    ];
+    query.extend(asked(whose, filter.kind));
+    let query = filtered(place, &query);
     let count = usize::try_from(count).unwrap_or_default();
-    let found = found(client, &query, count).await?;
+    let found = found(client, &query, count, Some(Progress::of("calls found"))).await?;
+    Ok(shown(&found, count))
+}
+
+fn shown(found: &RequestList, count: usize) -> Output {
     let mut text = rows(&found.requests).with_head();
     if found.next_cursor.is_some() && found.requests.len() < count {
         text.push_str(LOOKED_ENOUGH);
     }
-    let json = serde_json::to_value(&found).unwrap_or_default();
-    Ok(Output::new(json, text))
+    Output::new(serde_json::to_value(found).unwrap_or_default(), text)
+}
+
+/// What the query says of whose calls, and of what kind, are looked for.
+fn asked(whose: Whose, kind: Kind) -> [(&'static str, Option<String>); 9] {
+    [
+        ("label", kind.label.map(|label| label.replacen('=', ":", 1))),
+        ("user", whose.user),
+        ("org", whose.org),
+        ("team", whose.team),
+        ("key", kind.key),
+        ("provider", kind.provider),
+        ("model", kind.model),
+        ("outcome", kind.outcome),
+        ("error", kind.error),
+    ]
 }
 
 /// So many rows that fit. A page has fewer where the gateway has looked at as much as it does for
 /// one answer.
-async fn found(client: &Client, query: &str, count: usize) -> Result<RequestList, Failure> {
+async fn found(
+    client: &Client,
+    query: &str,
+    count: usize,
+    progress: Option<Progress>,
+) -> Result<RequestList, Failure> {
     let mut found: RequestList = client.get(query).await?.parse()?;
-    let progress = Progress::of("calls found");
     for _ in 0..LOOKS {
         let next = match &found.next_cursor {
             Some(next) if found.requests.len() < count => next.clone(),
@@ -99,7 +124,7 @@ async fn found(client: &Client, query: &str, count: usize) -> Result<RequestList
         };
         let page = format!("{query}&cursor={}", encoded(&next));
         let page: RequestList = client.get(&page).await?.parse()?;
-        progress.more(page.requests.len());
+        progress.iter().for_each(|bar| bar.more(page.requests.len()));
         found.requests.extend(page.requests);
         found.next_cursor = page.next_cursor;
     }
@@ -118,10 +143,22 @@ fn time(text: String) -> String {
 const FOLLOW_WIDTHS: [usize; 10] = [24, 26, 10, 10, 24, 19, 11, 12, 7, 15];
 
 /// Prints the last rows, then new ones, until interrupted or until the API fails.
-async fn follow_from(client: &Client, count: u32, as_json: bool) -> Result<Output, Failure> {
+async fn follow_from(
+    client: &Client,
+    asked: &[(&str, Option<String>)],
+    count: u32,
+    as_json: bool,
+) -> Result<Output, Failure> {
     let mut seen = BTreeSet::new();
+    let mut query = vec![("limit", Some(FOLLOW_ROWS.to_string()))];
+    query.extend_from_slice(asked);
     // As many as each later look takes: what is there before is no news.
-    let mut fresh = news(client, &mut seen, false).await?;
+    let mut fresh = news(client, &filtered("requests", &query), &mut seen, false).await?;
+    // Who looks for few calls among many must not look at all of them every two seconds.
+    if asked.iter().any(|(_, value)| value.is_some()) {
+        query.push(("from", Some(now().plus_ms(-LATE_MS).to_string())));
+    }
+    let query = filtered("requests", &query);
     fresh.truncate(usize::try_from(count).unwrap_or_default());
     let first = rows(&fresh).at_least(&FOLLOW_WIDTHS);
     let widths = first.widths();
@@ -141,7 +178,7 @@ async fn follow_from(client: &Client, count: u32, as_json: bool) -> Result<Outpu
             seen.pop_first();
         }
         tokio::time::sleep(FOLLOW_EVERY).await;
-        fresh = news(client, &mut seen, true).await?;
+        fresh = news(client, &query, &mut seen, true).await?;
     }
 }
 
@@ -149,13 +186,13 @@ async fn follow_from(client: &Client, count: u32, as_json: bool) -> Result<Outpu
 /// came since the last one.
 async fn news(
     client: &Client,
+    query: &str,
     seen: &mut BTreeSet<String>,
     goes_on: bool,
 ) -> Result<Vec<RequestRow>, Failure> {
     let (mut fresh, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = path(&format!("requests?limit={FOLLOW_ROWS}{cursor}"));
-        let page: RequestList = client.get(&page).await?.parse()?;
+        let page: RequestList = client.get(&format!("{query}{cursor}")).await?.parse()?;
         let before = page.requests.len();
         let new = page.requests.into_iter().filter(|row| seen.insert(row.request_id.clone()));
         let new: Vec<_> = new.collect();

@@ -268,7 +268,7 @@ pub fn parameter(route: &Route, name: &str) -> Value {
         "user" if path == "/admin/v1/credentials" => owner(),
         "id" if path.contains("requests/{id}") || path.ends_with("{user}/{id}") => text(RID),
         "name" if path.contains("credentials") => text("^[A-Za-z0-9_.-]{1,32}$"),
-        "user" | "id" | "key" | "name" => text(ID),
+        "user" | "id" | "key" | "name" | "org" | "team" => text(ID),
         _ => json!({"type": "string", "minLength": 1, "maxLength": 256}),
     }
 }
