@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+mod evidence;
+
 /// No file of code is longer: who adds a subject adds a file.
 const FILE_LINES_MAX: usize = 500;
 
@@ -302,50 +304,6 @@ fn each_metric_is_explained_and_those_that_say_what_is_wrong_raise_the_alarm() {
     assert_eq!(template.matches(filter).count(), 4, "one for each function");
 
     assert_none("metrics", &wrong);
-}
-
-/// Each invariant of docs/money.md has a row in the table of docs/evidence.md, and each test that
-/// a row names is there: `module::test`, in a file or module of that name.
-#[test]
-fn each_invariant_has_a_row_whose_tests_exist() {
-    let money = read(Path::new("docs/money.md")).unwrap();
-    let stated: BTreeSet<_> = money
-        .lines()
-        .filter_map(|line| line.strip_prefix("- **I")?.split_once(' '))
-        .filter(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit()))
-        .map(|(number, _)| format!("I{number}"))
-        .collect();
-    assert_eq!(stated.len(), 14, "{stated:?}");
-    let evidence = read(Path::new("docs/evidence.md")).unwrap();
-    let (_, table) = evidence.split_once("\n## The invariants, broken\n").unwrap();
-    let rows: Vec<Vec<_>> = table
-        .lines()
-        .skip_while(|line| !line.starts_with('|'))
-        .take_while(|line| line.starts_with('|'))
-        .skip(2)
-        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
-        .collect();
-    let named: BTreeSet<_> = rows.iter().map(|row| row[0].to_owned()).collect();
-    assert_eq!(named, stated, "rows and invariants");
-    let sources = of_kind(&["rs"]);
-    let mut lacking = Vec::new();
-    for row in &rows {
-        assert_eq!(row.len(), 5, "{row:?}");
-        let tests: Vec<_> = row[2].split('`').filter(|word| word.contains("::")).collect();
-        assert!(!tests.is_empty(), "{} names no test", row[0]);
-        for test in tests {
-            let path: Vec<_> = test.split("::").filter(|part| *part != "tests").collect();
-            let (module, name) = (path[path.len() - 2], path[path.len() - 1]);
-            let is_there = |(file, text): &(PathBuf, String)| {
-                let file = file.with_extension("").to_string_lossy().into_owned();
-                file.split('/').any(|part| part == module) && text.contains(&format!("fn {name}("))
-            };
-            if !sources.iter().any(is_there) {
-                lacking.push(format!("{}: {test}", row[0]));
-            }
-        }
-    }
-    assert_none("tests that the table of invariants names and nobody has", &lacking);
 }
 
 /// What `.ci` installs: name and version.
