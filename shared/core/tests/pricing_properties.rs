@@ -231,6 +231,10 @@ proptest! {
         prop_assert_eq!(cost.fees, full.fees);
         prop_assert!(tokens(&cost) * 1_000_000 > (tokens(&full) - 1) * left);
         prop_assert!(tokens(&cost) <= tokens(&full));
+        // A femto-USD a token of each kind, and one pico-USD.
+        let counted = i128::from(bound.prompt_tokens + bound.completion_tokens);
+        let above = 1_000_000 + 2_000 * counted;
+        prop_assert!(tokens(&cost) * 1_000_000 <= tokens(&full) * left + above);
         let is_marked = less.version.ends_with(&format!("-{off_percent}%"));
         prop_assert_eq!(is_marked, off > 0);
     }

@@ -202,6 +202,22 @@ mod tests {
         assert_eq!(rate(FemtoPerToken::MAX.femto(), "0.0001"), (999_999_000_000_000, false));
     }
 
+    /// Where a price is no whole number of units any more, the discounted one says that it was
+    /// rounded up, and one that was rounded before still does.
+    #[test]
+    fn a_discount_keeps_and_tells_that_a_price_was_rounded_up() {
+        let listed = crate::Catalog::compiled().find("openai", "gpt-4o").unwrap().price.unwrap();
+        let mut finer = listed.clone();
+        finer.schedule.standard.rates.input = FemtoPerToken::new(3).unwrap();
+        let is_rounded = |price: &Price, was| {
+            let price = Price { rounded_up: was, ..price.clone() };
+            Left::parse("50").unwrap().of(&price, "50").rounded_up
+        };
+
+        assert!(!is_rounded(&listed, false) && is_rounded(&listed, true));
+        assert!(is_rounded(&finer, false) && is_rounded(&finer, true));
+    }
+
     #[test]
     fn the_name_of_the_prices_tells_what_a_discount_took_off() {
         let pico = |pico| Money::from_pico(pico).unwrap();
