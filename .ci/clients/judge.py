@@ -7,6 +7,7 @@ that its union knows, and a field that no type knows must stand in EXTRA. What a
 be what the recorded one said. RETOLD is written by functions/chat/tests/retold.rs.
 """
 
+import base64
 import collections
 import json
 import sys
@@ -14,6 +15,7 @@ import typing
 
 from anthropic.types import Message, RawMessageStreamEvent
 from google.genai.types import GenerateContentResponse
+from openai.types import Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel
@@ -48,6 +50,8 @@ OWN = {
         "usage.audio_prompt_tokens": "the older place of prompt_tokens_details.audio_tokens",
         "usage.num_sources_used": "xAI's, whose models Azure serves",
         "usage.cost_in_usd_ticks": "the same",
+        "CreateEmbeddingResponse.id": "its id of an embedding",
+        "CreateEmbeddingResponse.usage.completion_tokens": "zero",
     },
     "cerebras": {"time_info": "times"},
     "deepseek": {
@@ -74,6 +78,12 @@ OWN = {
         "ChatCompletionChunk.p": "padding against measuring the lengths of chunks",
         "usage.prompt_audio_seconds": "the length of what was heard",
         "usage.service_tier": "the tier, which others tell beside the usage",
+        "CreateEmbeddingResponse.id": "its id of an embedding",
+        "CreateEmbeddingResponse.usage.completion_tokens": "zero: it tells the usage of a chat",
+        "CreateEmbeddingResponse.usage.completion_tokens_details": "the same",
+        "CreateEmbeddingResponse.usage.prompt_tokens_details": "the same",
+        "CreateEmbeddingResponse.usage.prompt_token_details": "the same",
+        "CreateEmbeddingResponse.usage.request_count": "the same",
     },
     "moonshotai": {"usage.cached_tokens": "an older place of prompt_tokens_details.cached_tokens"},
     "openrouter": {
@@ -86,6 +96,8 @@ OWN = {
         "usage.prompt_tokens_details.video_tokens": "a count",
         "usage.completion_tokens_details.image_tokens": "a count",
         "usage.server_tool_use_details": "searches",
+        "CreateEmbeddingResponse.id": "its id of an embedding",
+        "CreateEmbeddingResponse.provider": "who served the call",
     },
     "perplexity": {
         "ChatCompletion.citations": "the sources, by address",
@@ -117,7 +129,13 @@ def by_type(union):
 
 
 EVENTS = {"responses": by_type(ResponseStreamEvent), "messages": by_type(RawMessageStreamEvent)}
-WHOLE = {"chat": ChatCompletion, "responses": Response, "messages": Message, "gemini": GenerateContentResponse}
+WHOLE = {
+    "chat": ChatCompletion,
+    "responses": Response,
+    "messages": Message,
+    "gemini": GenerateContentResponse,
+    "texts": Completion,
+}
 
 
 class Found(set):
@@ -192,7 +210,18 @@ def whole_gemini(value):
     yield text, [(part.function_call.name, part.function_call.args) for part in parts if part.function_call]
 
 
-SAID = {"chat": whole_chat, "responses": whole_responses, "messages": whole_messages, "gemini": whole_gemini}
+def whole_texts(value):
+    for choice in value.choices:
+        yield choice.text, []
+
+
+SAID = {
+    "chat": whole_chat,
+    "responses": whole_responses,
+    "messages": whole_messages,
+    "gemini": whole_gemini,
+    "texts": whole_texts,
+}
 
 
 def stream_chat(body, found):
@@ -254,7 +283,32 @@ def stream_gemini(body, found):
     yield text, calls
 
 
-STREAM = {"chat": stream_chat, "responses": stream_responses, "messages": stream_messages, "gemini": stream_gemini}
+def stream_texts(body, found):
+    chunks = [json.loads(text) for text in data(body) if text != "[DONE]"]
+    assert body.endswith("data: [DONE]\n\n"), "no end"
+    assert len({chunk["id"] for chunk in chunks}) == 1, "more than one id"
+    said = collections.defaultdict(lambda: ["", 0])
+    for chunk in chunks:
+        for choice in chunk["choices"]:
+            said[choice["index"]][1] += choice["finish_reason"] is not None
+            # OpenAI's own streams say null until the last piece, which the SDK's type leaves out.
+            choice["finish_reason"] = choice["finish_reason"] or "stop"
+        for choice in read(Completion, json.dumps(chunk), found).choices:
+            said[choice.index][0] += choice.text
+    assert chunks[-1]["choices"] == [] and chunks[-1].get("usage") or '"usage":{' not in body, "usage is not last"
+    for index in sorted(said):
+        text, finishes = said[index]
+        assert finishes == 1, f"{finishes} finish reasons"
+        yield text, []
+
+
+STREAM = {
+    "chat": stream_chat,
+    "responses": stream_responses,
+    "messages": stream_messages,
+    "gemini": stream_gemini,
+    "texts": stream_texts,
+}
 
 
 def plain(arguments):
@@ -269,8 +323,23 @@ def plain(arguments):
     return arguments or ""
 
 
+def vectors(body, found):
+    """The vectors of an answer. In base64 they stand as texts, which the SDK reads before its types do."""
+    value = json.loads(body)
+    told = [item["embedding"] for item in value["data"]]
+    assert [item["index"] for item in value["data"]] == list(range(len(told))), "not in their order"
+    for item in value["data"]:
+        if isinstance(item["embedding"], str):
+            item["embedding"] = [float(byte) for byte in base64.b64decode(item["embedding"], validate=True)]
+    read(CreateEmbeddingResponse, json.dumps(value), found)
+    return told
+
+
 def judge(line, found):
     body, dialect = line["body"], line["dialect"]
+    if dialect == "embeddings":
+        assert vectors(body, found) == [json.loads(vector) for vector in line["said"]], "other vectors"
+        return
     if line["kind"] == "whole":
         said = list(SAID[dialect](read(WHOLE[dialect], body, found)))
     else:

@@ -17,10 +17,12 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use farebox_chat::dialect::{Answer, Dialect};
+use farebox_chat::dialect::{Answer, COMPLETIONS, Dialect, EMBEDDINGS};
 use farebox_chat::gather::Gathered;
 use farebox_core::{ChatEvent, Completion, Format, Usage};
 use farebox_providers::{Provider, Wire, find};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 #[path = "fuzz/dialects.rs"]
@@ -32,12 +34,19 @@ mod writing;
 use dialects::DIALECTS;
 use writing::{begun, ended, with_answer};
 
-/// The dialects whose schema is published as the types of an SDK.
+/// The dialects of chats whose schema is published as the types of an SDK.
 const JUDGED: [&str; 4] = ["chat", "responses", "messages", "gemini"];
 
-/// Answers, told whole in each of them; of these, those that came as streams, told as such too.
-const WHOLE: usize = 1_093;
-const STREAMS: usize = 231;
+/// The dialects, how many answers are told whole in each, and how many as streams: a chat in every
+/// dialect of chats, and as a completion where it is a text alone.
+const TOLD: [(&str, usize, usize); 6] = [
+    ("chat", 1_093, 231),
+    ("embeddings", 26, 0),
+    ("gemini", 1_093, 231),
+    ("messages", 1_093, 231),
+    ("responses", 1_093, 231),
+    ("texts", 760, 144),
+];
 
 /// What is not told again, and why.
 const SKIPPED: [(&str, usize); 18] = [
@@ -47,16 +56,17 @@ const SKIPPED: [(&str, usize); 18] = [
     ("api anthropic-count-tokens", 4),
     ("api audio", 14),
     ("api bedrock-invoke", 12),
-    ("api embeddings", 29),
     ("api gemini-count-tokens", 3),
     ("api gemini-embeddings", 6),
     ("api gemini-interactions", 17),
     ("api images", 7),
     ("api models", 4),
     ("api moderations", 5),
-    ("api openai-completions", 2),
     ("api rerank", 6),
     ("api vertex-embeddings", 6),
+    // Its vectors of bytes are no vectors of OpenAI's; its row takes no embeddings.
+    ("embeddings of perplexity", 2),
+    ("provider voyageai", 1),
     ("several answers in one file", 1),
     // Filed as a response, and is a chat completion.
     ("the provider's answer is not a response (line 0, column 0)", 1),
@@ -77,7 +87,8 @@ struct Exchange {
     provider: &'static Provider,
     wire: &'static dyn Wire,
     stream: bool,
-    /// A caller of chat completions gets it as it came.
+    format: Format,
+    /// A caller of the dialect of its format gets it as it came.
     passes: bool,
     /// How many answers a stream of chunks carries, by their ids.
     answers: usize,
@@ -94,6 +105,8 @@ fn read(file: &Value) -> Result<Exchange, String> {
         "openai-responses" => (Format::Responses, "m"),
         "gemini-generate" => (Format::Chat, "gemini-2.5-flash"),
         "bedrock-converse" | "bedrock-converse-stream" => (Format::Chat, "m"),
+        "openai-completions" => (Format::Completions, "gpt-3.5-turbo-instruct"),
+        "embeddings" => (Format::Embeddings, "m"),
         other => return Err(format!("api {other}")),
     };
     if file["status"] != 200 {
@@ -103,14 +116,19 @@ fn read(file: &Value) -> Result<Exchange, String> {
     let provider = find(stand_in.map_or(name, |row| row.2));
     let provider = provider.ok_or_else(|| format!("provider {name}"))?;
     let wire = provider.wire_for(model, format).map_err(|_| format!("{api} of {name}"))?;
-    let passes = provider.faithful.contains(&Format::Chat) && wire.takes(Format::Chat);
+    // A response is told anew even to a caller of responses: its id is not the provider's.
+    let told_as = if format == Format::Responses { Format::Chat } else { format };
+    // As `Admitted::is_verbatim` has it: a vector is the same whoever sends it.
+    let is_faithful = provider.faithful.contains(&told_as) || format == Format::Embeddings;
+    let passes = is_faithful && wire.takes(told_as);
     let stream = file["stream"].as_bool().unwrap();
     let body = text_of(file, api == "bedrock-converse-stream")?;
     let chunks = String::from_utf8_lossy(&body).into_owned();
     let ids = chunks.lines().filter_map(|line| line.strip_prefix("data: {\"id\":\"chatcmpl-"));
     let ids: BTreeSet<_> = ids.filter_map(|line| line.split('"').next()).collect();
     let answers = ids.len();
-    Ok(Exchange { answers, id: text("id").to_owned(), provider, wire, stream, passes, body })
+    let id = text("id").to_owned();
+    Ok(Exchange { answers, id, provider, wire, stream, format, passes, body })
 }
 
 /// The body as it was sent; a stream of Bedrock stands in the corpus event by event.
@@ -241,6 +259,48 @@ fn assert_kept(exchange: &Exchange, told: &str) {
     }
 }
 
+/// The dialects in which an exchange is told again.
+fn dialects(
+    exchange: &Exchange,
+    completion: &Completion,
+) -> Vec<(&'static str, &'static dyn Dialect)> {
+    // Who asks for a completion can offer no tools and, of a model of chats, no probabilities.
+    let is_text =
+        |choice: &Value| choice["message"]["tool_calls"].is_null() && choice["logprobs"].is_null();
+    let texts: [(&str, &dyn Dialect); 1] = [("texts", &COMPLETIONS)];
+    match exchange.format {
+        Format::Embeddings => vec![("embeddings", &EMBEDDINGS)],
+        Format::Completions => texts.to_vec(),
+        _ => {
+            let told = DIALECTS.iter().filter(|row| JUDGED.contains(&row.0)).copied();
+            let is_text = completion.choices.iter().all(is_text);
+            told.chain(texts.into_iter().filter(|_| is_text)).collect()
+        }
+    }
+}
+
+/// A list of vectors, by index or by type of number.
+#[derive(Deserialize)]
+struct Vectors {
+    #[serde(default)]
+    data: Vec<Vector>,
+    #[serde(default)]
+    embeddings: BTreeMap<String, Vec<Box<RawValue>>>,
+}
+
+#[derive(Deserialize)]
+struct Vector {
+    embedding: Box<RawValue>,
+}
+
+/// The vectors of an answer, in the very digits of its provider.
+fn vectors(body: &[u8]) -> Vec<Value> {
+    let Vectors { data, embeddings } = serde_json::from_slice(body).unwrap();
+    let by_index = data.into_iter().map(|item| item.embedding);
+    let vectors = by_index.chain(embeddings.into_values().flatten());
+    vectors.map(|vector| Value::from(vector.get())).collect()
+}
+
 /// What was said and called, in the common shape.
 fn said(choice: &Value) -> (String, Vec<(String, Value)>) {
     let message = &choice["message"];
@@ -278,24 +338,33 @@ fn recorded_answers_are_told_in_every_dialect() {
                 continue;
             }
         };
-        let expected: Vec<_> = completion.choices.iter().map(said).collect();
-        for (name, dialect) in DIALECTS.iter().filter(|row| JUDGED.contains(&row.0)) {
-            let passes = exchange.passes && *name == "chat";
+        let expected: Vec<Value> = match exchange.format {
+            Format::Embeddings => vectors(&exchange.body),
+            _ => completion.choices.iter().map(|choice| json!(said(choice))).collect(),
+        };
+        for (name, dialect) in dialects(&exchange, &completion) {
+            let own = match exchange.format {
+                Format::Embeddings => "embeddings",
+                Format::Completions => "texts",
+                _ => "chat",
+            };
+            let passes = exchange.passes && name == own;
             let body = exchange.wire.told(exchange.provider, exchange.body.clone().into());
             let verbatim = (passes && !exchange.stream).then_some(&body);
-            let whole = with_answer(*dialect, &completion, usage.as_ref(), |answer| {
+            let whole = with_answer(dialect, &completion, usage.as_ref(), |answer| {
                 dialect.answer(&Answer { verbatim, ..*answer }).to_vec()
             });
             let whole = String::from_utf8(whole).expect("UTF-8");
-            let stream = events.as_ref().map(|events| streamed(*dialect, events, passes));
+            let stream = events.as_ref().map(|events| streamed(dialect, events, passes));
             if passes {
                 let told = stream.as_ref().unwrap_or(&whole);
                 assert_kept(&exchange, told);
             }
             for (kind, body) in [("whole", Some(whole)), ("stream", stream)] {
                 let Some(body) = body else { continue };
-                *told.entry((*name, kind)).or_insert(0) += 1;
-                let choices = if *name == "chat" { expected.len() } else { 1 };
+                *told.entry((name, kind)).or_insert(0) += 1;
+                let has_choices = ["chat", "texts", "embeddings"].contains(&name);
+                let choices = if has_choices { expected.len() } else { 1 };
                 let said: Vec<_> = expected.iter().take(choices).collect();
                 let line = json!({"id": exchange.id, "provider": exchange.provider.name,
                     "dialect": name, "kind": kind, "body": body, "said": said, "usage": usage});
@@ -306,8 +375,9 @@ fn recorded_answers_are_told_in_every_dialect() {
         }
     }
     println!("told: {told:?}\nskipped: {skipped:#?}");
-    let told_in = |kind| JUDGED.map(|name| told[&(name, kind)]);
-    assert_eq!((told_in("whole"), told_in("stream")), ([WHOLE; 4], [STREAMS; 4]));
+    let told_as = |name, kind| told.get(&(name, kind)).copied().unwrap_or_default();
+    let told = TOLD.map(|(name, ..)| (name, told_as(name, "whole"), told_as(name, "stream")));
+    assert_eq!(told, TOLD);
     let skipped: BTreeMap<&str, usize> =
         skipped.iter().map(|(why, count)| (why.as_str(), *count)).collect();
     assert_eq!(skipped, BTreeMap::from(SKIPPED));

@@ -34,7 +34,7 @@ impl Dialect for Embeddings {
             "object": "list",
             "data": completion.choices,
             "model": completion.model,
-            "usage": paid_usage(answer),
+            "usage": usage(answer),
         });
         Bytes::from(body.to_string())
     }
@@ -43,4 +43,13 @@ impl Dialect for Embeddings {
     fn stream(&self, opening: Opening) -> Box<dyn StreamWriter + Send> {
         OPENAI.stream(opening)
     }
+}
+
+/// The usage of an embedding has no completion.
+fn usage(answer: &Answer<'_>) -> Value {
+    let mut usage = paid_usage(answer);
+    if let Some(usage) = usage.as_object_mut() {
+        usage.retain(|name, _| ["prompt_tokens", "total_tokens", "cost"].contains(&name.as_str()));
+    }
+    usage
 }
