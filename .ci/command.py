@@ -47,9 +47,8 @@ class Command:
         self.executable = executable
         self.environment = {
             "PATH": os.environ["PATH"], "TERM": "xterm", "XDG_CONFIG_HOME": home,
-            "FAREBOX_URL": ready["base_url"], "FAREBOX_ADMIN_KEY": ready["admin_key"],
-            "FAREBOX_KEY": ready["key"],
         }
+        self.run(f"login --url {ready['base_url']}", given=ready["admin_key"])
 
     def run(self, line, ok=True, given=""):
         done = subprocess.run([self.executable, *line.split()], env=self.environment, input=given,
@@ -57,8 +56,8 @@ class Command:
         assert (done.returncode == 0) == ok, f"{line}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout if ok else done.stderr
 
-    def json(self, line):
-        return json.loads(self.run(line + " --json"))
+    def json(self, line, given=""):
+        return json.loads(self.run(line + " --json", given=given))
 
     def terminal(self, line, typed=b"", stop_after=None):
         """On a pseudo-terminal; ended by Ctrl-C once `stop_after` was shown."""
@@ -226,8 +225,16 @@ def usage_files(farebox, folder):
     assert "line 1: there is no column" in farebox.run(f"reconcile --import {export} --provider openai --apply", ok=False)
 
 
-def looks(farebox):
-    checks = {check["check"]: check["state"] for check in farebox.json("doctor")}
+def looks(farebox, ready):
+    """Secrets come by a prompt or standard input: what the environment says is heeded nowhere."""
+    kept = Path(farebox.environment["XDG_CONFIG_HOME"], "farebox", "profile.json")
+    assert kept.stat().st_mode & 0o777 == 0o600, "the key is its owner's alone"
+    farebox.environment |= {"FAREBOX_ADMIN_KEY": "sk-fba-no", "FAREBOX_KEY": "sk-fb-no"}
+    checks = {check["check"]: check["state"] for check in farebox.json("doctor --quote", given=ready["key"])}
+    assert {check["check"]: check["state"] for check in farebox.json("doctor")}["quote"] == "skip"
+    del farebox.environment["FAREBOX_ADMIN_KEY"], farebox.environment["FAREBOX_KEY"]
+    elsewhere = farebox.run("user list --url http://127.0.0.1:9", ok=False)
+    assert f"is for {ready['base_url']}, and is not sent to" in elsewhere, elsewhere
     assert checks["admin key"] == checks["quote"] == checks["reachable"] == "ok", checks
     assert checks["queue"] == checks["dead letters"] == "ok", checks
     assert "REQUEST ID" in farebox.run("requests tail -n 3")
@@ -253,7 +260,7 @@ def terminals(farebox, ready):
     assert "\x1b[1mMODEL" in shown, shown
     drawn = farebox.terminal("top", stop_after=b"MODELS TODAY")
     assert "BUDGETS TODAY" in drawn, drawn
-    typed = farebox.terminal("login --profile typed", typed=ready["admin_key"].encode() + b"\n")
+    typed = farebox.terminal(f"login --profile typed --url {ready['base_url']}", typed=ready["admin_key"].encode() + b"\n")
     assert "not shown" in typed and "as profile typed" in typed, typed
     assert ready["admin_key"] not in typed, "a secret is not echoed"
     assert "typed" in farebox.run("profile list")
@@ -275,18 +282,14 @@ def lets_in(farebox):
 def signs(farebox, ready, folder):
     """By AWS access keys instead of an admin key: of the environment, and of a profile's file."""
     users = farebox.json("user list")
-    by_key = dict(farebox.environment)
     keys = {"AWS_ACCESS_KEY_ID": "AKIALOCALOPS", "AWS_SECRET_ACCESS_KEY": ready["iam_secret"]}
-    del farebox.environment["FAREBOX_ADMIN_KEY"]
+    before = dict(farebox.environment)
     farebox.environment |= keys | {"HOME": folder}
-    refused = farebox.run("login --auth iam", ok=False)
+    login = f"login --auth iam --profile signed --url {ready['base_url']}"
+    refused = farebox.run(login, ok=False)
     assert "not allowed" in refused, refused
-    role = urllib.request.Request(
-        ready["admin_url"] + "/iam/arn:aws:iam::000000000000:user/ops", method="PUT", data=b'{"role":"admin"}',
-        headers={"authorization": "Bearer " + ready["admin_key"], "content-type": "application/json", "if-match": "*"},
-    )
-    urllib.request.urlopen(role).close()
-    farebox.run("login --auth iam --profile signed")
+    farebox.run("iam grant arn:aws:iam::000000000000:user/ops --role admin")
+    farebox.run(login)
     assert farebox.json("user list --profile signed") == users
     farebox.run("user add signed --name by_a/b&c --profile signed")
     assert "iam:arn:aws:iam::000000000000:user/ops" in farebox.run("audit")
@@ -301,7 +304,9 @@ def signs(farebox, ready, folder):
     assert "no AWS access keys" in farebox.run("user list", ok=False)
     farebox.environment["AWS_PROFILE"] = "ops"
     assert len(farebox.json("user list")["users"]) == len(users["users"]) + 1
-    farebox.environment = by_key
+    # The profile signs now, by the machine's clock; what follows moves the stack's.
+    farebox.environment = before
+    farebox.run("profile use default")
 
 
 class Refuses(BaseHTTPRequestHandler):
@@ -347,24 +352,24 @@ class Loses(BaseHTTPRequestHandler):
         pass
 
 
-def once(farebox, ready):
+def once(farebox, ready, folder):
     """A lost answer makes nothing twice: no second key, no second secret, and no second correction of money."""
     relay = ThreadingHTTPServer(("127.0.0.1", 0), Loses)
     relay.gateway, relay.lost, relay.loses = ready["base_url"], 0, 2
     threading.Thread(target=relay.serve_forever, daemon=True).start()
-    through = f" --url http://127.0.0.1:{relay.server_port}"
-    line = "key create --user demo --name once" + through
-    told = farebox.run(line, ok=False)
+    through = Command(farebox.executable, ready | {"base_url": f"http://127.0.0.1:{relay.server_port}"}, f"{folder}/through")
+    line = "key create --user demo --name once"
+    told = through.run(line, ok=False)
     again = re.search(r"--idempotency-key [0-9a-f]{32}", told)
     assert again and relay.lost == 2, told
-    secret = farebox.run(f"{line} {again[0]}").split()[0]
+    secret = through.run(f"{line} {again[0]}").split()[0]
     made = [key for key in farebox.json("key list --user demo")["keys"] if key["name"] == "once"]
     assert len(made) == 1 and post(ready, "/v1/quote", {"model": "demo/chat", "messages": []}, secret)[0] != 401, made
     relay.loses = 3
-    farebox.run(f"key rotate {made[0]['id']}" + through)
+    through.run(f"key rotate {made[0]['id']}")
     relay.loses = 4
     before = len(farebox.json("corrections")["corrections"])
-    farebox.run("correct user:demo --amount-usd 0.000001 --reason once" + through)
+    through.run("correct user:demo --amount-usd 0.000001 --reason once")
     assert relay.lost == 4 and len(farebox.json("corrections")["corrections"]) == before + 1
     farebox.run(f"key revoke {made[0]['id']} --force")
     relay.shutdown()
@@ -472,15 +477,13 @@ def main(executable, local):
             costs = {"tags": ask(ready, "chat", "team=search"), "metadata": labelled(ready), "none": ask(ready, "exact")}
             drain(ready)
             reports(farebox, costs, folder)
-            looks(farebox)
+            looks(farebox, ready)
             imports(farebox, ready, folder)
             usage_files(farebox, folder)
-            once(farebox, ready)
+            once(farebox, ready, folder)
             terminals(farebox, ready)
             lets_in(farebox)
             signs(farebox, ready, folder)
-            # The profile signs now, by the machine's clock; what follows moves the stack's.
-            farebox.environment["FAREBOX_AUTH"] = "key"
             unknown.corrects(farebox, folder, clock, origin, (lambda path, body: post(ready, path, body), lambda: drain(ready), settled))
             rates_again(farebox, ready, folder, clock)
         finally:

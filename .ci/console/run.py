@@ -72,12 +72,14 @@ def wait_for_samples(url, key):
 def even(clone, url, key):
     """The samples were made in the past: their books are the sum of their log all the same."""
     months = {time.strftime("%Y-%m", time.gmtime(time.time() - days * 86_400)) for days in (0, 7)}
-    gateway = {"FAREBOX_URL": url.removesuffix("/admin/console"), "FAREBOX_ADMIN_KEY": key}
-    for month in sorted(months):
-        subprocess.run(
-            ["cargo", "farebox", "reconcile", "--month", month], cwd=clone, check=True,
-            stdout=subprocess.DEVNULL, env=os.environ | gateway,
-        )
+    lines = [(["login", "--url", url.removesuffix("/admin/console")], key)]
+    lines += [(["reconcile", "--month", month], "") for month in sorted(months)]
+    with tempfile.TemporaryDirectory() as home:
+        for line, given in lines:
+            subprocess.run(
+                ["cargo", "farebox", *line], cwd=clone, check=True, input=given, text=True,
+                stdout=subprocess.DEVNULL, env=os.environ | {"XDG_CONFIG_HOME": home},
+            )
 
 
 if __name__ == "__main__":

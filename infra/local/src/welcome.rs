@@ -67,14 +67,12 @@ With the OpenAI SDK:
 
 The demo user may spend 1 USD a day. The admin's command:
 
-  export FAREBOX_URL={base_url} FAREBOX_ADMIN_KEY={admin_key}
+  cargo farebox login --url {base_url}      # asks for the admin key
   cargo farebox budget show user:demo
 
 The same as an IAM user, whose name is what you like, without an account of AWS:
 
-  curl -s -X PUT {base_url}/admin/v1/iam/arn:aws:iam::000000000000:user/ops \
-    -H "Authorization: Bearer {admin_key}" -H "Content-Type: application/json" \
-    -H "If-Match: *" -d '{{"role":"admin"}}'
+  cargo farebox iam grant arn:aws:iam::000000000000:user/ops --role admin
   AWS_ACCESS_KEY_ID=AKIALOCALOPS AWS_SECRET_ACCESS_KEY={iam_secret} FAREBOX_AUTH=iam \
     cargo farebox budget show user:demo
 "#

@@ -168,7 +168,11 @@ pub enum Command {
     /// Live spend in the terminal
     Top(Top),
     /// Look at a deployment end to end, and say what to mend (exit 1 where something fails)
-    Doctor,
+    Doctor {
+        /// Ask for a quote, too, with a Farebox key that is asked for or read from standard input
+        #[arg(long)]
+        quote: bool,
+    },
     /// Who changed what
     Audit(Audit),
     /// Owners, keys, budgets and routes from a file; nothing is changed without --apply

@@ -20,8 +20,8 @@ use crate::progress::Progress;
 
 mod address;
 
-pub use address::encoded;
-use address::{base_url, is_loopback};
+use address::is_loopback;
+pub use address::{base_url, encoded};
 
 /// An admin answer takes at most 29 s (API Gateway's limit).
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
@@ -414,7 +414,7 @@ impl Client {
     fn not_farebox(&self, status: reqwest::StatusCode) -> Failure {
         Failure::new(
             format!("{} answered {status}, but not as Farebox does", self.base_url),
-            "check FAREBOX_URL: it is the base URL, without a path of the API",
+            "check the URL: it is the base URL, without a path of the API",
         )
     }
 
@@ -425,9 +425,9 @@ impl Client {
             (false, Some(cause)) => format!("not reachable ({cause})"),
         };
         let next = if is_loopback(&self.base_url) {
-            "start it with: cargo local (it prints its URL; export FAREBOX_URL=…)"
+            "start it with: cargo local (it prints its URL; another one: farebox login --url URL)"
         } else {
-            "check FAREBOX_URL and the network"
+            "check the URL and the network"
         };
         let failure = Failure::new(format!("{}: {why}", self.base_url), next);
         // Without a connection nothing was sent.

@@ -9,7 +9,7 @@ use crate::args::{Args, Command, Export, Shell};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
 use crate::print::{Output, Table};
-use crate::profile::{self, Auth, Profile, Profiles};
+use crate::profile::{Auth, Profile, Profiles};
 
 mod access;
 mod admins;
@@ -76,7 +76,7 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
     let url = args.url.or_else(|| profile.url.clone()).ok_or_else(|| {
         Failure::new(
             "no base URL",
-            "export FAREBOX_URL=… (`cargo local` prints it; the stack's output BaseUrl in AWS)",
+            "farebox login --url URL (`cargo local` prints it; the stack's output BaseUrl in AWS)",
         )
     })?;
     let auth = args.auth.or(profile.auth).unwrap_or(Auth::Key);
@@ -84,7 +84,7 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         return login(profiles, args.profile, url, auth).await;
     }
     let client = match auth {
-        Auth::Key => Client::new(&url, &profile::admin_key(&profile)?)?,
+        Auth::Key => Client::new(&url, profile.key_for(&url)?)?,
         Auth::Iam => Client::signed(&url)?,
     };
     match args.command {
@@ -112,7 +112,7 @@ pub async fn run(args: Args) -> Result<Output, Failure> {
         Command::Statement(given) => usage::statement(&client, &given).await,
         Command::Export(Export::Focus(given)) => focus::export(&client, &given).await,
         Command::Top(given) => top::top(&client, given.once || args.json).await,
-        Command::Doctor => doctor::doctor(&client, profile::caller_key()).await,
+        Command::Doctor { quote } => doctor::doctor(&client, quote).await,
         Command::Audit(given) => audit::audit(&client, &given).await,
         Command::Import(command) => import::import(&client, command).await,
         Command::Content(command) => content::content(&client, command).await,

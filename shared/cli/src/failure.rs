@@ -110,7 +110,7 @@ impl fmt::Display for Failure {
 fn next_step(code: &str, resource: &str) -> &'static str {
     let about = |name: &str| resource.starts_with(&format!("/{name}"));
     match code {
-        "forbidden" => "check the admin key: export FAREBOX_ADMIN_KEY=sk-fba-…, or: farebox login",
+        "forbidden" => "give another admin key: farebox login",
         "not_found" if about("keys") => {
             "farebox key list; farebox user list; a new user: farebox user add ID"
         }
@@ -170,7 +170,7 @@ mod tests {
         let no_user = refusal("not_found", "/admin/v1/credentials/u9/openai");
         let no_price = refusal("not_found", "/admin/v1/prices/openai/x");
 
-        assert!(forbidden.ends_with("or: farebox login"), "{forbidden}");
+        assert!(forbidden.ends_with("farebox login"), "{forbidden}");
         assert!(no_user.contains("farebox user add"), "{no_user}");
         assert!(no_price.contains("farebox price show"), "{no_price}");
     }

@@ -1,4 +1,4 @@
-//! Where Farebox is and the admin key: from the environment, else from the profile file.
+//! Where Farebox is and the key for it: what `farebox login` keeps in the profile file.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::client::base_url;
 use crate::failure::Failure;
 
 /// The profile that nobody has named.
@@ -48,6 +49,29 @@ impl Default for Profiles {
     fn default() -> Self {
         Self { current: DEFAULT.to_owned(), profiles: BTreeMap::new() }
     }
+}
+
+impl Profile {
+    /// The key, for the gateway that it was given for and no other.
+    ///
+    /// # Errors
+    /// A failure that says how to give one.
+    pub fn key_for(&self, url: &str) -> Result<&str, Failure> {
+        let login = || format!("farebox login --url {url}");
+        let key = self.admin_key.as_deref().ok_or_else(|| Failure::new("no admin key", login()))?;
+        match &self.url {
+            Some(own) if !is_same(own, url) => Err(Failure::new(
+                format!("the profile's key is for {own}, and is not sent to {url}"),
+                format!("leave --url and FAREBOX_URL out, or: {} --profile NAME", login()),
+            )),
+            _ => Ok(key),
+        }
+    }
+}
+
+/// Whether two texts are one gateway.
+fn is_same(one: &str, other: &str) -> bool {
+    one == other || base_url(one).is_ok_and(|one| base_url(other).is_ok_and(|other| one == other))
 }
 
 impl Profiles {
@@ -129,34 +153,10 @@ impl Profiles {
         written.map_err(|error: std::io::Error| {
             Failure::new(
                 format!("{} could not be written: {error}", path.display()),
-                "export FAREBOX_URL and FAREBOX_ADMIN_KEY instead",
+                "XDG_CONFIG_HOME names another folder for it",
             )
         })
     }
-}
-
-/// A Farebox key of the environment, with which `farebox doctor` asks for a quote.
-#[expect(clippy::disallowed_methods, reason = "the command line's edge: a key is no argument")]
-pub fn caller_key() -> Option<String> {
-    std::env::var("FAREBOX_KEY").ok().filter(|key| !key.is_empty())
-}
-
-/// Where the key that is sent stands.
-#[expect(clippy::disallowed_methods, reason = "the command line's edge: a key is no argument")]
-pub fn is_key_of_environment() -> bool {
-    std::env::var_os("FAREBOX_ADMIN_KEY").is_some_and(|key| !key.is_empty())
-}
-
-/// The admin key of the environment, else of the profile.
-///
-/// # Errors
-/// A failure that says how to give one.
-#[expect(clippy::disallowed_methods, reason = "the command line's edge: a key is no argument")]
-pub fn admin_key(profile: &Profile) -> Result<String, Failure> {
-    let given = std::env::var("FAREBOX_ADMIN_KEY").ok().filter(|key| !key.is_empty());
-    given.or_else(|| profile.admin_key.clone()).ok_or_else(|| {
-        Failure::new("no admin key", "export FAREBOX_ADMIN_KEY=sk-fba-…, or: farebox login")
-    })
 }
 
 fn private() -> std::fs::OpenOptions {
@@ -179,7 +179,7 @@ fn path() -> Result<PathBuf, Failure> {
     let folder = folder.ok_or_else(|| {
         Failure::new(
             "neither HOME nor XDG_CONFIG_HOME is set",
-            "export FAREBOX_URL and FAREBOX_ADMIN_KEY",
+            "export XDG_CONFIG_HOME=… (a folder of yours alone)",
         )
     })?;
     Ok(folder.join("farebox").join("profile.json"))
@@ -224,6 +224,22 @@ mod tests {
             let mode = std::fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn a_key_is_for_the_gateway_that_it_was_given_for() {
+        let key = Some("sk-fba-canary".to_owned());
+        let profile = Profile { url: Some("https://x/prod".into()), admin_key: key, auth: None };
+
+        for same in ["https://x/prod", "https://x/prod/", "https://x/prod/admin/v1"] {
+            assert_eq!(profile.key_for(same), Ok("sk-fba-canary"));
+        }
+        for other in ["https://x", "http://x/prod", "https://y/prod", "https://x/prod2", "no url"] {
+            let failure = profile.key_for(other).unwrap_err().to_string();
+            assert!(failure.contains("--profile NAME") && !failure.contains("canary"), "{failure}");
+        }
+        let none = Profile::default().key_for("https://x").unwrap_err().to_string();
+        assert!(none.contains("farebox login --url https://x"), "{none}");
     }
 
     #[test]

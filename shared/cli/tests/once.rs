@@ -11,6 +11,8 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
+mod support;
+
 /// Every command that makes something.
 const CREATES: [&str; 9] = [
     "key create --user u1",
@@ -87,9 +89,10 @@ fn read(stream: &mut TcpStream) -> (String, String) {
 fn farebox(url: &str, line: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_farebox"));
     command.args(line.split_whitespace()).env_clear();
-    command.env("FAREBOX_URL", url).env("FAREBOX_ADMIN_KEY", "sk-fba-test");
-    command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR")).stdin(Stdio::null());
-    command.output().unwrap()
+    let home = support::logged_in(url);
+    let output = command.env("XDG_CONFIG_HOME", &home).stdin(Stdio::null()).output().unwrap();
+    drop(std::fs::remove_dir_all(home));
+    output
 }
 
 /// The key of so many requests, all with the same one and the same body.

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+mod support;
+
 /// Who asks for what: a route, and a command that asks for it; `-` where none need to. A route
 /// stands several times where one command cannot say all that it takes.
 const COMMANDS: &str = "
@@ -290,8 +292,8 @@ fn run(line: &str, route: Option<&str>, body: &str) -> (Vec<Asked>, [String; 2])
     let ((url, told), mut asked) = (serve(body), Vec::new());
     let mut command = Command::new(env!("CARGO_BIN_EXE_farebox"));
     command.args(line.split_whitespace()).env_clear();
-    command.env("FAREBOX_URL", &url).env("FAREBOX_ADMIN_KEY", "sk-fba-test");
-    command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
+    let home = support::logged_in(&url);
+    command.env("XDG_CONFIG_HOME", &home);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     drop(child.stdin.take().unwrap().write_all(b"sk-secret\n"));
@@ -312,6 +314,7 @@ fn run(line: &str, route: Option<&str>, body: &str) -> (Vec<Asked>, [String; 2])
     }
     drop(child.kill());
     let output = child.wait_with_output().unwrap();
+    drop(std::fs::remove_dir_all(home));
     let streams = [output.stdout, output.stderr];
     (asked, streams.map(|stream| String::from_utf8_lossy(&stream).into_owned()))
 }

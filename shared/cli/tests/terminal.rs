@@ -15,6 +15,7 @@ use std::process::{Command, Output, Stdio};
 
 #[path = "terminal/pty.rs"]
 mod pty;
+mod support;
 
 /// Answers by the beginning of the path; the first that fits is given. Where one beginning stands
 /// several times, each is given once and the last one for ever.
@@ -114,9 +115,7 @@ fn answer(mut stream: TcpStream, answers: &mut Vec<Answer>) {
 fn farebox(url: &str, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_farebox"));
     command.args(line.split_whitespace()).env_clear();
-    command.env("FAREBOX_URL", url).env("FAREBOX_ADMIN_KEY", "sk-fba-test");
-    // No profile of the developer's is read or written.
-    command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR")).stdin(Stdio::null());
+    command.env("XDG_CONFIG_HOME", support::logged_in(url)).stdin(Stdio::null());
     command
 }
 
@@ -273,12 +272,8 @@ fn typed_in_terminal(url: &str, line: &str, columns: u32, typed: &str) -> Option
     }
     let run = format!("stty cols {columns} rows 40; exec {} {line}", env!("CARGO_BIN_EXE_farebox"));
     let mut command = Command::new("script");
-    command.args(["-qec", &run, "/dev/null"]).env_remove("NO_COLOR").env_remove("FAREBOX_KEY");
-    command.env("FAREBOX_URL", url).env("FAREBOX_ADMIN_KEY", "sk-fba-test").env("TERM", "xterm");
-    let thread = format!("{:?}", std::thread::current().id());
-    let thread: String = thread.chars().filter(char::is_ascii_digit).collect();
-    let scratch = format!("pty-{}-{thread}", std::process::id());
-    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join(scratch);
+    command.args(["-qec", &run, "/dev/null"]).env_remove("NO_COLOR").env("TERM", "xterm");
+    let scratch = support::logged_in(url);
     command.env("XDG_CONFIG_HOME", &scratch);
     command.current_dir(env!("CARGO_TARGET_TMPDIR"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());

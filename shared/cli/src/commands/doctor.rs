@@ -14,7 +14,6 @@ use crate::client::{Client, encoded};
 use crate::clock::now;
 use crate::failure::Failure;
 use crate::print::{Output, Table};
-use crate::profile::is_key_of_environment;
 use crate::progress::Progress;
 
 mod behind;
@@ -59,8 +58,9 @@ fn check(name: &'static str, state: State, found: impl Into<String>, next: &str)
     Check { name, state, found: found.into(), next: next.to_owned() }
 }
 
-/// `farebox doctor`; `key` is a Farebox key for a free quote.
-pub async fn doctor(client: &Client, key: Option<String>) -> Result<Output, Failure> {
+/// `farebox doctor`; a Farebox key for a free quote is asked for where one is wanted.
+pub async fn doctor(client: &Client, quote: bool) -> Result<Output, Failure> {
+    let key = if quote { Some(crate::secret::read("Farebox key")?) } else { None };
     let progress = Progress::of("looking");
     let mut checks = reached(client).await;
     // What cannot be reached cannot be asked.
@@ -132,20 +132,13 @@ async fn reached(client: &Client) -> Vec<Check> {
         }
     }
     let session = client.get(&path("session")).await.and_then(|answer| answer.parse());
-    checks.push(admitted(session, is_key_of_environment()));
+    checks.push(admitted(session));
     checks
 }
 
 /// Whether the gateway takes the key, and in a role that sees all of it.
-fn admitted(session: Result<Session, Failure>, is_of_environment: bool) -> Check {
-    let name = "admin key";
-    let from = match is_of_environment {
-        true => {
-            "correct FAREBOX_ADMIN_KEY, which goes before the profile's; or unset it, and: \
-                 farebox login"
-        }
-        false => "farebox login",
-    };
+fn admitted(session: Result<Session, Failure>) -> Check {
+    let (name, from) = ("admin key", "farebox login");
     match session {
         Ok(who) if who.role == "member" => {
             let found = format!("{} is a member, who sees only what is its own", who.actor);
@@ -344,7 +337,7 @@ async fn quoted(client: &Client, key: Option<String>) -> Check {
     let name = "quote";
     let Some(key) = key else {
         let found = "needs a Farebox key";
-        return check(name, State::Skipped, found, "export FAREBOX_KEY=sk-fb-…, and type it again");
+        return check(name, State::Skipped, found, "farebox doctor --quote, which asks for it");
     };
     let models = client.plain(Method::GET, "/v1/models", Some(&key), None).await;
     let models = match models {
@@ -352,15 +345,15 @@ async fn quoted(client: &Client, key: Option<String>) -> Check {
         Ok(answer) if answer.status != 200 => {
             let said = answer.body.pointer("/error/message").and_then(Value::as_str);
             let said = said.unwrap_or_default();
-            let found = format!("FAREBOX_KEY is answered {}: {said}", answer.status);
-            let next = "correct FAREBOX_KEY; farebox key list tells which keys there are, and \
-                        farebox key create --user ID makes one";
+            let found = format!("the Farebox key is answered {}: {said}", answer.status);
+            let next = "farebox key list tells which keys there are, and farebox key create \
+                        --user ID makes one";
             return check(name, State::Bad, found, next);
         }
         Ok(answer) => answer.body,
     };
     let Some(model) = models.pointer("/data/0/id").and_then(Value::as_str) else {
-        let found = "FAREBOX_KEY may use no model that has a price";
+        let found = "the Farebox key may use no model that has a price";
         let next = "farebox credential set OWNER PROVIDER for its user; a model that the \
                     catalogue does not know needs farebox price set PROVIDER/MODEL, too";
         return check(name, State::Warning, found, next);
