@@ -170,7 +170,8 @@ routes! {
     "PUT" Change "/admin/v1/webhook" => webhook::put,
     "DELETE" Change "/admin/v1/webhook" => webhook::delete,
     "GET" Read "/admin/v1/requests"
-        ? user key org team provider model outcome error label from to limit cursor => requests::list,
+        ? user key org team provider model outcome error label from to limit cursor
+        => requests::list,
     "GET" Read "/admin/v1/requests/{id}" ? user => requests::show,
     "GET" Rule "/admin/v1/requests/{id}/content" => content::show,
     "GET" Read "/admin/v1/content-log" ? limit cursor => content::settings,

@@ -1,8 +1,9 @@
 //! `farebox`: the operator's command, the admin API from a terminal.
 //!
-//! It talks to a laptop's stack and to AWS alike: a base URL and an admin key, from the profile that
-//! `farebox login` writes. A secret is typed at a prompt or piped in: it is no argument, because
-//! arguments stand in process lists and histories, and no variable, which every child inherits.
+//! It talks to a laptop's stack and to AWS alike: a base URL and an admin key, from the profile
+//! that `farebox login` writes. A secret is typed at a prompt or piped in: it is no argument,
+//! because arguments stand in process lists and histories, and no variable, which every child
+//! inherits.
 
 use std::process::ExitCode;
 
