@@ -1,6 +1,6 @@
 """What infra/template.yaml means after SAM's transform, and that infra/cdk means the same.
 
-    python infra/check_template.py [infra/cdk/cdk.out/farebox.template.json [the same with CHANNELS and SIGN_ON]]
+    python infra/check_template.py [infra/cdk/cdk.out/farebox.template.json [the same with CHANNELS and SIGN_ON [with POOL]]]
 
 Needs the Python environment of aws-sam-cli, which brings `samtranslator`; no account and no network.
 Both templates are read into one form (`Stack`), with parameters at their defaults, so that each claim
@@ -32,6 +32,9 @@ SIGN_ON = {
     "OidcClientId": "1example23456789",
     "OidcClientSecret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:farebox-console-AbCdEf",
 }
+
+# And those of `TheUserPool`.
+POOL = {"SignInDomain": "farebox-example", "PublicUrl": "https://llm.example.com/prod"}
 
 
 class TheTemplate(unittest.TestCase):
@@ -320,6 +323,55 @@ class TheSignOn(unittest.TestCase):
                             self.assertEqual(told[f"FAREBOX_OIDC_{variable}"], SIGN_ON[parameter])
 
 
+class TheUserPool(unittest.TestCase):
+    """Of each tool's stack, made with the parameters of `POOL`."""
+
+    chosen = {}
+
+    def test_there_is_none_unless_it_is_chosen(self):
+        for stack in [TheTemplate.stack, *TheAlertChannels.chosen.values()]:
+            self.assertEqual(stack.sign_in, {})
+            self.assertNotIn("UserPoolId", stack.outputs)
+
+    def test_both_stacks_make_the_same_pool(self):
+        self.maxDiff = None
+        sam = self.chosen["SAM"]
+        self.assertEqual(set(sam.sign_in), {"UserPool", "UserPoolDomain", "UserPoolClient"})
+        for stack in self.chosen.values():
+            for part in ("sign_in", "functions", "roles", "outputs"):
+                with self.subTest(part):
+                    self.assertEqual(getattr(stack, part), getattr(sam, part))
+
+    def test_admin_alone_knows_it_and_needs_no_right_for_it(self):
+        issuer = "https://cognito-idp.us-east-1.amazonaws.com/<UserPool>"
+        wanted = ["https://llm.example.com/prod", issuer, "<UserPoolClient>", "", "openid email", "cognito:groups"]
+        names = ["PUBLIC_URL", *(f"OIDC_{one}" for one in ("ISSUER", "CLIENT_ID", "CLIENT_SECRET", "SCOPES", "GROUPS_CLAIM"))]
+        stack = self.chosen["SAM"]
+        for name, one in stack.functions.items():
+            told = one["Environment"]["Variables"]
+            with self.subTest(name):
+                values = [told.get(f"FAREBOX_{variable}") for variable in names]
+                self.assertEqual(values, wanted if name == "AdminFunction" else [None] * len(names))
+        self.assertEqual(stack.roles, TheTemplate.stack.roles)
+
+    def test_nobody_lets_themselves_in_and_the_code_comes_back_to_the_console_alone(self):
+        made = self.chosen["SAM"].sign_in
+        self.assertIs(made["UserPool"]["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"], True)
+        self.assertEqual(made["UserPool"]["AutoVerifiedAttributes"], ["email"])
+        self.assertEqual(made["UserPool"]["keeps"], ("Retain", "Retain"))
+        client, base = made["UserPoolClient"], POOL["PublicUrl"]
+        self.assertEqual((client["AllowedOAuthFlows"], client["GenerateSecret"]), (["code"], False))
+        self.assertEqual(client["AllowedOAuthScopes"], ["openid", "email"])
+        self.assertEqual(client["CallbackURLs"], [f"{base}/admin/console/callback"])
+        self.assertEqual(client["LogoutURLs"], [f"{base}/admin/console"])
+
+    def test_a_pool_without_its_way_back_or_beside_another_provider_is_refused(self):
+        self.assertEqual([TheTemplate.stack.refusals, self.chosen["SAM"].refusals], [[], []])
+        for chosen, why in [({"SignInDomain": "x"}, "PublicUrl"), (POOL | SIGN_ON, "OidcIssuer")]:
+            (told,) = sam_stack(chosen).refusals
+            self.assertIn(why, told)
+
+
 class TheAlertChannels(unittest.TestCase):
     """Of each tool's stack, made with the parameters of `CHANNELS` and `SIGN_ON`."""
 
@@ -412,6 +464,10 @@ def main():
         TheAlertChannels.chosen["CDK"] = cdk_stack(sys.argv[2])
     suite.addTests(load(TheAlertChannels))
     suite.addTests(load(TheSignOn))
+    TheUserPool.chosen = {"SAM": sam_stack(POOL)}
+    if len(sys.argv) > 3:
+        TheUserPool.chosen["CDK"] = cdk_stack(sys.argv[3])
+    suite.addTests(load(TheUserPool))
     result = unittest.TextTestRunner(verbosity=1).run(suite)
     broken = len(result.failures) + len(result.errors)
     print(f"infra: {max(result.testsRun - broken, 0)} passed, {broken} failed")

@@ -75,6 +75,9 @@ class Stack:
     def not_(self, argument):
         return not self.resolve(argument[0])
 
+    def and_(self, argument):
+        return all(self.resolve(one) for one in argument)
+
     def or_(self, argument):
         return any(self.resolve(one) for one in argument)
 
@@ -83,7 +86,7 @@ class Stack:
         return self.resolve(argument[1] if condition else argument[2])
 
     def __getattr__(self, name):
-        if name in ("not", "or", "if"):
+        if name in ("not", "and", "or", "if"):
             return getattr(self, f"{name}_")
         raise AttributeError(f"no meaning for {name}")
 
@@ -240,12 +243,29 @@ class Stack:
         }
 
     @cached_property
+    def sign_in(self):
+        """The user pool, its domain and its client."""
+        return {
+            name: one | {"keeps": kept(resource)}
+            for kind in ("UserPool", "UserPoolDomain", "UserPoolClient")
+            for name, (one, resource) in self.resources(f"AWS::Cognito::{kind}").items()
+        }
+
+    @cached_property
+    def refusals(self):
+        """Why CloudFormation would not take these parameters."""
+        rules = self.template.get("Rules", {}).values()
+        wrong = [one for rule in rules if self.resolve(rule["RuleCondition"]) for one in rule["Assertions"]]
+        return [one["AssertDescription"] for one in wrong if not self.resolve(one["Assert"])]
+
+    @cached_property
     def stages(self):
         return [one["StageName"] for one, _ in self.resources("AWS::ApiGateway::Stage").values()]
 
     @cached_property
     def outputs(self):
-        found = {name: self.resolve(one["Value"]) for name, one in self.template["Outputs"].items()}
+        made = {name: one for name, one in self.template["Outputs"].items() if self.is_made(one)}
+        found = {name: self.resolve(one["Value"]) for name, one in made.items()}
         # CDK's RestApi always adds an output of its own.
         return {name: one for name, one in found.items() if not name.startswith("ApiEndpoint")}
 

@@ -10,6 +10,7 @@ import { Lake } from "./lake";
 import { adminStatements, chatStatements, loggerStatements, schedulerStatements } from "./policies";
 import { Settings } from "./settings";
 import { State } from "./state";
+import { UserPool } from "./user-pool";
 
 /**
  * The stack of `infra/template.yaml` in native constructs, for those who deploy with CDK. The SAM
@@ -34,6 +35,7 @@ export class FareboxStack extends Stack {
     super(scope, id, { description: "Farebox, an LLM gateway that holds the cost of a call before it is made." });
     const state = new State(this, settings);
     const lake = settings.lake ? new Lake(this, settings) : undefined;
+    const pool = settings.signInDomain ? new UserPool(this, settings) : undefined;
 
     const shared = {
       FAREBOX_LEDGER_TABLE: state.ledger.tableName,
@@ -59,6 +61,7 @@ export class FareboxStack extends Stack {
       FAREBOX_OIDC_CLIENT_SECRET: settings.oidcClientSecret,
       FAREBOX_OIDC_SCOPES: settings.oidcScopes,
       FAREBOX_OIDC_GROUPS_CLAIM: settings.oidcGroupsClaim,
+      ...pool?.signOn,
     };
     const http = {
       ...shared,
@@ -149,6 +152,7 @@ export class FareboxStack extends Stack {
       AdminUrl: `${base}/admin/v1`,
       AdminKeySecret: state.adminKey.secretArn,
       PepperSecret: state.pepper.secretArn,
+      ...(pool && { UserPoolId: pool.id }),
       LedgerTable: state.ledger.tableName,
       MainTable: state.main.tableName,
       LogsTable: state.logs.tableName,

@@ -33,6 +33,8 @@ export interface Settings {
   readonly oidcScopes: string;
   /** The claim that lists a person's groups. */
   readonly oidcGroupsClaim: string;
+  /** A name free in the region: makes a user pool of Cognito in place of `oidcIssuer`; or empty. */
+  readonly signInDomain: string;
   /** Whether rows of past days are written to a bucket as Parquet files, with a table for Athena. */
   readonly lake: boolean;
   /** Addresses that each month's statement is mailed to, from `alertSender`, or empty. */
@@ -47,7 +49,7 @@ export interface Settings {
 export function settingsFrom(node: Node): Settings {
   const text = (name: string, fallback: string): string => String(node.tryGetContext(name) ?? fallback);
 
-  return {
+  const chosen = {
     stackName: text("stackName", "farebox"),
     stage: matching("stage", text("stage", "prod"), /^[a-z][a-z0-9]{0,15}$/),
     tenant: matching("tenant", text("tenant", "main"), /^[a-z][a-z0-9_]{0,31}$/),
@@ -73,11 +75,23 @@ export function settingsFrom(node: Node): Settings {
     ),
     oidcScopes: matching("oidcScopes", text("oidcScopes", "openid email"), /^openid( [!-~]+)*$/),
     oidcGroupsClaim: matching("oidcGroupsClaim", text("oidcGroupsClaim", "groups"), /^[!-~]+$/),
+    signInDomain: matching(
+      "signInDomain",
+      text("signInDomain", ""),
+      /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$/,
+    ),
     lake: matching("lake", text("lake", "false"), /^(true|false)$/) === "true",
     statementRecipients: text("statementRecipients", ""),
     statementBy: matching("statementBy", text("statementBy", "team,model"), /^[^ ]+$/),
     assetOf: assetsIn(process.env.FAREBOX_ASSETS ?? resolve(__dirname, "../../../../target/lambda")),
   };
+  if (chosen.signInDomain && (!chosen.publicUrl || chosen.oidcIssuer || chosen.oidcClientSecret)) {
+    throw new Error(
+      "context signInDomain needs publicUrl (the output BaseUrl, or your own domain), and makes a provider: " +
+        "oidcIssuer and oidcClientSecret stay empty",
+    );
+  }
+  return chosen;
 }
 
 function matching(name: string, value: string, pattern: RegExp): string {
