@@ -84,28 +84,35 @@ pub const CONFIGS: &[Config] = &[
         has_unknown: false,
         ..TWO
     },
-    Config {
-        name: "three",
-        scopes: &[&[0], &[0], &[0]],
-        limits: [4, 4],
-        crashes: 0,
-        has_unknown: false,
-        ..TWO
-    },
+    THREE,
+    Config { name: "three-calm", has_calm_reserves: true, ..THREE },
     EXTEND,
     Config { name: "extend-retried", limits: [4, 4], attempts: 2, copies: 2, ..EXTEND },
     EXTEND_TWO,
     Config { name: "extend-crash", crashes: 1, ..EXTEND_TWO },
+    Config { name: "extend-crash-calm", crashes: 1, has_calm_reserves: true, ..EXTEND_TWO },
     Config { name: "extend-admin", limits: [5, 4], has_limit_change: true, ..EXTEND_TWO },
     Config { name: "extend-scopes", scopes: &[&[0, 1]], ..EXTEND },
     Config { name: "extend-shared", scopes: &[&[0, 1], &[0]], ..EXTEND_TWO },
     WAIT,
+    Config { name: "wait-calm", has_calm_reserves: true, ..WAIT },
     WAIT_RETRIED,
     Config { name: "wait-crash", crashes: 1, has_calm_reserves: true, ..WAIT },
     Config { name: "alive", sweeps_living: true, ..EXTEND },
-    Config { name: "alive-scopes", sweeps_living: true, scopes: &[&[0, 1]], ..EXTEND },
+    Config { name: "alive-known", costs: &[1], has_unknown: false, ..ALIVE_SCOPES },
+    ALIVE_SCOPES,
     Config { name: "alive-two", sweeps_living: true, crashes: 1, ..EXTEND_TWO },
 ];
+
+/// Three calls with room for two of them.
+const THREE: Config = Config {
+    name: "three",
+    scopes: &[&[0], &[0], &[0]],
+    limits: [4, 4],
+    crashes: 0,
+    has_unknown: false,
+    ..TWO
+};
 
 /// One metered call, which may extend its hold.
 const EXTEND: Config =
@@ -120,6 +127,9 @@ const EXTEND_TWO: Config = Config {
     has_unknown: false,
     ..EXTEND
 };
+
+const ALIVE_SCOPES: Config =
+    Config { name: "alive-scopes", sweeps_living: true, scopes: &[&[0, 1]], ..EXTEND };
 
 /// A call in two scopes and one in the second of them, with room there for one hold and one cost.
 const WAIT: Config = Config {
