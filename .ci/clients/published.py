@@ -281,15 +281,16 @@ def see_gemini(body, seen):
 SEE = {"chat": see_chat, "responses": see_responses, "messages": see_messages, "gemini": see_gemini}
 
 
-def judge(wire, body, stream, typed=True):
-    """What the request says; raises `Wrong` where its provider would refuse it."""
-    if typed:
-        check_types(wire, body, stream)
+def judge(wire, body, stream, typed=True, see=None):
+    """What the request says; raises `Wrong` where its provider would refuse it. `see` reads a wire without types of an
+    SDK; xAI's are OpenAI's."""
+    if typed and (see is None or wire == "xai"):
+        check_types("chat" if wire == "xai" else wire, body, stream)
     if wire == "gemini":
         # Either spelling of a name will do, and Google's own SDK mixes them.
         body = GenerateContent.model_validate(body).model_dump(mode="json", by_alias=True, exclude_none=True)
     seen = Seen()
-    SEE[wire](body, seen)
+    (see or SEE[wire])(body, seen)
     return seen
 
 

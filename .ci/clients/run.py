@@ -83,6 +83,7 @@ def main():
     try:
         failed += program(stack, [sys.executable, os.path.join(HERE, "python_sdks.py")])
         failed += program(stack, [sys.executable, os.path.join(HERE, "google_genai.py")])
+        failed += judged(script, program(stack, [sys.executable, os.path.join(HERE, "wires.py")]))
         failed += judged(script, program(stack, [sys.executable, os.path.join(HERE, "sent.py")]))
         failed += node(stack, "node_sdks.mjs")
         failed += judged(script, node(stack, "sent.mjs"))

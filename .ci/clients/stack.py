@@ -1,4 +1,4 @@
-"""`cargo local` with a scripted upstream as its Anthropic, OpenAI and Gemini, for real clients to be driven against."""
+"""`cargo local` with a scripted upstream as its Anthropic, OpenAI, Gemini, Bedrock, Cohere and xAI, for real clients to be driven against."""
 
 import json
 import os
@@ -41,6 +41,11 @@ class Stack:
         self.origin, self.key, self.admin_key = ready["base_url"], ready["key"], ready["admin_key"]
         # Agents ask for long answers, and each is held at its worst case.
         self.admin("PUT", f"/budgets/user:{ready['user']}", {"day_limit_usd": "1000"})
+        bearer = json.dumps({"bearer": "script-key", "region": "eu-west-1"})
+        for provider, path, secret in (("bedrock", "", bearer), ("cohere", "/v2", "script-key"),
+                                       ("xai", "/xai/v1", "script-key")):
+            credential = {"secret": secret, "base_url": upstream + path}
+            self.admin("PUT", f"/credentials/{ready['user']}/{provider}", credential)
 
     def admin(self, method, path, body=None):
         headers = {"authorization": f"Bearer {self.admin_key}", "content-type": "application/json", "if-match": "*"}

@@ -1,4 +1,4 @@
-"""A scripted upstream: Anthropic, both formats of OpenAI and Gemini. It judges what it is sent, and plays its part.
+"""A scripted upstream: Anthropic, both formats of OpenAI, Gemini, Bedrock, Cohere and xAI. It judges what it is sent, and plays its part.
 
 With a task set (`Script.begin`) it asks in each turn for the client's own tools of the next step, several at
 once where the step has them, and says that the task is done once all results have come back. Without one it
@@ -9,6 +9,7 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import other_wires
 import published
 import says
 
@@ -35,7 +36,7 @@ class Script:
         with self.lock:
             self.asked.append(body)
             try:
-                seen = published.judge(wire, body, stream, self.typed)
+                seen = published.judge(wire, body, stream, self.typed, other_wires.SEE.get(wire))
             except (published.Wrong, LookupError, TypeError) as why:
                 self.faults.append(f"{wire} {type(why).__name__}: {why}")
                 return None
@@ -65,9 +66,12 @@ class Script:
         return says.Turn(json.dumps(seen.told(), ensure_ascii=False), thought=seen.thinks, cached=cached)
 
 
-WIRES = {"/chat/completions": "chat", "/responses": "responses", "/messages": "messages",
+# By how the path ends; the first that fits.
+WIRES = {"/xai/v1/chat/completions": "xai", "/v2/chat": "cohere", "/converse": "converse", "/converse-stream": "converse",
+         "/chat/completions": "chat", "/responses": "responses", "/messages": "messages",
          ":generateContent": "gemini", ":streamGenerateContent": "gemini"}
-KEY = {"chat": "authorization", "responses": "authorization", "messages": "x-api-key", "gemini": "x-goog-api-key"}
+KEY = {"messages": "x-api-key", "gemini": "x-goog-api-key"}
+WHOLE = says.WHOLE | other_wires.WHOLE
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -82,17 +86,19 @@ class Handler(BaseHTTPRequestHandler):
         if path.endswith("/count_tokens"):
             return self.send(200, {"input_tokens": 160})
         wire = next(wire for end, wire in WIRES.items() if path.endswith(end))
-        stream = body.get("stream", False) or ":stream" in path
+        stream = body.get("stream", False) or ":stream" in path or path.endswith("-stream")
         turn = self.server.script.turn(wire, body, stream)
         keys = {name: value for name, value in self.headers.items() if "sk-fb-" in value}
-        if keys or self.headers.get(KEY[wire], "").removeprefix("Bearer ") != "script-key":
+        if keys or self.headers.get(KEY.get(wire, "authorization"), "").removeprefix("Bearer ") != "script-key":
             self.server.script.faults.append(f"{wire}: keys in {sorted(keys)}, or none where it belongs")
         if turn is None:
             return self.send(400, {"error": {"type": "invalid_request_error", "message": "judged wrong"}})
         model = body.get("model") or path.rsplit("/", 1)[1].partition(":")[0]
         if stream:
-            return self.send_bytes(200, says.stream(wire, model, turn), "text/event-stream")
-        self.send(200, says.WHOLE[wire](model, turn))
+            data = other_wires.STREAM[wire](model, turn) if wire in other_wires.STREAM else says.stream(wire, model, turn)
+            kind = "application/vnd.amazon.eventstream" if wire == "converse" else "text/event-stream"
+            return self.send_bytes(200, data, kind)
+        self.send(200, WHOLE[wire](model, turn))
 
     def send(self, status, value):
         self.send_bytes(status, json.dumps(value).encode(), "application/json")
