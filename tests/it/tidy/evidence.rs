@@ -18,21 +18,40 @@ fn each_invariant_has_a_row_whose_tests_exist() {
         .collect();
     assert_eq!(stated.len(), 14, "{stated:?}");
     let evidence = read(Path::new("docs/evidence.md")).unwrap();
-    let (_, table) = evidence.split_once("\n## The invariants, broken\n").unwrap();
-    let rows: Vec<Vec<_>> = table
+    let rows = table(&evidence, "The invariants, broken");
+    let named: BTreeSet<_> = rows.iter().map(|row| row[0].to_owned()).collect();
+    assert_eq!(named, stated, "rows and invariants");
+    assert!(rows.iter().all(|row| row.len() == 5), "{rows:?}");
+    assert_none("tests of the table of invariants that nobody has", &lacking(&rows, 2));
+}
+
+/// Each promise of the wires names tests, and they are there.
+#[test]
+fn each_promise_of_the_wires_names_tests_that_exist() {
+    let evidence = read(Path::new("docs/evidence.md")).unwrap();
+    let rows = table(&evidence, "The promises of the wires");
+    assert!(rows.len() >= 20 && rows.iter().all(|row| row.len() == 2), "{rows:?}");
+    assert_none("tests of the table of promises that nobody has", &lacking(&rows, 1));
+}
+
+/// The cells of the rows of the table under a heading.
+fn table<'d>(document: &'d str, heading: &str) -> Vec<Vec<&'d str>> {
+    let (_, table) = document.split_once(&format!("\n## {heading}\n")).unwrap();
+    table
         .lines()
         .skip_while(|line| !line.starts_with('|'))
         .take_while(|line| line.starts_with('|'))
         .skip(2)
         .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
-        .collect();
-    let named: BTreeSet<_> = rows.iter().map(|row| row[0].to_owned()).collect();
-    assert_eq!(named, stated, "rows and invariants");
+        .collect()
+}
+
+/// The tests that a column names, `module::test` each, and no file or module of that name has.
+fn lacking(rows: &[Vec<&str>], column: usize) -> Vec<String> {
     let sources = of_kind(&["rs"]);
     let mut lacking = Vec::new();
-    for row in &rows {
-        assert_eq!(row.len(), 5, "{row:?}");
-        let tests: Vec<_> = row[2].split('`').filter(|word| word.contains("::")).collect();
+    for row in rows {
+        let tests: Vec<_> = row[column].split('`').filter(|word| word.contains("::")).collect();
         assert!(!tests.is_empty(), "{} names no test", row[0]);
         for test in tests {
             let path: Vec<_> = test.split("::").filter(|part| *part != "tests").collect();
@@ -46,7 +65,7 @@ fn each_invariant_has_a_row_whose_tests_exist() {
             }
         }
     }
-    assert_none("tests that the table of invariants names and nobody has", &lacking);
+    lacking
 }
 
 /// The words of each `cargo COMMAND` that a document names in ticks, or as a line of a block.
