@@ -235,7 +235,7 @@ def google_audio(model):
         return GOOGLE.models.generate_content(model=model, contents=contents)
 
     if model in (CLAUDE, RESPONSES):
-        return refused(lambda: call(model), "contents[0].parts[1]", "messages[0].content[1]")
+        return refused(lambda: call(model), "contents")
     assert json.loads(call(AUDIO if model == CHAT else model).text)["media"] == HEARD
 
 

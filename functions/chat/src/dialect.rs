@@ -123,6 +123,13 @@ pub fn located(dialect: &dyn Dialect, error: Error) -> Error {
     }
 }
 
+/// A refusal of a call as its caller wrote it: what its dialect could not translate is named so
+/// already.
+#[must_use]
+pub fn told(dialect: &dyn Dialect, call: &ChatCall, error: Error) -> Error {
+    if call.beyond.as_deref() == Some(&error) { error } else { located(dialect, error) }
+}
+
 /// A whole answer, paid.
 pub struct Answer<'a> {
     /// The provider's answer in `OpenAI`'s shape.

@@ -1,7 +1,7 @@
 //! Options that a provider cannot do, left out where the caller asks for that instead of a refusal.
 
 use farebox_core::chat::Thinking;
-use farebox_core::{ChatCall, Error, Format};
+use farebox_core::{ChatCall, Error};
 use serde_json::Value;
 
 use crate::incoming::Incoming;
@@ -82,7 +82,7 @@ pub fn without(call: &ChatCall, refusal: &Error) -> Option<(ChatCall, &'static s
 /// wishes of another format, and marks of what to cache, where the provider takes none.
 #[must_use]
 pub fn wishes(call: &ChatCall, resolved: &Resolved) -> Vec<&'static str> {
-    if resolved.wire.takes(call.format) && call.format != Format::Chat {
+    if call.original(call.format).is_some() && resolved.wire.takes(call.format) {
         return Vec::new();
     }
     let mut wishes = call.wishes.clone();

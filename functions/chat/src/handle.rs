@@ -16,7 +16,7 @@ use http::Response;
 
 use crate::authenticate::authenticate;
 use crate::content;
-use crate::dialect::{Dialect, located};
+use crate::dialect::{Dialect, told};
 use crate::dropping;
 use crate::gate::Gate;
 use crate::hold::{reserve, wait};
@@ -276,7 +276,7 @@ pub async fn plan(
         };
         let Some((call, name)) = dropping::without(&planned.call, &error).filter(|_| road.drops)
         else {
-            return Err(located(road.dialect, error));
+            return Err(told(road.dialect, &planned.call, error));
         };
         planned.call = Arc::new(call);
         planned.dropped.push(name);

@@ -85,6 +85,17 @@ fn stream_options(provider: &Provider, choices: u64) -> Option<(String, Value)> 
     (!options.is_empty()).then(|| ("stream_options".to_owned(), Value::from(options)))
 }
 
+/// Options under the provider's own names for them.
+fn rename(provider: &Provider, caller: &mut Cow<'_, Map<String, Value>>, written: &mut Written) {
+    for (name, own) in provider.renames {
+        if let Some(said) = caller.get(*name).cloned() {
+            caller.to_mut().shift_remove(*name);
+            written.forget(name);
+            caller.to_mut().entry(*own).or_insert(said);
+        }
+    }
+}
+
 /// The fields in which a model is told how hard to think, where they are the provider's own. What
 /// nobody knows of is the provider's to answer where the caller wrote it in `OpenAI`'s words.
 fn effort(
@@ -156,6 +167,7 @@ impl Wire for OpenAi {
         if matches!(caller, Cow::Owned(_)) {
             extensions::CARRIERS.into_iter().for_each(|field| written.forget(field));
         }
+        rename(provider, &mut caller, &mut written);
         if let Some(own) = effort(provider, call, facts.model)? {
             let caller = caller.to_mut();
             caller.shift_remove("reasoning_effort");

@@ -51,6 +51,8 @@ pub struct Provider {
     /// The options beyond `OpenAI`'s own that it documents and that cost nothing, with the tokens
     /// that each may add to a prompt. Every other is refused (`OpenAI`'s format only).
     pub passes: &'static [(&'static str, u64)],
+    /// `OpenAI`'s options that it takes under a name of its own (`OpenAI`'s format only).
+    pub renames: &'static [(&'static str, &'static str)],
     /// The fields beyond `OpenAI`'s own that it takes in messages, parts and tools; the rest of
     /// [`crate::openai::EXTENSIONS`] is taken out before they are sent. Of other formats only
     /// `cache_control` is said here, where they have its like.
@@ -146,6 +148,7 @@ pub(crate) const COMPATIBLE: Provider = Provider {
     faithful: &[Format::Chat, Format::Completions],
     departs: true,
     passes: &[],
+    renames: &[],
     extensions: &[],
     thoughts: dropped,
     effort: efforts::unknown,
@@ -335,6 +338,8 @@ pub static PROVIDERS: &[Provider] = &[
         thoughts: in_parts_of_magistral,
         effort: efforts::of_mistral,
         passes: passes::MISTRAL,
+        // docs.mistral.ai/api, chat completions, which refuses a field that it does not know.
+        renames: &[("seed", "random_seed")],
         wire: with_embeddings,
         base_url: "https://api.mistral.ai/v1",
         ..COMPATIBLE

@@ -74,13 +74,15 @@ impl Dialect for GenerateContent {
     }
 
     fn field<'f>(&self, field: &'f str) -> Cow<'f, str> {
-        const NAMES: [(&str, &str); 16] = [
+        const NAMES: [(&str, &str); 18] = [
             ("max_completion_tokens", "generationConfig.maxOutputTokens"),
             ("messages", "contents"),
             ("n", "generationConfig.candidateCount"),
             ("reasoning_effort", "generationConfig.thinkingConfig"),
             ("thinking", "generationConfig.thinkingConfig"),
             ("response_format", "generationConfig.responseJsonSchema"),
+            ("response_format.type", "generationConfig.responseMimeType"),
+            ("service_tier", "serviceTier"),
             ("stop", "generationConfig.stopSequences"),
             ("logprobs", "generationConfig.responseLogprobs"),
             ("top_logprobs", "generationConfig.logprobs"),
@@ -93,7 +95,12 @@ impl Dialect for GenerateContent {
             ("tool_choice", "toolConfig.functionCallingConfig"),
         ];
         let found = NAMES.iter().find(|(name, _)| *name == field);
-        found.map_or(Cow::Borrowed(field), |(_, ours)| Cow::Borrowed(*ours))
+        Cow::Borrowed(match found {
+            Some((_, ours)) => ours,
+            // The places differ: a content may be several messages.
+            None if field.starts_with("messages[") => "contents",
+            None => field,
+        })
     }
 
     fn error(&self, error: &Error, _: Rid) -> Value {

@@ -68,6 +68,8 @@ impl Dialect for Messages {
             "stop" => "stop_sequences",
             "parallel_tool_calls" => "tool_choice.disable_parallel_tool_use",
             _ if field.starts_with("response_format") => "output_config.format",
+            // The places differ: a turn may be several messages.
+            _ if field.starts_with("messages[") => "messages",
             _ => field,
         })
     }

@@ -155,11 +155,13 @@ fn option(
             _ => return Err(Error::malformed(field, "must be auto or standard_only")),
         },
         "metadata" => {
-            let id = value.get("user_id").and_then(Value::as_str);
-            match id {
-                Some(id) if id.len() > USER_BYTES_MAX => beyond.wish("metadata.user_id"),
-                Some(id) => drop(body.insert("user".to_owned(), Value::from(id))),
-                None => {}
+            for (name, value) in value.as_object().into_iter().flatten() {
+                match value.as_str().filter(|id| id.len() <= USER_BYTES_MAX) {
+                    _ if name != "user_id" => beyond.wish("metadata"),
+                    Some(id) => drop(body.insert("user".to_owned(), Value::from(id))),
+                    None if value.is_null() => {}
+                    None => beyond.wish("metadata.user_id"),
+                }
             }
         }
         "tools" => tools(body, value, beyond)?,
