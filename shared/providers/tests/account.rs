@@ -151,6 +151,18 @@ fn a_client_of_entra_asks_the_fixed_host_of_its_tenant() {
 }
 
 #[test]
+fn a_stored_token_and_a_key_of_azure_stand_in_headers_of_their_own_in_each_format() {
+    let secret = |fields: &Value| Secret::new(fields.to_string());
+    let wire_for = |format| find("azure").unwrap().wire_for("gpt-4.1", format).unwrap();
+    for format in [Format::Chat, Format::Responses, Format::Embeddings] {
+        let auth = |fields: &Value| wire_for(format).auth(&secret(fields));
+        let token = json!({"token": "eyJ", "api_version": "2024-10-21"});
+        assert_eq!(auth(&token), [("authorization", "Bearer eyJ".to_owned())]);
+        assert_eq!(auth(&json!({"api_key": "k"})), [("api-key", "k".to_owned())]);
+    }
+}
+
+#[test]
 fn a_version_of_the_api_asks_for_the_deployment_in_the_path() {
     let secret = |fields: &Value| Secret::new(fields.to_string());
     let place = |fields: &Value, base: &str| azure().place(&secret(fields), base.to_owned());
