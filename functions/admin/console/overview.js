@@ -144,7 +144,6 @@ function chart(days) {
 }
 
 async function overview() {
-  const mine = turn;
   const now = new Date();
   const month = day(now).slice(0, 7);
   const [begin, end] = [0, 1].map((more) => Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + more, 1));
@@ -154,7 +153,7 @@ async function overview() {
     get(at("usage", { by: "day", since: day(new Date(first)), until: day(now) })),
     get(at("usage", { by: "model", ...span })), get(at("usage", { by: "user", ...span })),
     ifAllowed("alerts/operator?state=open", { alerts: [] }), ifAllowed("quarantine", { quarantine: [] }),
-    ifAllowed("budget-requests?state=open", { budget_requests: [] }), ...KINDS.map((kind) => get(at("budgets", { kind }))),
+    ifAllowed("budget-requests?state=open", { budget_requests: [] }), ...KINDS.map((kind) => get(at("budgets", { kind, order: "nearest" }))),
   ]);
   const ofMonth = byDay.rows.filter((row) => row.by.day.startsWith(month));
   const count = (name) => ofMonth.reduce((all, row) => all + row[name], 0);
@@ -175,56 +174,31 @@ async function overview() {
   ], [...found.rows].sort((a, b) => (pico(b.charged_usd) > pico(a.charged_usd) ? 1 : -1)).slice(0, 8), "No call was made this month.");
   const faults = [operator.alerts, quarantine.quarantine, asked.budget_requests].reduce((all, rows) => all + rows.length, 0);
 
-  // The first page of every kind is one round; what lies beyond is read while the page stands.
-  const [held, near, limits] = [h("div", { class: "card" }), h("div", { class: "card" }), h("div")];
-  const [ofDay, ofMonths] = [h("p", { class: "note" }), h("p", { class: "note" })];
-  const withLimit = (element, note) => { element.append(note); return element; };
-  const lists = KINDS.map((kind, place) => ({ kind, rows: pages[place].budgets, next: pages[place].next_cursor }));
-  const fill = (fault) => {
-    const isAll = !lists.some((list) => list.next);
-    const so = fault ?? (isAll ? null : "so far; reading on");
-    // A call is held once in its user's budget, whatever else it counts to.
-    const users = lists[KINDS.indexOf("user")].rows.filter((budget) => budget.kind === "user");
-    held.replaceChildren(...card("Held now", usd(sum(users, (budget) => periodOf(budget, "total").held_usd)), so ?? "by calls that are under way").childNodes);
-    const limited = lists.flatMap((list) => list.rows).filter((budget) => PERIODS.some((name) => periodOf(budget, name).limit_usd));
-    ofDay.replaceChildren(...nearest(limited, "day"));
-    ofMonths.replaceChildren(...nearest(limited, "month"));
-    const worst = new Map(limited.map((budget) => [budget, danger(budget, now.getTime())]));
-    const over = limited.filter((budget) => worst.get(budget) > 1000).length;
-    near.replaceChildren(...card("Limits to be reached", number(over), so ?? `of ${number(limited.length)} budgets with a limit`, over ? "warn" : "good").childNodes);
-    limits.replaceChildren(limitsTable(limited.sort((a, b) => worst.get(b) - worst.get(a)), now.getTime()));
-  };
-  const readOn = async () => {
-    try {
-      for (const list of lists) {
-        while (list.next && mine === turn) {
-          const page = await get(at("budgets", { kind: list.kind, cursor: list.next }));
-          list.rows.push(...page.budgets);
-          list.next = page.next_cursor;
-        }
-      }
-      if (mine === turn) fill();
-    } catch (error) {
-      fill(`so far, and no further: ${error.message}`);
-    }
-  };
-  fill();
-  if (lists.some((list) => list.next)) readOn();
+  // Each kind's answer is of its first 2000: the figures of all of them, and the budgets that are the nearest to a limit.
+  const all = (name) => pages.reduce((sum, page) => sum + page.nearest[name], 0);
+  const cut = KINDS.filter((_, place) => pages[place].next_cursor);
+  const beyond = cut.length ? h("a", { href: "#budgets" }, `more than 2,000 of kind ${cut.join(", ")}: the rest is not among them`) : null;
+  const limited = pages.flatMap((page) => page.budgets);
+  const worst = new Map(limited.map((budget) => [budget, danger(budget, now.getTime())]));
+  const over = all("over");
+  const held = card("Held now", usd(sum(pages, (page) => page.nearest.held_usd)), "by calls that are under way");
+  const near = card("Limits to be reached", number(over), `of ${number(all("limited"))} budgets with a limit`, over ? "warn" : "good");
+  const withLimit = (element, ...notes) => { element.append(...notes.filter(Boolean).map((note) => h("p", { class: "note" }, note))); return element; };
 
   return [
     h("h1", {}, "Overview"),
     h("div", { class: "cards" },
-      withLimit(card("Spent today", usd(spentOn.get(day(now))?.charged_usd ?? "0"), "since midnight UTC"), ofDay),
-      withLimit(card("Spent this month", usd(spent), `${number(count("calls"))} calls`), ofMonths), held,
+      withLimit(card("Spent today", usd(spentOn.get(day(now))?.charged_usd ?? "0"), "since midnight UTC"), nearest(limited, "day")),
+      withLimit(card("Spent this month", usd(spent), `${number(count("calls"))} calls`), nearest(limited, "month")), held,
       card("Forecast for the month", expected === null ? "–" : about(expected), expected === null ? "too early to tell" : "if it goes on as until now"),
-      near,
+      withLimit(near, beyond),
       card("Refused this month", number(count("refused")), `of ${number(count("calls") + count("refused"))} calls`, count("refused") ? "warn" : null),
       card("To look at", number(faults), faults ? "alerts, models in quarantine, budget requests" : "nothing", faults ? "bad" : "good")),
     h("section", { class: "card" }, h("h2", {}, "Spend by day"), chart(days),
       h("details", {}, h("summary", {}, "As a table"), table("Spend by day", [
         col("Day", "name"), col("Calls", (one) => number(one.row?.calls), "amount"),
         col("Spend", (one) => usd(one.row?.charged_usd ?? "0"), "amount")], days, ""))),
-    limits,
+    limitsTable(limited.sort((a, b) => worst.get(b) - worst.get(a)), now.getTime()),
     h("div", { class: "two" }, top("model", byModel), top("user", byUser)),
   ];
 }

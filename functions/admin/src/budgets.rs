@@ -11,23 +11,33 @@ use crate::call::{Call, instant};
 use crate::owners::absent;
 use crate::reply::{Answer, Refusal};
 
+mod nearest;
+
 /// The most thresholds of one budget: each is an alert item a period.
 const THRESHOLDS_MAX: usize = 10;
 
 /// `GET /admin/v1/budgets`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let page = page(gate, call).await?;
+    if call.one_of("order", &["scope", "nearest"])? == Some("nearest") {
+        return nearest::answer(gate, call).await;
+    }
+    let page = page(gate, call, call.limit()?, call.cursor()).await?;
     let now = gate.control.aws().now();
     let budgets = page.rows.iter().map(|row| shown(&row.scope, &row.budget, now)).collect();
-    Answer::ok(&BudgetList { budgets, next_cursor: page.next })
+    Answer::ok(&BudgetList { budgets, next_cursor: page.next, nearest: None })
 }
 
 /// A page of budgets, of one kind of owner where it is asked for.
-async fn page(gate: &Gate, call: &Call) -> Result<Listed<BudgetRow>, Error> {
+async fn page(
+    gate: &Gate,
+    call: &Call,
+    limit: u32,
+    cursor: Option<&str>,
+) -> Result<Listed<BudgetRow>, Error> {
     let kind = call.one_of("kind", &ScopeKind::ALL.map(ScopeKind::name))?;
     let list = kind.map(|kind| format!("{kind}:"));
-    let first = call.cursor().or(list.as_deref());
-    let mut page = gate.control.budgets(call.limit()?, first).await?;
+    let first = cursor.or(list.as_deref());
+    let mut page = gate.control.budgets(limit, first).await?;
     if let Some(list) = &list {
         // The cursor of a list is that list's name and more; of the next one, its bare name.
         page.next = page.next.filter(|next| next.starts_with(list.as_str()) && next != list);
@@ -60,7 +70,7 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 
 /// `GET /admin/v1/usage` without `by`: what each budget has spent.
 pub async fn usage(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    let page = page(gate, call).await?;
+    let page = page(gate, call, call.limit()?, call.cursor()).await?;
     let now = gate.control.aws().now();
     let scopes = page.rows.into_iter().map(|row| ScopeUsage {
         kind: row.scope.kind_name().to_owned(),

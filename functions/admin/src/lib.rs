@@ -133,7 +133,7 @@ routes! {
     "GET" Read "/admin/v1/credentials/{owner}/{provider}/{name}" => credentials::show,
     "PUT" Change "/admin/v1/credentials/{owner}/{provider}/{name}" => credentials::set,
     "DELETE" Change "/admin/v1/credentials/{owner}/{provider}/{name}" => credentials::disable,
-    "GET" Read "/admin/v1/budgets" ? kind limit cursor => budgets::list,
+    "GET" Read "/admin/v1/budgets" ? kind order limit cursor => budgets::list,
     "GET" Read "/admin/v1/budgets/{scope+}" => budgets::show,
     "PUT" Change "/admin/v1/budgets/{scope+}" => budgets::put,
     "GET" Read "/admin/v1/usage" ? by since until scope kind limit cursor => usage::usage,

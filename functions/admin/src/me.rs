@@ -51,7 +51,7 @@ pub async fn budgets(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
         let budget = budget.as_ref()?;
         Some(budgets::shown(scope, budget, now))
     });
-    Answer::ok(&BudgetList { budgets: shown.collect(), next_cursor: None })
+    Answer::ok(&BudgetList { budgets: shown.collect(), next_cursor: None, nearest: None })
 }
 
 /// `GET /admin/v1/me/requests`

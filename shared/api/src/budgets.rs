@@ -111,10 +111,27 @@ pub struct Period {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BudgetList {
-    /// By kind and id.
+    /// By kind and id; the nearest first where they were asked for.
     pub budgets: Vec<Budget>,
     /// Where the next page begins: `?cursor=`.
     pub next_cursor: Option<String>,
+    /// With `order=nearest`: what was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<Nearest>,
+}
+
+/// The budgets that were looked at for those whose limits are the nearest to be reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Nearest {
+    /// How many were looked at; where there are more, `next_cursor` goes on.
+    pub budgets: u64,
+    /// Those with a limit.
+    pub limited: u64,
+    /// Those of which a limit is passed, or will be by its end if it goes on as it did.
+    pub over: u64,
+    /// What is held in the budgets of users: each call once.
+    pub held_usd: String,
 }
 
 /// What has been spent in one scope.

@@ -59,8 +59,9 @@ pub use books::{
     Statement, StatementBudget, StatementLine,
 };
 pub use budgets::{
-    Alert, AlertChannel, AlertList, Budget, BudgetList, Channel, ChannelList, OperatorAlert,
-    OperatorAlertList, Period, PostTestAlert, PutBudget, ScopeUsage, Shares, UsageList,
+    Alert, AlertChannel, AlertList, Budget, BudgetList, Channel, ChannelList, Nearest,
+    OperatorAlert, OperatorAlertList, Period, PostTestAlert, PutBudget, ScopeUsage, Shares,
+    UsageList,
 };
 pub use content::{ContentLog, ContentLogList, ErasedContent, PutContentLog};
 pub use credentials::{Credential, CredentialList, PutCredential};

@@ -273,6 +273,9 @@ pub enum Budget {
         /// Only budgets of org, team, user, key or model
         #[arg(long, conflicts_with = "scope")]
         kind: Option<String>,
+        /// Those whose limits are the nearest to be reached, by use or forecast
+        #[arg(long, conflicts_with = "scope")]
+        nearest: bool,
     },
 }
 

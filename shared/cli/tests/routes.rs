@@ -52,6 +52,7 @@ PUT /credentials/{owner}/{provider}/{name} = credential set u1 openai --name sec
     --base-url https://a.example
 DELETE /credentials/{owner}/{provider}/{name} = credential disable u1 openai --name second
 GET /budgets = budget show --kind org
+GET /budgets = budget show --kind org --nearest
 GET /budgets/{scope} = budget show user:u1
 PUT /budgets/{scope} = budget set user:u1 --day 1 --month 2 --total 3 --shares 4 \
     --until 2027-01-01T00:00:00Z

@@ -23,6 +23,51 @@ async fn walked(world: &World, path: &str, field: &str, name: &str) -> (Vec<usiz
 }
 
 #[tokio::test]
+async fn the_limits_nearest_to_be_reached_are_found_among_many_in_one_request() {
+    let world = World::new().await;
+    let root = async |method: &str, path: &str, body: Value| {
+        let reply = world.ask(method, &format!("/admin/v1/{path}"), body).await;
+        assert!(reply.status < 300, "{path}: {}", reply.body);
+        reply.body
+    };
+    // Beyond one page of owners.
+    for place in 0..120 {
+        root("PUT", &format!("users/u{place:03}"), json!({})).await;
+    }
+    for (user, limits, spent) in [
+        ("u119", json!({"total_limit_usd": "1"}), "0.99"),
+        ("u003", json!({"total_limit_usd": "100"}), "1"),
+        ("u110", json!({"total_limit_usd": "1", "mode": "observe"}), "1.5"),
+        ("u050", json!({"total_limit_usd": "2"}), "1"),
+        ("u051", json!({}), "9"),
+    ] {
+        root("PUT", &format!("budgets/user:{user}"), limits).await;
+        let scope = format!("user:{user}");
+        let body = json!({"scope": scope, "amount_usd": spent, "reason": "Carried over"});
+        root("POST", "corrections", body).await;
+    }
+    let ask = "budgets?kind=user&order=nearest";
+    let ids = |found: &Value| -> Vec<String> {
+        let rows = found["budgets"].as_array().unwrap().iter();
+        rows.map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    };
+
+    let found = root("GET", ask, Value::Null).await;
+    assert_eq!(ids(&found), ["u110", "u119", "u050", "u003"]);
+    let told = json!({"budgets": 120, "limited": 4, "over": 1, "held_usd": "0"});
+    assert_eq!((&found["nearest"], &found["next_cursor"]), (&told, &Value::Null));
+    // The figures are of all of them, however few are shown.
+    let found = root("GET", &format!("{ask}&limit=2"), Value::Null).await;
+    assert_eq!((ids(&found), &found["nearest"]), (vec!["u110".into(), "u119".into()], &told));
+    let found = root("GET", "budgets?kind=org&order=nearest", Value::Null).await;
+    assert_eq!((ids(&found).len(), &found["nearest"]["budgets"]), (0, &json!(0)));
+    let wrong = world.ask("GET", "/admin/v1/budgets?order=newest", Value::Null).await;
+    assert_eq!((wrong.status, wrong.body["error"]["field"].as_str()), (400, Some("order")));
+    let plain = root("GET", "budgets?kind=user&order=scope&limit=1", Value::Null).await;
+    assert_eq!((ids(&plain), plain.get("nearest")), (vec!["u000".into()], None));
+}
+
+#[tokio::test]
 async fn a_page_with_a_filter_is_full_while_there_is_more() {
     let world = World::new().await;
     let put = async |path: &str, body: Value| {

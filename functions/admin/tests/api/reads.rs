@@ -29,11 +29,12 @@ const LOOKS_AT_CALLS: [&str; 4] = [
 ];
 
 /// Filters, each of which is a request of its own.
-const FILTERS: [&str; 20] = [
+const FILTERS: [&str; 21] = [
     "users?org=o1",
     "keys?user=u1",
     "keys?state=active",
     "budgets?kind=user",
+    "budgets?kind=user&order=nearest",
     "usage?kind=user",
     "usage?by=model",
     "usage?by=user,day",

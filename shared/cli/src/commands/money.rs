@@ -26,7 +26,21 @@ pub async fn budget(client: &Client, command: Budget) -> Result<Output, Failure>
             let text = budget_text(&answer.parse()?);
             Ok(Output::new(answer.body, text))
         }
-        Budget::Show { scope: None, kind } => {
+        Budget::Show { scope: None, kind, nearest: true } => {
+            let query = [("kind", kind), ("order", Some("nearest".to_owned()))];
+            let answer = client.get(&filtered("budgets", &query)).await?;
+            let list: BudgetList = answer.parse()?;
+            let told = list.nearest.clone().unwrap_or_default();
+            let over = format!(
+                "\n{} of {} budgets with a limit pass it, or will. {} were looked at{}.",
+                told.over,
+                told.limited,
+                told.budgets,
+                if list.next_cursor.is_some() { "; there are more: --kind narrows it" } else { "" },
+            );
+            Ok(Output::new(answer.body, budgets_text(&list) + &over))
+        }
+        Budget::Show { scope: None, kind, nearest: false } => {
             let answer = client.all(&filtered("budgets", &[("kind", kind)]), "budgets").await?;
             let list: BudgetList = answer.parse()?;
             Ok(Output::new(answer.body, budgets_text(&list)))
