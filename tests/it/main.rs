@@ -58,6 +58,7 @@ mod scopes;
 mod shapes;
 mod shares;
 mod sign_on;
+mod spelling;
 mod stacks;
 mod state;
 mod stated;

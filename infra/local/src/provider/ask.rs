@@ -47,7 +47,7 @@ pub(super) struct Ask {
     pub(super) subject: Subject,
     /// The prompt in order, for counting and for the prompt cache.
     pub(super) blocks: Vec<Block>,
-    /// Bytes of the request body as received.
+    /// Bytes of the request body: of what it says in OpenAI's formats, else as received.
     pub(super) body_bytes: u64,
     /// What an embedding call wants.
     pub(super) vectors: Option<Vectors>,
@@ -171,6 +171,13 @@ pub(super) fn generate(model: &DemoPrice, ask: &Ask, options: &Options) -> Gener
 /// A length as a count of tokens or bytes.
 pub(super) fn length(items: usize) -> u64 {
     u64::try_from(items).unwrap_or(u64::MAX)
+}
+
+/// The bytes of what a body says, however widely it is written: no provider reads the spaces and
+/// the escapes of the JSON that carries a prompt.
+pub(super) fn said_bytes(bytes: &[u8], body: &Map<String, Value>) -> u64 {
+    let plain = serde_json::to_string(body).map_or(bytes.len(), |text| text.len());
+    length(plain.min(bytes.len()))
 }
 
 /// Cuts text into tokens: a word with the space before it, in pieces of at most four bytes.

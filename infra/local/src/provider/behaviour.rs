@@ -23,7 +23,8 @@ pub enum Wire {
 pub(super) enum Behaviour {
     /// A friendly text, or a tool call.
     Answer,
-    /// An answer whose usage is the bytes of the request and the cap: it costs exactly its hold.
+    /// An answer whose usage is the bytes of what the request says and the cap: it costs its
+    /// hold, to the pico-USD.
     Exact,
     /// An answer that is billed at ten times its cap and more: no hold bounds it.
     Overrun,

@@ -57,7 +57,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Ask, Fault> {
         choices,
         subject: subject(said, tool_result, &tools, &tool_choice(&body)),
         blocks,
-        body_bytes: super::ask::length(bytes.len()),
+        body_bytes: super::ask::said_bytes(bytes, &body),
         vectors: None,
         searches: 0,
     })

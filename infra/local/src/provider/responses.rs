@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::Answer;
-use super::ask::{Ask, SEARCH_WORD, Tally, Tool, ToolChoice, length, subject};
+use super::ask::{Ask, SEARCH_WORD, Tally, Tool, ToolChoice, length, said_bytes, subject};
 use super::behaviour::{self, Behaviour, Wire};
 use super::cache::{Block, Lifetime};
 use super::fault::{self, Fault};
@@ -58,7 +58,7 @@ const THOUGHT: &str = "Let me see.";
 /// How many tokens a prompt has, as the answer to `input_tokens`.
 pub(super) fn counted(bytes: &[u8]) -> Result<Value, Fault> {
     let body = fault::object(bytes)?;
-    let ask = read(&body, bytes.len(), &COUNTED)?;
+    let ask = read(&body, bytes, &COUNTED)?;
     if behaviour::model(Wire::Responses, &ask.model).is_none() {
         return Err(Fault::UnknownModel(ask.model));
     }
@@ -80,10 +80,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Ask, Fault> {
             "The demo provider stores nothing: send store: false.",
         ));
     }
-    read(&body, bytes.len(), &FIELDS)
+    read(&body, bytes, &FIELDS)
 }
 
-fn read(body: &Map<String, Value>, body_bytes: usize, known: &[&str]) -> Result<Ask, Fault> {
+fn read(body: &Map<String, Value>, bytes: &[u8], known: &[&str]) -> Result<Ask, Fault> {
     if let Some(field) = body.keys().find(|field| !known.contains(&field.as_str())) {
         return Err(Fault::Invalid {
             param: None,
@@ -149,7 +149,7 @@ fn read(body: &Map<String, Value>, body_bytes: usize, known: &[&str]) -> Result<
         choices: 1,
         subject: subject(said, tool_result, &tools, &tool_choice(body)),
         blocks,
-        body_bytes: length(body_bytes),
+        body_bytes: said_bytes(bytes, body),
         vectors: None,
     })
 }
