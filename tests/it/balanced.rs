@@ -92,6 +92,29 @@ fn a_whole_answer_is_gathered_from_a_stream_and_is_the_same() {
     });
 }
 
+/// Departure 31: a whole answer has what no stream tells.
+#[test]
+fn a_call_that_is_not_metered_is_asked_for_as_its_caller_asked() {
+    run(async {
+        let asked = json!({"model": "demo/codex", "input": "hello", "max_output_tokens": 4_000});
+        let mut held = Vec::new();
+        for mode in ["hard", "balanced"] {
+            let caller = Caller::new(shared().await).await;
+            caller.limit_user(&json!({"day_limit_usd": "1", "mode": mode})).await;
+
+            let answer = caller.post("/v1/responses", &asked).send().await.expect(200);
+
+            let sent: Value = serde_json::from_slice(&caller.posts().last().unwrap().body).unwrap();
+            assert_ne!(sent["stream"], true, "{mode}");
+            assert_eq!(answer.json()["output"][0]["type"], "reasoning", "{}", answer.text());
+            let row = caller.row(answer.header("x-request-id").unwrap()).await;
+            held.push(row["held_usd"].clone());
+            caller.assert_settled_to_the_bill().await;
+        }
+        assert_eq!(held[0], held[1], "the worst case");
+    });
+}
+
 fn both(whole: &Value, gathered: &Value) -> Vec<(Value, Value)> {
     let choices = |answer: &Value| answer["choices"].as_array().unwrap().clone();
     let (whole, gathered) = (choices(whole), choices(gathered));
