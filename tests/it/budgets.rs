@@ -216,26 +216,44 @@ fn a_zone_moved_west_or_east_forgives_no_spend_in_any_scope() {
 }
 
 #[test]
-fn a_day_of_23_or_25_hours_has_one_budget() {
+fn a_day_of_23_or_25_hours_has_one_budget_in_any_scope() {
     run(async {
         // Berlin's clocks: forward on 2031-03-30, back on 2031-10-26.
         let clock = moved("2031-03-29T12:00:00Z").await;
-        let caller = Caller::new(&clock.stack).await;
-        let cost = charged(&caller).await;
+        let callers = one_for_each_scope(&clock.stack).await;
+        let mut cost = Money::ZERO;
+        for (caller, _) in &callers {
+            cost = charged(caller).await;
+        }
         let budget = json!({"day_limit_usd": cost.to_string(), "time_zone": "Europe/Berlin"});
-        caller.limit_user(&budget).await;
+        let limited = async || {
+            for (_, scope) in &callers {
+                clock.stack.set_budget(scope, &budget).await;
+            }
+        };
+        let served = async |at: &str| {
+            for (caller, scope) in &callers {
+                assert_eq!(charged(caller).await, cost, "{scope} at {at}");
+            }
+        };
+        let refused = async |at: &str| {
+            for (caller, scope) in &callers {
+                assert_eq!(caller.chat("exact", &exact()).await.code(), 402, "{scope} at {at}");
+            }
+        };
+        limited().await;
         for (begins, last, next) in [
-            ("2031-03-29T23:00:01Z", "2031-03-30T21:59:59Z", "2031-03-30T22:00:01Z"),
-            ("2031-10-25T22:00:01Z", "2031-10-26T22:59:59Z", "2031-10-26T23:00:01Z"),
+            ("2031-03-29T23:00:01Z", "2031-03-30T21:50:00Z", "2031-03-30T22:00:01Z"),
+            ("2031-10-25T22:00:01Z", "2031-10-26T22:50:00Z", "2031-10-26T23:00:01Z"),
         ] {
             clock.to(begins);
-            assert_eq!(charged(&caller).await, cost, "{begins}");
+            served(begins).await;
             clock.to(last);
-            assert_refused(&caller).await;
-            caller.limit_user(&budget).await;
-            assert_refused(&caller).await;
+            refused(last).await;
+            limited().await;
+            refused(last).await;
             clock.to(next);
-            assert_eq!(charged(&caller).await, cost, "{next}");
+            served(next).await;
         }
     });
 }
