@@ -138,3 +138,39 @@ fn a_day_begins_at_the_owners_midnight() {
         assert_eq!(caller.user_books().await.item.money(&format!("ds_{year}0711")), cost);
     });
 }
+
+#[test]
+fn a_total_is_not_compared_with_months_whose_archives_are_gone() {
+    run(async {
+        let year = next_year();
+        let clock = moved(&format!("{year}-05-12T12:00:00Z")).await;
+        let stack = &clock.stack;
+        let caller = Caller::new(stack).await;
+        let scope = caller.user_scope();
+        caller.chat("exact", &exact()).await.expect(200);
+        let cost = caller.assert_settled_to_the_bill().await;
+        let later = format!("{year}-06-05T00:05:00Z");
+        clock.to(&later);
+        for _ in 0..2 {
+            stack.schedule(&later).await;
+        }
+        let archives = format!("A#main#{scope}");
+        assert_eq!(stack.query("main", &archives).await.len(), 1);
+        let of_june = stack.read(&format!("/counters/{scope}?month={year}-06")).await;
+        for field in ["total_settled_usd", "months_settled_usd"] {
+            assert_eq!(of_june[field], cost.to_string(), "{field}");
+        }
+
+        // Nobody calls for more than 400 days: by then DynamoDB has taken the archive away.
+        let key = json!({"pk": {"S": archives}, "sk": {"S": format!("M#{year}05")}});
+        stack.dynamodb("DeleteItem", &json!({"TableName": "farebox-main", "Key": key})).await;
+        let after = year + 2;
+        clock.to(&format!("{after}-01-10T12:00:00Z"));
+        caller.chat("exact", &exact()).await.expect(200);
+
+        let counters = stack.read(&format!("/counters/{scope}?month={after}-01")).await;
+        assert_eq!(counters["settled_usd"], cost.to_string());
+        assert_eq!(counters["total_settled_usd"], times(cost, 2).to_string());
+        assert!(counters["months_settled_usd"].is_null(), "{counters}");
+    });
+}

@@ -17,7 +17,7 @@ const PAGES_MAX: u32 = 10;
 const PAGE_ROWS: u32 = 100;
 /// Rows are kept so long.
 const KEPT_MS: i64 = 90 * 86_400_000;
-/// Where the oldest archive is younger, none is gone yet.
+/// The archives of a budget that is younger are all there.
 const YEAR_MS: i64 = 365 * 86_400_000;
 
 /// `GET /admin/v1/counters/{scope}?month=2026-11`
@@ -34,12 +34,14 @@ pub async fn counters(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     // What is not archived yet of a divided budget still stands in its counters.
     let settled = counter.settled().plus(archived.unwrap_or_default());
     let settled = settled.ok_or_else(|| Error::internal("a sum beyond all money"))?;
-    let (archives, oldest) = gate.control.archives(&scope, shares).await?;
+    let archives = gate.control.archives(&scope, shares).await?;
     let open = budget.months.values().map(|month| month.settled());
     let months = open.chain([archives]).try_fold(Money::ZERO, Money::plus);
     let months = months.ok_or_else(|| Error::internal("a sum beyond all money"))?;
-    let kept = Span::Month(oldest.unwrap_or(month)).first_day();
-    let is_whole = kept.is_some_and(|day| day.utc_noon() > gate.aws().now().plus_ms(-YEAR_MS));
+    // Its epoch began as the time in ms at which it was made, and has risen by few since. The age
+    // of the archives that are there says nothing: after a pause the old ones are gone.
+    let made_at = i64::try_from(budget.terms.epoch).unwrap_or(i64::MIN);
+    let is_whole = made_at > gate.aws().now().plus_ms(-YEAR_MS).ms();
     let days = budget.days.iter().filter(|(day, _)| day.month() == month);
     Answer::ok(&Counters {
         scope: scope.to_string(),

@@ -7,7 +7,7 @@ use farebox_ledger::Owner;
 
 use super::Control;
 use super::corrections::charged_parts;
-use super::store::{read_number, read_text};
+use super::store::read_number;
 
 /// More archives than 400 days have months.
 const ARCHIVES_MAX: u32 = 24;
@@ -51,30 +51,23 @@ impl Control {
         Ok(sum)
     }
 
-    /// What all its archives say together, those of `shares` shares with the budget's own, and the
-    /// oldest month that has one. An archive is kept for 400 days.
+    /// What all its archives say together, those of `shares` shares with the budget's own. An
+    /// archive is kept for 400 days.
     ///
     /// # Errors
     /// Where the table cannot be read.
-    pub async fn archives(
-        &self,
-        scope: &Scope,
-        shares: u8,
-    ) -> Result<(Money, Option<Month>), Error> {
-        let (mut sum, mut oldest) = (Money::ZERO, None);
+    pub async fn archives(&self, scope: &Scope, shares: u8) -> Result<Money, Error> {
+        let mut sum = Money::ZERO;
         for scope in once(scope.clone()).chain((0..shares).map(|share| scope.with_share(share))) {
             let pk = Owner::new(self.tenant(), scope).archives();
             let (found, _) = self.store.query(&pk, "M#", None, ARCHIVES_MAX).await?;
             for item in found {
-                let month = read_text(&item, "sk").and_then(|sk| sk.get(2..)?.parse().ok());
-                let month = month.and_then(|number| Month::from_number(number).ok());
-                oldest = month.into_iter().chain(oldest).min();
                 let settled = read_number::<i128>(&item, "s");
                 let settled = settled.and_then(|pico| Money::from_pico(pico).ok());
                 let more = sum.plus(settled.unwrap_or_default());
                 sum = more.ok_or_else(|| Error::internal("a sum beyond all money"))?;
             }
         }
-        Ok((sum, oldest))
+        Ok(sum)
     }
 }
