@@ -56,6 +56,41 @@ fn a_test_alert_takes_the_road_of_all_alerts_once() {
     });
 }
 
+#[test]
+fn a_delivery_whose_process_died_is_taken_over_when_its_lease_ends() {
+    run(async {
+        let year = next_year();
+        let time = |minute: u32| format!("{year}-05-12T12:{minute:02}:00Z");
+        let clock = Moved::start(executable(), 1, &time(0)).await;
+        let stack = &clock.stack;
+        let (scope, hook) = (Caller::new(stack).await.user_scope(), fresh("hook"));
+        let url = format!("{}/hook/{hook}", stack.tap().origin());
+        stack.put("/webhook", &json!({"url": url})).await;
+        let test = stack.admin(Method::POST, "/alerts/test").json(&json!({"scope": scope}));
+        test.send().await.expect(201);
+        let alert = stack.query("main", &format!("AL#main#{scope}")).await.swap_remove(0);
+        let at: i64 = alert.text("at").parse().unwrap();
+
+        // What a scheduler leaves behind that is killed between its lease and the receiver.
+        let left = json!({
+            "TableName": "farebox-main",
+            "Key": {"pk": {"S": alert.text("pk")}, "sk": {"S": alert.text("sk")}},
+            "UpdateExpression": "SET st = :l, lo = :dead, lu = :until, tries = :one",
+            "ExpressionAttributeValues": {":l": {"S": "L"}, ":dead": {"S": "dead"},
+                ":until": {"N": (at + 120).to_string()}, ":one": {"N": "1"}},
+        });
+        stack.dynamodb("UpdateItem", &left).await;
+
+        for (minute, told) in [(1, 0), (4, 1), (6, 1)] {
+            clock.to(&time(minute));
+            stack.schedule(&time(minute)).await;
+            assert_eq!(stack.tap().seen(&hook).len(), told, "at 12:{minute:02}");
+        }
+        let listed = stack.read(&format!("/alerts?scope={scope}")).await["alerts"][0].clone();
+        assert!(listed["sent_at"].is_string(), "{listed}");
+    });
+}
+
 /// The bound of docs/operations.md, without what the queue and the logger take: nothing but the
 /// next run is needed, in a minute in which no budget is looked at.
 #[test]
