@@ -126,6 +126,49 @@ fn a_crossing_is_told_by_the_run_of_the_next_minute() {
     });
 }
 
+/// An origin may be taken out of `FAREBOX_ALLOWED_ORIGINS`, or an item of a restore be another's.
+#[test]
+fn a_kept_webhook_at_a_private_address_is_judged_again_and_not_called() {
+    run(async {
+        let year = next_year();
+        let time = |minute: u32| format!("{year}-05-12T12:{minute:02}:00Z");
+        let clock = Moved::start(executable(), 1, &time(0)).await;
+        let stack = &clock.stack;
+        let caller = Caller::new(stack).await;
+        let scope = caller.user_scope();
+        let inside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        inside.set_nonblocking(true).unwrap();
+        let private = format!("https://{}/hook", inside.local_addr().unwrap());
+        let put = stack.admin(Method::PUT, "/webhook").json(&json!({"url": private}));
+        let refused = put.with("if-match", "*").send().await.expect(400).json();
+        assert_eq!(refused["error"]["field"], "url", "{refused}");
+        let url = format!("{}/hook/{}", stack.tap().origin(), fresh("hook"));
+        stack.put("/webhook", &json!({"url": url})).await;
+        let kept = json!({
+            "TableName": "farebox-main",
+            "Key": {"pk": {"S": "E#main"}, "sk": {"S": "webhook"}},
+            "UpdateExpression": "SET #url = :url",
+            "ConditionExpression": "attribute_exists(#url)",
+            "ExpressionAttributeNames": {"#url": "url"},
+            "ExpressionAttributeValues": {":url": {"S": private}},
+        });
+        stack.dynamodb("UpdateItem", &kept).await;
+        let test = stack.admin(Method::POST, "/alerts/test").json(&json!({"scope": scope}));
+        test.send().await.expect(201);
+
+        clock.to(&time(1));
+        stack.schedule(&time(1)).await;
+
+        let told = stack.read(&format!("/alerts?scope={scope}")).await["alerts"][0].clone();
+        assert_eq!(told["sent_at"], Value::Null, "{told}");
+        let channel = &told["channels"][0];
+        assert_eq!((&channel["channel"], &channel["told_at"]), (&json!("webhook"), &Value::Null));
+        assert!(channel["error"].as_str().unwrap().contains("public"), "{told}");
+        let reached = inside.accept().map(drop).map_err(|error| error.kind());
+        assert_eq!(reached, Err(std::io::ErrorKind::WouldBlock));
+    });
+}
+
 #[test]
 fn each_channel_is_told_once_and_one_that_fails_is_tried_again_alone() {
     run(async {

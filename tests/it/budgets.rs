@@ -274,6 +274,7 @@ fn a_budget_that_cannot_be_meant_is_refused_by_its_field() {
             ("alert_thresholds", json!({"alert_thresholds": [50, 50]})),
             ("alert_thresholds", json!({"alert_thresholds": [0]})),
             ("alert_thresholds", json!({"alert_thresholds": [101]})),
+            ("alert_thresholds", json!({"alert_thresholds": (1..=11).collect::<Vec<_>>()})),
             ("time_zone", json!({"time_zone": "Mars/Olympus"})),
             ("mode", json!({"mode": "strict"})),
             ("until", json!({"until": "2020-01-01T00:00:00Z"})),
