@@ -235,7 +235,8 @@ pub fn parameter(route: &Route, name: &str) -> Value {
         "order" => json!({
             "type": "string", "enum": ["scope", "nearest"], "default": "scope",
             "description": "`nearest`: of up to 2000 owners those budgets whose limits are the \
-            nearest to be reached, by use or by forecast; `nearest` in the answer says of how many.",
+            nearest to be reached, by use or by forecast; `nearest` in the answer says of how \
+            many.",
         }),
         "kind" => words(ScopeKind::ALL.map(ScopeKind::name).to_vec()),
         "state" => {
