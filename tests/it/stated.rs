@@ -164,6 +164,25 @@ fn a_statement_is_charged_whole_and_streamed_and_ours_stands_beside_it() {
 }
 
 #[test]
+fn openrouter_calls_no_endpoint_above_the_prices_that_are_held() {
+    run(async {
+        let caller = Caller::new(stack().await).await;
+        let body = json!({"error": {"code": 404,
+            "message": "No endpoints found that are below the max price."}});
+
+        // 3 USD for a million tokens of either kind.
+        let answer = call(&caller, "openrouter/01-ai/yi-large", false, Script::json(404, &body));
+        let answer = answer.await;
+
+        let sent: Value = serde_json::from_slice(&caller.posts()[0].body).unwrap();
+        let most = json!({"max_price": {"prompt": "3", "completion": "3"}});
+        assert_eq!(sent["provider"], most, "{sent}");
+        assert!(answer.text().contains("max price"), "{}", answer.text());
+        assert_eq!(charged(&caller, &answer).await.0, Money::ZERO);
+    });
+}
+
+#[test]
 fn each_provider_states_in_its_own_way_and_some_zeros_say_nothing() {
     run(async {
         // grok-3: 3 and 15 USD. sonar: 1 and 1 USD, and 1.2 cents a request.

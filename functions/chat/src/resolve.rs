@@ -32,8 +32,13 @@ impl Resolved {
     /// What the catalogue knows about its model.
     #[must_use]
     pub fn facts(&self) -> Facts<'_> {
-        let Model { name, context_window, completion_max, .. } = &self.model;
-        Facts { model: name, context_window: *context_window, completion_max: *completion_max }
+        let Model { name, context_window, completion_max, price, .. } = &self.model;
+        Facts {
+            model: name,
+            context_window: *context_window,
+            completion_max: *completion_max,
+            price: price.as_ref(),
+        }
     }
 
     /// The budgets that the call counts to: its owners', and theirs of this model.

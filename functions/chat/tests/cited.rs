@@ -323,7 +323,7 @@ fn claude_is_not_sent_back_what_it_did_not_seal() {
         let body = json!({"messages": [{"role": "user", "content": "x"}]});
         let body = body.as_object().unwrap().clone();
         let call = ChatCall::translated(Format::Messages, "m".to_owned(), body, original).unwrap();
-        let facts = Facts { model: "m", context_window: None, completion_max: None };
+        let facts = Facts { model: "m", context_window: None, completion_max: None, price: None };
         let wire = provider.wire_for("m", Format::Messages).unwrap();
         let sent = wire.request(provider, &call, &facts, 100, false).unwrap();
         let sent: Value = serde_json::from_slice(&sent.body).unwrap();

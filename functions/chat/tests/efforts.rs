@@ -129,7 +129,12 @@ fn sent(dialect: &dyn Dialect, body: &Value, provider: &str, model: &str) -> Opt
         if call.original.is_some() && wire.takes(call.format) {
             return None;
         }
-        let facts = Facts { model, context_window: Some(90_000), completion_max: Some(64_000) };
+        let facts = Facts {
+            model,
+            context_window: Some(90_000),
+            completion_max: Some(64_000),
+            price: None,
+        };
         let outbound = wire.request(provider, &call, &facts, 10_000, false);
         let body = |outbound: farebox_providers::Outbound| {
             assert!(outbound.cap >= 10_000, "the hold is below the cap");

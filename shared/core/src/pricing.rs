@@ -300,7 +300,21 @@ impl Price {
         money(pico).unwrap_or_default()
     }
 
-    fn schedules(&self) -> impl Iterator<Item = &Schedule> {
+    /// The dearest of the standing prices of a prompt token and of a completion token, at which a
+    /// short call is held too; `None` where a discount was taken off them, because the provider's
+    /// own list does not show it.
+    #[must_use]
+    pub fn listed(&self) -> Option<(FemtoPerToken, Option<FemtoPerToken>)> {
+        // A discount's version ends with its percentage.
+        if self.version.ends_with('%') {
+            return None;
+        }
+        let rates = self.schedules().map(|schedule| &schedule.standard.rates);
+        let outputs = rates.clone().filter_map(|rates| rates.output.max(rates.reasoning)).max();
+        rates.map(|rates| rates.input).max().map(|input| (input, outputs))
+    }
+
+    fn schedules(&self) -> impl Iterator<Item = &Schedule> + Clone {
         core::iter::once(&self.schedule).chain(self.periods.iter().map(|period| &period.schedule))
     }
 

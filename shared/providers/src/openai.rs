@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use farebox_core::chat::Written;
 use farebox_core::{ChatCall, Completion, Error, Format, Secret};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::azure;
 use crate::json::{self, Body};
@@ -69,8 +69,27 @@ pub static COMPLETIONS_WITH_API_KEY: OpenAi = OpenAi { api_key_header: true, ..C
 pub static EMBEDDINGS_WITH_API_KEY: OpenAi = OpenAi { api_key_header: true, ..EMBEDDINGS };
 
 /// The fields that only Farebox sets.
-const OURS: [&str; 6] =
-    ["model", "max_tokens", "max_completion_tokens", "stream", "stream_options", "service_tier"];
+const OURS: [&str; 7] = [
+    "model",
+    "max_tokens",
+    "max_completion_tokens",
+    "stream",
+    "stream_options",
+    "service_tier",
+    ROUTING,
+];
+
+/// What chooses the endpoint, where a provider has several.
+const ROUTING: &str = "provider";
+
+/// The dearest endpoint that a call may go to: one at the prices at which it is held.
+fn max_price(provider: &Provider, facts: &Facts<'_>) -> Option<(String, Value)> {
+    let (input, output) = facts.price.filter(|_| provider.takes_max_price)?.listed()?;
+    let mut most = Map::new();
+    most.insert("prompt".to_owned(), Value::from(input.usd_per_million()));
+    most.extend(output.map(|output| ("completion".to_owned(), output.usd_per_million().into())));
+    Some((ROUTING.to_owned(), json!({"max_price": most})))
+}
 
 /// What of its usage a stream is asked for. vLLM counts each choice by itself until the end
 /// (`chat_completion_stream_generator`), so of several the counts so far say too little.
@@ -152,6 +171,7 @@ impl Wire for OpenAi {
         ours.insert("model".to_owned(), Value::from(facts.model));
         let cap = facts.completion_max.map_or(cap, |most| cap.min(most));
         ours.insert(provider.cap_field.to_owned(), Value::from(cap));
+        ours.extend(max_price(provider, facts));
         if stream {
             ours.insert("stream".to_owned(), Value::from(true));
             ours.extend(stream_options(provider, call.choices));

@@ -95,6 +95,9 @@ pub struct Provider {
     pub dearer_at: fn(model: &str, base_url: &str) -> Option<bool>,
     /// The models that run others, or paid tools, by themselves: their cost has no bound.
     pub unbounded: fn(model: &str) -> bool,
+    /// It chooses among endpoints of several prices, and takes the dearest that a call may go to as
+    /// `provider.max_price` (`OpenAI`'s formats only).
+    pub takes_max_price: bool,
     /// How its counts depart from `OpenAI`'s (`OpenAI`'s format only).
     pub usage: UsageRules,
     /// The headers in which it tells its own id of a request, the best first.
@@ -167,6 +170,7 @@ pub(crate) const COMPATIBLE: Provider = Provider {
     us_geography: never,
     dearer_at: nowhere,
     unbounded: bounded,
+    takes_max_price: false,
     usage: UsageRules::OPENAI,
     request_ids: &["x-request-id", "request-id"],
     unbilled: failure::COMPATIBLE,
@@ -367,6 +371,9 @@ pub static PROVIDERS: &[Provider] = &[
         extensions: &["cache_control", "reasoning", "reasoning_details"],
         effort: efforts::of_openrouter,
         unbounded: routed,
+        // openrouter.ai/docs, provider routing: an endpoint above it is not called, and where none
+        // is left the answer is a 404, before a model.
+        takes_max_price: true,
         // It may call any model: Claude's preamble, of 804 tokens at most, is the longest known.
         tool_preamble: 1_024,
         forbids: blame::OPENROUTER,

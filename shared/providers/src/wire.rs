@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use farebox_core::{
-    CacheWrite, ChatCall, ChatEvent, Completion, Error, Format, Money, Reported, Secret,
+    CacheWrite, ChatCall, ChatEvent, Completion, Error, Format, Money, Price, Reported, Secret,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -21,6 +21,8 @@ pub struct Facts<'a> {
     pub context_window: Option<u64>,
     /// The most completion tokens of one choice.
     pub completion_max: Option<u64>,
+    /// The prices at which the call is held.
+    pub price: Option<&'a Price>,
 }
 
 /// A request, ready to be sent, and what it can use at most.

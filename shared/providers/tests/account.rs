@@ -86,7 +86,7 @@ fn the_location_is_a_host_and_a_path_and_global_where_none_is_given() {
     let dearer = |model| {
         let body = br#"{"model":"m","messages":[{"role":"user","content":"x"}]}"#;
         let call = ChatCall::from_openai(body).unwrap();
-        let facts = Facts { model, context_window: None, completion_max: None };
+        let facts = Facts { model, context_window: None, completion_max: None, price: None };
         let provider = find("vertexai").unwrap();
         let wire = provider.wire_for(model, Format::Chat).unwrap();
         let sent = wire.request(provider, &call, &facts, 100, false).unwrap();

@@ -18,7 +18,8 @@ fn send(model: &str, body: &Value, stream: bool) -> Result<Outbound, Error> {
     let mut body = body.clone();
     body["model"] = json!("as-asked");
     let call = ChatCall::from_openai(body.to_string().as_bytes())?;
-    let facts = Facts { model, context_window: Some(200_000), completion_max: Some(64_000) };
+    let facts =
+        Facts { model, context_window: Some(200_000), completion_max: Some(64_000), price: None };
     let provider = find("bedrock").unwrap();
     provider.wire_for(model, Format::Chat)?.request(provider, &call, &facts, 100, stream)
 }

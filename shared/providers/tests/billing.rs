@@ -78,8 +78,12 @@ const SURVEYED: &[(&str, &str)] = &[
     ),
 ];
 
-const FACTS: Facts<'_> =
-    Facts { model: "upstream", context_window: Some(200_000), completion_max: Some(64_000) };
+const FACTS: Facts<'_> = Facts {
+    model: "upstream",
+    context_window: Some(200_000),
+    completion_max: Some(64_000),
+    price: None,
+};
 
 fn send(provider: &str, facts: &Facts<'_>, rest: &Value, stream: bool) -> Result<Outbound, Error> {
     let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});

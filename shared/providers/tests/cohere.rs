@@ -14,7 +14,8 @@ const PLAIN: &str = "command-a-03-2025";
 const THINKING: &str = "command-a-reasoning-08-2025";
 
 fn send(model: &str, call: &ChatCall) -> Result<Outbound, Error> {
-    let facts = Facts { model, context_window: Some(256_000), completion_max: Some(8_000) };
+    let facts =
+        Facts { model, context_window: Some(256_000), completion_max: Some(8_000), price: None };
     let provider = find("cohere").unwrap();
     let cap = call.cap.unwrap_or(100);
     provider.wire_for(model, call.format)?.request(provider, call, &facts, cap, call.stream)

@@ -11,7 +11,7 @@ use farebox_providers::{Billing, Blame, CountRequest, Facts, Outbound, find};
 use serde_json::{Value, json};
 
 fn facts(model: &str) -> Facts<'_> {
-    Facts { model, context_window: Some(1_000_000), completion_max: Some(64_000) }
+    Facts { model, context_window: Some(1_000_000), completion_max: Some(64_000), price: None }
 }
 
 fn send(provider: &str, model: &str, body: &Value) -> Result<Outbound, Error> {
@@ -378,7 +378,7 @@ fn an_image_inside_the_request_is_held_at_the_most_that_google_states() {
 
 fn count(provider: &str, outbound: &Outbound) -> Option<CountRequest> {
     let (provider, model) = (find(provider).unwrap(), "gemini-2.5-flash");
-    let facts = Facts { model, context_window: None, completion_max: None };
+    let facts = Facts { model, context_window: None, completion_max: None, price: None };
     let wire = provider.wire_for(model, Format::Chat).unwrap();
     wire.count(provider, &ChatCall::default(), &facts, outbound)
 }

@@ -44,6 +44,7 @@ fn sent(
         model,
         context_window: row.as_ref().and_then(|row| row.context_window).or(Some(1_000_000)),
         completion_max: row.as_ref().and_then(|row| row.completion_max),
+        price: None,
     };
     let provider = find(provider).unwrap();
     let wire = provider.wire_for(model, format)?;

@@ -200,7 +200,7 @@ fn takes(row: &Provider, model: &str, more: &Value) -> bool {
     let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let call = ChatCall::from_openai(body.to_string().as_bytes()).unwrap();
-    let facts = Facts { model, context_window: Some(200_000), completion_max: Some(64_000) };
+    let facts = Facts { model, context_window: Some(200_000), completion_max: Some(64_000), price: None };
     let wire = row.wire_for(model, Format::Chat).unwrap();
     wire.request(row, &call, &facts, 9_000, false).is_ok()
 }
@@ -265,7 +265,7 @@ fn facts() -> String {
         let cost = if row.usage.cost.is_some() { "yes" } else { "–" };
         let call =
             ChatCall::from_openai(br#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#);
-        let facts = Facts { model, context_window: Some(9_000), completion_max: Some(900) };
+        let facts = Facts { model, context_window: Some(9_000), completion_max: Some(900), price: None };
         let wire = row.wire_for(model, Format::Chat).unwrap();
         let path = wire.request(row, &call.unwrap(), &facts, 100, false).unwrap().path;
         let path = path.replace(&model.replace(':', "%3A"), "…").replace(model, "…");

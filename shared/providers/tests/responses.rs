@@ -11,8 +11,12 @@ use farebox_providers::responses::CARRIED_REASONING;
 use farebox_providers::{Billing, DecodeError, Facts, Outbound, find};
 use serde_json::{Map, Value, json};
 
-const FACTS: Facts<'_> =
-    Facts { model: "upstream", context_window: Some(200_000), completion_max: Some(64_000) };
+const FACTS: Facts<'_> = Facts {
+    model: "upstream",
+    context_window: Some(200_000),
+    completion_max: Some(64_000),
+    price: None,
+};
 
 /// What a caller of the format asks for, beside its text.
 fn asked(rest: &Value) -> Map<String, Value> {

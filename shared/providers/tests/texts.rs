@@ -6,8 +6,12 @@ use farebox_core::{ChatCall, Error, Format};
 use farebox_providers::{Facts, Outbound, find};
 use serde_json::{Value, json};
 
-const FACTS: Facts<'_> =
-    Facts { model: "upstream", context_window: Some(100), completion_max: Some(1_536) };
+const FACTS: Facts<'_> = Facts {
+    model: "upstream",
+    context_window: Some(100),
+    completion_max: Some(1_536),
+    price: None,
+};
 
 fn send(provider: &str, facts: &Facts<'_>, call: &ChatCall) -> Result<Outbound, Error> {
     let provider = find(provider).unwrap();

@@ -112,7 +112,12 @@ fn what_is_taken_is_bounded_and_what_is_not_is_told_in_its_dialect() {
         assert!((1..=most).contains(&call.choices), "{name}: {}", call.choices);
         let provider = dice.pick(PROVIDERS);
         let model = *dice.pick(&["m", "claude-sonnet-4-5", "gemini-3-pro", "gpt-5", "m-instruct"]);
-        let facts = Facts { model, context_window: Some(200_000), completion_max: Some(64_000) };
+        let facts = Facts {
+            model,
+            context_window: Some(200_000),
+            completion_max: Some(64_000),
+            price: None,
+        };
         let cap = call.cap.unwrap_or(1_000).min(64_000);
         let Ok(wire) = provider.wire_for(model, call.format) else { return };
         match wire.request(provider, &call, &facts, cap, call.stream) {

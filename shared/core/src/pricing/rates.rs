@@ -27,6 +27,21 @@ impl FemtoPerToken {
         self.0
     }
 
+    /// The price as a decimal text of USD per million tokens.
+    ///
+    /// ```
+    /// use farebox_core::FemtoPerToken;
+    /// assert_eq!(FemtoPerToken::new(150_000_000).unwrap().usd_per_million(), "0.15");
+    /// assert_eq!(FemtoPerToken::new(2_000_000_001).unwrap().usd_per_million(), "2.000000001");
+    /// assert_eq!(FemtoPerToken::FREE.usd_per_million(), "0");
+    /// ```
+    #[must_use]
+    pub fn usd_per_million(self) -> String {
+        const USD: u64 = 1_000_000_000;
+        let text = format!("{}.{:09}", self.0.div_euclid(USD), self.0.rem_euclid(USD));
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+
     /// Reads a decimal text of USD per million tokens. The flag says that it was finer than one
     /// femto-USD per token and was rounded up.
     ///

@@ -31,6 +31,7 @@ pub(super) fn embeddings(
 ) -> Result<Outbound, Error> {
     let mut ours = Map::new();
     ours.insert("model".to_owned(), Value::from(facts.model));
+    ours.extend(super::max_price(provider, facts));
     let prompt_tokens = embedded(provider, call, facts);
     let us_geography = (provider.us_geography)(facts.model);
     let bound = InputBound { prompt_tokens, us_geography, ..Default::default() };
@@ -74,6 +75,7 @@ pub(super) fn completions(
     let mut ours = Map::new();
     ours.insert("model".to_owned(), Value::from(facts.model));
     ours.insert("max_tokens".to_owned(), Value::from(cap));
+    ours.extend(super::max_price(provider, facts));
     if stream {
         ours.insert("stream".to_owned(), Value::from(true));
         ours.extend(super::stream_options(provider, call.choices));

@@ -1,8 +1,8 @@
 //! What the others bill, and what holds for all.
 
 use farebox_core::pricing::Bound;
-use farebox_core::{ChatEvent, Format};
-use farebox_providers::{Billing, Blame, Facts, find};
+use farebox_core::{ChatCall, ChatEvent, Format, Money, Price};
+use farebox_providers::{Billing, Blame, Facts, Outbound, find};
 use serde_json::{Value, json};
 
 use crate::{FACTS, OTHER, billing, counted, hold_of, refused, reported, send, sent, streamed};
@@ -247,7 +247,7 @@ pub fn refusals_before_a_model_are_void() {
         ("mistral", &[400, 401, 403, 404, 422, 429]),
         ("together", &[400, 401, 404, 422, 429]),
         ("groq", &[400, 401, 404, 429, 498]),
-        ("openrouter", &[400, 401, 402, 403, 429]),
+        ("openrouter", &[400, 401, 402, 403, 404, 429]),
         ("perplexity", &[400, 401, 422, 429]),
         ("fireworks", &[400, 401, 404, 429]),
         ("cerebras", &[400, 401, 404, 422, 429]),
@@ -258,6 +258,42 @@ pub fn refusals_before_a_model_are_void() {
             assert_eq!(read, Billing::UnbilledInferred, "{provider} {status}");
         }
     }
+}
+
+/// An endpoint above the prices that are held is not called, whichever way the call goes.
+pub fn openrouter_is_told_the_dearest_price() {
+    let list = farebox_core::Catalog::compiled();
+    let model = list.find("openrouter", "anthropic/claude-sonnet-4").unwrap();
+    let price = model.price.as_ref();
+    let facts = Facts { model: &model.name, price, ..FACTS };
+    let told = |outbound: Outbound| {
+        let body: Value = serde_json::from_slice(&outbound.body).unwrap();
+        body.get("provider").cloned()
+    };
+    let of =
+        |provider: &str, facts: &Facts<'_>| told(send(provider, facts, &json!({}), false).unwrap());
+    let most = json!({"max_price": {"prompt": "3", "completion": "15"}});
+    assert_eq!(of("openrouter", &facts), Some(most.clone()));
+    assert_eq!(of("openai", &facts), None, "nobody else knows the field");
+    // What is held is not less: of a prompt of a thousand tokens, and an answer of as many.
+    let tokens = 1_000;
+    let bound = Bound { prompt_tokens: tokens, completion_tokens: tokens, ..Bound::default() };
+    let held = price.unwrap().hold(&bound).unwrap();
+    assert!(held >= Money::parse_usd("0.018").unwrap(), "{held:?}");
+    // A legacy completion and an embedding go to its endpoints too.
+    let openrouter = find("openrouter").unwrap();
+    let body = json!({"model": "m", "prompt": "hi", "max_tokens": 9}).to_string();
+    let call = ChatCall::from_completions(body.as_bytes()).unwrap();
+    let wire = openrouter.wire_for(facts.model, Format::Completions).unwrap();
+    assert_eq!(told(wire.request(openrouter, &call, &facts, 9, false).unwrap()), Some(most));
+    let body = json!({"model": "m", "input": "hi"}).to_string();
+    let call = ChatCall::from_embeddings(body.as_bytes()).unwrap();
+    let wire = openrouter.wire_for(facts.model, Format::Embeddings).unwrap();
+    let only = told(wire.request(openrouter, &call, &facts, 9, false).unwrap()).unwrap();
+    assert_eq!(only.pointer("/max_price/prompt"), Some(&json!("3")));
+    // A discount is on no list of OpenRouter's, which would find no endpoint.
+    let less = Price { version: "1-10%".into(), ..model.price.clone().unwrap() };
+    assert_eq!(of("openrouter", &Facts { price: Some(&less), ..facts }), None);
 }
 
 /// A router that chose another model, or endpoints that nobody priced.

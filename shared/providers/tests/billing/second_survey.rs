@@ -14,6 +14,7 @@ const CORE: &str = "shared/core/tests/pricing.rs";
 const USAGE: &str = "shared/providers/src/openai/usage.rs";
 const GEMINI_USAGE: &str = "shared/providers/src/gemini/usage.rs";
 const ROWS_OF_PROVIDERS: &str = "shared/providers/src/provider/tests.rs";
+const STATED: &str = "tests/it/stated.rs";
 const STREAMING: &str = "tests/it/streaming.rs";
 const PROVIDERS: &str = "tests/it/providers.rs";
 const BILLS: &str = "tests/it/bills.rs";
@@ -255,6 +256,8 @@ pub const ROWS: &[Row] = &[
         hold: &[
             By(ROWS_OF_PROVIDERS, "models_without_a_bound_are_known_by_name"),
             Here(others::openrouters_choices_are_not_asked_for),
+            Here(others::openrouter_is_told_the_dearest_price),
+            By(STATED, "openrouter_calls_no_endpoint_above_the_prices_that_are_held"),
         ],
         settle: &[By(USAGE, "a_stated_cost_is_read_where_the_row_says_so")],
         void: &[

@@ -5,8 +5,12 @@ use farebox_providers::{Facts, Outbound, find};
 use serde_json::{Value, json};
 
 /// A model with a large window.
-pub const FACTS: Facts<'_> =
-    Facts { model: "upstream", context_window: Some(200_000), completion_max: Some(64_000) };
+pub const FACTS: Facts<'_> = Facts {
+    model: "upstream",
+    context_window: Some(200_000),
+    completion_max: Some(64_000),
+    price: None,
+};
 
 /// A chat as it goes to a provider.
 pub fn send(
