@@ -350,13 +350,9 @@ pub fn json(incoming: &Incoming, body: &serde_json::Value) -> Response<ReplyBody
     response
 }
 
-/// The provider's headers that survive. Its rate limits are not told beside Farebox's own, which
-/// have the same names.
+/// The provider's headers that survive.
 fn pass_on(provider: &HeaderMap, headers: &mut HeaderMap) {
-    let is_rate = |name: &HeaderName| name.as_str().starts_with(RATE_PREFIX);
-    let has_own = headers.keys().any(is_rate);
-    let passed = provider.iter().filter(|(name, _)| !(has_own && is_rate(name)));
-    headers.extend(passed.map(|(name, value)| (name.clone(), value.clone())));
+    headers.extend(provider.iter().map(|(name, value)| (name.clone(), value.clone())));
 }
 
 fn status_of(error: &Error) -> StatusCode {

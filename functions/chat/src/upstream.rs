@@ -44,6 +44,9 @@ pub const CAUSE_CHARS_MAX: usize = 200;
 pub const THEIR_ID: &str = "x-farebox-provider-request-id";
 /// The same of its id of the answer, where the answer's own is of another dialect.
 pub const THEIR_ANSWER: &str = "x-farebox-provider-response-id";
+/// Before what is left of the provider's own limits, which are those of the stored credential:
+/// `x-ratelimit-…` says what Farebox limits, whatever the caller's dialect.
+pub const THEIR_LIMITS: &str = "x-farebox-provider-ratelimit-";
 /// The most characters of an id that are kept.
 pub const ID_CHARS_MAX: usize = 128;
 /// The answer is one number.
@@ -189,18 +192,20 @@ fn prepare(
         .map_err(|_| Error::internal("a base URL that cannot be called"))
 }
 
-/// The provider's headers that survive: when to retry, what is left of its limits, and its own id
-/// of the request under a name of Farebox's.
+/// The provider's headers that survive: when to retry, and under names of Farebox's what is left of
+/// its limits and its own id of the request.
 pub fn surviving(provider: &Provider, headers: &HeaderMap) -> HeaderMap {
     const NAMES: [&str; 2] = ["retry-after", "retry-after-ms"];
     const PREFIXES: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
-    let survives = |name: &HeaderName| {
-        let name = name.as_str();
-        NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    let told = |name: &HeaderName| {
+        if NAMES.contains(&name.as_str()) {
+            return Some(name.clone());
+        }
+        let of = PREFIXES.iter().find_map(|prefix| name.as_str().strip_prefix(prefix))?;
+        HeaderName::try_from(format!("{THEIR_LIMITS}{of}")).ok()
     };
-    let surviving = headers.iter().filter(|(name, _)| survives(name));
-    let mut surviving: HeaderMap =
-        surviving.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let surviving = headers.iter().filter_map(|(name, value)| Some((told(name)?, value.clone())));
+    let mut surviving: HeaderMap = surviving.collect();
     if let Some(Ok(id)) = provider_request_id(provider, headers).map(HeaderValue::try_from) {
         surviving.insert(THEIR_ID, id);
     }
@@ -274,6 +279,26 @@ mod tests {
         ] {
             assert_eq!(asked_ms(&headers(pairs), now), asked, "{pairs:?}");
         }
+    }
+
+    #[test]
+    fn a_providers_limits_are_never_told_as_fareboxs() {
+        let provider = farebox_providers::find("openai").unwrap();
+        let given = headers(&[
+            ("x-ratelimit-remaining-requests", "3"),
+            ("anthropic-ratelimit-tokens-reset", "soon"),
+            ("retry-after", "7"),
+            ("set-cookie", "c"),
+        ]);
+
+        let told = surviving(provider, &given);
+
+        let expected = headers(&[
+            ("x-farebox-provider-ratelimit-remaining-requests", "3"),
+            ("x-farebox-provider-ratelimit-tokens-reset", "soon"),
+            ("retry-after", "7"),
+        ]);
+        assert_eq!(told, expected);
     }
 
     #[test]
