@@ -16,12 +16,14 @@ pub async fn explain(client: &Client, id: &str) -> Result<Output, Failure> {
 }
 
 fn arithmetic(row: &RequestRow) -> String {
-    let model = format!("{}/{}", cell(row.provider.as_ref()), cell(row.model.as_ref()));
-    let mut lines = vec![
-        format!("{}  {}  user {}, key {}", row.request_id, row.started_at, row.user, row.key_id),
-        format!("{model} at the prices of {}", cell(row.price_version.as_ref())),
-        String::new(),
-    ];
+    let who = format!("user {}, key {}", row.user, row.key_id);
+    let mut lines = vec![format!("{}  {}  {who}", row.request_id, row.started_at)];
+    // An entry in a scope's books is of no model.
+    if let Some(model) = &row.model {
+        let model = format!("{}/{model}", cell(row.provider.as_ref()));
+        lines.push(format!("{model} at the prices of {}", cell(row.price_version.as_ref())));
+    }
+    lines.push(String::new());
     lines.extend(row.lines.iter().map(line));
     let charged = row.cost_usd.as_deref().unwrap_or("nothing");
     let is_stated = row.charged_by.as_deref() == Some("provider");
@@ -132,6 +134,20 @@ mod tests {
         let earlier = "+ 0 USD  void_inferred: demo/busy, rate_limit_exceeded (01KA)";
         assert!(text.contains(earlier), "{text}");
     }
+
+    #[test]
+    fn an_entry_in_a_scopes_books_is_of_no_model() {
+        let row = RequestRow {
+            outcome: "correction".to_owned(),
+            cost_usd: Some("-0.02".to_owned()),
+            ..RequestRow::default()
+        };
+
+        let text = arithmetic(&row);
+
+        assert!(text.contains("= -0.02 USD  correction") && !text.contains("prices of"), "{text}");
+    }
+
     fn stated(theirs: &str, ours: Option<&str>, charged_by: Option<&str>) -> String {
         arithmetic(&RequestRow {
             outcome: "settled".to_owned(),
