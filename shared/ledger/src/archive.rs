@@ -40,8 +40,9 @@ pub enum Closing {
 /// Read the budget again after each write and ask again. The next period may be closed only when
 /// the one before it is: its watermark would pass the older counters. For the same reason an open
 /// hold in the oldest period keeps back all later ones. Counters can still come to stand below a
-/// watermark: an entry of an older day, which had none, may arrive between the read that decided
-/// a closing and its write. They are the oldest then, and go without moving the watermark.
+/// watermark: an entry or a late draw of an older day, which had none, may arrive between the read
+/// that decided a closing and its write. They are the oldest then, and go without moving the
+/// watermark.
 #[must_use]
 pub fn due(budget: &Budget, now: Timestamp) -> Vec<Closing> {
     let zone = &budget.terms.settings.zone;

@@ -79,14 +79,21 @@ impl World {
             assert!(settled >= entered, "I4: {period} settled below zero");
         }
         let terms = &budget.terms;
-        // An entry of an older period may come between the read that closes a newer one and its
-        // write; nothing else may be found below a watermark, and the next closing takes it away.
+        // An entry of an older period, or a late draw, may come between the read that closes a
+        // newer one and its write; nothing else may be found below a watermark, and the next
+        // closing takes it away.
+        let came_late = |period| self.drawn_late.contains(&(place, period));
         let is_open = |day: &Day| terms.pruned_day.is_none_or(|closed| *day > closed);
-        let is_right = |day: &Day| is_open(day) || self.has_entry(|one| one == *day);
+        let is_right = |day: &Day| {
+            is_open(day) || self.has_entry(|one| one == *day) || came_late(Period::Day(*day))
+        };
         assert!(budget.days.keys().all(is_right), "I14: a pruned day is revived");
         let is_open = |month: &Month| terms.archived_month.is_none_or(|closed| *month > closed);
-        let is_right =
-            |month: &Month| is_open(month) || self.has_entry(|one| one.month() == *month);
+        let is_right = |month: &Month| {
+            is_open(month)
+                || self.has_entry(|one| one.month() == *month)
+                || came_late(Period::Month(*month))
+        };
         assert!(budget.months.keys().all(is_right), "I14: an archived month is revived");
         // I1, second half: what the provider bills within the holds is committed.
         let here = || self.calls.iter().filter(|call| call.place == place);

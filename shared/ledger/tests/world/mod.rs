@@ -5,10 +5,13 @@ mod entries;
 mod invariants;
 mod shares;
 
+use std::collections::BTreeSet;
+
 use farebox_core::{Decision, Money, Rid, Timestamp, Zone};
 use farebox_ledger::{
     Admission, Answer, Budget, Cause, Closing, Ended, Ending, Extend, Extension, Hold, Limits,
-    Mode, Owner, Reserve, Reserved, Settings, Step, Sweep, Terms, Update, Write, archive, update,
+    Mode, Owner, Period, Reserve, Reserved, Settings, Step, Sweep, Terms, Update, Write, archive,
+    update,
 };
 
 use crate::support::{self, Request, Store};
@@ -64,6 +67,8 @@ pub struct World {
     loggers: Vec<Ending>,
     cached: [Terms; 1 + SHARES as usize],
     entries: Vec<entries::Entered>,
+    /// Where a draw came late, of a period that was not closed there yet.
+    drawn_late: BTreeSet<(Place, Period)>,
     /// The scheduler's clock may be weeks ahead; else the owner may move.
     is_ahead: bool,
 }
@@ -87,8 +92,20 @@ impl World {
         let create = Budget::create(&owner, &settings(Mode::Hard, limits), now);
         assert_eq!(store.apply(&create), Answer::Applied);
         let cached = shares::make(&mut store, &owner, now);
-        let (calls, wire, events, loggers, entries) = Default::default();
-        Self { store, owner, now, calls, wire, events, loggers, cached, entries, is_ahead }
+        let (calls, wire, events, loggers, entries, drawn_late) = Default::default();
+        Self {
+            store,
+            owner,
+            now,
+            calls,
+            wire,
+            events,
+            loggers,
+            cached,
+            entries,
+            drawn_late,
+            is_ahead,
+        }
     }
 
     /// One step: `what` happens to `whom`, and `how` it goes.
@@ -329,7 +346,10 @@ impl World {
         let Some(place) = whom.checked_rem(self.wire.len()) else { return };
         let (request, valid) = self.wire.swap_remove(place);
         if valid.is_none_or(|valid| self.now <= valid) {
-            self.perform(&request);
+            let drawn = self.drawn_open(&request);
+            if self.perform(&request) == Answer::Applied {
+                self.drawn_late.extend(drawn);
+            }
         }
     }
 
@@ -456,14 +476,16 @@ impl World {
                 || month.is_some_and(|month| archived_month.is_some_and(|closed| month <= closed))
         };
         for _ in 0..20 {
-            let budget = self.budget();
-            if !is_left(&budget) {
+            let budgets = PLACES.map(|place| (self.owner_of(place), self.budget_of(place)));
+            if !budgets.iter().any(|(_, budget)| is_left(budget)) {
                 return;
             }
-            for closing in archive::due(&budget, self.now.plus_ms(70 * 86_400_000)) {
-                if !matches!(closing, Closing::Fence { .. }) {
-                    let write = closing.write(&self.owner, &budget, self.now);
-                    self.send(Request::Many(write), 0);
+            for (owner, budget) in budgets {
+                for closing in archive::due(&budget, self.now.plus_ms(70 * 86_400_000)) {
+                    if !matches!(closing, Closing::Fence { .. }) {
+                        let write = closing.write(&owner, &budget, self.now);
+                        self.send(Request::Many(write), 0);
+                    }
                 }
             }
             self.check();

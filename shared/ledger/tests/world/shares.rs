@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use farebox_core::Timestamp;
+use farebox_core::{Day, Month, Timestamp};
 use farebox_ledger::share::share_settings;
 use farebox_ledger::{
     Answer, Budget, Divided, Next, Owner, Period, Shares, Terms, Transaction, update,
@@ -40,6 +40,31 @@ pub(super) fn make(
         assert_eq!(store.apply(&create), Answer::Applied);
         Terms::parse(&store.get(&owner.budget()).unwrap()).unwrap()
     })
+}
+
+/// The month and the day of a draw; of another transaction none.
+fn drawn(transaction: &Transaction) -> Vec<Period> {
+    let [whole, share] = transaction.actions.as_slice() else { return Vec::new() };
+    let is_draw = whole.condition.starts_with("ep = :ep")
+        && share.condition.starts_with("attribute_exists(ta)");
+    let period = |(_, name): &(String, String)| {
+        let (kind, number) = name.split_once('_')?;
+        let number = number.parse().ok()?;
+        match kind {
+            "mc" => Some(Period::Month(Month::from_number(number).unwrap())),
+            "dc" => Some(Period::Day(Day::from_number(number).unwrap())),
+            _ => None,
+        }
+    };
+    whole.names.iter().filter(|_| is_draw).filter_map(period).collect()
+}
+
+fn is_closed(budget: &Budget, period: Period) -> bool {
+    match period {
+        Period::Month(month) => budget.terms.archived_month.is_some_and(|closed| closed >= month),
+        Period::Day(day) => budget.terms.pruned_day.is_some_and(|closed| closed >= day),
+        Period::Total => false,
+    }
 }
 
 impl World {
@@ -106,30 +131,24 @@ impl World {
         self.send(Request::One(switch), how);
     }
 
+    /// Where the month and the day of a draw are not closed yet.
+    pub(super) fn drawn_open(&self, request: &Request) -> Vec<(Place, Period)> {
+        let Request::Many(transaction) = request else { return Vec::new() };
+        let places = PLACES.map(|place| (place, self.budget_of(place)));
+        let open = |period| {
+            let open = places.iter().filter(move |(_, budget)| !is_closed(budget, period));
+            open.map(move |(place, _)| (*place, period))
+        };
+        drawn(transaction).into_iter().flat_map(open).collect()
+    }
+
     /// A draw leaves what is committed at or below every limit in force.
     pub(super) fn check_draw(&self, transaction: &Transaction) {
-        let [whole, share] = transaction.actions.as_slice() else { return };
-        let is_draw = whole.condition.starts_with("ep = :ep")
-            && share.condition.starts_with("attribute_exists(ta)");
-        if !is_draw {
-            return;
-        }
         let budget = self.budget();
-        let names: Vec<_> = whole.names.iter().map(|(_, name)| name.as_str()).collect();
-        for (period, counter) in budget
-            .months
-            .iter()
-            .map(|(month, counter)| (Period::Month(*month), *counter))
-            .chain(budget.days.iter().map(|(day, counter)| (Period::Day(*day), *counter)))
-        {
-            let name = match period {
-                Period::Month(month) => format!("mc_{month}"),
-                Period::Day(day) => format!("dc_{day}"),
-                Period::Total => "tc".to_owned(),
-            };
-            let limit = budget.terms.settings.limits.of(period);
-            if let Some(limit) = limit.filter(|_| names.contains(&name.as_str())) {
-                assert!(counter.committed <= limit, "I1: drawn beyond {period}");
+        for period in drawn(transaction) {
+            if let Some(limit) = budget.terms.settings.limits.of(period) {
+                let committed = budget.counter(period).committed;
+                assert!(committed <= limit, "I1: drawn beyond {period}");
             }
         }
     }
@@ -145,11 +164,6 @@ impl World {
         }
         for period in periods {
             let allowed = |share: &Budget| share.terms.limit(period).unwrap();
-            let is_closed = |budget: &Budget| match period {
-                Period::Month(month) => budget.terms.archived_month.is_some_and(|am| am >= month),
-                Period::Day(day) => budget.terms.pruned_day.is_some_and(|ad| ad >= day),
-                Period::Total => false,
-            };
             for (share, number) in divided.shares.iter().zip(0..) {
                 let (committed, allowed) = (share.counter(period).committed, allowed(share));
                 let over = self.over(number, share, period);
@@ -159,7 +173,7 @@ impl World {
                 );
             }
             let all = [&divided.budget, &divided.shares[0], &divided.shares[1]];
-            if all.into_iter().any(is_closed) {
+            if all.into_iter().any(|budget| is_closed(budget, period)) {
                 continue;
             }
             let allowed: i128 = divided.shares.iter().map(|share| allowed(share).pico()).sum();
