@@ -167,8 +167,8 @@ pub struct Counters {
     pub archived: bool,
     /// Charged in total, by the counter that never ends.
     pub total_settled_usd: String,
-    /// What all its months add up to, open ones and archives. Left out where archives may be gone:
-    /// they are kept for 400 days.
+    /// What all its months add up to, open ones and archives. Left out where archives may be gone
+    /// (they are kept for 400 days): of every budget more than a year old.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub months_settled_usd: Option<String>,
     /// Its days that are still open.

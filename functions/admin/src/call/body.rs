@@ -1,5 +1,7 @@
 //! The body of a request as what it must be.
 
+use std::borrow::Cow;
+
 use farebox_core::Error;
 use serde::de::DeserializeOwned;
 use serde_ignored::Path;
@@ -87,7 +89,7 @@ fn unreadable(path: &str, error: &serde_json::Error) -> Error {
     match text.rsplit_once(", expected ") {
         Some((_, rest)) if error.is_data() => {
             let expected = rest.rsplit_once(" at line").map_or(rest, |(expected, _)| expected);
-            Error::malformed(field, format!("must be {expected}"))
+            Error::malformed(field, format!("must be {}", said(expected)))
         }
         _ if error.is_data() => Error::malformed(field, "has a value that it cannot have"),
         _ => {
@@ -95,6 +97,22 @@ fn unreadable(path: &str, error: &serde_json::Error) -> Error {
             Error::malformed("body", format!("is not JSON (line {line}, column {column})"))
         }
     }
+}
+
+/// What the parser expected, in words that are not Rust's.
+fn said(expected: &str) -> Cow<'_, str> {
+    let most = match expected {
+        "u8" => u64::from(u8::MAX),
+        "u16" => u64::from(u16::MAX),
+        "u32" => u64::from(u32::MAX),
+        "u64" => u64::MAX,
+        "i64" => return "a whole number".into(),
+        "a map" => return "a JSON object".into(),
+        "a sequence" => return "a list".into(),
+        _ if expected.starts_with("struct ") => return "a JSON object".into(),
+        _ => return expected.into(),
+    };
+    format!("a whole number from 0 to {most}").into()
 }
 
 #[cfg(test)]
@@ -117,7 +135,8 @@ mod tests {
             ("{", "body", "is not JSON"),
             ("[]", "body", "must be a JSON object"),
             (" [null,null,null]", "body", "must be a JSON object"),
-            ("null", "body", ""),
+            ("null", "body", "must be a JSON object"),
+            ("{\"alert_thresholds\":{}}", "alert_thresholds", "must be a list"),
             ("\u{0}", "body", "is not JSON"),
             ("{\"mode\":\"hard\"} x", "body", "ends after"),
             ("{\"month_limit_usd\":1}", "month_limit_usd", "must be a string"),
@@ -125,9 +144,9 @@ mod tests {
             ("{\"month_limit_usd\":1e999}", "", ""),
             ("{\"mouth_limit_usd\":\"1\"}", "mouth_limit_usd", "is not a field"),
             ("{\"mode\":\"hard\",\"mode\":\"observe\"}", "mode", "is given twice"),
-            ("{\"alert_thresholds\":[50,\"x\"]}", "alert_thresholds[1]", "must be u8"),
-            ("{\"alert_thresholds\":[300]}", "alert_thresholds[0]", "must be u8"),
-            ("{\"alert_thresholds\":[-1]}", "alert_thresholds[0]", "must be u8"),
+            ("{\"alert_thresholds\":[50,\"x\"]}", "alert_thresholds[1]", "must be a whole number"),
+            ("{\"alert_thresholds\":[300]}", "alert_thresholds[0]", "must be a whole number"),
+            ("{\"alert_thresholds\":[-1]}", "alert_thresholds[0]", "must be a whole number"),
         ] {
             let (named, said) = refusal::<PutBudget>(body);
             assert!(!named.is_empty(), "{body}");

@@ -227,9 +227,9 @@ pub fn parameter(route: &Route, name: &str) -> Value {
         "month" => text("^[0-9]{4}-(0[1-9]|1[0-2])$"),
         "by" => json!({
             "type": "string", "minLength": 1, "maxLength": 256,
-            "description": "One or more of `org`, `team`, `user`, `key` or `label:NAME`; `model` \
-            or \
-                            `provider`; `day` or `month`; with commas between, one of each kind.",
+            "description": "One or more of `org`, `team`, `user`, `key` or `label:NAME`; \
+                            `model` or `provider`; `day` or `month`; with commas between, one of \
+                            each kind.",
             "examples": ["model", "team,month", "label:project,model"],
         }),
         "order" => json!({
