@@ -13,6 +13,8 @@ use crate::state;
 
 const DAY_MS: i64 = 86_400_000;
 const MINUTE_MS: i64 = 60_000;
+/// How often the scheduler begins to look at all budgets.
+const LOOK_MS: i64 = 5 * MINUTE_MS;
 /// Names the file that the functions read their offset from.
 const CLOCK_FILE: &str = "FAREBOX_CLOCK_FILE";
 
@@ -56,6 +58,12 @@ impl Past {
     /// Back in the present, for good.
     pub async fn end(self) {
         self.settle().await;
+        // The last minute in which the scheduler looks at all budgets: else `farebox doctor` would
+        // find, until the next one, that nobody has looked at them for half a day.
+        let now_ms = wall_ms();
+        if self.write(now_ms - now_ms.rem_euclid(LOOK_MS)).is_ok() {
+            self.settle().await;
+        }
         // Whoever starts from now on knows no other clock than the machine's.
         self.set_clock(String::new());
         // Nobody reads it any more.
