@@ -246,13 +246,14 @@ fn refusals(route: &Route) -> Vec<(u16, &'static str)> {
         (415, "UnsupportedMedia", has_body),
         (422, "IdempotencyKeyReused", is_repeatable(route)),
         (428, "VersionRequired", is_versioned(route)),
+        (429, "Busy", has_body || is_deletion),
         (503, "Unavailable", true),
     ];
     all.into_iter().filter(|(.., can)| *can).map(|(status, name, _)| (status, name)).collect()
 }
 
 /// The responses that refuse: name, text, headers besides the request's identity.
-pub const REFUSALS: [(&str, &str, &[&str]); 11] = [
+pub const REFUSALS: [(&str, &str, &[&str]); 12] = [
     (
         "Malformed",
         "The path, the query, a header or the body is not as it must be: `field` names it.",
@@ -279,6 +280,11 @@ pub const REFUSALS: [(&str, &str, &[&str]); 11] = [
         "VersionRequired",
         "Neither `If-Match` nor `If-None-Match` says what the change is based on.",
         &[],
+    ),
+    (
+        "Busy",
+        "Another change of the same thing is under way: nothing is changed, try again.",
+        &["Retry-After"],
     ),
     (
         "Unavailable",
