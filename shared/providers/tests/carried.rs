@@ -53,7 +53,7 @@ fn a_field_of_the_providers_own_passes_where_its_page_says_that_it_costs_nothing
 #[test]
 fn a_body_of_the_same_format_goes_as_it_was_written() {
     let messages = r#"[ {"role":"user", "content":"h\u00e9 \/"} ]"#;
-    let schema = r#"{"maximum":12345678901234567890123,"multipleOf":0.10}"#;
+    let schema = r#"{"maximum":1234567890123456789,"multipleOf":0.10}"#;
     let function = format!(r#"{{"name":"f","parameters":{schema}}}"#);
     let tools = &*format!(r#"[{{"type":"function","function":{function}}}]"#);
     let call = |tools: &str| {
@@ -77,6 +77,9 @@ fn a_body_of_the_same_format_goes_as_it_was_written() {
     // However widely it is written, the same is held.
     let wide = tools.replace(':', " :  ");
     assert_eq!(posted("openai", tools).1, posted("openai", &wide).1);
+    // A number is held as long as it is read, so no longer one is sent.
+    let digits = tools.replace("1234567890123456789", "12345678901234567890123");
+    assert!(posted("openai", &digits).0.contains(r#""maximum":1.2345678901234568e+22"#));
     // A name that is given twice was checked by the last, and so it is sent once.
     let twice = tools.replacen("\"type\"", "\"type\":\"web_search\",\"type\"", 1);
     assert!(!posted("openai", &twice).0.contains("web_search"));

@@ -1,10 +1,11 @@
 //! The invariants of `docs/money.md`, after every step and at rest.
 
 use farebox_core::{Day, Decision, Month};
-use farebox_ledger::{Attr, Budget, Hold, Item, Mode, Period, Update};
+use farebox_ledger::{Attr, Budget, Closing, Hold, Item, Mode, Period, Terms, Update, archive};
 
 use super::World;
 use super::shares::{PLACES, Place};
+use crate::support::Request;
 
 impl World {
     /// I1, first half: an admission leaves committed at or below every limit in force.
@@ -124,6 +125,33 @@ impl World {
             return archive.map_or(0, |archive| number(&archive, "s"));
         }
         budget.counter(period).committed.pico()
+    }
+
+    /// What stands below a watermark goes, however many closings that takes.
+    pub(super) fn take_leftovers(&mut self) {
+        let is_left = |budget: &Budget| {
+            let Terms { pruned_day, archived_month, .. } = budget.terms;
+            let day = budget.days.keys().next().copied();
+            let month = budget.months.keys().next().copied();
+            day.is_some_and(|day| pruned_day.is_some_and(|closed| day <= closed))
+                || month.is_some_and(|month| archived_month.is_some_and(|closed| month <= closed))
+        };
+        for _ in 0..20 {
+            let budgets = PLACES.map(|place| (self.owner_of(place), self.budget_of(place)));
+            if !budgets.iter().any(|(_, budget)| is_left(budget)) {
+                return;
+            }
+            for (owner, budget) in budgets {
+                for closing in archive::due(&budget, self.now.plus_ms(70 * 86_400_000)) {
+                    if !matches!(closing, Closing::Fence { .. }) {
+                        let write = closing.write(&owner, &budget, self.now);
+                        self.send(Request::Many(write), 0);
+                    }
+                }
+            }
+            self.check();
+        }
+        panic!("I14: counters stand below a watermark for good");
     }
 
     pub(super) fn check_charges(&self) {

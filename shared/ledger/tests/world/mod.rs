@@ -466,33 +466,6 @@ impl World {
         self.store
     }
 
-    /// What stands below a watermark goes, however many closings that takes.
-    fn take_leftovers(&mut self) {
-        let is_left = |budget: &Budget| {
-            let Terms { pruned_day, archived_month, .. } = budget.terms;
-            let day = budget.days.keys().next().copied();
-            let month = budget.months.keys().next().copied();
-            day.is_some_and(|day| pruned_day.is_some_and(|closed| day <= closed))
-                || month.is_some_and(|month| archived_month.is_some_and(|closed| month <= closed))
-        };
-        for _ in 0..20 {
-            let budgets = PLACES.map(|place| (self.owner_of(place), self.budget_of(place)));
-            if !budgets.iter().any(|(_, budget)| is_left(budget)) {
-                return;
-            }
-            for (owner, budget) in budgets {
-                for closing in archive::due(&budget, self.now.plus_ms(70 * 86_400_000)) {
-                    if !matches!(closing, Closing::Fence { .. }) {
-                        let write = closing.write(&owner, &budget, self.now);
-                        self.send(Request::Many(write), 0);
-                    }
-                }
-            }
-            self.check();
-        }
-        panic!("I14: counters stand below a watermark for good");
-    }
-
     /// Every event twice, and whatever was under way in the logger.
     fn hear_all(&mut self) {
         for event in self.events.clone().into_iter().chain(self.events.clone()) {
