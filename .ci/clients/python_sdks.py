@@ -15,6 +15,8 @@ from langchain_anthropic import ChatAnthropic
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 
+from claims import judged
+
 ORIGIN, KEY = os.environ["FAREBOX_ORIGIN"], os.environ["FAREBOX_KEY"]
 MODELS = ["demo/claude", "demo/chat"]
 HELLO = [{"role": "user", "content": "Say hello."}]
@@ -168,18 +170,5 @@ CLAIMS = [anthropic_create, anthropic_stream, anthropic_tool_loop, anthropic_err
           langchain_openai]
 
 
-def main():
-    failed = 0
-    for claim in CLAIMS:
-        for model in MODELS:
-            try:
-                claim(model)
-                print(f"ok      {claim.__name__} {model}", flush=True)
-            except Exception as why:
-                failed += 1
-                print(f"FAILED  {claim.__name__} {model}: {type(why).__name__}: {why}", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(judged(CLAIMS, MODELS))

@@ -21,6 +21,7 @@ from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
+from claims import judged
 from media import PDF, PNG, WAV, pdf, png, wav
 from upstream import CITIES
 
@@ -301,18 +302,5 @@ CLAIMS = [chat_media, chat_audio, google_audio, chat_schema, chat_tools, chat_ca
           google_tools, langchain_openai, langchain_responses, langchain_anthropic]
 
 
-def main():
-    failed = 0
-    for claim in CLAIMS:
-        for model in MODELS:
-            try:
-                claim(model)
-                print(f"ok      {claim.__name__} {model}", flush=True)
-            except Exception as why:
-                failed += 1
-                print(f"FAILED  {claim.__name__} {model}: {type(why).__name__}: {str(why)[:1500]}", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(judged(CLAIMS, MODELS))

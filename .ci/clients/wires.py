@@ -12,6 +12,8 @@ import sys
 import anthropic
 import openai
 
+from claims import judged
+
 ORIGIN, KEY = os.environ["FAREBOX_ORIGIN"], os.environ["FAREBOX_KEY"]
 MODELS = ["bedrock/us.amazon.nova-2-lite-v1:0", "cohere/command-a-03-2025", "xai/grok-3"]
 HELLO = [{"role": "user", "content": "Say hello."}]
@@ -129,18 +131,5 @@ def anthropic_tools(model):
 CLAIMS = [openai_whole, openai_stream, openai_tools, anthropic_whole, anthropic_stream, anthropic_tools]
 
 
-def main():
-    failed = 0
-    for claim in CLAIMS:
-        for model in MODELS:
-            try:
-                claim(model)
-                print(f"ok      {claim.__name__} {model}", flush=True)
-            except Exception as why:
-                failed += 1
-                print(f"FAILED  {claim.__name__} {model}: {type(why).__name__}: {str(why)[:600]}", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(judged(CLAIMS, MODELS))

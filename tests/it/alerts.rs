@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::money::{exact, times};
-use crate::stacks::executable;
+use crate::stacks::{executable, hooked};
 
 #[test]
 fn a_test_alert_takes_the_road_of_all_alerts_once() {
@@ -23,9 +23,7 @@ fn a_test_alert_takes_the_road_of_all_alerts_once() {
             |scope: &str| stack.admin(Method::POST, path).json(&json!({"scope": scope})).send();
         let refused = test(&scope).await.expect(400).text();
         assert!(refused.contains("webhook"), "{refused}");
-        let hook = fresh("hook");
-        let url = format!("{}/hook/{hook}", stack.tap().origin());
-        let secret = stack.put("/webhook", &json!({"url": url})).await.json()["secret"].clone();
+        let (hook, secret) = hooked(stack).await;
         for wrong in ["user:nobody", "nobody"] {
             let refused = test(wrong).await.expect(400).text();
             assert!(refused.contains("scope"), "{refused}");
@@ -47,7 +45,7 @@ fn a_test_alert_takes_the_road_of_all_alerts_once() {
         assert_eq!(seen.len(), 1, "{seen:?}");
         let body: Value = serde_json::from_slice(&seen[0].body).unwrap();
         assert_eq!((&body["type"], &body["scope"]), (&json!("test"), &json!(scope)));
-        let signature = seen[0].expected_signature(secret.as_str().unwrap());
+        let signature = seen[0].expected_signature(&secret);
         assert_eq!(seen[0].headers["farebox-signature"], signature);
         let listed = stack.read(&format!("/alerts?scope={scope}")).await["alerts"][0].clone();
         assert_eq!(listed["type"], "test");
@@ -63,9 +61,8 @@ fn a_delivery_whose_process_died_is_taken_over_when_its_lease_ends() {
         let time = |minute: u32| format!("{year}-05-12T12:{minute:02}:00Z");
         let clock = Moved::start(executable(), 1, &time(0)).await;
         let stack = &clock.stack;
-        let (scope, hook) = (Caller::new(stack).await.user_scope(), fresh("hook"));
-        let url = format!("{}/hook/{hook}", stack.tap().origin());
-        stack.put("/webhook", &json!({"url": url})).await;
+        let scope = Caller::new(stack).await.user_scope();
+        let (hook, _) = hooked(stack).await;
         let test = stack.admin(Method::POST, "/alerts/test").json(&json!({"scope": scope}));
         test.send().await.expect(201);
         let alert = stack.query("main", &format!("AL#main#{scope}")).await.swap_remove(0);
@@ -100,9 +97,7 @@ fn a_crossing_is_told_by_the_run_of_the_next_minute() {
         let time = |minute: u32| format!("{year}-05-12T12:{minute:02}:00Z");
         let clock = Moved::start(executable(), 1, &time(1)).await;
         let stack = &clock.stack;
-        let hook = fresh("hook");
-        let url = format!("{}/hook/{hook}", stack.tap().origin());
-        stack.put("/webhook", &json!({"url": url})).await;
+        let (hook, _) = hooked(stack).await;
         let caller = Caller::new(stack).await;
         let answer = caller.chat("exact", &exact()).await.expect(200);
         let cost = usd(answer.header("x-farebox-cost-usd").unwrap());
@@ -142,8 +137,7 @@ fn a_kept_webhook_at_a_private_address_is_judged_again_and_not_called() {
         let put = stack.admin(Method::PUT, "/webhook").json(&json!({"url": private}));
         let refused = put.with("if-match", "*").send().await.expect(400).json();
         assert_eq!(refused["error"]["field"], "url", "{refused}");
-        let url = format!("{}/hook/{}", stack.tap().origin(), fresh("hook"));
-        stack.put("/webhook", &json!({"url": url})).await;
+        hooked(stack).await;
         let kept = json!({
             "TableName": "farebox-main",
             "Key": {"pk": {"S": "E#main"}, "sk": {"S": "webhook"}},
@@ -184,9 +178,8 @@ fn each_channel_is_told_once_and_one_that_fails_is_tried_again_alone() {
         let clock = Moved::start_with(executable(), settings, &time(0)).await;
         let stack = &clock.stack;
         let caller = Caller::new(stack).await;
-        let (scope, hook) = (caller.user_scope(), fresh("hook"));
-        let url = format!("{}/hook/{hook}", stack.tap().origin());
-        stack.put("/webhook", &json!({"url": url})).await;
+        let scope = caller.user_scope();
+        let (hook, _) = hooked(stack).await;
         let channels = stack.read("/alerts/channels").await["channels"].clone();
         assert_eq!(channels[1], json!({"channel": "sns", "target": topic}), "{channels}");
         let send = stack.admin(Method::POST, "/alerts/test").json(&json!({"scope": scope}));
@@ -236,10 +229,9 @@ fn calls_that_end_unknown_are_told_to_the_operator_and_the_sweep_sees_the_levels
         let time = |minute: u32| format!("{year}-05-12T12:{minute:02}:00Z");
         let clock = Moved::start(executable(), 4, &time(0)).await;
         let stack = &clock.stack;
-        let (org, hook) = (fresh("o"), fresh("hook"));
+        let org = fresh("o");
         let scope = format!("org:{org}");
-        let url = format!("{}/hook/{hook}", stack.tap().origin());
-        stack.put("/webhook", &json!({"url": url})).await;
+        let (hook, _) = hooked(stack).await;
         stack.put(&format!("/orgs/{org}"), &json!({})).await;
         let limits = |limit: &str| {
             let thresholds = [50, 60];

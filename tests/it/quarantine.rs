@@ -2,11 +2,11 @@
 
 use farebox_tests::caller::openai;
 use farebox_tests::moved::next_year;
-use farebox_tests::{Caller, Moved, fresh, run, usd};
+use farebox_tests::{Caller, Moved, run, usd};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::stacks::executable;
+use crate::stacks::{executable, hooked};
 
 #[test]
 fn a_model_that_ran_over_its_hold_is_refused_in_hard_budgets_until_it_is_acknowledged() {
@@ -15,9 +15,7 @@ fn a_model_that_ran_over_its_hold_is_refused_in_hard_budgets_until_it_is_acknowl
         let noon = format!("{year}-05-12T12:00:00Z");
         let clock = Moved::start(executable(), 1, &noon).await;
         let stack = &clock.stack;
-        let hook = fresh("hook");
-        let url = format!("{}/hook/{hook}", stack.tap().origin());
-        stack.put("/webhook", &json!({"url": url})).await;
+        let (hook, _) = hooked(stack).await;
         let (hard, free) = (Caller::new(stack).await, Caller::new(stack).await);
         hard.limit_user(&json!({"month_limit_usd": "10"})).await;
         let options = json!({"max_tokens": 9});

@@ -37,6 +37,14 @@ pub async fn shared() -> &'static Stack {
         .await
 }
 
+/// A fresh receiver of the stack's alerts: its name at the tap, and the secret that signs them.
+pub async fn hooked(stack: &Stack) -> (String, String) {
+    let hook = fresh("hook");
+    let url = format!("{}/hook/{hook}", stack.tap().origin());
+    let set = stack.put("/webhook", &json!({"url": url})).await.json();
+    (hook, set["secret"].as_str().expect("the signing secret, once").to_owned())
+}
+
 /// A stack with one environment of each function, for tests that must know which process and
 /// which connection serves a call. One test at a time.
 pub async fn lone() -> MutexGuard<'static, Stack> {

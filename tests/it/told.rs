@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use farebox_core::Money;
 use farebox_tests::moved::next_year;
 use farebox_tests::tap::Script;
-use farebox_tests::{Caller, Moved, Settings, Stack, fresh, run};
+use farebox_tests::{Caller, Moved, Settings, Stack, run};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::money::{exact, exact_cost, times};
-use crate::stacks::executable;
+use crate::stacks::{executable, hooked};
 
 /// A receiver of all alerts.
 struct Hook<'s> {
@@ -22,9 +22,7 @@ struct Hook<'s> {
 
 impl<'s> Hook<'s> {
     async fn new(stack: &'s Stack) -> Self {
-        let name = fresh("hook");
-        let url = format!("{}/hook/{name}", stack.tap().origin());
-        stack.put("/webhook", &json!({"url": url})).await;
+        let (name, _) = hooked(stack).await;
         Self { stack, name }
     }
 

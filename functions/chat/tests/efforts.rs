@@ -10,16 +10,19 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use bytes::Bytes;
 use farebox_chat::dialect::{
     Dialect, GENERATE_CONTENT, MESSAGES, NATIVE, OPENAI, RESPONSES, located,
 };
-use farebox_chat::incoming::Incoming;
-use farebox_core::{Rid, Timestamp};
 use farebox_providers::provider::Effort;
 use farebox_providers::{Facts, PROVIDERS, find};
-use http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::{Value, json};
+
+#[path = "fuzz/incoming.rs"]
+mod incoming;
+use incoming::incoming;
+
+/// Gemini's dialect reads its model from there.
+const PATH: &str = "/v1beta/models/m:generateContent";
 
 /// A model of each kind that a provider tells apart.
 const MODELS: [(&str, &str); 37] = [
@@ -123,7 +126,7 @@ fn sent(dialect: &dyn Dialect, body: &Value, provider: &str, model: &str) -> Opt
     let outbound = |body: &Value| {
         let mut body = body.clone();
         body.as_object_mut().unwrap().insert("model".to_owned(), json!("m"));
-        let call = dialect.parse(&incoming(body.to_string().into())).expect("it is well formed");
+        let call = dialect.parse(&incoming(PATH, body.to_string())).expect("it is well formed");
         let provider = find(provider).unwrap();
         let wire = provider.wire_for(model, call.format).unwrap();
         if call.original.is_some() && wire.takes(call.format) {
@@ -159,23 +162,6 @@ fn sent(dialect: &dyn Dialect, body: &Value, provider: &str, model: &str) -> Opt
 }
 
 type Told = Result<String, String>;
-
-fn incoming(body: Bytes) -> Incoming {
-    let json = HeaderValue::from_static("application/json");
-    Incoming {
-        method: Method::POST,
-        path: "/v1beta/models/m:generateContent".to_owned(),
-        query: Vec::new(),
-        headers: HeaderMap::from_iter([(header::CONTENT_TYPE, json)]),
-        body,
-        request_id: Rid::new(Timestamp::from_ms(1), 1),
-        client_request_id: None,
-        started_at: Timestamp::from_ms(1),
-        ends_at: Timestamp::from_ms(900_000),
-        ip: None,
-        user_agent: None,
-    }
-}
 
 /// The fields of the second that the first does not have.
 fn beyond(first: &Value, second: &Value, at: &str, more: &mut Vec<String>) {

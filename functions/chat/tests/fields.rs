@@ -16,13 +16,18 @@ use farebox_chat::dialect::{
     COMPLETIONS, Dialect, GENERATE_CONTENT, MESSAGES, NATIVE, OPENAI, RESPONSES, told,
 };
 use farebox_chat::dropping;
-use farebox_chat::incoming::Incoming;
 use farebox_chat::resolve::Resolved;
 use farebox_core::catalog::Mode;
-use farebox_core::{ChatCall, Error, Format, Model, Rid, Timestamp};
+use farebox_core::{ChatCall, Error, Format, Model};
 use farebox_providers::{PROVIDERS, find};
-use http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::{Map, Value, json};
+
+#[path = "fuzz/incoming.rs"]
+mod incoming;
+use incoming::incoming;
+
+/// Gemini's dialect reads its model from there.
+const PATH: &str = "/v1beta/models/m:generateContent";
 
 /// Every row, and of those that tell models apart one of each kind.
 const MODELS: [(&str, &str); 30] = [
@@ -171,23 +176,6 @@ fn body(speaks: &Speaks, tools: bool, saying: &str) -> Value {
     body
 }
 
-fn incoming(body: &Value) -> Incoming {
-    let json = HeaderValue::from_static("application/json");
-    Incoming {
-        method: Method::POST,
-        path: "/v1beta/models/m:generateContent".to_owned(),
-        query: Vec::new(),
-        headers: HeaderMap::from_iter([(header::CONTENT_TYPE, json)]),
-        body: body.to_string().into(),
-        request_id: Rid::new(Timestamp::from_ms(1), 1),
-        client_request_id: None,
-        started_at: Timestamp::from_ms(1),
-        ends_at: Timestamp::from_ms(900_000),
-        ip: None,
-        user_agent: None,
-    }
-}
-
 /// What became of a request.
 struct Became {
     /// The field that it was refused for at first, as its caller wrote it.
@@ -235,7 +223,7 @@ fn became(
     body: &Value,
     (provider, model): (&str, &'static str),
 ) -> Option<Became> {
-    let mut call = match speaks.dialect.parse(&incoming(body)) {
+    let mut call = match speaks.dialect.parse(&incoming(PATH, body.to_string())) {
         Ok(call) => call,
         Err(error) => {
             let refused = error.field().map(str::to_owned);

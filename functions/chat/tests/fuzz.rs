@@ -17,6 +17,8 @@ mod dialects;
 mod events;
 #[path = "../../../shared/providers/tests/support/eventstream.rs"]
 mod eventstream;
+#[path = "fuzz/incoming.rs"]
+mod incoming;
 #[path = "../../../tests/fuzz/json.rs"]
 mod json;
 #[path = "../../../tests/fuzz/mutator.rs"]

@@ -1,18 +1,16 @@
 //! Requests: what is taken is sent with its cap and its bound; all else is refused in words.
 
-use bytes::Bytes;
 use farebox_chat::dialect::{
     COMPLETIONS, Dialect, EMBEDDINGS, GENERATE_CONTENT, MESSAGES, NATIVE, OPENAI, RESPONSES,
 };
-use farebox_chat::incoming::Incoming;
-use farebox_core::{ChatCall, Rid, Timestamp};
+use farebox_core::ChatCall;
 use farebox_providers::{Facts, Outbound, PROVIDERS, Provider};
-use http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::Value;
 
 use crate::CASES;
+use crate::incoming::incoming;
 use crate::json::mutate_json;
-use crate::mutator::{Dice, cases, run};
+use crate::mutator::{cases, run};
 
 static DIALECTS: [(&str, &dyn Dialect); 7] = [
     ("chat", &OPENAI),
@@ -36,24 +34,6 @@ const CAPS: [&str; 6] = [
 
 /// Where a count of choices is sent.
 const CHOICES: [&str; 3] = ["/n", "/best_of", "/generationConfig/candidateCount"];
-
-fn incoming(dice: &mut Dice, body: Vec<u8>) -> Incoming {
-    let json = HeaderValue::from_static("application/json");
-    let verb = *dice.pick(&["generateContent", "streamGenerateContent"]);
-    Incoming {
-        method: Method::POST,
-        path: format!("/v1beta/models/demo/gemini-3:{verb}"),
-        query: Vec::new(),
-        headers: HeaderMap::from_iter([(header::CONTENT_TYPE, json)]),
-        body: Bytes::from(body),
-        request_id: Rid::new(Timestamp::from_ms(1), 1),
-        client_request_id: None,
-        started_at: Timestamp::from_ms(1),
-        ends_at: Timestamp::from_ms(900_000),
-        ip: None,
-        user_agent: None,
-    }
-}
 
 fn assert_bounded(provider: &Provider, outbound: &Outbound, call: &ChatCall, cap: u64) {
     let body: Value = serde_json::from_slice(&outbound.body).expect("JSON is sent");
@@ -95,7 +75,8 @@ fn what_is_taken_is_bounded_and_what_is_not_is_told_in_its_dialect() {
         let (own, other) = (texts(name), texts(lender));
         let (own, other) = (dice.pick(&own), dice.pick(&other));
         let body = mutate_json(dice, own, other);
-        let incoming = incoming(dice, body);
+        let verb = *dice.pick(&["generateContent", "streamGenerateContent"]);
+        let incoming = incoming(format!("/v1beta/models/demo/gemini-3:{verb}"), body);
         let call = match dialect.parse(&incoming) {
             Ok(call) => call,
             Err(error) => {

@@ -134,10 +134,9 @@ impl World {
     /// Where the month and the day of a draw are not closed yet.
     pub(super) fn drawn_open(&self, request: &Request) -> Vec<(Place, Period)> {
         let Request::Many(transaction) = request else { return Vec::new() };
-        let places = PLACES.map(|place| (place, self.budget_of(place)));
         let open = |period| {
-            let open = places.iter().filter(move |(_, budget)| !is_closed(budget, period));
-            open.map(move |(place, _)| (*place, period))
+            let is_open = move |place: &Place| !is_closed(&self.budget_of(*place), period);
+            PLACES.into_iter().filter(is_open).map(move |place| (place, period))
         };
         drawn(transaction).into_iter().flat_map(open).collect()
     }
