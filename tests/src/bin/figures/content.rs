@@ -12,7 +12,7 @@ use crate::Built;
 use crate::load::{first_line, one_environment};
 
 /// How many calls one figure is taken from.
-const CALLS: u32 = 200;
+const CALLS: u32 = 2_000;
 /// Tokens of a short answer, and of a long one: a chunk each where it streams.
 const SHORT: u32 = 16;
 const LONG: u32 = 20_000;
@@ -66,7 +66,7 @@ fn question(model: &str, stream: bool, tokens: u32) -> serde_json::Value {
 
 async fn measured(pid: &dyn Fn() -> u32, call: impl Fn(bool, u32) -> Call) -> Cpu {
     // A stream's figure is taken from fewer calls: each has twenty thousand chunks.
-    let streams = CALLS / 20;
+    let streams = CALLS / 200;
     let (short, _) = driven(pid, streams, || call(true, SHORT)).await;
     let (long, _) = driven(pid, streams, || call(true, LONG)).await;
     let chunk = (long - short) * 1e6 / f64::from(streams * (LONG - SHORT));
