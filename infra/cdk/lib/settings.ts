@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Architecture } from "aws-cdk-lib/aws-lambda";
 import { Node } from "constructs";
@@ -49,11 +49,12 @@ export interface Settings {
 export function settingsFrom(node: Node): Settings {
   const text = (name: string, fallback: string): string => String(node.tryGetContext(name) ?? fallback);
 
+  const architecture = architectureOf(text("architecture", "arm64"));
   const chosen = {
     stackName: text("stackName", "farebox"),
     stage: matching("stage", text("stage", "prod"), /^[a-z][a-z0-9]{0,15}$/),
     tenant: matching("tenant", text("tenant", "main"), /^[a-z][a-z0-9_]{0,31}$/),
-    architecture: architectureOf(text("architecture", "arm64")),
+    architecture,
     logRetentionDays: Number(matching("logRetentionDays", text("logRetentionDays", "30"), /^[1-9][0-9]*$/)),
     allowedOrigins: text("allowedOrigins", ""),
     protect: matching("protect", text("protect", "true"), /^(true|false)$/) === "true",
@@ -83,7 +84,7 @@ export function settingsFrom(node: Node): Settings {
     lake: matching("lake", text("lake", "false"), /^(true|false)$/) === "true",
     statementRecipients: text("statementRecipients", ""),
     statementBy: matching("statementBy", text("statementBy", "team,model"), /^[^ ]+$/),
-    assetOf: assetsIn(process.env.FAREBOX_ASSETS ?? resolve(__dirname, "../../../../target/lambda")),
+    assetOf: assetsIn(process.env.FAREBOX_ASSETS ?? resolve(__dirname, "../../../../target/lambda"), architecture),
   };
   if (chosen.signInDomain && (!chosen.publicUrl || chosen.oidcIssuer || chosen.oidcClientSecret)) {
     throw new Error(
@@ -112,19 +113,44 @@ function architectureOf(name: string): Architecture {
   }
 }
 
+/** What `e_machine` of an ELF file says, by the architecture's name. */
+const MACHINES: Readonly<Record<string, number>> = { arm64: 183, x86_64: 62 };
+
 /**
- * A missing build is an error and not a silent placeholder: otherwise `cdk deploy` in a fresh clone
- * would put four functions on line that only fail. `FAREBOX_ASSETS=placeholder` asks for them.
+ * A missing build is an error and not a silent placeholder, and so is one for the other processor:
+ * otherwise `cdk deploy` would put four functions on line that only fail. `FAREBOX_ASSETS=placeholder`
+ * asks for placeholders.
  */
-function assetsIn(folder: string): (binary: string) => string {
+function assetsIn(folder: string, architecture: Architecture): (binary: string) => string {
+  const build = `'cargo lambda build --release${architecture === Architecture.ARM_64 ? " --arm64" : ""}'`;
   return (binary) => {
-    const asset = folder === "placeholder" ? resolve(__dirname, "../../placeholder") : join(folder, binary);
-    if (!existsSync(join(asset, "bootstrap"))) {
+    if (folder === "placeholder") {
+      return resolve(__dirname, "../../placeholder");
+    }
+    const asset = join(folder, binary);
+    const bootstrap = join(asset, "bootstrap");
+    if (!existsSync(bootstrap)) {
       throw new Error(
-        `${join(asset, "bootstrap")} is missing: run 'cargo lambda build --release' first, ` +
-          "or set FAREBOX_ASSETS=placeholder to synthesise without a build",
+        `${bootstrap} is missing: run ${build} first, or set FAREBOX_ASSETS=placeholder to synthesise without a build`,
+      );
+    }
+    if (machineOf(bootstrap) !== MACHINES[architecture.name]) {
+      throw new Error(
+        `${bootstrap} is not built for ${architecture.name}: run ${build}, or choose the processor with -c architecture=…`,
       );
     }
     return asset;
   };
+}
+
+/** `e_machine` of an ELF file. */
+function machineOf(file: string): number {
+  const head = Buffer.alloc(20);
+  const opened = openSync(file, "r");
+  try {
+    readSync(opened, head, 0, head.length, 0);
+  } finally {
+    closeSync(opened);
+  }
+  return head.readUInt16LE(18);
 }
