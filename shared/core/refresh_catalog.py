@@ -18,6 +18,9 @@ OUT = pathlib.Path(__file__).resolve().parent / "src" / "catalog.json"
 MODES = ("chat", "completion", "embedding", "responses", None)
 # Nobody sends a bill for these, so a zero price is a price.
 SELF_HOSTED = ("lemonade", "ollama", "vllm")
+# The surface that their prices are of has ended, and calls to it become others, at other prices:
+# only what an owner states is a price (CATALOG.md, rule 11).
+ENDED = ("perplexity",)
 # A row's field -> the name of the class in the catalogue.
 CLASSES = {
     "input": "input", "cached_input": "cached", "cache_write_5m": "cache_write_5m",
@@ -284,6 +287,8 @@ def build(row, built_for, windows_of_provider):
     for name in ("mode", "context_window", "max_output_tokens"):
         if row.get(name):
             out[name] = row[name]
+    if row["provider"] in ENDED:
+        return out
     if is_free(row):
         return {**out, "free": True}
     chat = row.get("mode") != "embedding"

@@ -15,7 +15,13 @@ use crate::stacks::executable;
 async fn stack() -> &'static Stack {
     static STACK: OnceCell<Stack> = OnceCell::const_new();
     let settings = Settings { environments: 1, ..Settings::default() };
-    STACK.get_or_init(|| async { Stack::start(executable(), &settings).await }).await
+    let started = || async {
+        let stack = Stack::start(executable(), &settings).await;
+        // Environments read prices when they are new, so this comes before every call.
+        stack.put("/prices/perplexity/sonar", &json!({"input": "3", "output": "3"})).await;
+        stack
+    };
+    STACK.get_or_init(started).await
 }
 
 /// 0.7 and 1.4 USD: what 1,000 and 100 tokens come to.
@@ -183,14 +189,30 @@ fn openrouter_calls_no_endpoint_above_the_prices_that_are_held() {
 }
 
 #[test]
+fn a_model_whose_listed_surface_has_ended_is_refused_until_it_has_a_price() {
+    run(async {
+        let caller = Caller::new(stack().await).await;
+        let stated = usage(&json!({"cost": {"total_cost": 0.00614}}));
+        let script = || Script::json(200, &completion(&stated, &json!({})));
+
+        let refused = call(&caller, "perplexity/sonar-pro", false, script()).await.expect(422);
+
+        assert!(refused.text().contains("price_unknown"), "{}", refused.text());
+        assert!(caller.posts().is_empty(), "Perplexity was not called");
+        let answer = call(&caller, "perplexity/sonar", false, script()).await.expect(200);
+        assert_eq!(charged(&caller, &answer).await.0, usd("0.00614"));
+    });
+}
+
+#[test]
 fn each_provider_states_in_its_own_way_and_some_zeros_say_nothing() {
     run(async {
-        // grok-3: 3 and 15 USD. sonar: 1 and 1 USD, and 1.2 cents a request.
+        // grok-3: 3 and 15 USD. sonar: 3 and 3 USD, its owner's own.
         for (model, more, cost, by) in [
             ("xai/grok-3", json!({"cost_in_usd_ticks": 44_168_500}), "0.00441685", "provider"),
             ("xai/grok-3", json!({"cost_in_usd_ticks": 0}), "0.0045", "counts"),
             ("perplexity/sonar", json!({"cost": {"total_cost": 0.00614}}), "0.00614", "provider"),
-            ("perplexity/sonar", json!({"cost": {"total_cost": 0}}), "0.0131", "counts"),
+            ("perplexity/sonar", json!({"cost": {"total_cost": 0}}), "0.0033", "counts"),
             (
                 MODEL,
                 json!({"cost": 0.0001, "is_byok": true,

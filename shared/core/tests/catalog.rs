@@ -277,11 +277,20 @@ fn corrections_are_in_force() {
     assert_eq!(grok.context_tiers.first().unwrap().above_tokens, 199_999);
     let sonnet = find("anthropic", "claude-sonnet-4-5").price.unwrap().schedule.standard;
     assert!(sonnet.context_tiers.is_empty());
-    let sonar = find("perplexity", "sonar").price.unwrap();
-    assert_eq!(sonar.per_request, Some(Money::parse_usd("0.012").unwrap()), "the dearest");
     let peak = find("deepseek", "deepseek-v4-flash-vision-exp").price.unwrap().periods;
     let peak = &peak.first().unwrap().schedule.standard.rates;
     assert_eq!((peak.input, peak.output), (femto("0.3").unwrap(), femto("1.2")));
+}
+
+#[test]
+fn what_a_surface_cost_that_has_ended_is_no_price() {
+    assert!(LIST.models("perplexity").count() > 0);
+    for model in LIST.models("perplexity") {
+        assert_eq!(model.price, None, "{}", model.name);
+    }
+    let sonar = spec("1", "1").model(&LIST, "perplexity", "sonar", "v1").unwrap();
+    assert_eq!(sonar.context_window, find("perplexity", "sonar").context_window);
+    assert!(sonar.price.is_some(), "its owner's own");
 }
 
 #[test]

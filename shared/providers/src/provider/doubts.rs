@@ -132,7 +132,7 @@ pub const DOUBTS: &[Doubts] = &[
         usage: "recorded: in every chunk, unasked; doubt: whether the option is read",
         cap: "docs.perplexity.ai, chat completions. Doubt: Sonar's support ended 2026-09-27, and \
               calls become those of its Agent API (POST /v1/agent), which is not called here: its \
-              prices and tools are other ones",
+              prices and tools are other ones, so a call needs a price of its owner's",
     },
     Doubts {
         provider: "cerebras",

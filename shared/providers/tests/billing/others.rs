@@ -1,5 +1,6 @@
 //! What the others bill, and what holds for all.
 
+use farebox_core::catalog::PriceSpec;
 use farebox_core::pricing::Bound;
 use farebox_core::{ChatCall, ChatEvent, Format, Money, Price};
 use farebox_providers::{Billing, Blame, Facts, Outbound, find};
@@ -393,6 +394,16 @@ pub fn cached_tokens_of_fireworks_are_read() {
 pub fn an_id_without_a_row_has_no_price() {
     let compiled = farebox_core::Catalog::compiled();
     assert!(compiled.find("fireworks", "accounts/fireworks/routers/made-up-fast").is_none());
+}
+
+pub fn perplexity_has_no_price_but_its_owners() {
+    let compiled = farebox_core::Catalog::compiled();
+    let mut sonar = compiled.models("perplexity").filter(|model| model.name.contains("sonar"));
+    assert!(sonar.by_ref().next().is_some_and(|model| model.price.is_none()));
+    assert!(sonar.all(|model| model.price.is_none()));
+    let some = |text: &str| Some(text.to_owned());
+    let own = PriceSpec { input: some("1"), output: some("1"), ..PriceSpec::default() };
+    assert!(own.model(&compiled, "perplexity", "sonar", "v1").is_ok_and(|own| own.price.is_some()));
 }
 
 pub fn every_choice_of_cerebras_is_capped() {

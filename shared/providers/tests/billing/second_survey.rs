@@ -280,6 +280,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         hold: &[
+            Here(others::perplexity_has_no_price_but_its_owners),
+            By(STATED, "a_model_whose_listed_surface_has_ended_is_refused_until_it_has_a_price"),
             By(ROWS_OF_PROVIDERS, "models_without_a_bound_are_known_by_name"),
             Here(others::tools_of_the_provider_are_refused),
         ],
@@ -287,7 +289,7 @@ pub const ROWS: &[Row] = &[
         void: &[Here(others::refusals_before_a_model_are_void)],
         ..row(
             "others 25",
-            "Perplexity: its own total; research has no bound",
+            "Perplexity: Sonar is priced anew; its own total; research has no bound",
             "docs.perplexity.ai pricing",
         )
     },
