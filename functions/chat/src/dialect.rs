@@ -222,6 +222,13 @@ fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
     }
 }
 
+/// The first field of an object that is none of these, and says something.
+fn another(object: &Value, known: &[&str]) -> Option<String> {
+    let mut fields = object.as_object().into_iter().flatten();
+    let found = fields.find(|(name, value)| !value.is_null() && !known.contains(&name.as_str()));
+    found.map(|(name, _)| name.chars().take(80).collect())
+}
+
 /// The sources with a URL that a message or a delta tells.
 fn sources(said: &Value) -> impl Iterator<Item = &Value> {
     let list = said.get("annotations").and_then(Value::as_array).into_iter().flatten();

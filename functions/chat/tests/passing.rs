@@ -7,10 +7,14 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use bytes::Bytes;
-use farebox_chat::dialect::{Answer, Dialect, GENERATE_CONTENT, MESSAGES, OPENAI, RESPONSES};
+use farebox_chat::dialect::{
+    Answer, COMPLETIONS, Dialect, EMBEDDINGS, GENERATE_CONTENT, MESSAGES, OPENAI, RESPONSES,
+};
 use farebox_core::{ChatEvent, Format};
-use farebox_providers::{Provider, Wire, find};
+use farebox_providers::{Facts, Provider, Wire, find};
 
+#[path = "fuzz/incoming.rs"]
+mod incoming;
 #[path = "fuzz/writing.rs"]
 mod writing;
 use writing::{begun, ended, with_answer};
@@ -234,5 +238,48 @@ fn figures_of_a_chunk_and_of_an_answer() {
             row.piece.len(),
             body.len(),
         );
+    }
+}
+
+/// What a request says, as no writer of JSON would have it: it goes so to a provider of its format,
+/// and no more is held for it than for the same said plainly.
+#[test]
+fn a_request_goes_as_it_was_written() {
+    const SAID: &str = r#"[ {"role":"user", "content":"h\u00e9 \/"} ]"#;
+    const PARTS: &str = r#"[ {"parts":[ {"text":"h\u00e9 \/"} ]} ]"#;
+    const TEXT: &str = r#""h\u00e9 \/""#;
+    const WARM: &str = r#","temperature":0.70"#;
+    const SAFE: &str = r#","safetySettings":[ {"threshold":"\u0042"} ]"#;
+    let rows: [(&dyn Dialect, &str, &str, &str, &str, &str); 6] = [
+        (&OPENAI, "openai", "gpt-4.1", "messages", SAID, WARM),
+        (&MESSAGES, "anthropic", "claude-opus-4-8", "messages", SAID, WARM),
+        (&RESPONSES, "openai", "gpt-4.1", "input", SAID, WARM),
+        (&GENERATE_CONTENT, "gemini", "gemini-3-pro", "contents", PARTS, SAFE),
+        (&COMPLETIONS, "openai", "gpt-3.5-turbo-instruct", "prompt", TEXT, WARM),
+        (&EMBEDDINGS, "openai", "text-embedding-3-small", "input", TEXT, ""),
+    ];
+    for (dialect, provider, model, field, said, more) in rows {
+        let asked = |said: &str| {
+            let body = format!(r#"{{"model":"m","{field}":{said}{more}}}"#);
+            let path = "/v1beta/models/m:generateContent";
+            let call = dialect.parse(&incoming::incoming(path, body)).unwrap();
+            let provider = find(provider).unwrap();
+            let wire = provider.wire_for(model, call.format).unwrap();
+            let facts = Facts {
+                model,
+                context_window: Some(90_000),
+                completion_max: Some(64_000),
+                price: None,
+            };
+            let outbound = wire.request(provider, &call, &facts, 100, false).unwrap();
+            (String::from_utf8(outbound.body.to_vec()).unwrap(), outbound.bound.prompt_tokens)
+        };
+
+        let (sent, held) = asked(said);
+
+        assert!(sent.contains(&format!("\"{field}\":{said}")), "{provider} {field}: {sent}");
+        assert!(sent.contains(more), "{provider} {field}: {sent}");
+        let plain: serde_json::Value = serde_json::from_str(said).unwrap();
+        assert_eq!(asked(&plain.to_string()).1, held, "{provider} {field}");
     }
 }

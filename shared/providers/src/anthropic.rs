@@ -24,7 +24,7 @@ mod request;
 mod thinking;
 mod usage;
 
-pub(crate) use request::changes_nothing;
+pub(crate) use request::{changes_nothing, end_user};
 pub(crate) use thinking::{Told, told};
 
 /// The format.

@@ -64,7 +64,56 @@ impl Cited {
     }
 }
 
-/// The characters of a text before a place that is counted in bytes.
-pub fn chars(text: &str, bytes: usize) -> usize {
-    text.char_indices().take_while(|(at, _)| *at < bytes).count()
+/// A text whose places in bytes are told in characters. The text is looked at once, and then a
+/// block of it for each place: an answer may tell as many as it likes.
+pub struct Chars<'t> {
+    text: &'t [u8],
+    /// The characters before each block, and before the end.
+    before: Vec<usize>,
+}
+
+impl<'t> Chars<'t> {
+    const BLOCK: usize = 1_024;
+
+    /// Of this text.
+    pub fn of(text: &'t str) -> Self {
+        let text = text.as_bytes();
+        let (mut before, mut sum) = (vec![0], 0_usize);
+        for block in text.chunks(Self::BLOCK) {
+            sum = sum.saturating_add(begun(block));
+            before.push(sum);
+        }
+        Self { text, before }
+    }
+
+    /// The characters that begin before a byte.
+    pub fn before(&self, byte: usize) -> usize {
+        let byte = byte.min(self.text.len());
+        let block = byte / Self::BLOCK;
+        let rest = self.text.get(block.saturating_mul(Self::BLOCK)..byte).unwrap_or_default();
+        let whole = self.before.get(block).copied().unwrap_or_default();
+        whole.saturating_add(begun(rest))
+    }
+}
+
+/// How many characters begin in these bytes.
+fn begun(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0b1100_0000 != 0b1000_0000).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_the_characters_that_begin_before_it() {
+        let text = "aé€😀".repeat(1_000);
+        let chars = Chars::of(&text);
+
+        for byte in (0..=text.len()).chain([text.len() + 1, usize::MAX]) {
+            let counted = text.char_indices().take_while(|(at, _)| *at < byte).count();
+            assert_eq!(chars.before(byte), counted, "{byte}");
+        }
+        assert_eq!(Chars::of("").before(3), 0);
+    }
 }

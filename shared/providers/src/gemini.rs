@@ -8,10 +8,11 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use farebox_core::chat::Written;
 use farebox_core::{ChatCall, Completion, Error, Format, Secret};
 use serde_json::{Map, Value};
 
-use crate::json;
+use crate::json::{self, Body};
 use crate::media::Image;
 use crate::openai::{completion, count, json_bytes, with_images};
 use crate::provider::Reach;
@@ -50,6 +51,9 @@ pub(crate) const REASONING_FORMAT: &str = "google-gemini-v1";
 /// outweighed by JSON's own syntax, but those around tools and an enforced schema are not stated.
 const TOOL_PREAMBLE: u64 = 1_024;
 
+/// The field with the cap.
+const CONFIG: &str = "generationConfig";
+
 impl Wire for Gemini {
     fn takes(&self, format: Format) -> bool {
         format == Format::GenerateContent
@@ -76,12 +80,21 @@ impl Wire for Gemini {
                 (body, media)
             }
         };
+        let added = added(&object)?;
+        let mut ours = Map::new();
+        let config = object.shift_remove(CONFIG);
+        ours.extend(config.map(|config| (CONFIG.to_owned(), config)));
         let service_tier = provider.tier(call)?;
         if let Some(tier) = service_tier {
-            object.insert("serviceTier".to_owned(), Value::from(tier));
+            ours.insert("serviceTier".to_owned(), Value::from(tier));
         }
-        let body = Bytes::from(serde_json::to_vec(&object).map_err(Error::internal)?);
-        let bytes = count(body.len()).saturating_add(added(&object)?);
+        let written = call.written(Format::GenerateContent);
+        let body = Body { caller: &object, written, ours: &[], farebox: &ours };
+        // What bounds the prompt is what is said, however widely it is written.
+        let plain = Body { written: &Written::default(), ..body };
+        let said = json::length(&plain).map_err(Error::internal)?;
+        let body = Bytes::from(serde_json::to_vec(&body).map_err(Error::internal)?);
+        let bytes = count(said).saturating_add(added);
         let prompt = with_images(provider, facts, bytes, &media.images, media.any)?;
         let reach = match (provider.reach)(facts.model) {
             // Whether the cap counts the tokens of speech, no page says.
@@ -171,7 +184,7 @@ fn path(model: &str, stream: bool) -> Result<Cow<'static, str>, Error> {
 /// inside the prompt, perhaps more widely than they were sent.
 fn added(body: &Map<String, Value>) -> Result<u64, Error> {
     let mut added = 0_u64;
-    let config = body.get("generationConfig");
+    let config = body.get(CONFIG);
     let schemas = ["responseSchema", "responseJsonSchema"].map(|name| config?.get(name));
     for value in [body.get("tools")].into_iter().chain(schemas).flatten() {
         added = added.saturating_add(json_bytes(value)?).saturating_add(TOOL_PREAMBLE);

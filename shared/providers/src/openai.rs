@@ -11,6 +11,7 @@ use farebox_core::chat::Written;
 use farebox_core::{ChatCall, Completion, Error, Format, Secret};
 use serde_json::{Map, Value, json};
 
+use crate::anthropic::changes_nothing;
 use crate::azure;
 use crate::json::{self, Body};
 use crate::provider::{Effort, Reach};
@@ -115,6 +116,26 @@ fn rename(provider: &Provider, caller: &mut Cow<'_, Map<String, Value>>, written
     }
 }
 
+/// Refuses by name what the provider does not know, but for what changes nothing.
+fn without_refused(
+    provider: &Provider,
+    caller: &mut Cow<'_, Map<String, Value>>,
+) -> Result<(), Error> {
+    for name in provider.refuses {
+        match caller.get(*name) {
+            None => {}
+            Some(value) if changes_nothing(name, value) => {
+                caller.to_mut().shift_remove(*name);
+            }
+            Some(_) => {
+                let rule = "has no counterpart in OpenAI's API: leave it out for this model";
+                return Err(Error::malformed(*name, rule));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The fields in which a model is told how hard to think, where they are the provider's own. What
 /// nobody knows of is the provider's to answer where the caller wrote it in `OpenAI`'s words.
 fn effort(
@@ -188,6 +209,7 @@ impl Wire for OpenAi {
             extensions::CARRIERS.into_iter().for_each(|field| written.forget(field));
         }
         rename(provider, &mut caller, &mut written);
+        without_refused(provider, &mut caller)?;
         if let Some(own) = effort(provider, call, facts.model)? {
             let caller = caller.to_mut();
             caller.shift_remove("reasoning_effort");

@@ -53,6 +53,8 @@ pub struct Provider {
     pub passes: &'static [(&'static str, u64)],
     /// `OpenAI`'s options that it takes under a name of its own (`OpenAI`'s format only).
     pub renames: &'static [(&'static str, &'static str)],
+    /// Options that others of the format take and it refuses (`OpenAI`'s format only).
+    pub refuses: &'static [&'static str],
     /// The fields beyond `OpenAI`'s own that it takes in messages, parts and tools; the rest of
     /// [`crate::openai::EXTENSIONS`] is taken out before they are sent. Of other formats only
     /// `cache_control` is said here, where they have its like.
@@ -152,6 +154,7 @@ pub(crate) const COMPATIBLE: Provider = Provider {
     departs: true,
     passes: &[],
     renames: &[],
+    refuses: &[],
     extensions: &[],
     thoughts: dropped,
     effort: efforts::unknown,
@@ -177,9 +180,6 @@ pub(crate) const COMPATIBLE: Provider = Provider {
     forbids: blame::COMPATIBLE,
 };
 
-/// Five times what is recorded of a prompt that nobody asked for (2026-08).
-const PREAMBLE: u64 = 1_024;
-
 /// Every provider. Base URLs were read in the packages of vercel/ai and the providers' own pages
 /// (2026-08…11).
 pub static PROVIDERS: &[Provider] = &[
@@ -188,6 +188,7 @@ pub static PROVIDERS: &[Provider] = &[
         wire: openais_own,
         faithful: &[Format::Chat, Format::Responses, Format::Completions],
         departs: false,
+        refuses: passes::NOT_OPENAIS,
         base_url: "https://api.openai.com/v1",
         image: media::of_openai,
         counts_chats: true,
@@ -293,6 +294,7 @@ pub static PROVIDERS: &[Provider] = &[
         name: "azure",
         // Recorded: 59 answers have the first, 9 the second as well.
         request_ids: &["apim-request-id", "x-request-id"],
+        refuses: passes::NOT_OPENAIS,
         faithful: &[Format::Chat, Format::Responses, Format::Completions],
         departs: false,
         scheme: Some(&AzureAccount),
@@ -315,7 +317,7 @@ pub static PROVIDERS: &[Provider] = &[
         wire: xai,
         base_url: "https://api.x.ai/v1",
         // Recorded: 199 tokens for a request of 143 bytes.
-        preamble: PREAMBLE,
+        preamble: passes::PREAMBLE,
         reach: to_window,
         us_geography: always,
         dearer_at: xai_region,
@@ -447,7 +449,7 @@ pub static PROVIDERS: &[Provider] = &[
         wire: with_texts,
         reach: to_model_maximum,
         window_refused_unbilled: false,
-        preamble: PREAMBLE,
+        preamble: passes::PREAMBLE,
         ..COMPATIBLE
     },
     // Self-hosted: the base URL is the owner's. A longer prompt is cut, not refused.
@@ -461,7 +463,7 @@ pub static PROVIDERS: &[Provider] = &[
         effort: efforts::plain,
         passes: passes::OLLAMA,
         wire: with_texts,
-        preamble: PREAMBLE,
+        preamble: passes::PREAMBLE,
         ..COMPATIBLE
     },
     Provider {
@@ -472,7 +474,7 @@ pub static PROVIDERS: &[Provider] = &[
         effort: efforts::plain,
         passes: passes::VLLM,
         wire: with_texts,
-        preamble: PREAMBLE,
+        preamble: passes::PREAMBLE,
         ..COMPATIBLE
     },
     Provider {
@@ -481,7 +483,7 @@ pub static PROVIDERS: &[Provider] = &[
         thoughts: in_reasoning_content,
         passes: passes::VLLM,
         wire: with_texts,
-        preamble: PREAMBLE,
+        preamble: passes::PREAMBLE,
         ..COMPATIBLE
     },
 ];

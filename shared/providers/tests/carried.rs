@@ -51,6 +51,23 @@ fn a_field_of_the_providers_own_passes_where_its_page_says_that_it_costs_nothing
 }
 
 #[test]
+fn what_only_others_of_its_format_know_is_not_sent_to_openai() {
+    for (field, value, neutral) in [
+        ("top_k", json!(5), json!(-1)),
+        ("min_p", json!(0.5), json!(0)),
+        ("repetition_penalty", json!(1.5), json!(1.0)),
+    ] {
+        let body = said(&json!({field: value}));
+        for provider in ["openai", "azure"] {
+            assert_eq!(refused(provider, &body), field, "{provider}");
+            let plain = sent(provider, &said(&json!({field: neutral})));
+            assert_eq!(plain.get(field), None, "{provider}: it changes nothing");
+        }
+        assert_eq!(sent("vllm", &body)[field], value);
+    }
+}
+
+#[test]
 fn a_body_of_the_same_format_goes_as_it_was_written() {
     let messages = r#"[ {"role":"user", "content":"h\u00e9 \/"} ]"#;
     let schema = r#"{"maximum":1234567890123456789,"multipleOf":0.10}"#;

@@ -34,6 +34,17 @@ fn sent(rest: &Value) -> Value {
 }
 
 #[test]
+fn what_a_model_refused_to_say_is_said_again() {
+    let body = sent(&json!({"messages": [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": null, "refusal": "I may not."},
+        {"role": "user", "content": "b"}]}));
+
+    let refused = json!([{"type": "text", "text": "I may not."}]);
+    assert_eq!(body["messages"][1]["content"], refused);
+}
+
+#[test]
 fn a_conversation_with_tools_is_put_into_coheres_words() {
     let schema = json!({"type": "object"});
     let function = json!({"name": "f", "parameters": schema, "strict": true});

@@ -361,3 +361,75 @@ fn a_long_stream_takes_linear_time() {
     let cuts: Vec<usize> = (1..long.len()).step_by(7).collect();
     assert_eq!(shown(&decode(provider("openai"), "chat", long.as_bytes(), &cuts)), "");
 }
+
+#[test]
+fn many_sources_of_a_long_answer_take_linear_time() {
+    // Were each place counted anew in the text, this would look at 10^11 characters.
+    let text = "é".repeat(3_000_000);
+    let source = json!({"uri": "https://example.com/a", "startIndex": 3, "endIndex": 6_000_000});
+    let candidate = json!({"content": {"parts": [{"text": text}]}, "finishReason": "STOP",
+        "citationMetadata": {"citationSources": vec![source; 20_000]}});
+    let body = json!({"candidates": [candidate], "usageMetadata": {"promptTokenCount": 1}});
+    let gemini = provider("gemini");
+    let begun = std::time::Instant::now();
+
+    let answer = wire(gemini, "gemini-2.5-flash").decode(gemini, body.to_string().as_bytes());
+
+    let message = &answer.unwrap().choices[0]["message"];
+    let place = &message["annotations"][0]["url_citation"];
+    assert_eq!((&place["start_index"], &place["end_index"]), (&json!(2), &json!(3_000_000)));
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_choice_that_calls_ends_so_whatever_its_provider_says() {
+    // OpenAI itself says `stop` where the call was forced by its name.
+    let function = json!({"name": "f", "arguments": "{}"});
+    let call = json!({"index": 0, "id": "c", "type": "function", "function": function});
+    let message = json!({"role": "assistant", "content": null, "tool_calls": [call]});
+    let openai = provider("openai");
+    let of = |message: &Value| {
+        let choice = json!({"index": 0, "message": message, "finish_reason": "stop"});
+        let body = json!({"id": "a", "model": "m", "choices": [choice]}).to_string();
+        let whole = wire(openai, "chat").decode(openai, body.as_bytes()).unwrap();
+        let first = json!({"id": "a", "choices": [{"index": 0, "delta": message}]});
+        let last = json!({"id": "a",
+            "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]});
+        let stream = format!("data: {first}\n\ndata: {last}\n\ndata: [DONE]\n\n");
+        let events = shown(&decode(openai, "chat", stream.as_bytes(), &[]));
+        (whole.choices[0]["finish_reason"].clone(), events)
+    };
+
+    let (whole, stream) = of(&message);
+
+    assert_eq!(whole, "tool_calls");
+    assert!(stream.contains("finish 0 tool_calls"), "{stream}");
+    let (whole, stream) = of(&json!({"role": "assistant", "content": "x", "tool_calls": []}));
+    assert_eq!(whole, "stop");
+    assert!(stream.contains("finish 0 stop"), "{stream}");
+}
+
+#[test]
+fn the_last_counts_of_a_message_stand_though_its_reason_came_before() {
+    let start = json!({"type": "message_start", "message": {"id": "m", "model": "claude-x",
+        "usage": {"input_tokens": 5, "output_tokens": 1}}});
+    let delta = |reason: Value, tokens: u64| {
+        json!({"type": "message_delta", "delta": {"stop_reason": reason},
+            "usage": {"output_tokens": tokens}})
+    };
+    let events = [
+        start,
+        delta(json!("end_turn"), 2),
+        delta(Value::Null, 700),
+        json!({"type": "message_stop"}),
+    ];
+    let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+
+    let events = decode(provider("anthropic"), "claude-x", stream.as_bytes(), &[]).unwrap();
+
+    let counts = events.iter().rev().find_map(|event| match event {
+        ChatEvent::Usage(reported) => Some(reported.usage.completion),
+        _ => None,
+    });
+    assert_eq!(counts, Some(700));
+}

@@ -5,6 +5,7 @@
 //! `/v1beta/models/{model}:streamGenerateContent?alt=sse`.
 
 mod parts;
+mod places;
 mod read;
 mod schema;
 mod write;
@@ -99,6 +100,9 @@ impl Dialect for GenerateContent {
             Some((_, ours)) => ours,
             // The places differ: a content may be several messages.
             None if field.starts_with("messages[") => "contents",
+            None if field.starts_with("metadata") => {
+                return Cow::Owned(field.replacen("metadata", "labels", 1));
+            }
             None => field,
         })
     }
@@ -212,6 +216,18 @@ fn usage_object(usage: Option<&Usage>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_field_is_named_as_the_caller_wrote_it() {
+        for (common, own) in [
+            ("stop", "generationConfig.stopSequences"),
+            ("messages[3].content", "contents"),
+            ("metadata.team", "labels.team"),
+            ("safetySettings", "safetySettings"),
+        ] {
+            assert_eq!(GENERATE_CONTENT.field(common), own);
+        }
+    }
 
     #[test]
     fn a_path_names_the_model_and_the_verb() {

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::options::{OPTIONS, Rule};
-use super::{ChatCall, Format, object, take_stream_options, take_text};
+use super::{ChatCall, Format, Written, object, take_stream_options, take_text};
 use crate::Error;
 
 /// The most texts in one call (`OpenAI`'s own limit of embeddings).
@@ -17,6 +17,8 @@ const TOKEN_ID_MAX: u64 = 10_000_000;
 const COMPLETION_CAP: u64 = 16;
 /// The largest cap, as of chats.
 const CAP_MAX: i64 = 10_000_000;
+/// The most choices that a stream is read of.
+const STREAMED_MAX: u64 = 128;
 /// The most completions that may be generated for each prompt (`OpenAI`'s own limit).
 const BEST_OF_MAX: i64 = 20;
 
@@ -101,8 +103,8 @@ impl ChatCall {
             EMBEDDING_OPTIONS.iter().find(|(known, _)| *known == name).map(|(_, rule)| rule)
         })?;
         body.retain(|_, value| !value.is_null());
-        let format = Format::Embeddings;
-        Ok(Self { format, model, body, cap: Some(0), choices: 1, ..Self::default() })
+        let (format, written) = (Format::Embeddings, Written::of(bytes, &body));
+        Ok(Self { format, model, body, written, cap: Some(0), choices: 1, ..Self::default() })
     }
 
     /// Reads `OpenAI`'s legacy completion request. A single text means one message of the user,
@@ -135,6 +137,11 @@ impl ChatCall {
         if body.contains_key("best_of") && best_of < asked {
             return Err(Error::malformed("best_of", "must not be below n"));
         }
+        if stream && texts.saturating_mul(asked) > STREAMED_MAX {
+            let rule = "must be at most 128 texts (times n) where the answer is streamed: send \
+                        fewer, or leave stream out";
+            return Err(Error::malformed("prompt", rule));
+        }
         let cap = number("max_tokens").unwrap_or(COMPLETION_CAP);
         let beyond = beyond(&body, said.is_none()).map(Box::new);
         let mut hub = Map::new();
@@ -144,6 +151,7 @@ impl ChatCall {
         body.shift_remove("stream");
         Ok(Self {
             format: Format::Completions,
+            written: Written::of(bytes, &body),
             original: Some(body),
             beyond,
             model,
@@ -287,5 +295,17 @@ mod tests {
         ] {
             assert_eq!(completions(rest).unwrap_err().field(), Some(field), "{rest}");
         }
+    }
+
+    #[test]
+    fn a_stream_has_no_more_choices_than_are_read_of_it() {
+        let of = |texts: usize, n: u64, stream: bool| {
+            let prompts = serde_json::to_string(&vec!["x"; texts]).unwrap();
+            completions(&format!(r#""prompt":{prompts},"n":{n},"stream":{stream}"#))
+        };
+
+        assert_eq!(of(64, 2, true).unwrap().choices, 128);
+        assert_eq!(of(64, 3, true).unwrap_err().field(), Some("prompt"));
+        assert_eq!(of(64, 3, false).unwrap().choices, 192);
     }
 }

@@ -24,8 +24,9 @@ impl ChatCall {
     /// What the caller wrote, where that is a body of this format.
     #[must_use]
     pub fn written(&self, format: Format) -> &Written {
-        let is_chat = self.original.is_none() && format == Format::Chat;
-        if is_chat || self.original(format).is_some() { &self.written } else { &NOTHING }
+        let is_own = format == Format::Chat || format == self.format;
+        let is_body = self.original.is_none() && is_own;
+        if is_body || self.original(format).is_some() { &self.written } else { &NOTHING }
     }
 }
 

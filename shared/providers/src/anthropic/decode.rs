@@ -332,16 +332,18 @@ impl Events {
         overlay(&mut self.usage, event.usage)?;
         let delta = event.delta.as_ref();
         let reason = Text::or_empty(delta.and_then(|delta| delta.stop_reason.as_ref()));
-        if reason.is_empty() || !self.stop_reason.is_empty() {
-            return Ok(());
+        if self.stop_reason.is_empty() && !reason.is_empty() {
+            self.stop_reason = reason.to_owned();
+            out.push(ChatEvent::Finish { choice: 0, reason: finish_reason(reason).to_owned() });
         }
-        self.stop_reason = reason.to_owned();
-        out.push(ChatEvent::Finish { choice: 0, reason: finish_reason(reason).to_owned() });
-        self.report(out);
+        if !self.stop_reason.is_empty() {
+            self.report(out);
+        }
         Ok(())
     }
 
-    /// The counts, once the model has stopped: before, they only say how far it is.
+    /// The counts, once the model has stopped: before, they only say how far it is. There may be
+    /// several such events, of which the last one counts (build-with-claude/streaming).
     fn report(&mut self, out: &mut Vec<ChatEvent>) {
         let refused_at_once = self.stop_reason == "refusal" && !self.any_block;
         let context =

@@ -33,7 +33,9 @@ pub(super) fn body(
         set_output(&mut body, "effort", effort);
     }
     add_tools(&mut body, &call.body)?;
-    add_user(&mut body, &call.body)?;
+    if let Some(id) = end_user(&call.body)? {
+        body.insert("metadata".to_owned(), json!({"user_id": id}));
+    }
     // `auto` may use committed capacity, which is billed otherwise.
     body.insert("service_tier".to_owned(), Value::from("standard_only"));
     if stream {
@@ -60,6 +62,7 @@ const INEXPRESSIBLE: &[(&str, Neutral)] = &[
     ("frequency_penalty", Neutral::Number(0)),
     ("repetition_penalty", Neutral::Number(1)),
     ("min_p", Neutral::Number(0)),
+    ("top_k", Neutral::Number(-1)),
     ("store", Neutral::False),
     ("seed", Neutral::Never),
     ("verbosity", Neutral::Never),
@@ -213,8 +216,9 @@ fn translate_choice(choice: &Value) -> Result<Value, Error> {
     }
 }
 
-/// Anthropic knows one id of the end user; `OpenAI` has had three places for it.
-fn add_user(body: &mut Map<String, Value>, call: &Map<String, Value>) -> Result<(), Error> {
+/// The id of the end user, for which `OpenAI` has had three places. Other formats have one at most,
+/// and so has the log: of two that differ one would be lost.
+pub(crate) fn end_user(call: &Map<String, Value>) -> Result<Option<&str>, Error> {
     let mut id = None;
     for field in ["user", "safety_identifier"] {
         take_user(&mut id, field, call.get(field))?;
@@ -223,10 +227,7 @@ fn add_user(body: &mut Map<String, Value>, call: &Map<String, Value>) -> Result<
         // The other pairs are labels of the call and stay with Farebox.
         take_user(&mut id, "metadata.user_id", metadata.get("user_id"))?;
     }
-    if let Some(id) = id {
-        body.insert("metadata".to_owned(), json!({"user_id": id}));
-    }
-    Ok(())
+    Ok(id)
 }
 
 fn take_user<'a>(

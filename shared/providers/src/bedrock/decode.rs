@@ -13,12 +13,14 @@ use crate::sse::EVENT_BYTES_MAX;
 use crate::wire::check_calls;
 use crate::{DecodeError, Decoder, failure};
 
-/// `OpenAI`'s word for why the model stopped.
-fn finish_reason(stop_reason: &str) -> &'static str {
+/// `OpenAI`'s word for why the model stopped. Not every model of Bedrock's says that it `called`
+/// a tool.
+fn finish_reason(stop_reason: &str, called: bool) -> &'static str {
     match stop_reason {
         "max_tokens" | "model_context_window_exceeded" => "length",
         "tool_use" => "tool_calls",
         "guardrail_intervened" | "content_filtered" => "content_filter",
+        "end_turn" if called => "tool_calls",
         // `end_turn`, `stop_sequence`, and output that the model got wrong.
         _ => "stop",
     }
@@ -68,7 +70,8 @@ pub(super) fn whole(body: &[u8]) -> Result<Completion, DecodeError> {
     }
     let mut message = Map::new();
     message.insert("role".to_owned(), Value::from("assistant"));
-    let silent = said.is_empty() && !calls.is_empty();
+    let called = !calls.is_empty();
+    let silent = said.is_empty() && called;
     message.insert("content".to_owned(), if silent { Value::Null } else { Value::from(said) });
     for (field, value) in [("reasoning_details", details), ("tool_calls", calls)] {
         if !value.is_empty() {
@@ -80,7 +83,7 @@ pub(super) fn whole(body: &[u8]) -> Result<Completion, DecodeError> {
     }
     sources.put(&mut message);
     let reason = answer.get("stopReason").and_then(Value::as_str).unwrap_or_default();
-    let finish_reason = finish_reason(reason);
+    let finish_reason = finish_reason(reason, called);
     Ok(Completion {
         choices: vec![json!({"index": 0, "message": message, "finish_reason": finish_reason})],
         reported: usage::read(&answer),
@@ -162,7 +165,8 @@ impl State {
             "contentBlockStop" => self.close(out),
             "messageStop" if !self.stopped => {
                 self.stopped = true;
-                let reason = finish_reason(text(&event, "/stopReason")).to_owned();
+                let reason = text(&event, "/stopReason");
+                let reason = finish_reason(reason, self.calls > 0).to_owned();
                 out.push(ChatEvent::Finish { choice: 0, reason });
                 Ok(())
             }

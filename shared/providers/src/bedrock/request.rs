@@ -4,7 +4,7 @@ use farebox_core::{ChatCall, Error};
 use serde_json::{Map, Value, json};
 
 use super::messages::{self, Turns, cache_point};
-use crate::anthropic::{Told, changes_nothing, told};
+use crate::anthropic::{Told, changes_nothing, end_user, told};
 use crate::schema::closed;
 
 /// The families of models whose own fields are known, by a part of their ids.
@@ -30,6 +30,7 @@ impl Family {
 /// The body of the request.
 pub(super) fn body(call: &ChatCall, model: &str, cap: u64) -> Result<Map<String, Value>, Error> {
     let family = Family::of(model);
+    end_user(&call.body)?;
     let Turns { system, messages } = messages::translate(call.messages())?;
     let mut inference = Map::new();
     inference.insert("maxTokens".to_owned(), Value::from(cap));

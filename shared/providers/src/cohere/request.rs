@@ -4,7 +4,7 @@ use farebox_core::chat::Thinking;
 use farebox_core::{ChatCall, Error};
 use serde_json::{Map, Value, json};
 
-use crate::anthropic::changes_nothing;
+use crate::anthropic::{changes_nothing, end_user};
 use crate::media::without_detail;
 
 /// Options that have another name here, and those that keep theirs.
@@ -23,6 +23,7 @@ pub(super) fn body(
     cap: u64,
     stream: bool,
 ) -> Result<Map<String, Value>, Error> {
+    end_user(&call.body)?;
     let messages = call.messages().iter().enumerate();
     let messages = messages.map(|(place, message)| turn(&format!("messages[{place}]"), message));
     let messages: Vec<Value> = messages.collect::<Result<_, _>>()?;
@@ -200,6 +201,11 @@ fn content(field: &str, message: &Value, media: bool) -> Result<Vec<Value>, Erro
             }
         }
         _ => {}
+    }
+    if let Some(refusal) = message.get("refusal").and_then(Value::as_str)
+        && !refusal.is_empty()
+    {
+        parts.push(json!({"type": "text", "text": refusal}));
     }
     Ok(parts)
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::contents::MADE_UP_ID;
 use super::{REASONING_FORMAT, usage};
-use crate::cited::{Cited, chars};
+use crate::cited::{Chars, Cited};
 use crate::delta::{OPENING, Speaking, Thinking, say, say_in, spoken};
 use crate::json::{Text, raw};
 use crate::sse::Handle;
@@ -41,9 +41,6 @@ fn finish_reason(reason: &str, called: bool) -> Option<&'static str> {
 
 /// The most searches of one answer; the most seen are a dozen.
 const SEARCHES_MAX: usize = 4_096;
-
-/// The most places of one answer that are told with its sources: each is counted anew.
-const SUPPORTS_MAX: usize = 256;
 
 /// One answer, or a chunk of one.
 #[derive(Deserialize)]
@@ -149,12 +146,17 @@ impl Candidate<'_> {
     /// bytes.
     fn cited(&self, said: Option<&str>) -> Cited {
         let mut cited = Cited::default();
+        if self.grounding_metadata.is_none() && self.citation_metadata.is_none() {
+            return cited;
+        }
+        let said = said.map(Chars::of);
         let text = |value: &Value, at: &str| {
             value.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned()
         };
         let place = |value: &Value, at: &str| {
             let bytes = value.pointer(at).and_then(Value::as_u64).unwrap_or_default();
-            said.map_or(0, |said| chars(said, usize::try_from(bytes).unwrap_or(usize::MAX)))
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+            said.as_ref().map_or(0, |said| said.before(bytes))
         };
         let list = |told: &Option<Value>, at: &str| {
             let list = told.as_ref().and_then(|told| told.get(at)).and_then(Value::as_array);
@@ -172,7 +174,7 @@ impl Candidate<'_> {
                 .collect();
         let mut told = vec![false; sources.len()];
         let mut supports = list(&self.grounding_metadata, "groundingSupports");
-        if said.is_none() || supports.len() > SUPPORTS_MAX {
+        if said.is_none() {
             supports.clear();
         }
         for support in &supports {

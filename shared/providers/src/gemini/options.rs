@@ -4,6 +4,7 @@ use farebox_core::{ChatCall, Error};
 use serde_json::{Map, Value, json};
 
 use super::contents::{self, Dialect, Turns};
+use crate::anthropic::end_user;
 
 /// The body of the request.
 pub(super) fn body(
@@ -11,6 +12,7 @@ pub(super) fn body(
     dialect: Dialect<'_>,
     cap: u64,
 ) -> Result<Map<String, Value>, Error> {
+    end_user(&call.body)?;
     let Turns { system, contents } = contents::translate(call.messages(), dialect)?;
     let mut body = Map::new();
     body.insert("contents".to_owned(), Value::from(contents));

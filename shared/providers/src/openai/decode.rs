@@ -105,7 +105,7 @@ pub(super) fn told(body: &str) -> Option<String> {
         let called = choice.get("message").is_some_and(parts::calls_in);
         let end = choice.get("finish_reason").map(|reason| reason.trim_matches('"'));
         let end = end.and_then(|reason| parts::end(reason, called));
-        changes.extend(end.map(|end| (place, "finish_reason", end.to_owned())));
+        changes.extend(end.map(|end| (place, "finish_reason", format!("\"{end}\""))));
         changes.extend(message.map(|message| (place, "message", message)));
     }
     if changes.is_empty() { None } else { parts::changed(body, changes) }
@@ -144,15 +144,18 @@ pub(super) fn whole(rules: &UsageRules, body: &[u8]) -> Result<Completion, Decod
     Ok(Completion { id, model, choices, reported })
 }
 
-/// A legacy completion's choice carries its text by itself.
+/// A legacy completion's choice carries its text by itself. One that calls tools says so.
 fn as_of_a_chat(choice: &mut Value) {
     let Some(choice) = choice.as_object_mut() else { return };
     if let Some(text) = choice.shift_remove("text") {
         let message = || json!({"role": "assistant", "content": text});
         choice.entry("message").or_insert_with(message);
     }
-    if let Some(Value::String(reason)) = choice.get_mut("finish_reason") {
-        *reason = parts::word(reason).to_owned();
+    let calls = choice.get("message").and_then(|message| message.get("tool_calls"));
+    let called = calls.and_then(Value::as_array).is_some_and(|calls| !calls.is_empty());
+    let reason = choice.get("finish_reason").and_then(Value::as_str);
+    if let Some(end) = reason.and_then(|reason| parts::end(reason, called)) {
+        choice.insert("finish_reason".to_owned(), Value::from(end));
     }
 }
 
@@ -261,10 +264,10 @@ impl Chunks {
             let delta = once(&parts::of_delta(came)?, first)?;
             let delta = delta.map(parts::with_indices).transpose()?;
             if self.departs {
-                self.retell(place, came, delta.as_deref(), opens);
+                self.retell(place, came, delta.as_ref().map(|(delta, _)| &**delta), opens);
             }
-            if let Some(delta) = delta {
-                if self.departs && parts::calls_in(delta.get()) {
+            if let Some((delta, calls)) = delta {
+                if calls {
                     self.called |= bit;
                 }
                 let logprobs = choice.logprobs.map(ToOwned::to_owned);
@@ -291,8 +294,8 @@ impl Chunks {
             cited(sources).say(choice.index, out)?;
         }
         let end = parts::end(&reason.0, self.called & bit != 0);
-        self.changes.extend(end.map(|end| (place, "finish_reason", end.to_owned())));
-        let reason = parts::word(&reason.0).to_owned();
+        self.changes.extend(end.map(|end| (place, "finish_reason", format!("\"{end}\""))));
+        let reason = end.unwrap_or(&reason.0).to_owned();
         out.push(ChatEvent::Finish { choice: choice.index, reason });
         Ok(())
     }

@@ -63,18 +63,14 @@ pub(super) fn of_whole(message: &mut Map<String, Value>) {
     }
 }
 
-/// `OpenAI`'s word for an end: Together has one more, for the model's own token of it
-/// (togethercomputer/openapi, `FinishReason`), which strict clients refuse.
-pub(super) fn word(reason: &str) -> &str {
-    if reason == "eos" { "stop" } else { reason }
-}
-
-/// How the end of a choice is told where that is not how it came. Some say `stop` where tools were
-/// called, and strict clients then drop the calls.
+/// The end of a choice in `OpenAI`'s word for it, where that is not how it came. Together has one
+/// more, for the model's own token of it (togethercomputer/openapi, `FinishReason`), which strict
+/// clients refuse. Some say `stop` where tools were called, `OpenAI` itself where the call was
+/// forced by its name: strict clients then drop the calls.
 pub(super) fn end(reason: &str, called: bool) -> Option<&'static str> {
-    match word(reason) {
-        "stop" if called => Some("\"tool_calls\""),
-        "stop" if reason != "stop" => Some("\"stop\""),
+    match reason {
+        "stop" | "eos" if called => Some("tool_calls"),
+        "eos" => Some("stop"),
         _ => None,
     }
 }
@@ -153,22 +149,24 @@ pub(super) fn of_delta(delta: &RawValue) -> Result<Cow<'_, RawValue>, DecodeErro
     raw(&fields).map(Cow::Owned)
 }
 
-/// A delta whose calls tell their places: Mistral leaves them out, and tells each call in one
-/// piece. A place beyond every number of calls is refused.
-pub(super) fn with_indices(delta: Box<RawValue>) -> Result<Box<RawValue>, DecodeError> {
+/// A delta whose calls tell their places, and whether it has any: Mistral leaves the places out,
+/// and tells each call in one piece. A place beyond every number of calls is refused.
+pub(super) fn with_indices(delta: Box<RawValue>) -> Result<(Box<RawValue>, bool), DecodeError> {
     let calls = calls_of(delta.get());
     calls.iter().filter_map(|call| call.index).try_for_each(check_calls)?;
     if calls.iter().all(|call| call.index.is_some()) {
-        return Ok(delta);
+        return Ok((delta, !calls.is_empty()));
     }
     let mut fields: Map<String, Value> = serde_json::from_str(delta.get())
         .map_err(|fault| DecodeError::from_json("a delta object", &fault))?;
     let calls = fields.get_mut("tool_calls").and_then(Value::as_array_mut);
     let calls = calls.into_iter().flatten().filter_map(Value::as_object_mut);
     for (place, call) in calls.enumerate() {
-        call.entry("index").or_insert_with(|| Value::from(place));
+        if call.get("index").is_none_or(Value::is_null) {
+            call.insert("index".to_owned(), Value::from(place));
+        }
     }
-    raw(&fields)
+    Ok((raw(&fields)?, true))
 }
 
 #[cfg(test)]
@@ -201,11 +199,16 @@ mod tests {
                 r#"{"tool_calls":[{"id":"a"},{"id":"b"}]}"#,
                 r#"{"tool_calls":[{"id":"a","index":0},{"id":"b","index":1}]}"#,
             ),
+            (
+                r#"{"tool_calls":[{"index":0},{"index":null}]}"#,
+                r#"{"tool_calls":[{"index":0},{"index":1}]}"#,
+            ),
             (r#"{"tool_calls" : [{"index":3}]}"#, r#"{"tool_calls" : [{"index":3}]}"#),
             (r#"{"tool_calls":null}"#, r#"{"tool_calls":null}"#),
         ] {
             let delta = RawValue::from_string(delta.to_owned()).unwrap();
-            assert_eq!(with_indices(delta).unwrap().get(), expected);
+            let (told, calls) = with_indices(delta).unwrap();
+            assert_eq!((told.get(), calls), (expected, expected.contains("index")));
         }
         let far = RawValue::from_string(r#"{"tool_calls":[{"index":256}]}"#.to_owned()).unwrap();
         assert!(with_indices(far).is_err());

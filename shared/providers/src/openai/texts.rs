@@ -35,7 +35,8 @@ pub(super) fn embeddings(
     let prompt_tokens = embedded(provider, call, facts);
     let us_geography = (provider.us_geography)(facts.model);
     let bound = InputBound { prompt_tokens, us_geography, ..Default::default() };
-    outbound("/embeddings", &call.body, &ours, bound, (0, 1))
+    let caller = (&call.body, call.written(Format::Embeddings));
+    outbound("/embeddings", caller, &ours, bound, (0, 1))
 }
 
 /// The most tokens of what is to be embedded. A text beyond the window is refused unbilled where
@@ -88,22 +89,18 @@ pub(super) fn completions(
         if texts == 1 { within_window(provider, facts, marked, false)? } else { marked };
     let us_geography = (provider.us_geography)(facts.model);
     let bound = InputBound { prompt_tokens, us_geography, ..Default::default() };
-    outbound("/completions", asked, &ours, bound, (cap, call.choices))
+    let caller = (asked, call.written(Format::Completions));
+    outbound("/completions", caller, &ours, bound, (cap, call.choices))
 }
 
 fn outbound(
     path: &'static str,
-    caller: &Map<String, Value>,
+    (caller, written): (&Map<String, Value>, &Written),
     farebox: &Map<String, Value>,
     bound: InputBound,
     (cap, choices): (u64, u64),
 ) -> Result<Outbound, Error> {
-    let body = serde_json::to_vec(&Body {
-        caller,
-        written: &Written::default(),
-        ours: &super::OURS,
-        farebox,
-    });
+    let body = serde_json::to_vec(&Body { caller, written, ours: &super::OURS, farebox });
     let body = Bytes::from(body.map_err(Error::internal)?);
     Ok(Outbound { path: path.into(), headers: Vec::new(), body, bound, cap, choices })
 }

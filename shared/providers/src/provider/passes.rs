@@ -10,6 +10,13 @@
 
 type Passes = &'static [(&'static str, u64)];
 
+/// What `OpenAI`'s own chat completions do not know (openai/openai-openapi,
+/// `CreateChatCompletionRequest`, read 2026-11): a 400, which Azure bills.
+pub(super) const NOT_OPENAIS: &[&str] = &["top_k", "min_p", "repetition_penalty"];
+
+/// Five times what is recorded of a prompt that nobody asked for (2026-08).
+pub(super) const PREAMBLE: u64 = 1_024;
+
 /// A system prompt of the provider's own, of a few hundred words at most.
 const PROMPT: u64 = 1_024;
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::eventstream::{event, message};
-use crate::support::{byte_at_a_time, decode, provider, shown};
+use crate::support::{byte_at_a_time, decode, provider, shown, wire};
 
 const CLAUDE: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
 
@@ -51,6 +51,26 @@ fn every_split_of_a_stream_gives_its_events() {
     for cuts in (0..body.len()).map(|cut| vec![cut]).chain([byte_at_a_time(&body)]) {
         assert_eq!(shown(&decode(bedrock, CLAUDE, &body, &cuts)), EVENTS, "{cuts:?}");
     }
+}
+
+#[test]
+fn a_call_ends_as_one_where_the_model_says_that_its_turn_is_over() {
+    let start = json!({"toolUse": {"toolUseId": "c1", "name": "f"}});
+    let body = [
+        event("messageStart", &json!({"role": "assistant"})),
+        event("contentBlockStart", &json!({"contentBlockIndex": 0, "start": start})),
+        event("contentBlockStop", &json!({"contentBlockIndex": 0})),
+        event("messageStop", &json!({"stopReason": "end_turn"})),
+    ];
+    let bedrock = provider("bedrock");
+
+    let events = shown(&decode(bedrock, CLAUDE, &body.concat(), &[]));
+
+    assert!(events.contains("finish 0 tool_calls"), "{events}");
+    let call = json!({"toolUse": {"toolUseId": "c1", "name": "f", "input": {}}});
+    let whole = json!({"output": {"message": {"content": [call]}}, "stopReason": "end_turn"});
+    let whole = wire(bedrock, CLAUDE).decode(bedrock, whole.to_string().as_bytes()).unwrap();
+    assert_eq!(whole.choices[0]["finish_reason"], "tool_calls");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use farebox_core::chat::{Thinking, object};
+use farebox_core::chat::{Thinking, Written, object};
 use farebox_core::{ChatCall, Error, Format};
 use serde_json::{Map, Value, json};
 
@@ -58,10 +58,11 @@ pub(super) fn call(bytes: &[u8], model: String, verb: Verb) -> Result<ChatCall, 
     if model.is_empty() || model.len() > MODEL_BYTES_MAX {
         return Err(Error::malformed("model", "must be a text of 1 to 256 characters"));
     }
+    let mut written = Written::of(bytes, &original);
     if let (Verb::Count, Some(Value::Object(inner))) =
         (verb, original.shift_remove("generateContentRequest"))
     {
-        original = inner;
+        (original, written) = (inner, Written::default());
     }
     let mut beyond = Beyond::default();
     let mut body = Map::new();
@@ -92,7 +93,7 @@ pub(super) fn call(bytes: &[u8], model: String, verb: Verb) -> Result<ChatCall, 
     }
     body.insert("stream".to_owned(), Value::from(verb == Verb::Stream));
     let call = ChatCall::translated(Format::GenerateContent, model, body, original)?;
-    Ok(ChatCall { beyond: beyond.0, wishes: beyond.1, thinking, ..call })
+    Ok(ChatCall { beyond: beyond.0, wishes: beyond.1, thinking, written, ..call })
 }
 
 fn contents(given: Option<&Value>, turns: &mut Turns, beyond: &mut Beyond) -> Result<(), Error> {
@@ -163,6 +164,8 @@ fn tool_config(body: &mut Map<String, Value>, value: &Value, beyond: &mut Beyond
         }
     }
     let Some(config) = named(value, "functionCallingConfig") else { return };
+    let known = ["mode", "allowedFunctionNames"];
+    others(config, &known, "toolConfig.functionCallingConfig", beyond);
     let allowed = named(config, "allowedFunctionNames").and_then(Value::as_array);
     let mode = named(config, "mode").map(parts::text).unwrap_or_default();
     let choice = match (mode, allowed.map(Vec::as_slice).unwrap_or_default()) {
@@ -232,6 +235,15 @@ fn config(
     Ok(told)
 }
 
+/// Remembers the fields inside another that nobody here knows.
+fn others(value: &Value, known: &[&str], field: &str, beyond: &mut Beyond) {
+    for (name, _) in value.as_object().into_iter().flat_map(spelled) {
+        if !known.contains(&&*name) {
+            beyond.note(format!("{field}.{name}").chars().take(120).collect::<String>());
+        }
+    }
+}
+
 fn is_text(modalities: &Value) -> bool {
     let text = |one: &Value| parts::text(one).eq_ignore_ascii_case("text");
     modalities.as_array().is_some_and(|all| all.iter().all(text))
@@ -253,6 +265,8 @@ fn format(body: &mut Map<String, Value>, schema: &Value) {
 /// A level is an effort, and so is a budget; one below nothing is the model's own. Whether thoughts
 /// are shown is a wish.
 fn thinking(body: &mut Map<String, Value>, value: &Value, beyond: &mut Beyond) -> Thinking {
+    let known = ["includeThoughts", "thinkingLevel", "thinkingBudget"];
+    others(value, &known, "generationConfig.thinkingConfig", beyond);
     if named(value, "includeThoughts") == Some(&Value::Bool(false)) {
         beyond.wish("generationConfig.thinkingConfig.includeThoughts");
     }
@@ -344,6 +358,16 @@ mod tests {
         for (field, value, named) in [
             ("tools", json!([{"google_search": {}}]), "tools[0].googleSearch"),
             ("safetySettings", json!([]), "safetySettings"),
+            (
+                "generationConfig",
+                json!({"thinkingConfig": {"thinkingBudget": 9, "depth": 1}}),
+                "generationConfig.thinkingConfig.depth",
+            ),
+            (
+                "toolConfig",
+                json!({"functionCallingConfig": {"mode": "NONE", "stream_arguments": true}}),
+                "toolConfig.functionCallingConfig.streamArguments",
+            ),
             ("cachedContent", json!("x"), "cachedContent"),
             ("generationConfig", json!({"speechConfig": {}}), "generationConfig.speechConfig"),
             (

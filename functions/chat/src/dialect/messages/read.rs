@@ -8,6 +8,7 @@ use farebox_core::{ChatCall, Error, Format};
 use serde_json::{Map, Value, json};
 
 use super::blocks::{Turn, turn};
+use crate::dialect::another;
 
 /// The longest id of an end user that other providers take.
 const USER_BYTES_MAX: usize = 64;
@@ -19,9 +20,18 @@ pub(super) struct Beyond(Option<Box<Error>>, Vec<&'static str>);
 impl Beyond {
     /// Remembers a field that only a provider of the same format understands.
     pub(super) fn note(&mut self, field: impl Into<String>) {
-        if self.0.is_none() {
-            let rule = "only Anthropic's models take this: leave it out for this model";
-            self.0 = Some(Box::new(Error::malformed(field, rule)));
+        self.fault(field, "only Anthropic's models take this: leave it out for this model");
+    }
+
+    /// Remembers what is wrong with a field, which is told where it would be translated.
+    fn fault(&mut self, field: impl Into<String>, rule: &str) {
+        self.0.get_or_insert_with(|| Box::new(Error::malformed(field, rule)));
+    }
+
+    /// Remembers the first field inside another that nobody here knows.
+    fn others(&mut self, field: &str, value: &Value, known: &[&str]) {
+        if let Some(name) = another(value, known) {
+            self.note(format!("{field}.{name}"));
         }
     }
 
@@ -57,6 +67,10 @@ pub(super) fn call(bytes: &[u8]) -> Result<ChatCall, Error> {
 /// A budget is an effort too, and none is none; what an effort says beside it goes first.
 fn thinking(body: &mut Map<String, Value>, value: Option<&Value>, beyond: &mut Beyond) -> Thinking {
     let Some(value) = value.filter(|value| !value.is_null()) else { return Thinking::Unsaid };
+    beyond.others("thinking", value, &["type", "budget_tokens", "display"]);
+    if value.get("display").is_some_and(|display| !display.is_null()) {
+        beyond.wish("thinking.display");
+    }
     let budget = value.get("budget_tokens").and_then(Value::as_u64);
     let thinking = match (value.get("type").and_then(Value::as_str), budget) {
         (Some("disabled"), _) => Thinking::Tokens(0),
@@ -154,6 +168,7 @@ fn option(
             Some("auto" | "standard_only") => {}
             _ => return Err(Error::malformed(field, "must be auto or standard_only")),
         },
+        "metadata" if !value.is_object() => beyond.fault(field, "must be an object"),
         "metadata" => {
             for (name, value) in value.as_object().into_iter().flatten() {
                 match value.as_str().filter(|id| id.len() <= USER_BYTES_MAX) {
@@ -165,8 +180,12 @@ fn option(
             }
         }
         "tools" => tools(body, value, beyond)?,
-        "tool_choice" => choice(body, value)?,
+        "tool_choice" => {
+            beyond.others(field, value, &["type", "name", "disable_parallel_tool_use"]);
+            choice(body, value)?;
+        }
         "output_config" => {
+            beyond.others(field, value, &["effort", "format"]);
             if let Some(effort) = value.get("effort").filter(|effort| !effort.is_null()) {
                 body.insert("reasoning_effort".to_owned(), effort.clone());
             }
@@ -330,6 +349,15 @@ mod tests {
         assert_eq!(with("mcp_servers", json!([{}])).unwrap(), "mcp_servers");
         assert_eq!(with("thinking", json!({"type": "adaptive"})), None);
         assert_eq!(with("thinking", json!({"type": "enabled"})).unwrap(), "thinking");
+        let budget = json!({"effort": "low", "task_budget": {"tokens": 9}});
+        assert_eq!(with("output_config", budget).unwrap(), "output_config.task_budget");
+        assert_eq!(with("output_config", json!({"effort": "low", "format": null})), None);
+        let more = |name: &str| json!({"type": "adaptive", name: 1});
+        assert_eq!(with("thinking", more("depth")).unwrap(), "thinking.depth");
+        let more = json!({"type": "auto", "odd": true});
+        assert_eq!(with("tool_choice", more).unwrap(), "tool_choice.odd");
+        assert_eq!(with("metadata", json!("u")).unwrap(), "metadata");
+        assert_eq!(with("metadata", json!({"user_id": "u"})), None);
         let block = json!([{"role": "user", "content": [{"type": "search_result"}]}]);
         assert_eq!(with("messages", block).unwrap(), "messages[0].content[0].type");
         let tool = |field: &str, value: Value| {

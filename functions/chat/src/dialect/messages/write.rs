@@ -231,8 +231,14 @@ impl Events {
             self.details.push(detail.clone());
             return;
         }
+        let signature = detail.get("signature").filter(|signature| *signature != "");
+        // A thought may be told by its signature alone: newer models show no text of it unasked.
+        let is_unsaid = detail.get("text").is_some_and(|text| text == "");
+        if signature.is_some() && is_unsaid {
+            self.open(Open::Thinking, &thinking(), out);
+        }
         if self.open == Open::Thinking
-            && let Some(signature) = detail.get("signature")
+            && let Some(signature) = signature
         {
             self.delta(&json!({"type": "signature_delta", "signature": signature}), out);
             self.stop(out);
@@ -389,3 +395,42 @@ impl StreamWriter for Frames {
 }
 
 const STOP: &str = r#"{"type":"message_stop"}"#;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use farebox_core::{Rid, Timestamp};
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+
+    #[test]
+    fn a_thought_that_shows_no_text_keeps_its_signature() {
+        let opening = Opening {
+            request_id: Rid::new(Timestamp::from_ms(1), 1),
+            created: 1,
+            include_usage: false,
+            verbatim: false,
+            repeated: Arc::default(),
+        };
+        let thought = json!({"type": "reasoning.text", "text": "", "signature": "S",
+            "format": REASONING_FORMAT, "index": 0});
+        let (mut events, mut out) = (Events::new(opening), Vec::new());
+
+        for delta in [json!({"reasoning_details": [thought]}), json!({"content": "hi"})] {
+            let delta = to_raw_value(&delta).unwrap();
+            events.event(&ChatEvent::Delta { choice: 0, delta, logprobs: None }, &mut out);
+        }
+
+        let text = String::from_utf8(out).unwrap();
+        let told = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        let told: Vec<Value> = told.map(|data| serde_json::from_str(data).unwrap()).collect();
+        let signature = json!({"type": "signature_delta", "signature": "S"});
+        assert_eq!(told[1]["content_block"]["type"], "thinking");
+        assert_eq!(told[2]["delta"], signature);
+        assert_eq!(told[3], json!({"type": "content_block_stop", "index": 0}));
+        assert_eq!(told[4]["content_block"]["type"], "text");
+        assert_eq!(told[4]["index"], 1);
+    }
+}

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::items::Turns;
 use super::{own_field, tools};
+use crate::dialect::another;
 
 /// What could not be said in the common shape: the first of it.
 #[derive(Default)]
@@ -27,6 +28,13 @@ impl Beyond {
                         for this model";
             self.first = Some(Box::new(Error::malformed(field, rule)));
             self.only_search = false;
+        }
+    }
+
+    /// Remembers the first field inside another that nobody here knows.
+    fn others(&mut self, field: &str, value: &Value, known: &[&str]) {
+        if let Some(name) = another(value, known) {
+            self.note(format!("{field}.{name}"));
         }
     }
 
@@ -59,6 +67,7 @@ pub(super) fn call(bytes: &[u8]) -> Result<ChatCall, Error> {
     for (field, value) in original.iter().filter(|(_, value)| !value.is_null()) {
         option(&mut body, field, value, &mut beyond)?;
     }
+    end_user(&mut body);
     let written = Written::of(bytes, &original);
     let call = ChatCall::translated(Format::Responses, model, body, original);
     let call = call.map_err(|error| match error {
@@ -69,6 +78,16 @@ pub(super) fn call(bytes: &[u8]) -> Result<ChatCall, Error> {
     })?;
     let Beyond { first, only_search, wishes } = beyond;
     Ok(ChatCall { beyond: first, droppable: only_search, wishes, written, ..call })
+}
+
+/// Most other providers know one name for the end user, who is told by it where the caller tells
+/// one. Of two, each keeps its own: a provider that takes one alone refuses the other by name.
+fn end_user(body: &mut Map<String, Value>) {
+    let Some(id) = body.get("safety_identifier").cloned() else { return };
+    if body.get("user").is_none_or(|user| *user == id) {
+        body.shift_remove("safety_identifier");
+        body.insert("user".to_owned(), id);
+    }
 }
 
 fn messages(asked: &Map<String, Value>, beyond: &mut Beyond) -> Result<Vec<Value>, Error> {
@@ -152,13 +171,11 @@ fn option(
         | "parallel_tool_calls"
         | "service_tier"
         | "user"
+        | "safety_identifier"
         | "metadata"
         | "presence_penalty"
         | "frequency_penalty" => {
             body.insert(field.to_owned(), value.clone());
-        }
-        "safety_identifier" => {
-            body.entry("user").or_insert_with(|| value.clone());
         }
         "max_output_tokens" => {
             body.insert("max_completion_tokens".to_owned(), value.clone());
@@ -166,6 +183,7 @@ fn option(
         "top_logprobs" if value.as_u64() == Some(0) => {}
         "reasoning" => reasoning(body, value, beyond),
         "text" => {
+            beyond.others(field, value, &["verbosity", "format"]);
             if let Some(verbosity) = value.get("verbosity").filter(|value| !value.is_null()) {
                 body.insert("verbosity".to_owned(), verbosity.clone());
             }
@@ -184,6 +202,10 @@ fn option(
 }
 
 fn reasoning(body: &mut Map<String, Value>, value: &Value, beyond: &mut Beyond) {
+    beyond.others("reasoning", value, &["effort", "summary", "generate_summary", "mode"]);
+    if value.get("mode").is_some_and(|mode| !mode.is_null() && mode != "standard") {
+        beyond.note("reasoning.mode");
+    }
     if let Some(effort) = value.get("effort").filter(|effort| !effort.is_null()) {
         body.insert("reasoning_effort".to_owned(), effort.clone());
     }
@@ -316,6 +338,20 @@ mod tests {
     }
 
     #[test]
+    fn two_ids_of_the_end_user_are_two_in_whatever_order_they_come() {
+        let of = |text: &str| {
+            let call = call(format!(r#"{{"model":"m","input":"x",{text}}}"#).as_bytes()).unwrap();
+            ["user", "safety_identifier"].map(|name| call.body.get(name).cloned())
+        };
+        let both = [Some(json!("u")), Some(json!("s"))];
+
+        assert_eq!(of(r#""user":"u","safety_identifier":"s""#), both);
+        assert_eq!(of(r#""safety_identifier":"s","user":"u""#), both);
+        assert_eq!(of(r#""safety_identifier":"s""#), [Some(json!("s")), None]);
+        assert_eq!(of(r#""user":"s","safety_identifier":"s""#), [Some(json!("s")), None]);
+    }
+
+    #[test]
     fn a_custom_tool_is_a_function_that_takes_one_text() {
         let grammar = json!({"type": "grammar", "syntax": "lark", "definition": "start: X"});
         let tool = json!({"type": "custom", "name": "p", "description": "d", "format": grammar});
@@ -329,6 +365,11 @@ mod tests {
 
     #[test]
     fn what_only_this_format_has_is_remembered_by_name() {
+        let reasoning = json!({"effort": "low", "mode": "standard", "depth": 1});
+        assert_eq!(beyond("reasoning", reasoning).unwrap(), "reasoning.depth");
+        assert_eq!(beyond("reasoning", json!({"mode": "pro"})).unwrap(), "reasoning.mode");
+        assert_eq!(beyond("reasoning", json!({"mode": "standard", "summary": "auto"})), None);
+        assert_eq!(beyond("text", json!({"odd": 1, "verbosity": "low"})).unwrap(), "text.odd");
         let search = json!({"model": "m", "input": "x", "tools": [{"type": "web_search"}]});
         assert_eq!(read(&search).beyond.unwrap().field(), Some("tools[0].type"));
         assert!(read(&search).droppable);

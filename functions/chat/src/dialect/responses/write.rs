@@ -33,10 +33,10 @@ pub(super) fn whole(answer: &Answer<'_>) -> Value {
         }
     }
     let mut unread = Vec::new();
-    events.speak(&message, &mut unread);
-    events.close_all("completed", &mut unread);
     let reason = first.and_then(|choice| choice.get("finish_reason")).and_then(Value::as_str);
     events.reason = reason.map(str::to_owned);
+    events.speak(&message, &mut unread);
+    events.close_all(events.status(), &mut unread);
     events.ended(answer)
 }
 
@@ -139,12 +139,15 @@ impl Events {
         if self.model.is_empty() {
             self.model.clone_from(&answer.completion.model);
         }
-        let incomplete = self.incomplete();
-        let status = if incomplete.is_some() { "incomplete" } else { "completed" };
+        let (incomplete, status) = (self.incomplete(), self.status());
         let output = core::mem::take(&mut self.output);
         let shape = self.shape(status, output);
         let tier = tier_of_openai(answer.tier).unwrap_or("default");
         Shape { incomplete, tier, usage: usage_object(answer), ..shape }.into_value()
+    }
+
+    fn status(&self) -> &'static str {
+        if self.incomplete().is_some() { "incomplete" } else { "completed" }
     }
 
     fn incomplete(&self) -> Option<&'static str> {
@@ -234,13 +237,16 @@ impl Events {
         self.open = Open::Reasoning { summary: String::new(), details: Vec::new() };
     }
 
-    /// What lets a provider take its reasoning back: pieces of one detail are put together.
+    /// What lets a provider take its reasoning back: pieces of one detail are put together. They
+    /// tell its number; Gemini's signatures have none, and each is whole.
     fn detail(&mut self, detail: &Value, out: &mut Vec<u8>) {
         self.open_reasoning(out);
         let Open::Reasoning { summary, details } = &mut self.open else { return };
         let mut detail = detail.clone();
+        let is_numbered = detail.get("index").is_some_and(Value::is_number);
         let same = |known: &Value| {
-            ["type", "index", "format"].iter().all(|field| known.get(field) == detail.get(field))
+            let fields = ["type", "index", "format", "id"];
+            is_numbered && fields.iter().all(|field| known.get(field) == detail.get(field))
         };
         if let Some(known) = details.last_mut().filter(|known| same(known)) {
             for field in ["text", "summary", "data", "signature"] {
@@ -467,7 +473,7 @@ impl StreamWriter for Events {
 
     fn last(&mut self, answer: &Answer<'_>, out: &mut Vec<u8>) {
         self.begin(out);
-        let status = if self.incomplete().is_some() { "incomplete" } else { "completed" };
+        let status = self.status();
         self.close_all(status, out);
         cost_comment(answer.paid, out);
         let response = self.ended(answer);

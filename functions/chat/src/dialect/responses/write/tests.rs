@@ -247,6 +247,43 @@ fn reasoning_of_another_format_comes_back_as_it_was() {
 }
 
 #[test]
+fn signatures_of_a_text_and_of_its_call_stay_two() {
+    let detail = |more: Value| {
+        let mut detail = json!({"type": "reasoning.encrypted", "format": "google-gemini-v1"});
+        detail.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        detail
+    };
+    let (text, call) = (detail(json!({"data": "A"})), detail(json!({"data": "B", "id": "c"})));
+    let given = [
+        json!({"content": "I call."}),
+        json!({"reasoning_details": [text]}),
+        json!({"reasoning_details": [call]}),
+        json!({"tool_calls": [{"index": 0, "id": "c",
+            "function": {"name": "f", "arguments": "{}"}}]}),
+    ];
+    let events = written(&json!([]), &deltas(&given, "tool_calls"), false);
+    let turn = &events.last().unwrap()["response"]["output"];
+    let asked = json!({"model": "m", "input": turn});
+
+    let read = super::super::read::call(asked.to_string().as_bytes()).unwrap();
+
+    assert_eq!(read.body["messages"][0]["reasoning_details"], json!([text, call]));
+}
+
+#[test]
+fn a_whole_answer_that_was_cut_has_items_that_were() {
+    let message = json!({"role": "assistant", "content": "half"});
+    let choice = json!({"index": 0, "message": message, "finish_reason": "length"});
+    let completion =
+        Completion { model: "served".to_owned(), choices: vec![choice], ..Completion::default() };
+
+    let whole = answered(&completion, &json!([]), whole);
+
+    assert_eq!(whole["status"], "incomplete");
+    assert_eq!(whole["output"][0]["status"], "incomplete");
+}
+
+#[test]
 fn sealed_reasoning_of_this_format_is_told_as_it_is() {
     let sealed = json!([{"type": "reasoning.encrypted", "data": "gAAA",
         "format": "openai-responses-v1"}]);
