@@ -1,11 +1,12 @@
-"""Starts `cargo local` with its sample data and a provider to sign in with, and drives the console in
-headless Chromium.
+"""Starts `cargo local` with its sample data and a provider to sign in with, twice, and drives the console
+of each in headless Chromium: the pages in one, what people do in the other.
 
     FAREBOX_NODE_MODULES=…/node_modules python run.py CLONE [DIRECTORY FOR SCREENSHOTS]
 """
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,14 +14,30 @@ import tempfile
 import threading
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 READY_S_MAX = 900
 BROWSER_S_MAX = 900
+PROGRAMS = ["pages.mjs", "deeds.mjs"]
 
 
 def main():
     clone, shots = sys.argv[1], sys.argv[2:]
     here = os.path.dirname(os.path.abspath(__file__))
+    subprocess.run(["cargo", "build", "-q", "-p", "farebox-local", "-p", "farebox-cli", "-p", "farebox-tests"], cwd=clone, check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        os.symlink(os.environ["FAREBOX_NODE_MODULES"], os.path.join(folder, "node_modules"))
+        for name in os.listdir(here):
+            if name.endswith(".mjs"):
+                shutil.copy(os.path.join(here, name), folder)
+        programs = [os.path.join(folder, name) for name in PROGRAMS]
+        with ThreadPoolExecutor(len(programs)) as both:
+            codes = list(both.map(lambda program: driven(clone, program, shots), programs))
+            return int(any(codes))
+
+
+def driven(clone, program, shots):
+    """The exit code of a program on a stack of its own. It prints when it has ended, so that two do not mix."""
     # Serves until its input ends, which is with this process at the latest.
     provider = subprocess.Popen(
         ["cargo", "run", "-q", "-p", "farebox-tests", "--bin", "provider"], cwd=clone, text=True,
@@ -44,13 +61,12 @@ def main():
         assert url, "cargo local named no console"
         wait_for_samples(url, key)
         even(clone, url, key)
-        with tempfile.TemporaryDirectory() as folder:
-            os.symlink(os.environ["FAREBOX_NODE_MODULES"], os.path.join(folder, "node_modules"))
-            program = os.path.join(folder, "console.mjs")
-            with open(os.path.join(here, "console.mjs"), encoding="utf-8") as source:
-                with open(program, "w", encoding="utf-8") as copy:
-                    copy.write(source.read())
-            return subprocess.run(["node", program, url, key, issuer, *shots], timeout=BROWSER_S_MAX, check=False).returncode
+        ended = subprocess.run(
+            ["node", program, url, key, issuer, *shots], timeout=BROWSER_S_MAX, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        print(f"{os.path.basename(program)}\n{ended.stdout}", flush=True)
+        return ended.returncode
     finally:
         os.killpg(stack.pid, signal.SIGINT)
         stack.wait(20)
