@@ -222,4 +222,18 @@ await claim("sums and limits are right beyond a hundred budgets", async () => {
   await close();
 });
 
+await claim("an address hands a key over on this machine alone", async () => {
+  const context = await browser.newContext(VIEWS.light);
+  const page = await context.newPage();
+  const { origin, pathname } = new URL(url);
+  await page.route("http://farebox.example/**", async (route) => {
+    const asked = new URL(route.request().url());
+    await route.fulfill({ response: await route.fetch({ url: origin + asked.pathname + asked.search }) });
+  });
+  await page.goto(`http://farebox.example${pathname}#key=${key}`);
+  await page.waitForSelector("form.login #key");
+  assert.equal(await page.evaluate("location.hash"), "");
+  await context.close();
+});
+
 await finish();

@@ -64,7 +64,7 @@ pub async fn create(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
         role: Role::given(&body.role)?.name().to_owned(),
         expires_at: expiry(body.expires_at.as_deref(), now)?,
     };
-    let (secret, row) = gate.control.create_admin_key(&new, call.seed()?).await?;
+    let (secret, row) = gate.control.create_admin_key(&new, None, call.seed()?).await?;
     Ok(Answer::made(&shown(row, now))?.with_secret(&secret))
 }
 
@@ -90,7 +90,7 @@ pub async fn rotate(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let known = gate.control.admin_key_row(&id).await?.filter(|known| known.is_active);
     let known = known.ok_or_else(|| absent(call))?;
     let new = NewAdminKey { name: known.name, role: known.role, expires_at: None };
-    let (secret, row) = gate.control.create_admin_key(&new, call.seed()?).await?;
+    let (secret, row) = gate.control.create_admin_key(&new, Some(&id), call.seed()?).await?;
     let now = gate.aws().now();
     let end = now.plus_ms(i64::from(overlap_s).saturating_mul(1000));
     gate.control.end_admin_key(&id, end).await?;

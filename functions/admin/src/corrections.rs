@@ -13,16 +13,15 @@ use crate::reply::{Answer, Refusal};
 /// Longest reason.
 const REASON_CHARS_MAX: usize = 200;
 
-/// `GET /admin/v1/corrections?limit=&cursor=`
+/// `GET /admin/v1/corrections?scope=`
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
-    if call.query("scope").is_some() {
-        call.parsed_query::<Scope>("scope", "user:ID")?;
-    }
-    let page = gate.control.corrections(call.limit()?, call.cursor()).await?;
-    let rows = page.rows.iter().map(|row| shown(&row.record, "entered"));
-    let scope = call.query("scope");
-    let corrections = rows.filter(|row| scope.is_none_or(|of| row.scopes.iter().any(|s| s == of)));
-    let corrections = corrections.collect();
+    let scope: Option<Scope> = match call.query("scope") {
+        Some(_) => Some(call.parsed_query("scope", "user:ID")?),
+        None => None,
+    };
+    let (limit, cursor) = (call.limit()?, call.cursor());
+    let page = gate.control.corrections(scope.as_ref(), limit, cursor).await?;
+    let corrections = page.rows.iter().map(|row| shown(&row.record, "entered")).collect();
     Answer::ok(&CorrectionList { corrections, next_cursor: page.next })
 }
 

@@ -55,22 +55,16 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let id: EntityId = call.parsed("id")?;
     let settings = settings(call.body()?, gate.aws().now())?;
     let row = gate.control.key(&id).await?.ok_or_else(|| absent(call))?;
-    changed(gate, call, &row, &settings).await
-}
-
-/// The change of a key that is there.
-pub(crate) async fn changed(
-    gate: &Gate,
-    call: &Call,
-    row: &KeyRow,
-    settings: &KeySettings,
-) -> Result<Answer, Refusal> {
-    if !row.is_active {
-        return Err(Error::malformed("id", "is that of a revoked key: make a new one").into());
-    }
-    let row = gate.control.change_key(&row.id, settings, call.expected()).await?;
+    not_revoked(&row)?;
+    let row = gate.control.change_key(&row.id, &settings, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
     Answer::thing(&key(row, gate.aws().now()))
+}
+
+/// A revoked key cannot be changed.
+pub(crate) fn not_revoked(row: &KeyRow) -> Result<(), Error> {
+    let rule = "is that of a revoked key: make a new one";
+    if row.is_active { Ok(()) } else { Err(Error::malformed("id", rule)) }
 }
 
 /// `POST /admin/v1/keys/{id}/rotate`

@@ -110,7 +110,8 @@ pub async fn create_key(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
 }
 
 /// `PUT /admin/v1/me/keys/{id}`: within what the owner allows for keys of one's own. Who may have
-/// none may change none; who may could as well revoke this one and make another.
+/// none may change none; who may could as well revoke this one and make another. One that has ended
+/// takes a place again.
 pub async fn put_key(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let user = user(gate, call).await?;
     let row = own_key(gate, call, &call.parsed("id")?).await?;
@@ -120,7 +121,11 @@ pub async fn put_key(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     }
     let labels = row.settings.labels.clone();
     let settings = own_settings(call.body()?, &user.own, labels, gate.aws().now())?;
-    keys::changed(gate, call, &row, &settings).await
+    keys::not_revoked(&row)?;
+    let (most, expected) = (user.own.keys, call.expected());
+    let row = gate.control.change_own_key(&row, &settings, expected, most).await?;
+    let row = row.ok_or_else(|| call.raced())?;
+    Answer::thing(&keys::key(row, gate.aws().now()))
 }
 
 /// `POST /admin/v1/me/keys/{id}/rotate`: whoever may use a key may have another secret for it.

@@ -12,7 +12,7 @@
 //! | key rotated | one write of its item: the secrets that work, and its version |
 //! | credential | lease, secret, metadata, keys |
 //! | credential disabled | lease, metadata, keys, secret erased |
-//! | webhook | signing secret, item |
+//! | webhook | lease, signing secret, item |
 //! | imported price list | its parts, its name among the imported ones, what is in force |
 //! | correction | journal, books scope by scope, log row, journal |
 

@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 
 use farebox_core::Error;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_ignored::Path;
+use serde_json::Value;
 
 use super::Call;
 
@@ -18,18 +20,19 @@ impl Call {
     }
 
     /// The body as what it must be. A field that the type does not have is refused wherever it
-    /// stands, whether or not the type says so itself: nothing gets in by a name that nobody reads.
+    /// stands, whether or not the type says so itself: nothing gets in by a name that nobody reads,
+    /// nor by its place in a list.
     ///
     /// # Errors
     /// [`Error::Malformed`] names the field and the rule; it never quotes a value.
-    pub fn body<T: DeserializeOwned>(&self) -> Result<T, Error> {
+    pub fn body<T: DeserializeOwned + Serialize>(&self) -> Result<T, Error> {
         if self.body.is_empty() {
             return Err(Error::malformed("body", "is empty: send a JSON object"));
         }
         // Without this `[]` would be read as an object whose fields are all left out: as a
         // budget without limits.
         if self.body.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
-            return Err(Error::malformed("body", "must be a JSON object"));
+            return Err(Error::malformed("body", OBJECT));
         }
         let mut reader = serde_json::Deserializer::from_slice(&self.body);
         let (mut track, mut unknown) = (serde_path_to_error::Track::new(), None);
@@ -42,7 +45,35 @@ impl Call {
         }
         let value = value.map_err(|error| unreadable(&track.path().to_string(), &error))?;
         reader.end().map_err(|_| Error::malformed("body", "ends after one JSON object"))?;
-        Ok(value)
+        let sent: Value = serde_json::from_slice(&self.body).map_err(Error::internal)?;
+        let read = serde_json::to_value(&value).map_err(Error::internal)?;
+        match listed(&sent, &read) {
+            Some(field) => Err(Error::malformed(field, OBJECT)),
+            None => Ok(value),
+        }
+    }
+}
+
+const OBJECT: &str = "must be a JSON object";
+
+/// Where a list was sent in place of an object within the body, and its fields were read by their
+/// places. An empty one, of which nothing was read, says nothing.
+fn listed(sent: &Value, read: &Value) -> Option<String> {
+    match (sent, read) {
+        (Value::Array(_), Value::Object(_)) => Some(String::new()),
+        (Value::Object(sent), Value::Object(read)) => sent.iter().find_map(|(name, sent)| {
+            let within = listed(sent, read.get(name)?)?;
+            let joint = if within.is_empty() || within.starts_with('[') { "" } else { "." };
+            Some(format!("{name}{joint}{within}"))
+        }),
+        (Value::Array(sent), Value::Array(read)) => {
+            sent.iter().zip(read).enumerate().find_map(|(place, (sent, read))| {
+                let within = listed(sent, read)?;
+                let joint = if within.is_empty() || within.starts_with('[') { "" } else { "." };
+                Some(format!("[{place}]{joint}{within}"))
+            })
+        }
+        _ => None,
     }
 }
 
@@ -117,11 +148,12 @@ fn said(expected: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use farebox_api::{CreateKey, PutBudget, PutCredential};
+    use farebox_api::{CreateKey, PutBudget, PutCredential, PutUser};
+    use farebox_core::Route;
 
     use super::*;
 
-    fn refusal<T: DeserializeOwned>(body: &str) -> (String, String) {
+    fn refusal<T: DeserializeOwned + Serialize>(body: &str) -> (String, String) {
         match Call::of("PUT", "/", body).body::<T>() {
             Err(Error::Malformed { field, rule }) => (field, rule),
             _ => (String::new(), String::new()),
@@ -154,6 +186,19 @@ mod tests {
             assert!(said.starts_with(rule), "{body}: {named}: {said}");
         }
         assert_eq!(refusal::<CreateKey>("{\"name\":\"n\"}").0, "user");
+    }
+
+    #[test]
+    fn a_list_is_no_object_wherever_it_stands() {
+        let key = |more: &str| format!("{{\"user\":\"u\",\"name\":\"n\",{more}}}");
+        let of = |body: &str| refusal::<CreateKey>(&key(body));
+        let told = |field: &str| (field.to_owned(), OBJECT.to_owned());
+
+        assert_eq!(of("\"timeouts\":[10]"), told("timeouts"));
+        assert_eq!(of("\"timeouts\":{}"), (String::new(), String::new()));
+        let route = refusal::<Route>("{\"targets\":[{\"model\":\"a/b\"},[\"a/b\",3]]}");
+        assert_eq!(route, told("targets[1]"));
+        assert_eq!(refusal::<PutUser>("{\"self_service\":[5]}"), told("self_service"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Lists with a filter are full while there is more, and what the operator was told is looked at.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use farebox_aws::expression::Store;
 use farebox_core::Timestamp;
 use farebox_ledger::alert::{Fault, Notice};
@@ -115,6 +116,63 @@ async fn a_page_with_a_filter_is_full_while_there_is_more() {
     assert_eq!(sizes, [2, 1]);
     let (sizes, roles) = walked(&world, "iam?role=auditor&limit=2", "principals", "arn").await;
     assert_eq!((sizes, roles.len()), (vec![2, 1], 3));
+
+    let mut wanted = Vec::new();
+    for place in 0..9 {
+        let user = ["u000", "u001", "u002"][place % 3];
+        let body = json!({"scope": format!("user:{user}"), "amount_usd": "1", "reason": "why",
+                          "id": format!("c{place}")});
+        let made = world.ask("POST", "/admin/v1/corrections", body).await;
+        assert_eq!(made.status, 200, "{}", made.body);
+        if user == "u002" {
+            wanted.push(made.body["id"].as_str().unwrap().to_owned());
+        }
+    }
+    let path = "corrections?scope=user:u002&limit=2";
+    assert_eq!(walked(&world, path, "corrections", "id").await, (vec![2, 1], wanted));
+}
+
+/// An owner's entity, as it stands in the table.
+async fn put_user(world: &World, user: String) {
+    let aws = world.gate.aws();
+    let fields = [("pk", format!("E#{}", aws.config().tenant)), ("sk", format!("user:{user}"))];
+    let item = fields.map(|(name, value)| (name.to_owned(), AttributeValue::S(value)));
+    let put = aws.dynamodb().put_item().table_name("main").set_item(Some(item.into()));
+    put.send().await.unwrap();
+}
+
+#[tokio::test]
+async fn limits_beyond_two_thousand_owners_are_not_taken_for_none() {
+    const OWNERS: u32 = 2_000;
+    let world = World::new().await;
+    for place in 0..OWNERS {
+        put_user(&world, format!("u{place:04}")).await;
+    }
+    let set = async |user: &str| {
+        for (path, body) in [
+            (format!("users/{user}"), json!({})),
+            (format!("budgets/user:{user}"), json!({"total_limit_usd": "1"})),
+        ] {
+            let reply = world.ask("PUT", &format!("/admin/v1/{path}"), body).await;
+            assert_eq!(reply.status, 200, "{}", reply.body);
+        }
+    };
+    set("u1999").await;
+    set("z").await;
+    let get = async |cursor: &str| {
+        let path = format!("/admin/v1/budgets?kind=user&order=nearest{cursor}");
+        let body = world.ask("GET", &path, Value::Null).await.body;
+        let ids = body["budgets"].as_array().unwrap().iter();
+        let ids: Vec<_> = ids.map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+        (ids, body["nearest"]["limited"].clone(), body["next_cursor"].clone())
+    };
+
+    let (ids, limited, next) = get("").await;
+
+    assert_eq!((ids, limited), (vec!["u1999".to_owned()], json!(1)));
+    let next = next.as_str().expect("that there are more is told");
+    let rest = get(&format!("&cursor={next}")).await;
+    assert_eq!(rest, (vec!["z".to_owned()], json!(1), Value::Null));
 }
 
 #[tokio::test]

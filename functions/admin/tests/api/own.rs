@@ -1,5 +1,6 @@
 //! What members see and do of their own, and that it is nobody else's.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use farebox_aws::LogWriter;
 use farebox_core::{CallRecord, Correction, Outcome, Rid, ScopePart};
 use serde_json::{Value, json};
@@ -174,6 +175,43 @@ async fn a_member_makes_keys_within_what_the_owner_allows() {
         let put = cast.world.ask("PUT", "/admin/v1/users/u1", body).await;
         assert_eq!(put.body["error"]["field"], field, "{}", put.body);
     }
+}
+
+/// Lets a key end in the past, as if its time had gone by.
+async fn end(world: &World, key: &str) {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let update = world.gate.aws().dynamodb().update_item().table_name("main");
+    let update = update.key("pk", text(&format!("K#{key}"))).key("sk", text("0"));
+    let update =
+        update.update_expression("SET #exp = :past").expression_attribute_names("#exp", "exp");
+    let past = AttributeValue::N("1000".to_owned());
+    update.expression_attribute_values(":past", past).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_has_ended_lives_again_only_where_there_is_room_for_it() {
+    let cast = Cast::new().await;
+    // The one that the owner has made, and one more.
+    allow(&cast, json!({"keys": 2})).await;
+    let post =
+        async |name: &str| cast.ask('m', "POST", "/admin/v1/me/keys", json!({"name": name})).await;
+    let id = |made: &Reply| made.body["id"].as_str().unwrap().to_owned();
+    let old = format!("/admin/v1/me/keys/{}", id(&post("old").await));
+    let change = async || cast.ask('m', "PUT", &old, json!({"name": "old"})).await;
+    assert_eq!(change().await.status, 200, "it is one of the two itself");
+    end(&cast.world, old.rsplit('/').next().unwrap()).await;
+    let other = format!("/admin/v1/me/keys/{}", id(&post("other").await));
+
+    let full = change().await;
+
+    assert_eq!((full.status, &full.body["error"]["code"]), (403, &json!("not_allowed")));
+    assert_eq!(cast.ask('m', "GET", &old, Value::Null).await.body["state"], "expired");
+    assert_eq!(cast.ask('m', "DELETE", &other, Value::Null).await.status, 200);
+    // One place is left, and two ask for it at once.
+    let (again, made) = tokio::join!(change(), post("third"));
+    let mut statuses = [again.status, made.status];
+    statuses.sort_unstable();
+    assert!(matches!(statuses, [200 | 201, 403]), "{statuses:?}");
 }
 
 #[tokio::test]

@@ -114,6 +114,26 @@ async fn an_admin_key_is_shown_once_and_works_until_it_is_revoked_or_ends() {
 }
 
 #[tokio::test]
+async fn two_admin_keys_of_one_name_have_two_successors_whatever_their_rotations_are_called() {
+    let world = World::new().await;
+    let mut successors = Vec::new();
+    for _ in 0..2 {
+        let body = json!({"name": "ci", "role": "admin"});
+        let made = world.ask("POST", "/admin/v1/admin-keys", body).await;
+        let path = format!("/admin/v1/admin-keys/{}/rotate", made.body["id"].as_str().unwrap());
+        let rotate = async || {
+            let seed = [("idempotency-key", "monday")];
+            world.ask_with(ADMIN_KEY, "POST", &path, json!({"overlap_s": 60}), &seed).await
+        };
+        let (first, again) = (rotate().await, rotate().await);
+        assert_eq!((first.status, &first.body), (201, &again.body));
+        successors.push(first.body["id"].clone());
+    }
+
+    assert_ne!(successors[0], successors[1]);
+}
+
+#[tokio::test]
 async fn a_changed_character_of_an_admin_key_is_a_stranger() {
     let world = World::new().await;
     let body = json!({"name": "Ann", "role": "owner"});

@@ -211,6 +211,29 @@ async fn of_two_changes_at_once_one_is_told_that_it_is_stale() {
 }
 
 #[tokio::test]
+async fn a_change_of_the_webhook_that_comes_second_leaves_the_firsts_secret_as_it_is() {
+    let world = World::new().await;
+    let path = "/admin/v1/webhook";
+    let hook = |name: &str| json!({"url": format!("https://{name}.example/")});
+    let seen = world.ask("PUT", path, hook("old")).await.etag;
+    let change = async |name: &str| with(&world, "PUT", path, &hook(name), &seen).await;
+    // The late one has looked, and is about to begin.
+    let (arrives, go) = world.hold("PutItem");
+    let first = async {
+        arrives.await.unwrap();
+        let first = change("first").await;
+        go.send(()).unwrap();
+        first
+    };
+
+    let (late, first) = tokio::join!(change("late"), first);
+
+    assert_eq!((first.status, late.status), (200, 412), "{}", late.body);
+    assert_eq!(first.body["secret"].as_str(), Some(&*world.secret("farebox/test/webhook")));
+    assert_eq!(world.ask("GET", path, Value::Null).await.body["url"], hook("first")["url"]);
+}
+
+#[tokio::test]
 async fn if_none_match_makes_what_is_not_there_and_nothing_else() {
     let world = World::new().await;
     let make = async || {

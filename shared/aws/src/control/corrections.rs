@@ -155,19 +155,27 @@ impl Control {
         found.0.iter().map(journal_row).collect()
     }
 
-    /// A page of the journal.
+    /// A page of the journal; of the books of one scope where `scope` is given.
     ///
     /// # Errors
     /// Where the table cannot be read or the cursor is not one of this list.
     pub async fn corrections(
         &self,
+        scope: Option<&Scope>,
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<Listed<JournalRow>, Error> {
         let pk = update::journal_key(self.tenant(), "").pk;
-        let (found, next) = self.store.query(&pk, "", cursor, limit).await?;
-        let rows: Result<Vec<_>, _> = found.iter().map(journal_row).collect();
-        Ok(Listed { rows: rows?, next })
+        let is_of = |row: &JournalRow, scope: &Scope| {
+            row.record.parts.iter().any(|part| part.scope.whole() == *scope)
+        };
+        let read = |item: &Attributes| match (journal_row(item), scope) {
+            (Ok(row), Some(scope)) if !is_of(&row, scope) => None,
+            (row, _) => Some(row),
+        };
+        let page = self.store.search((&pk, ""), (limit, cursor), scope.is_some(), read).await?;
+        let rows: Result<Vec<_>, _> = page.rows.into_iter().collect();
+        Ok(Listed { rows: rows?, next: page.next })
     }
 
     /// Writes what is going to be entered; what stands there where the name is taken.

@@ -267,7 +267,18 @@ impl Control {
 
     /// Takes the owner's lease; `None` where there is no such owner.
     pub(super) async fn lease(&self, owner: &CredentialOwner) -> Result<Option<String>, Error> {
-        let (pk, sk) = (self.entities(), owner.to_string());
+        let what = format!("the credentials of {owner}");
+        self.lease_at(&owner.to_string(), "attribute_exists(pk) AND ", &what).await
+    }
+
+    /// Takes the lease of an entity; `None` where `there` asks for one and there is none.
+    pub(super) async fn lease_at(
+        &self,
+        sk: &str,
+        there: &str,
+        what: &str,
+    ) -> Result<Option<String>, Error> {
+        let pk = self.entities();
         let me = format!("{:032x}", random());
         for attempt in 0..LEASE_TRIES {
             if attempt > 0 {
@@ -276,9 +287,9 @@ impl Control {
             let now = self.aws().now();
             let change = Changed::new(
                 &pk,
-                &sk,
+                sk,
                 "SET lo = :me, lu = :until, providers = if_not_exists(providers, :none)",
-                "attribute_exists(pk) AND (attribute_not_exists(lu) OR lu < :now)",
+                &format!("{there}(attribute_not_exists(lu) OR lu < :now)"),
             )
             .value(":me", text(&me))
             .value(":until", number(now.plus_ms(LEASE_MS).ms()))
@@ -287,20 +298,25 @@ impl Control {
             if self.store.change(change).await?.is_some() {
                 return Ok(Some(me));
             }
-            if self.store.get(&pk, &sk).await?.is_none() {
+            if self.store.get(&pk, sk).await?.is_none() {
                 return Ok(None);
             }
         }
-        let limit = format!("another change of the credentials of {owner} is under way");
+        let limit = format!("another change of {what} is under way");
         Err(Error::RateLimited { limit, retry_after_s: 30, left: Vec::new() })
     }
 
     /// Gives the lease back. Where that fails it ends by itself.
     pub(super) async fn release(&self, owner: &CredentialOwner, lease: &str) {
-        let (pk, sk) = (self.entities(), owner.to_string());
-        let change = Changed::new(&pk, &sk, "REMOVE lo, lu", "lo = :me").value(":me", text(lease));
+        self.release_at(&owner.to_string(), lease).await;
+    }
+
+    /// The same of an entity's.
+    pub(super) async fn release_at(&self, sk: &str, lease: &str) {
+        let pk = self.entities();
+        let change = Changed::new(&pk, sk, "REMOVE lo, lu", "lo = :me").value(":me", text(lease));
         if let Err(error) = self.store.change(change).await {
-            tracing::warn!(cause = error.cause(), "a credential lease was not given back");
+            tracing::warn!(cause = error.cause(), "a lease was not given back");
         }
     }
 

@@ -101,8 +101,8 @@ impl PrincipalRow {
 }
 
 impl Control {
-    /// Makes an admin key. Its secret is in the first half of the answer and nowhere else; a
-    /// repeat with the same `seed` within a day has it again.
+    /// Makes an admin key, or the successor of one. Its secret is in the first half of the answer
+    /// and nowhere else; a repeat with the same `seed` within a day has it again.
     ///
     /// # Errors
     /// Where a service cannot be reached; [`Error::IdempotencyKeyReused`] or [`Error::Conflict`]
@@ -110,10 +110,13 @@ impl Control {
     pub async fn create_admin_key(
         &self,
         new: &NewAdminKey,
+        after: Option<&EntityId>,
         seed: Option<&str>,
     ) -> Result<(Secret, AdminKeyRow), Error> {
         let pepper = self.directory.pepper().await?;
-        let random = self.draw("admin key", seed).await?;
+        // Two keys of one name and role have two successors.
+        let purpose = after.map_or("admin key".to_owned(), |id| format!("admin key after {id}"));
+        let random = self.draw(&purpose, seed).await?;
         let key = GatewayKey::generate(&self.aws().config().stage, random);
         let now = self.aws().now();
         let mut item = super::store::key(&self.entities(), &format!("{KEYS}{}", key.id));

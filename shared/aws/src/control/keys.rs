@@ -192,7 +192,7 @@ impl Control {
             return self.made_before(&new, made).map(|row| Some((key, row)));
         }
         if let Some(most) = new.among {
-            self.check_room_for_a_key(&new.user, most).await?;
+            self.check_room_for_a_key(&new.user, most, None).await?;
         }
         let now = self.aws().now();
         self.make_budget(Scope::new(ScopeKind::Key, key.id.clone())).await?;

@@ -2,11 +2,16 @@
 
 use farebox_core::{EntityId, Error, GatewayKey, Scope};
 
+use super::key_settings::KeySettings;
 use super::keys::{KEY_SK, PAGES_MAX, pk};
 use super::owners::VERSION;
 use super::scopes::scopes_of;
 use super::store::{Changed, number, text};
 use super::{Control, CredentialOwner, Expected, KeyRow, NewKey, PAGE_MAX, version};
+
+/// A change may be written so long after its key was read. A key that ends within this time is
+/// taken for one that has ended.
+const CHANGE_MS: i64 = 60_000;
 
 impl Control {
     /// Makes a key that its user asks for: one at a time, so that no two share the last place.
@@ -25,6 +30,32 @@ impl Control {
         made
     }
 
+    /// Changes a key for its user. One that has ended, or is about to, lives again by a later end:
+    /// then it takes a place among the `most` live ones, as a new key would, one at a time.
+    ///
+    /// # Errors
+    /// As [`Self::change_key`]; [`Error::NotAllowed`] where the user has as many as it may.
+    pub async fn change_own_key(
+        &self,
+        row: &KeyRow,
+        settings: &KeySettings,
+        expected: Expected,
+        most: u32,
+    ) -> Result<Option<KeyRow>, Error> {
+        let soon = self.aws().now().plus_ms(CHANGE_MS);
+        if row.settings.expires_at.is_none_or(|end| end > soon) {
+            return self.change_key(&row.id, settings, expected).await;
+        }
+        let owner = CredentialOwner::User(row.user.clone());
+        let Some(lease) = self.lease(&owner).await? else { return Ok(None) };
+        let changed = match self.check_room_for_a_key(&row.user, most, Some(&row.id)).await {
+            Ok(()) => self.change_key(&row.id, settings, expected).await,
+            Err(full) => Err(full),
+        };
+        self.release(&owner, &lease).await;
+        changed
+    }
+
     /// The budgets that every call of a user counts to; `None` where there is no such user.
     ///
     /// # Errors
@@ -33,17 +64,20 @@ impl Control {
         Ok(self.access(user).await?.map(|access| scopes_of(user, None, access.budgets)))
     }
 
+    /// That a user has fewer live keys than `most`, besides one of them.
     pub(super) async fn check_room_for_a_key(
         &self,
         user: &EntityId,
         most: u32,
+        besides: Option<&EntityId>,
     ) -> Result<(), Error> {
         let (mut live, mut cursor, now) = (0_u32, None, self.aws().now());
         for _ in 0..PAGES_MAX {
             let page = self.keys(Some(user), PAGE_MAX, cursor.as_deref(), None).await?;
             let is_live =
                 |row: &&KeyRow| row.is_active && row.settings.expires_at.is_none_or(|at| now < at);
-            let count = page.rows.iter().filter(is_live).count();
+            let others = page.rows.iter().filter(|row| besides != Some(&row.id));
+            let count = others.filter(is_live).count();
             live = live.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
             cursor = page.next;
             if cursor.is_none() || live >= most {

@@ -14,6 +14,7 @@ use crate::config::random_bytes;
 use crate::directory::{AlertItem, NoticeItem};
 
 const WEBHOOK_SK: &str = "webhook";
+const WEBHOOK_LEASE_SK: &str = "webhook:lease";
 /// Not above any provider's name, which begins with a letter, and above what else stands beside the
 /// prices: routes, discounts, quarantines and the imported list.
 const PRICES: &str = "a";
@@ -205,12 +206,26 @@ impl Control {
     }
 
     /// Sets where alerts go, and makes a new signing secret: the first half of the answer, which
-    /// can be read nowhere else. `None` where another change was first.
+    /// can be read nowhere else. `None` where another change was first: the secret has no
+    /// condition, so a lease keeps two changes apart, and whoever is told one has the one in force.
     ///
     /// # Errors
     /// Where a service cannot be reached. Repeat it: deliveries are then signed with a secret
     /// that nobody was told.
     pub async fn put_webhook(
+        &self,
+        url: &PublicUrl,
+        expected: Expected,
+    ) -> Result<Option<(Secret, WebhookRow)>, Error> {
+        let lease = self.lease_at(WEBHOOK_LEASE_SK, "", "the webhook").await?;
+        let set = self.set_webhook(url, expected).await;
+        if let Some(lease) = lease {
+            self.release_at(WEBHOOK_LEASE_SK, &lease).await;
+        }
+        set
+    }
+
+    async fn set_webhook(
         &self,
         url: &PublicUrl,
         expected: Expected,
