@@ -1144,4 +1144,21 @@ await claim("in every form who comes second sees the newer value, and can go on"
   await close();
 });
 
+await claim("a price of one's own says what only the list has", async () => {
+  const { page, close } = await opened("light");
+  await page.waitForSelector("h1:has-text('Overview')");
+  await visit(page, "prices");
+  await dialogOf(page, "button:has-text('Set a price of your own')");
+  for (const [name, text] of [["model", "openai/gpt-5.5"], ["input", "5"], ["output", "30"], ["per_request", "0.01"]]) await page.fill(`#f-${name}`, text);
+  await submit(page, "Save");
+  const left = "context tier above 272000 tokens";
+  await page.waitForSelector(`#said:has-text('${left}')`);
+  await dialogOf(page, "button[aria-label='Edit openai/gpt-5.5']");
+  await page.waitForSelector(`dialog .warn:has-text('${left}')`);
+  assert.equal(await page.inputValue("#f-per_request"), "0.01");
+  await page.keyboard.press("Escape");
+  await api("DELETE", "prices/openai/gpt-5.5");
+  await close();
+});
+
 await finish();

@@ -266,11 +266,11 @@ async function edit({ title, path, fields, of = (thing) => thing, told, note, su
   const known = given ? await seen(path(given)) : { found: null, version: isPost ? undefined : '"0"' };
   const thing = known.found ? of(known.found) : preset;
   const asked = fields.filter((field) => !(given && field.once)).map((field) => ({ ...field, value: textOf(field, thing) }));
-  open(title(given), note ? h("p", { class: "note" }, note) : null, given && extra ? extra(given) : null,
+  open(title(given), note ? h("p", { class: "note" }, note) : null, given && extra ? extra(known.found ?? given) : null,
     form(asked, submit, async (body, version, texts, once) => {
       const one = given ?? texts;
       const made = await api(isPost ? "POST" : "PUT", path(one), body, version, isPost && once);
-      if (!made?.secret) return done(made?.warnings?.join(" ") || told(one, body));
+      if (!made?.secret) return done(made?.warnings?.join(" ") || told(one, body, made));
       dialog.close();
       return secret(title(made), made.secret);
     }, { version: known.version, of, place: asked[0].name }));

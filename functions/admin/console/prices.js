@@ -82,6 +82,7 @@ async function prices(query) {
       col("Model", modelName), col("Input", (one) => (one.spec?.free ? "free" : spec("input")(one)), "amount"),
       col("Cached", spec("cached_input"), "amount"), col("Output", spec("output"), "amount"),
       col("Window", (one) => (one.spec?.context_window ? number(one.spec.context_window) : "the list's"), "amount"), col("Version", "price_version", "id"),
+      col("Only the list has", (one) => one.not_stated?.join(", ")),
       col("", (one) => row(act("Edit", () => edit(PRICE, one), { about: modelName(one) }), act("Take away", () => remove(one), { kind: "danger", about: modelName(one) }))),
     ], own.prices, "Every model has the price of the list in force."),
     more(own.next_cursor, query),
@@ -96,17 +97,20 @@ async function prices(query) {
   ];
 }
 
+/** What only the list says of a model. */
+const leftOut = ({ not_stated: names }) => (names ? `Only the list's price of it has: ${names.join(", ")}.` : "");
 const rates = "USD per million tokens";
 const bounds = "Limits, in tokens";
 const PRICE = {
   title: (one) => (one ? `Your price of ${modelName(one)}` : "Set a price of your own"), of: specOf,
   path: (one) => (/^[^/]+\/./.test(modelName(one)) ? `prices/${segments(modelName(one))}` : refuse("model", "Write it as provider/model.")),
-  told: (one) => `${modelName(one)} has your own price, within a minute.`,
+  told: (one, _, made) => [`${modelName(one)} has your own price, within a minute.`, leftOut(made)].filter(Boolean).join(" "),
   note: "It takes the place of the list's prices whole: what is not said here has no price.",
+  extra: (one) => (one.not_stated ? h("p", { class: "warn" }, leftOut(one)) : null),
   fields: [
     { name: "model", label: "Model, as provider/model", required: true, hint: "openai/gpt-x", once: true, out: true },
     ...[["input", "Prompt", rates, ""], ["output", "Completion", rates, ""], ["cached_input", "Read from the cache", rates], ["cache_write_5m", "Written to the cache, 5 min", rates],
-      ["cache_write_1h", "Written to the cache, 1 h", rates], ["web_search", "One web search, USD", "Else"]]
+      ["cache_write_1h", "Written to the cache, 1 h", rates], ["web_search", "One web search, USD", "Else"], ["per_request", "Every request, USD", "Else"]]
       .map(([name, label, group, hint = "none"]) => ({ name, label, group, hint, kind: "money" })),
     { name: "free", label: "It costs nothing", kind: "check", group: "Else" },
     ...[["context_window", "Prompt and completion"], ["max_output_tokens", "Completion"]].map(([name, label]) => ({ name, label, group: bounds, hint: "the list's", kind: "whole" })),

@@ -72,6 +72,7 @@ pub(crate) fn prices(price: &Price) -> ModelPrices {
         cache_write_5m: rates.cache_write_5m.map(usd),
         cache_write_1h: rates.cache_write_1h.map(usd),
         web_search: price.web_search.map(|fee| fee.to_string()),
+        per_request: price.per_request.map(|fee| fee.to_string()),
     }
 }
 

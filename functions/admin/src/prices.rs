@@ -3,13 +3,17 @@
 use farebox_api::{Price, PriceList, QuarantineList, Quarantined};
 use farebox_aws::control::{PriceRow, QuarantineRow};
 use farebox_core::pricing::PricingError;
-use farebox_core::{Error, PriceSpec};
+use farebox_core::{Catalog, Error, PriceSpec};
 
 use crate::Gate;
 use crate::call::Call;
 use crate::credentials::provider;
 use crate::owners::absent;
 use crate::reply::{Answer, Refusal};
+
+mod not_stated;
+
+use not_stated::not_stated;
 
 /// Longest model name.
 const MODEL_BYTES_MAX: usize = 200;
@@ -18,7 +22,8 @@ const MODEL_BYTES_MAX: usize = 200;
 pub async fn list(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let provider = call.query("provider").map(provider).transpose()?;
     let page = gate.control.prices(provider, call.limit()?, call.cursor()).await?;
-    let prices: Result<Vec<_>, _> = page.rows.into_iter().map(price).collect();
+    let list = gate.control.list_in_force().await?;
+    let prices: Result<Vec<_>, _> = page.rows.into_iter().map(|row| price(row, &list)).collect();
     Answer::ok(&PriceList { prices: prices?, next_cursor: page.next })
 }
 
@@ -27,7 +32,7 @@ pub async fn show(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let (provider, model) = names(call)?;
     let row = gate.control.price(provider, model).await?;
     let row = row.ok_or_else(|| absent(call))?;
-    Answer::thing(&price(row)?)
+    Answer::thing(&price(row, &gate.control.list_in_force().await?)?)
 }
 
 /// `PUT /admin/v1/prices/{provider}/{model+}`
@@ -40,7 +45,7 @@ pub async fn put(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let spec = serde_json::to_string(&spec).map_err(Error::internal)?;
     let row = gate.control.put_price(provider, model, &spec, call.expected()).await?;
     let row = row.ok_or_else(|| call.raced())?;
-    Answer::thing(&price(row)?)
+    Answer::thing(&price(row, prices.list())?)
 }
 
 /// `DELETE /admin/v1/prices/{provider}/{model+}`
@@ -106,8 +111,16 @@ fn quarantined(row: QuarantineRow) -> Quarantined {
     }
 }
 
-fn price(row: PriceRow) -> Result<Price, Error> {
-    let spec = serde_json::from_str(&row.spec).map_err(Error::internal)?;
-    let (price_version, version) = (row.version, row.revision.to_string());
-    Ok(Price { provider: row.provider, model: row.model, price_version, version, spec })
+fn price(row: PriceRow, list: &Catalog) -> Result<Price, Error> {
+    // One that a newer release has written is shown as it stands.
+    let own: Option<PriceSpec> = serde_json::from_str(&row.spec).ok();
+    let lacks = own.map(|own| not_stated(list, &row.provider, &row.model, &own));
+    Ok(Price {
+        spec: serde_json::from_str(&row.spec).map_err(Error::internal)?,
+        not_stated: lacks.unwrap_or_default(),
+        provider: row.provider,
+        model: row.model,
+        price_version: row.version,
+        version: row.revision.to_string(),
+    })
 }

@@ -41,6 +41,9 @@ pub struct ModelPrices {
     /// One search that the provider runs, in USD.
     #[serde(default)]
     pub web_search: Option<String>,
+    /// Every request, in USD.
+    #[serde(default)]
+    pub per_request: Option<String>,
 }
 
 /// `GET /admin/v1/models?provider=`.

@@ -18,6 +18,10 @@ pub struct Price {
     pub version: String,
     /// Prices as decimal texts of USD per million tokens, and the model's limits.
     pub spec: serde_json::Value,
+    /// What the price list in force states of the model and this price does not, by name, such as
+    /// `cached_input` or `service tier priority`: calls have none of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_stated: Vec<String>,
 }
 
 /// `GET /admin/v1/prices`.

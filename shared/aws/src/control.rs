@@ -18,7 +18,7 @@
 
 use std::sync::Arc;
 
-use farebox_core::{EntityId, Error, Rid, Scope, Secret, Timestamp};
+use farebox_core::{Catalog, EntityId, Error, Rid, Scope, Secret, Timestamp};
 use farebox_ledger::Budget;
 use tokio::sync::Mutex;
 
@@ -176,6 +176,14 @@ impl Control {
     /// Where they cannot be read, a list that is in force included.
     pub async fn prices_in_force(&self) -> Result<Overrides, Error> {
         Ok(self.directory.prices_now().await?)
+    }
+
+    /// The price list in force, which the owner's own prices go before.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub async fn list_in_force(&self) -> Result<Catalog, Error> {
+        Ok(self.directory.list_now().await?)
     }
 
     /// Keys and alerts as the other functions read them.

@@ -270,7 +270,7 @@ pub enum Budget {
     Show {
         /// Whose: org:ID, team:ID, user:ID, key:ID, model:user:ID/PROVIDER/MODEL
         scope: Option<String>,
-        /// Only budgets of org, team, user, key or model
+        /// Only budgets of org, team, user or key, with those of their models
         #[arg(long, conflicts_with = "scope")]
         kind: Option<String>,
         /// Those whose limits are the nearest to be reached, by use or forecast

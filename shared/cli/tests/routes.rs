@@ -65,7 +65,8 @@ GET /prices = price show --provider openai
 GET /prices/{provider}/{model} = price show openai/x
 PUT /prices/{provider}/{model} = price set openai/x --free
 PUT /prices/{provider}/{model} = price set openai/x --input 1 --output 2 --cached-input 1 \
-    --cache-write-5m 1 --cache-write-1h 1 --web-search 1 --context-window 9 --max-output-tokens 9
+    --cache-write-5m 1 --cache-write-1h 1 --web-search 1 --per-request 1 --context-window 9 \
+    --max-output-tokens 9
 DELETE /prices/{provider}/{model} = price delete openai/x
 GET /discounts = price discount list
 GET /discounts/{target} = price discount show openai/*

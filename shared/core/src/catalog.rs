@@ -189,8 +189,9 @@ impl Catalog {
 /// An owner's own prices for a model, as decimal texts of USD per million tokens.
 ///
 /// They replace a catalogue row's prices whole: its service tiers, long-context prices and fees
-/// are not mixed in, so a call that needs one is refused where it is not stated here. Limits that
-/// are left out, and whether the provider writes its cache unasked, are the catalogue row's.
+/// are not mixed in, so a call that needs a service tier or a search is refused where it is not
+/// stated here. Limits that are left out, and whether the provider writes its cache unasked, are
+/// the catalogue row's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -213,6 +214,9 @@ pub struct PriceSpec {
     /// One search that the provider runs, in USD.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web_search: Option<String>,
+    /// Every request, in USD.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_request: Option<String>,
     /// The most tokens of prompt and completion together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context_window: Option<u64>,
@@ -251,8 +255,8 @@ impl PriceSpec {
                 service_tiers: Vec::new(),
             },
             periods: Vec::new(),
-            per_request: None,
-            web_search: self.search_fee()?,
+            per_request: self.fee("per_request", self.per_request.as_deref())?,
+            web_search: self.fee("web_search", self.web_search.as_deref())?,
             rounded_up,
             auto_cache_write: auto_cache_write && !self.free,
         };
@@ -280,9 +284,9 @@ impl PriceSpec {
         ]
     }
 
-    fn search_fee(&self) -> Result<Option<Money>, PricingError> {
-        let field = "web_search";
-        let Some(text) = &self.web_search else { return Ok(None) };
+    /// A fee for one of something, above zero; nothing beside `free`.
+    fn fee(&self, field: &'static str, text: Option<&str>) -> Result<Option<Money>, PricingError> {
+        let Some(text) = text else { return Ok(None) };
         let fee = Money::parse_usd(text).map_err(|_| PricingError::NotAFee { field })?;
         match (fee > Money::ZERO, self.free) {
             (true, false) => Ok(Some(fee)),

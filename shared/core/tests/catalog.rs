@@ -369,6 +369,29 @@ fn an_override_is_free_only_when_it_says_so() {
 }
 
 #[test]
+fn an_override_holds_and_charges_its_fee_for_each_request() {
+    let usd = |text: &str| Money::parse_usd(text).unwrap();
+    let fee = |text: &str| PriceSpec { per_request: Some(text.to_owned()), ..spec("1", "2") };
+    let made = |spec: PriceSpec| spec.model(&LIST, "perplexity", "sonar", "v1");
+
+    let price = made(fee("0.005")).unwrap().price.unwrap();
+
+    let bound = Bound { prompt_tokens: 3, completion_tokens: 5, ..Bound::default() };
+    assert_eq!(price.hold(&bound), Ok(usd("0.005013")));
+    let usage = Usage { prompt: 3, completion: 5, ..Usage::default() };
+    let cost = price.cost(&Reported { usage, ..Reported::default() }).unwrap();
+    assert_eq!((cost.fees, cost.total), (usd("0.005"), usd("0.005013")));
+    let without = made(spec("1", "2")).unwrap().price.unwrap();
+    assert_eq!(without.per_request, None, "the row's own fee is not mixed in");
+    let field = "per_request";
+    assert_eq!(made(fee("0")).unwrap_err(), PricingError::ZeroPrice { field });
+    assert_eq!(made(fee("-1")).unwrap_err(), PricingError::ZeroPrice { field });
+    assert_eq!(made(fee("a cent")).unwrap_err(), PricingError::NotAFee { field });
+    let free = PriceSpec { free: true, input: None, output: None, ..fee("0.005") };
+    assert_eq!(made(free).unwrap_err(), PricingError::NotFree { field });
+}
+
+#[test]
 fn an_override_of_a_model_that_writes_unasked_needs_the_write_price() {
     let missing = spec("1", "1").model(&LIST, "openai", "gpt-6-sol", "v1").unwrap_err();
     assert_eq!(missing, PricingError::Missing { field: "cache_write_5m" });

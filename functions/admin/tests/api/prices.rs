@@ -131,6 +131,8 @@ async fn a_wrong_price_of_ones_own_is_refused_at_its_field() {
         (json!({"input": "1", "output": "ten"}), "output"),
         (json!({"input": "1", "output": "1", "cached_input": "0"}), "cached_input"),
         (json!({"input": "1", "output": "1", "web_search": "-1"}), "web_search"),
+        (json!({"input": "1", "output": "1", "per_request": "0"}), "per_request"),
+        (json!({"free": true, "per_request": "0.01"}), "per_request"),
         (json!({"free": true, "input": "1"}), "input"),
         (json!({"input": "1", "output": "1", "context_window": "x"}), "context_window"),
     ] {
@@ -138,6 +140,32 @@ async fn a_wrong_price_of_ones_own_is_refused_at_its_field() {
         let told = (refused.status, &refused.body["error"]["field"]);
         assert_eq!(told, (400, &json!(field)), "{spec}: {}", refused.body);
     }
+}
+
+#[tokio::test]
+async fn what_only_the_list_has_of_a_model_is_named_beside_ones_own_price() {
+    let world = World::new().await;
+    let row = json!({"provider": "openai", "model": "gpt-9", "input": "3", "output": "9",
+        "cached": "0.3", "per_request": "0.01",
+        "context_tiers": [{"above_tokens": 272_000, "input": "6", "output": "12"}],
+        "service_tiers": {"priority": {"input": "6", "output": "18"}}});
+    assert_eq!(world.ask("PUT", CATALOGUE, of("2030-01-01", &json!([row]))).await.status, 200);
+    assert_eq!(get(&world, "/admin/v1/models/openai/gpt-9").await["prices"]["per_request"], "0.01");
+    let path = "/admin/v1/prices/openai/gpt-9";
+    let put = async |spec: Value| world.ask("PUT", path, spec).await.body;
+
+    let set = put(json!({"input": "1", "output": "2", "per_request": "0.02"})).await;
+
+    let lacks = ["cached_input", "context tier above 272000 tokens", "service tier priority"];
+    assert_eq!(set["not_stated"], json!(lacks), "{set}");
+    assert_eq!(set["spec"]["per_request"], "0.02");
+    assert_eq!(get(&world, path).await, set);
+    assert_eq!(get(&world, "/admin/v1/prices").await["prices"], json!([set]));
+    let own = get(&world, "/admin/v1/models/openai/gpt-9").await;
+    assert_eq!((&own["source"], &own["prices"]["per_request"]), (&json!("owner"), &json!("0.02")));
+    // Nothing is left out of what no list has.
+    assert_eq!(world.ask("DELETE", CATALOGUE, Value::Null).await.status, 204);
+    assert_eq!(get(&world, path).await.get("not_stated"), None);
 }
 
 #[tokio::test]

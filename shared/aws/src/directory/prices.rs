@@ -88,6 +88,17 @@ impl Directory {
         Ok(overrides)
     }
 
+    /// The list in force, as it stands in the table.
+    ///
+    /// # Errors
+    /// [`Error`] where it cannot be read.
+    pub async fn list_now(&self) -> Result<Catalog, Error> {
+        let pk = format!("P#{}", self.aws.config().tenant);
+        let key = Key { table: Table::Main, pk, sk: LIST.to_owned() };
+        let pointer = Store::patient(&self.aws).fetch(&key).await?;
+        self.list(pointer.as_ref()).await
+    }
+
     /// The list in force: the imported one, unless the compiled one has newer prices.
     async fn list(&self, pointer: Option<&Attributes>) -> Result<Catalog, Error> {
         let Some(pointer) = pointer else { return Ok(Catalog::compiled()) };

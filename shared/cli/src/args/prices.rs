@@ -131,6 +131,9 @@ pub struct PriceChange {
     /// One search that the provider runs
     #[arg(long, value_name = "USD")]
     pub web_search: Option<String>,
+    /// Every request
+    #[arg(long, value_name = "USD")]
+    pub per_request: Option<String>,
     /// The most tokens of prompt and completion together
     #[arg(long, value_name = "TOKENS")]
     pub context_window: Option<u64>,

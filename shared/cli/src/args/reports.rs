@@ -18,7 +18,7 @@ pub struct Usage {
     /// Only the calls of org:ID, team:ID, user:ID, key:ID or label:NAME=VALUE
     #[arg(long, requires = "by")]
     pub scope: Option<String>,
-    /// Only budgets of org, team, user, key or model
+    /// Only budgets of org, team, user or key, with those of their models
     #[arg(long, conflicts_with = "by")]
     pub kind: Option<String>,
     /// How many rows; the rest is added up

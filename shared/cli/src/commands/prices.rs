@@ -284,6 +284,7 @@ fn spec(change: PriceChange) -> Value {
         ("cache_write_5m", change.cache_write_5m),
         ("cache_write_1h", change.cache_write_1h),
         ("web_search", change.web_search),
+        ("per_request", change.per_request),
     ];
     for (name, price) in texts {
         if let Some(price) = price {
@@ -307,7 +308,7 @@ fn spec(change: PriceChange) -> Value {
 
 fn prices_text(prices: &[Override]) -> String {
     let head = ["MODEL", "VERSION", "PRICES (USD per million tokens) AND LIMITS"];
-    table(&head, prices, |price| {
+    let table = table(&head, prices, |price| {
         let model = format!("{}/{}", price.provider, price.model);
         let fields = price.spec.as_object().into_iter().flatten();
         let fields = fields.filter(|(_, value)| **value != Value::Bool(false));
@@ -315,7 +316,13 @@ fn prices_text(prices: &[Override]) -> String {
             .map(|(name, value)| format!("{name}={}", value.to_string().trim_matches('"')))
             .collect();
         vec![model, price.price_version.clone(), fields.join(" ")]
-    })
+    });
+    let lacking = prices.iter().filter(|price| !price.not_stated.is_empty()).map(|price| {
+        let (provider, model) = (&price.provider, &price.model);
+        let left = price.not_stated.join(", ");
+        format!("\n{provider}/{model} has in the price list, and not in your own price: {left}")
+    });
+    table + &lacking.collect::<String>()
 }
 
 #[cfg(test)]
