@@ -350,7 +350,7 @@ pub enum Requests {
         #[arg(short = 'n', default_value_t = 20)]
         #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
         count: u32,
-        /// Wait for more until interrupted
+        /// Wait for more until interrupted, or until five looks in a row have failed
         #[arg(short = 'f', long)]
         follow: bool,
     },

@@ -8,7 +8,7 @@ use std::time::Duration;
 use farebox_api::ErrorAnswer;
 use farebox_core::{Timestamp, sigv4};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HeaderValue, IF_MATCH};
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -385,8 +385,11 @@ impl Client {
         let response = response.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let answered = self.read(path, response).await;
-        answered
-            .map_err(|failure| if status.is_server_error() { failure.unsure() } else { failure })
+        answered.map_err(|failure| match status {
+            status if status.is_server_error() => failure.unsure().passing(),
+            StatusCode::TOO_MANY_REQUESTS => failure.passing(),
+            _ => failure,
+        })
     }
 
     async fn read(&self, path: &str, response: Response) -> Result<Answer, Failure> {
@@ -411,7 +414,7 @@ impl Client {
         }
     }
 
-    fn not_farebox(&self, status: reqwest::StatusCode) -> Failure {
+    fn not_farebox(&self, status: StatusCode) -> Failure {
         Failure::new(
             format!("{} answered {status}, but not as Farebox does", self.base_url),
             "check the URL: it is the base URL, without a path of the API",
@@ -429,7 +432,7 @@ impl Client {
         } else {
             "check the URL and the network"
         };
-        let failure = Failure::new(format!("{}: {why}", self.base_url), next);
+        let failure = Failure::new(format!("{}: {why}", self.base_url), next).passing();
         // Without a connection nothing was sent.
         if error.is_connect() { failure } else { failure.unsure() }
     }

@@ -28,6 +28,7 @@ mod limits;
 mod me;
 mod models;
 mod money;
+mod patience;
 mod prices;
 mod provider_csv;
 mod reconcile;

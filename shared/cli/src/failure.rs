@@ -14,6 +14,8 @@ pub struct Failure {
     next: String,
     is_absent: bool,
     may_be_done: bool,
+    /// Another try may have another answer: nobody answered, or the gateway could not just now.
+    is_passing: bool,
     /// What is there now, where a change was based on an older version.
     current: Option<Box<Value>>,
 }
@@ -22,12 +24,29 @@ impl Failure {
     /// From what went wrong and what to type next.
     pub fn new(message: impl Into<String>, next: impl Into<String>) -> Self {
         let (message, next) = (message.into(), next.into());
-        Self { message, next, is_absent: false, may_be_done: false, current: None }
+        Self {
+            message,
+            next,
+            is_absent: false,
+            may_be_done: false,
+            is_passing: false,
+            current: None,
+        }
     }
 
     /// The same of a request that was sent, and that the gateway may have done all the same.
     pub fn unsure(self) -> Self {
         Self { may_be_done: true, ..self }
+    }
+
+    /// The same of what another try may have another answer to.
+    pub fn passing(self) -> Self {
+        Self { is_passing: true, ..self }
+    }
+
+    /// Whether another try may have another answer.
+    pub const fn is_passing(&self) -> bool {
+        self.is_passing
     }
 
     /// Whether what was asked for may be done all the same.

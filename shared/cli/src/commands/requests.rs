@@ -1,7 +1,6 @@
 //! Calls, alerts and the webhook.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use farebox_api::{
     Alert, AlertList, ChannelList, OperatorAlert, OperatorAlertList, PostTestAlert, PutWebhook,
@@ -9,6 +8,7 @@ use farebox_api::{
 };
 use serde_json::Value;
 
+use super::patience::{EVERY, Patience};
 use super::removal::{Removal, remove};
 use super::{filtered, path, table};
 use crate::args::{Filter, Kind, Once, Requests, Told, Wanted, Webhook, Whose};
@@ -18,8 +18,6 @@ use crate::failure::Failure;
 use crate::print::{Output, Table, cell, out};
 use crate::progress::Progress;
 
-/// How long `tail -f` waits between two looks.
-const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 /// Pages that are asked for until enough calls are found.
 const LOOKS: u32 = 50;
 /// What is said where there may be more that fit.
@@ -142,7 +140,8 @@ fn time(text: String) -> String {
 /// time, request id, user, key, model, status, outcome, cost, time taken, address.
 const FOLLOW_WIDTHS: [usize; 10] = [24, 26, 10, 10, 24, 19, 11, 12, 7, 15];
 
-/// Prints the last rows, then new ones, until interrupted or until the API fails.
+/// Prints the last rows, then new ones, until interrupted or until the API fails for long. The
+/// first look ends it where it fails: then nothing was ever seen.
 async fn follow_from(
     client: &Client,
     asked: &[(&str, Option<String>)],
@@ -165,6 +164,7 @@ async fn follow_from(
     if !as_json {
         out(&first.head());
     }
+    let mut patience = Patience::default();
     loop {
         if as_json {
             for row in fresh.iter().rev() {
@@ -177,13 +177,19 @@ async fn follow_from(
         while seen.len() > 10_000 {
             seen.pop_first();
         }
-        tokio::time::sleep(FOLLOW_EVERY).await;
-        fresh = news(client, &query, &mut seen, true).await?;
+        tokio::time::sleep(EVERY).await;
+        fresh = loop {
+            let look = news(client, &query, &mut seen, true).await;
+            if let Some(found) = patience.found(look).await? {
+                break found;
+            }
+        };
     }
 }
 
 /// Rows that nobody has seen, the newest first; where a look may go on, as many pages of them as
-/// came since the last one.
+/// came since the last one. Those of a look that fails half-way count as unseen: the next one has
+/// them again, with those behind them.
 async fn news(
     client: &Client,
     query: &str,
@@ -194,13 +200,16 @@ async fn news(
     loop {
         let page: RequestList = client.get(&format!("{query}{cursor}")).await?.parse()?;
         let before = page.requests.len();
-        let new = page.requests.into_iter().filter(|row| seen.insert(row.request_id.clone()));
-        let new: Vec<_> = new.collect();
+        let is_new = |row: &RequestRow| !seen.contains(&row.request_id);
+        let new: Vec<_> = page.requests.into_iter().filter(is_new).collect();
         let is_all_new = new.len() == before;
         fresh.extend(new);
         match page.next_cursor {
             Some(next) if goes_on && is_all_new => cursor = format!("&cursor={}", encoded(&next)),
-            _ => return Ok(fresh),
+            _ => {
+                seen.extend(fresh.iter().map(|row| row.request_id.clone()));
+                return Ok(fresh);
+            }
         }
     }
 }
@@ -364,7 +373,7 @@ async fn test(client: &Client, scope: String, once: &Once) -> Result<Output, Fai
     let body = PostTestAlert { scope };
     let sent: Alert = client.create(&path("alerts/test"), &body, None, once).await?.parse()?;
     for _ in 0..TEST_LOOKS {
-        tokio::time::sleep(FOLLOW_EVERY).await;
+        tokio::time::sleep(EVERY).await;
         let answer = client.get(&alerts).await?;
         let list: AlertList = answer.parse()?;
         let same = |one: &&Alert| one.kind == sent.kind && one.limit_version == sent.limit_version;

@@ -5,11 +5,11 @@
 //! build for a picture that nobody types into. Ctrl-C leaves the last picture where it is.
 
 use std::io::IsTerminal;
-use std::time::Duration;
 
 use farebox_api::{UsageList, UsageReport};
 use farebox_core::Money;
 
+use super::patience::{EVERY, Patience};
 use super::{path, plus, usd};
 use crate::chart::{bar, gauge};
 use crate::client::Client;
@@ -17,8 +17,6 @@ use crate::clock::{dashed, now};
 use crate::failure::Failure;
 use crate::print::{Output, clean, out};
 
-/// Between two looks.
-const EVERY: Duration = Duration::from_secs(2);
 /// Lines that head and the two titles take.
 const FRAME_LINES: usize = 8;
 
@@ -30,9 +28,14 @@ pub async fn top(client: &Client, once: bool) -> Result<Output, Failure> {
         let (json, text) = look(client, height, width).await?;
         return Ok(Output::new(json, text));
     }
+    let (mut patience, mut has_picture) = (Patience::default(), false);
     loop {
         let (height, width) = terminal.size();
-        let (_, text) = look(client, usize::from(height), usize::from(width)).await?;
+        let seen = look(client, usize::from(height), usize::from(width)).await;
+        // Where the first look fails nothing was ever seen.
+        let seen = if has_picture { patience.found(seen).await? } else { Some(seen?) };
+        let Some((_, text)) = seen else { continue };
+        has_picture = true;
         // Cleared only when the new picture is there, so that nothing flickers.
         let _ = terminal.clear_screen();
         out(&text);

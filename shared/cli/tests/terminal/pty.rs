@@ -226,26 +226,54 @@ fn timeless(shown: &str) -> String {
 }
 
 #[test]
-fn new_calls_come_under_the_old_ones_until_the_gateway_is_gone() {
+fn new_calls_come_under_the_old_ones_and_a_failed_look_is_not_the_last() {
     let mut calls = recorded()["requests"]["requests"].as_array().unwrap().clone();
     let [refused_one, second, first] = [calls.remove(0), calls.remove(0), calls.remove(0)];
     let mut long = second.clone();
     long["request_id"] = json!("01M8PVVDHYPCCEN1NR867S9MB3");
     long["user"] = json!("somebody.with.a-long.name");
     let page = |calls: &[&Value], next: Value| json!({"requests": calls, "next_cursor": next});
+    let away = |path: &str| refused(path, 503, "unavailable", "The log cannot be read now.");
+    let behind = "requests?limit=100&cursor=p2";
     // Before anybody looked there were two, of which one is asked for; then more came than one
-    // page has.
+    // page has. The second look fails half-way, and the third has all that it would have had.
     let answers = vec![
-        good("requests?limit=100&cursor=p2", &page(&[&refused_one, &second], Value::Null)),
+        away(behind),
+        good(behind, &page(&[&refused_one, &second], Value::Null)),
         good("requests?", &page(&[&second, &first], json!("p2"))),
         good("requests?", &page(&[&long], json!("p2"))),
-        refused("requests?", 503, "unavailable", "The log cannot be read now."),
+        good("requests?", &page(&[&long], json!("p2"))),
+        away("requests?"),
+        refused("requests?", 403, "forbidden", "This key may not do that."),
     ];
     let url = serve(answers);
 
     let Some(shown) = screen(&url, "requests tail -n 1 -f") else { return };
 
     assert_shown("terminal/tail.txt", &url, &shown);
+}
+
+#[test]
+fn a_picture_of_the_spend_stays_while_a_look_fails_and_ends_with_a_refusal() {
+    let of: BTreeMap<String, Value> = serde_json::from_str(FIRST).unwrap();
+    let answers = vec![
+        good("usage?by=", &of["by_model"]),
+        good("usage", &of["usage"]),
+        refused("usage", 503, "unavailable", "The books cannot be read now."),
+        good("usage", &of["usage"]),
+        refused("usage", 403, "forbidden", "This key may not do that."),
+    ];
+
+    let Some(shown) = screen(&serve(answers), "top") else { return };
+
+    let note = "note: The books cannot be read now. (unavailable); looking again in 2 s\n";
+    let pictures: Vec<_> = shown.split("farebox top").collect();
+    assert_eq!(pictures.len(), 3, "two of them: {shown}");
+    assert!(pictures[1].contains("MODELS TODAY") && pictures[1].contains(note), "{shown}");
+    assert!(!pictures[2].contains("note:"), "{shown}");
+    let end = "error: This key may not do that. (forbidden)\n  next: give another admin key: \
+               farebox login\n";
+    assert!(pictures[2].ends_with(end), "{shown}");
 }
 
 #[test]
