@@ -197,6 +197,31 @@ fn who_has_no_verified_address_signs_in_by_its_identifier_and_by_no_address() {
 }
 
 #[test]
+fn an_identifier_is_nobodys_at_another_provider() {
+    run(async {
+        let (stack, _) = signed_on().await;
+        let id = fresh("p");
+        let typed = || Typed::email(&address()).with("sub", json!(id));
+        stack.put(&format!("/sso/sub:{id}"), &json!({"role": "owner"})).await;
+        Browser::new(stack).sign_in(&typed()).await.expect(303);
+        // The role was given when the deployment had another provider.
+        let key = json!({"pk": {"S": "E#main"}, "sk": {"S": format!("sso:sub:{id}")}});
+        let moved = json!({
+            "TableName": "farebox-main", "Key": key, "UpdateExpression": "SET iss = :other",
+            "ConditionExpression": "attribute_exists(iss)",
+            "ExpressionAttributeValues": {":other": {"S": "https://other.example"}},
+        });
+        stack.dynamodb("UpdateItem", &moved).await;
+
+        let mut browser = Browser::new(stack);
+        let refused = browser.sign_in(&typed()).await.expect(403).text();
+
+        assert!(refused.contains("has no role here"), "{refused}");
+        assert_eq!(session(&mut browser).await["session"], Value::Null);
+    });
+}
+
+#[test]
 fn to_sign_in_gives_nobody_a_role() {
     run(async {
         let (stack, _) = signed_on().await;

@@ -282,9 +282,12 @@ fn file(name: &str, text: &str) -> String {
 fn run(line: &str, route: Option<&str>, body: &str) -> (Vec<Asked>, [String; 2]) {
     let list = r#"{"built_for":"2026-11-23.9f","unit":"usd","rows":[]}"#;
     let report = r#"{"data":[{"start_time":1761523200,"end_time":1761609600,"results":[]}]}"#;
-    let record = r#"{"v":1,"request_id":"A1","rid":"A1","tenant":"main","user":"u1",
-        "key_id":"k1","outcome":"settled"}"#
-        .replace('\n', "");
+    let record = match line.contains("LOG") {
+        true => {
+            sample(&description(), &serde_json::json!({"$ref": "#/components/schemas/Settlement"}))
+        }
+        false => Value::Null,
+    };
     let log = format!("START\n{{\"farebox.settlement.v1\":{record}}}\nEND\n");
     let costs = "start_time,end_time,amount_value,amount_currency\n1,2,0.5,usd\n";
     let files = [("FILE", list), ("REPORT", report), ("COSTS", costs), ("LOG", log.as_str())];

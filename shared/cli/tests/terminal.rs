@@ -245,6 +245,43 @@ fn a_list_is_read_to_its_last_page_or_not_told_at_all() {
 }
 
 #[test]
+fn a_shell_completes_commands_and_what_stands_below_them() {
+    let of = |shell: &str| {
+        let output = farebox("http://127.0.0.1:9", &format!("completion {shell}")).output();
+        let output = output.unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{shell}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = of(shell);
+        for name in ["farebox", "budget-request", "--json"] {
+            let is_there = script.contains(name) || script.contains(name.trim_start_matches('-'));
+            assert!(is_there, "{shell}: {name}");
+        }
+    }
+    // Bash itself, where there is one.
+    let typed = "source /dev/stdin; complete -p farebox >&2; COMP_WORDS=(farebox \"$@\"); \
+                 COMP_CWORD=$#; _farebox farebox \"${!#}\" \"\"; echo \"${COMPREPLY[@]}\"";
+    for (words, wanted) in [
+        (&["req"][..], "requests"),
+        (&["requests", "ta"], "tail"),
+        (&["completion", "z"], "zsh"),
+        (&["price", "set", "--per"], "--per-request"),
+    ] {
+        let mut bash = Command::new("bash");
+        bash.args(["--norc", "-c", typed, "bash"]).args(words).stdin(Stdio::piped());
+        let Ok(mut bash) = bash.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() else {
+            return;
+        };
+        bash.stdin.take().unwrap().write_all(of("bash").as_bytes()).unwrap();
+        let done = bash.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), wanted, "{words:?}: {done:?}");
+        let registered = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(registered.contains("-F _farebox") && registered.contains(" farebox"), "{done:?}");
+    }
+}
+
+#[test]
 fn a_pipe_gets_no_colour_and_a_terminal_gets_a_bold_head() {
     const ALL: Answers = &[("/admin/v1/usage", 200, REPORT)];
     let url = serve(owned(ALL));

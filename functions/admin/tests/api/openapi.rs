@@ -15,6 +15,7 @@ use crate::world::World;
 mod bounds;
 pub mod operations;
 mod rows;
+mod settlement;
 
 use operations::{TAGS, headers, operation, responses};
 use rows::ROWS;

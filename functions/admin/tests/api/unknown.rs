@@ -22,8 +22,10 @@ fn spoilt(document: &Value, schema: &Value, body: &Value, at: &str) -> Vec<(Stri
         return spoilt(document, schema, body, at);
     }
     let choices = ["anyOf", "oneOf"].iter().filter_map(|word| schema[*word].as_array());
-    let mut found: Vec<_> =
-        choices.flatten().flat_map(|one| spoilt(document, one, body, at)).collect();
+    // A word with something to it, such as `{"settle": "1"}`: another name is another word.
+    let is_word = |one: &&Value| schema.get("oneOf").is_some() && one["required"].is_array();
+    let choices = choices.flatten().filter(|one| !is_word(one));
+    let mut found: Vec<_> = choices.flat_map(|one| spoilt(document, one, body, at)).collect();
     let items = &schema["items"];
     if items.is_object() || body.is_array() {
         let first = body.get(0).unwrap_or(&Value::Null);

@@ -127,6 +127,10 @@ fn text(schema: &str, field: &str) -> Value {
         ("StatementLine", "determined_usd" | "limited_usd") => {
             json!({"pattern": "^([0-9]{1,16}(\\.[0-9]{1,12})?)?$"})
         }
+        // Not rounded: a price of nine decimals for a millionth.
+        ("CostLine" | "SettlementLine", "amount_usd") => {
+            json!({"pattern": "^-?[0-9]{1,16}(\\.[0-9]{1,16})?$"})
+        }
         _ if field.ends_with("_usd") => {
             json!({"pattern": format!("^{sign}[0-9]{{1,16}}(\\.[0-9]{{1,12}})?$")})
         }

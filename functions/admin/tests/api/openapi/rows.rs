@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaGenerator;
 use serde_json::{Map, Value};
 
+use super::settlement::Settlement;
+
 /// Writes a schema, or a reference to it.
 pub type Shape = fn(&mut SchemaGenerator) -> Value;
 
@@ -56,31 +58,6 @@ struct Content {
     answer: Vec<Map<String, Value>>,
     /// What went wrong, where something did.
     error: Option<String>,
-}
-
-/// What `farebox.settlement.v1` holds in a line of a function's log. It is sent as it was found;
-/// the other fields of the record say what the call was and took, and a field that this release
-/// does not know is refused: it may move money.
-#[derive(JsonSchema)]
-#[schemars(extend("additionalProperties" = true))]
-#[expect(dead_code, reason = "only its shape is used")]
-struct Settlement {
-    /// The form of the record.
-    v: u32,
-    /// The call, as the caller got it.
-    #[schemars(regex(pattern = "^[0-9A-HJKMNP-TV-Z]{26}$"))]
-    request_id: String,
-    /// The attempt that holds the money.
-    #[schemars(regex(pattern = "^[0-9A-HJKMNP-TV-Z]{26}$"))]
-    rid: String,
-    /// The deployment.
-    tenant: String,
-    /// Who called.
-    user: String,
-    /// By which key.
-    key_id: String,
-    /// How it ended.
-    outcome: String,
 }
 
 /// The file of a price list. What a row may say: `shared/core/CATALOG.md`.
