@@ -2,7 +2,7 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use farebox_core::catalog::{Catalog, Mode, Model, VERSION, is_older};
+use farebox_core::catalog::{Catalog, Mode, Model, PriceSpec, VERSION, is_older};
 use farebox_core::pricing::{Bound, FemtoPerToken, Rates};
 use farebox_core::{Money, Reported, Usage};
 
@@ -288,7 +288,12 @@ fn what_a_surface_cost_that_has_ended_is_no_price() {
     for model in LIST.models("perplexity") {
         assert_eq!(model.price, None, "{}", model.name);
     }
-    let sonar = spec("1", "1").model(&LIST, "perplexity", "sonar", "v1").unwrap();
+    let own = PriceSpec {
+        input: Some("1".to_owned()),
+        output: Some("1".to_owned()),
+        ..PriceSpec::default()
+    };
+    let sonar = own.model(&LIST, "perplexity", "sonar", "v1").unwrap();
     assert_eq!(sonar.context_window, find("perplexity", "sonar").context_window);
     assert!(sonar.price.is_some(), "its owner's own");
 }
