@@ -2,9 +2,11 @@
 //! does not; and chat calls to a model that speaks nothing else.
 
 use farebox_core::Money;
+use farebox_tests::tap::Script;
 use farebox_tests::{Answer, Call, Caller, run, until, usd};
 use serde_json::{Value, json};
 
+use crate::bills;
 use crate::stacks::shared;
 
 /// The first two are passed on as they are, the third is translated.
@@ -133,6 +135,45 @@ fn what_a_provider_of_the_format_says_is_passed_on_by_the_byte() {
         );
         assert_eq!(response["usage"]["output_tokens_details"]["reasoning_tokens"], 5);
         caller.assert_settled_to_the_bill().await;
+    });
+}
+
+/// What no writer of JSON writes so, whole and streamed: only the cost is put in, and nothing else
+/// is written anew.
+#[test]
+fn an_answer_of_the_format_comes_as_its_provider_wrote_it() {
+    run(async {
+        const TEXT: &str = r#"[ {"type":"output_text","text":"h\u00e9"} ]"#;
+        const USAGE: &str = r#""input_tokens":3,"output_tokens":2,"total_tokens":5,"odd":0"#;
+        let caller = Caller::new(shared().await).await;
+        let send = async |stream: bool, kind: &'static str, body: &str| {
+            let asked = json!({"model": "openai/gpt-4.1", "input": "hello", "stream": stream,
+                "max_output_tokens": 9});
+            let ask = bills::ask("openai", "/v1/responses", asked);
+            let body = vec![body.as_bytes().to_vec()];
+            let script = Script { status: 200, kind, headers: &[], body };
+            bills::send(&caller, &ask, script).await.0.expect(200).text().to_owned()
+        };
+        let item = format!(r#"{{"type":"message", "role":"assistant","content":{TEXT}}}"#);
+        let said = format!(r#""model":"\u006d","output":[{item}],"usage":{{{USAGE} }}"#);
+        let whole = format!(r#"{{ "id":"resp_1","odd":1.50,"status":"completed",{said} }}"#);
+
+        let told = send(false, "application/json", &whole).await;
+
+        let (before, after) = whole.split_once(" } }").unwrap();
+        assert!(told.starts_with(&format!("{before},\"cost\":{{")), "{told}");
+        assert!(told.ends_with(&format!(" }} }}{after}")), "{told}");
+        let delta = r#"{"type":"response.output_text.delta", "delta":"h\u00e9","odd":1.50}"#;
+        let [first, last] = ["created", "completed"].map(|kind| {
+            let event = format!(r#"{{"type":"response.{kind}","response":{whole}}}"#);
+            format!("event: response.{kind}\ndata: {event}\n\n")
+        });
+        let delta = format!("event: response.output_text.delta\ndata: {delta}\n\n");
+
+        let told = send(true, "text/event-stream", &format!("{first}{delta}{last}")).await;
+
+        assert!(told.starts_with(&format!("{first}{delta}")), "{told}");
+        assert!(told.ends_with(&last), "{told}");
     });
 }
 

@@ -88,11 +88,16 @@ impl<'t> Chars<'t> {
 
     /// The characters that begin before a byte.
     pub fn before(&self, byte: usize) -> usize {
+        let (known, rest) = self.split(byte);
+        known.saturating_add(begun(rest))
+    }
+
+    /// The characters before the block of a byte, and what of that block stands before it.
+    fn split(&self, byte: usize) -> (usize, &[u8]) {
         let byte = byte.min(self.text.len());
         let block = byte / Self::BLOCK;
         let rest = self.text.get(block.saturating_mul(Self::BLOCK)..byte).unwrap_or_default();
-        let whole = self.before.get(block).copied().unwrap_or_default();
-        whole.saturating_add(begun(rest))
+        (self.before.get(block).copied().unwrap_or_default(), rest)
     }
 }
 
@@ -113,6 +118,7 @@ mod tests {
         for byte in (0..=text.len()).chain([text.len() + 1, usize::MAX]) {
             let counted = text.char_indices().take_while(|(at, _)| *at < byte).count();
             assert_eq!(chars.before(byte), counted, "{byte}");
+            assert!(chars.split(byte).1.len() < Chars::BLOCK, "{byte}: no more is looked at");
         }
         assert_eq!(Chars::of("").before(3), 0);
     }

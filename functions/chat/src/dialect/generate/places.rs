@@ -20,10 +20,16 @@ impl<'t> Bytes<'t> {
 
     /// The bytes before a character; all, where it is beyond the text.
     pub(super) fn before(&self, char: usize) -> usize {
-        let block = self.blocks.get(char / Self::BLOCK).copied().unwrap_or(self.text.len());
+        let (block, chars) = self.split(char);
         let rest = self.text.get(block..).unwrap_or_default();
-        let byte = rest.char_indices().nth(char % Self::BLOCK);
+        let byte = rest.char_indices().nth(chars);
         byte.map_or(self.text.len(), |(byte, _)| block.saturating_add(byte))
+    }
+
+    /// The bytes before the block of a character, and how many of that block stand before it.
+    fn split(&self, char: usize) -> (usize, usize) {
+        let block = self.blocks.get(char / Self::BLOCK).copied();
+        (block.unwrap_or(self.text.len()), char % Self::BLOCK)
     }
 }
 
@@ -39,6 +45,7 @@ mod tests {
         for char in (0..=4_001).chain([usize::MAX]) {
             let counted = text.char_indices().nth(char).map_or(text.len(), |(byte, _)| byte);
             assert_eq!(bytes.before(char), counted, "{char}");
+            assert!(bytes.split(char).1 < Bytes::BLOCK, "{char}: no more are looked at");
         }
         assert_eq!(Bytes::of("").before(3), 0);
     }
