@@ -152,7 +152,7 @@ fn an_answer_of_the_format_comes_as_its_provider_wrote_it() {
             let ask = bills::ask("openai", "/v1/responses", asked);
             let body = vec![body.as_bytes().to_vec()];
             let script = Script { status: 200, kind, headers: &[], body };
-            bills::send(&caller, &ask, script).await.0.expect(200).text().to_owned()
+            bills::send(&caller, &ask, script).await.0.expect(200).text()
         };
         let item = format!(r#"{{"type":"message", "role":"assistant","content":{TEXT}}}"#);
         let said = format!(r#""model":"\u006d","output":[{item}],"usage":{{{USAGE} }}"#);
