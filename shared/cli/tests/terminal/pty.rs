@@ -315,13 +315,15 @@ fn long_work_has_a_bar_on_a_terminal_and_none_in_a_pipe() {
             good("reconcile", &json!({"lines": []})),
         ]
     };
-    let log = file("settlements.log", &"{\"farebox.settlement.v1\":{\"v\":1}}\n".repeat(2));
+    // Beside itself it would read what another run of it is writing.
+    let own = |name: &str| format!("{}-{name}", std::process::id());
+    let log = file(&own("settlements.log"), &"{\"farebox.settlement.v1\":{\"v\":1}}\n".repeat(2));
     let bucket = |day: u32| {
         json!({"start_time": 1_761_523_200 + 86_400 * day, "end_time": 1_761_609_600 + 86_400 * day,
                "results": []})
     };
     let usage = json!({"data": [bucket(0), bucket(1)], "has_more": false}).to_string();
-    let usage = file("usage.json", &usage);
+    let usage = file(&own("usage.json"), &usage);
     for (line, what, done) in [
         (format!("replay {}", log.display()), "settlements", "2 settlements are sent"),
         ("restore-fence".to_owned(), "budgets", "6 budgets are fenced"),
