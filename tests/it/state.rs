@@ -7,6 +7,7 @@ use farebox_core::Money;
 use farebox_tests::caller::native;
 use farebox_tests::stack::command;
 use farebox_tests::{Call, Settings, Stack, run};
+use http::Method;
 use serde_json::json;
 
 use crate::stacks::{Scratch, executable};
@@ -61,7 +62,11 @@ fn a_second_start_finds_its_keys_and_its_books() {
         let charged = first.books(&scope).await.settled();
         assert!(charged > Money::ZERO);
         let in_use = command(executable(), &settings).output().unwrap();
-        assert_one_sentence(&in_use, &["another `cargo local`"]);
+        assert_one_sentence(&in_use, &["another `cargo local`", "--port 0"]);
+        let same_port = first.ready().url("base_url").rsplit(':').next().unwrap().parse().unwrap();
+        let twice = Settings { port: same_port, ..settings.clone() };
+        let twice = command(executable(), &twice).output().unwrap();
+        assert_one_sentence(&twice, &["another `cargo local`", "--port 0"]);
         let status = first.interrupt().await;
         assert!(status.success(), "Ctrl-C ends well: {status}");
 
@@ -75,6 +80,32 @@ fn a_second_start_finds_its_keys_and_its_books() {
         let books = second.books(&scope).await;
         books.assert_quiet();
         assert!(books.settled() > charged, "{} after {charged}", books.settled());
+    });
+}
+
+/// A key of the environment is stored, and outlives the variable.
+#[test]
+fn a_real_key_is_told_at_every_start_that_finds_it() {
+    run(async {
+        let scratch = Scratch::new();
+        let state = Some(scratch.path().to_path_buf());
+        let without = Settings { state, environments: 1, ..Settings::default() };
+        let variables =
+            vec![("OPENAI_API_KEY", "sk-of-nobody"), ("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")];
+        let with = Settings { variables, ..without.clone() };
+        let told = |stack: &Stack| stack.ready().value("real_money").clone();
+        let first = Stack::start(executable(), &with).await;
+        assert_eq!(told(&first), json!(["openai"]));
+        first.interrupt().await;
+
+        let second = Stack::start(executable(), &without).await;
+
+        assert_eq!(told(&second), json!(["openai"]), "the variable is gone, the key is not");
+        let key = "/credentials/demo/openai";
+        second.admin(Method::DELETE, key).send().await.expect(200);
+        second.interrupt().await;
+        let third = Stack::start(executable(), &without).await;
+        assert_eq!(told(&third), json!([]));
     });
 }
 

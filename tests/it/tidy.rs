@@ -226,17 +226,41 @@ fn no_note_is_left_and_no_lint_is_silenced_without_a_reason() {
 fn links_in_documents_lead_somewhere() {
     let mut broken = Vec::new();
     for (file, text) in of_kind(&["md"]) {
-        let dir = root().join(file.parent().unwrap_or(Path::new("")));
-        for link in links(&text) {
-            let target = link.split('#').next().unwrap_or_default();
-            let is_local =
-                !target.is_empty() && !target.contains("://") && !target.starts_with("mailto:");
-            if is_local && !dir.join(target).exists() {
-                broken.push(format!("{}: {link}", file.display()));
-            }
-        }
+        let leads = |link: &String| {
+            let (target, place) = link.split_once('#').unwrap_or((link, ""));
+            let own = root().join(&file);
+            let path = if target.is_empty() { own } else { own.with_file_name(target) };
+            let is_document = path.extension().is_some_and(|kind| kind == "md");
+            let is_place = || places(&std::fs::read_to_string(&path).unwrap()).contains(place);
+            path.exists() && (place.is_empty() || !is_document || is_place())
+        };
+        let here = links(&text).into_iter().filter(|link| !is_elsewhere(link));
+        let led = here.filter(|link| !leads(link));
+        broken.extend(led.map(|link| format!("{}: {link}", file.display())));
     }
     assert_none("links to nothing", &broken);
+}
+
+fn is_elsewhere(link: &str) -> bool {
+    link.contains("://") || link.starts_with("mailto:")
+}
+
+/// What a `#…` can lead to: headings, as GitHub and GitLab name them, and `<a id="…">`.
+fn places(text: &str) -> BTreeSet<String> {
+    let mut places = BTreeSet::new();
+    let mut in_code = false;
+    for line in text.lines() {
+        in_code ^= line.trim_start().starts_with("```");
+        if !in_code && line.starts_with('#') {
+            let heading = line.trim_start_matches('#').trim().to_lowercase();
+            let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            places.insert(kept.map(|c| if c == ' ' { '-' } else { c }).collect());
+        }
+        for named in line.split("<a id=\"").skip(1) {
+            places.extend(named.split('"').next().map(str::to_owned));
+        }
+    }
+    places
 }
 
 /// The targets of `[text](target)`, outside code blocks.

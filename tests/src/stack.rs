@@ -97,6 +97,12 @@ impl Ready {
         value.unwrap_or_else(|| panic!("the ready line has no {field}"))
     }
 
+    /// A field of the line; null where there is none.
+    #[must_use]
+    pub fn value(&self, field: &str) -> &Value {
+        &self.0[field]
+    }
+
     /// A URL of the line without a slash at its end.
     #[must_use]
     pub fn url(&self, field: &str) -> &str {

@@ -30,15 +30,15 @@ pub enum Error {
     },
     /// Another `cargo local` runs on the same state directory.
     #[error(
-        "another `cargo local` is using {dir}: stop it, or give this one its own state with \
-         `--state DIR` or `--ephemeral`"
+        "another `cargo local` is using {dir}: stop it, or give this one a port of its own with \
+         `--port 0`, and its own state with `--state DIR` or `--ephemeral`"
     )]
     StateInUse {
         /// The directory of `--state`.
         dir: PathBuf,
     },
     /// A file of the state directory could not be read or written.
-    #[error("{path}: {cause}")]
+    #[error("{path}: {cause}; `--state DIR` names another place, `--ephemeral` writes nothing")]
     File {
         /// The file.
         path: PathBuf,

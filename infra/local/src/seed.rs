@@ -1,5 +1,7 @@
 //! The demo: made through the admin API, as an operator would.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use http::{Method, Request, header};
 use serde_json::{Value, json};
@@ -13,6 +15,8 @@ use crate::provider;
 pub const USER: &str = "demo";
 /// The demo's organisation.
 pub const ORG: &str = "demo";
+/// The demo provider's name in Farebox.
+const PROVIDER: &str = "demo";
 
 /// The admin API of the stack.
 pub struct Admin {
@@ -37,7 +41,7 @@ impl Admin {
         self.put(&format!("orgs/{ORG}"), &json!({"name": "Demo organisation"})).await?;
         self.put(&format!("users/{USER}"), &json!({"name": "Demo user", "org": ORG})).await?;
         let credential = json!({"secret": demo_key, "base_url": format!("{demo_provider_url}/v1")});
-        self.put(&format!("credentials/{USER}/demo"), &credential).await?;
+        self.put(&format!("credentials/{USER}/{PROVIDER}"), &credential).await?;
         let budget = json!({
             "day_limit_usd": "1",
             "month_limit_usd": null,
@@ -58,7 +62,7 @@ impl Admin {
                 "context_window": price.context_window,
                 "max_output_tokens": price.max_output_tokens,
             });
-            self.put(&format!("prices/demo/{}", price.model), &spec).await?;
+            self.put(&format!("prices/{PROVIDER}/{}", price.model), &spec).await?;
         }
         let created =
             self.call(Method::POST, "keys", &json!({"user": USER, "name": "demo"})).await?;
@@ -76,7 +80,7 @@ impl Admin {
     /// [`Error::Seed`].
     pub async fn move_demo_provider(&self, url: &str, demo_key: &str) -> Result<(), Error> {
         let credential = json!({"secret": demo_key, "base_url": format!("{url}/v1")});
-        self.put(&format!("credentials/{USER}/demo"), &credential).await
+        self.put(&format!("credentials/{USER}/{PROVIDER}"), &credential).await
     }
 
     /// Stores the real keys of the environment as the demo user's credentials.
@@ -89,6 +93,24 @@ impl Admin {
             self.put(&format!("credentials/{USER}/{}", provider.name), &credential).await?;
         }
         Ok(())
+    }
+
+    /// The providers but its own that the demo user has a key for, from the environment of this
+    /// start or of an earlier one: what is called there costs real money.
+    ///
+    /// # Errors
+    /// [`Error::Seed`].
+    pub async fn real_money(&self) -> Result<Vec<String>, Error> {
+        let path = format!("credentials?user={USER}");
+        let list = self.call(Method::GET, &path, &Value::Null).await?;
+        let stored = list.get("credentials").and_then(Value::as_array).into_iter().flatten();
+        let text = |credential: &Value, field: &str| {
+            credential.get(field).and_then(Value::as_str).map(str::to_owned)
+        };
+        let active = stored.filter(|stored| text(stored, "state").as_deref() == Some("active"));
+        let names = active.filter_map(|stored| text(stored, "provider"));
+        let real: BTreeSet<String> = names.filter(|name| name != PROVIDER).collect();
+        Ok(real.into_iter().collect())
     }
 
     /// One thing of the control plane, made or replaced.

@@ -73,6 +73,8 @@ pub struct Ready {
     pub key: String,
     /// The demo user.
     pub user: &'static str,
+    /// Providers that the demo user has a real key for.
+    pub real_money: Vec<String>,
     /// The demo provider.
     pub demo_provider_url: String,
     /// SQS, Secrets Manager and the stack's controls.
@@ -97,8 +99,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
     if let Some(dir) = &options.bootstrap {
         check_bootstraps(dir)?;
     }
-    let front = bind(if options.services { 0 } else { options.port }).await?;
+    // Before the port: whoever runs it twice in one folder is told so, and not of a port alone.
     let state = if options.ephemeral { State::ephemeral() } else { State::open(&options.state)? };
+    let front = bind(if options.services { 0 } else { options.port }).await?;
     let log = state
         .file("functions.log")
         .or_else(|| options.ephemeral.then(|| temporary("functions.log")));
@@ -151,7 +154,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         schedule.start();
     }
     let past = past(&options, &state, &environments, &schedule)?;
-    ready.key = demo_key(&state, &ready, &real).await?;
+    (ready.key, ready.real_money) = demo(&state, &ready, &real).await?;
     if let Some(past) = past {
         show_something(&ready, past, &output).await;
     }
@@ -271,8 +274,12 @@ async fn start_stores(
     Ok(Stores { sqs, secrets, listener: aws.listener, variables, ready })
 }
 
-/// The demo's key: made at the first start, kept for the next.
-async fn demo_key(state: &State, ready: &Ready, real: &[RealProvider]) -> Result<String, Error> {
+/// The demo's key, made at the first start and kept for the next; and whom it calls for real money.
+async fn demo(
+    state: &State,
+    ready: &Ready,
+    real: &[RealProvider],
+) -> Result<(String, Vec<String>), Error> {
     let admin = Admin::new(&ready.base_url, &ready.admin_key);
     let provider_key = provider::Options::default().key;
     let file = state.file("local.json");
@@ -303,7 +310,7 @@ async fn demo_key(state: &State, ready: &Ready, real: &[RealProvider]) -> Result
         }
     };
     admin.store_real(real).await?;
-    Ok(key)
+    Ok((key, admin.real_money().await?))
 }
 
 async fn bind(port: u16) -> Result<Bound, Error> {

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::options::{Options, RealProvider};
+use crate::seed::USER;
 use crate::stack::Ready;
 
 /// Prints where everything is: for people, or one line of JSON.
@@ -12,7 +13,7 @@ pub fn tell(options: &Options, ready: &Ready, real: &[RealProvider]) {
     } else if options.services {
         services(options, ready)
     } else {
-        people(ready, real)
+        people(options, ready, real)
     };
     let mut stdout = std::io::stdout().lock();
     // A closed standard output is no reason to stop serving.
@@ -39,7 +40,7 @@ fn services(options: &Options, ready: &Ready) -> String {
     )
 }
 
-fn people(ready: &Ready, real: &[RealProvider]) -> String {
+fn people(options: &Options, ready: &Ready, real: &[RealProvider]) -> String {
     let Ready { base_url, key, admin_key, console_url, iam_secret, .. } = ready;
     let mut text = format!(
         r#"
@@ -77,10 +78,11 @@ The same as an IAM user, whose name is what you like, without an account of AWS:
     cargo farebox budget show user:demo
 "#
     );
-    for provider in real {
+    text.push_str(&real_money(ready, real));
+    if !options.ephemeral {
+        let dir = options.state.display();
         text.push_str(&format!(
-            "\n  !! REAL MONEY: {} is set: calls to models of {} are real and billed to you.\n",
-            provider.variable, provider.name
+            "\nEverything is kept in {dir}: the next start finds it. Delete it to begin anew.\n"
         ));
     }
     if let Some(log) = &ready.functions_log {
@@ -88,4 +90,43 @@ The same as an IAM user, whose name is what you like, without an account of AWS:
     }
     text.push_str("Stop with Ctrl-C.\n");
     text
+}
+
+/// What costs real money, and why: a key of an earlier start is as good as one of this.
+fn real_money(ready: &Ready, real: &[RealProvider]) -> String {
+    let lines = ready.real_money.iter().map(|name| {
+        let why = match real.iter().find(|provider| provider.name == name) {
+            Some(provider) => format!("{} is set", provider.variable),
+            None => format!("a key for {name} is kept from before"),
+        };
+        format!(
+            "\n  !! REAL MONEY: {why}: calls to models of {name} are real and billed to you.\n     \
+             cargo farebox credential disable {USER} {name}      # erases the key\n"
+        )
+    });
+    lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_an_earlier_start_is_told_as_loudly_as_one_of_this() {
+        let ready = Ready {
+            real_money: vec!["anthropic".to_owned(), "openai".to_owned()],
+            ..Ready::default()
+        };
+        let real = crate::options::real_providers(|name| {
+            (name == "OPENAI_API_KEY").then(|| "sk-canary".to_owned())
+        });
+
+        let told = real_money(&ready, &real);
+
+        assert!(told.contains("!! REAL MONEY: OPENAI_API_KEY is set"), "{told}");
+        assert!(told.contains("!! REAL MONEY: a key for anthropic is kept from before"), "{told}");
+        assert!(told.contains("cargo farebox credential disable demo anthropic"), "{told}");
+        assert!(!told.contains("canary"), "{told}");
+        assert_eq!(real_money(&Ready::default(), &real), "");
+    }
 }

@@ -9,7 +9,7 @@ use super::Force;
 pub enum User {
     /// Make a user, or change its name, organisation or team; what is not named stays
     Add {
-        /// Letters, digits, _ - and .
+        /// Letters, digits, and any of . _ -
         id: String,
         /// For people
         #[arg(long)]
@@ -146,7 +146,7 @@ pub enum Content {
 pub enum Org {
     /// Make an organisation, or replace its name
     Add {
-        /// Letters, digits, _ - and .
+        /// Letters, digits, and any of . _ -
         id: String,
         /// For people
         #[arg(long)]
@@ -166,7 +166,7 @@ pub enum Org {
 pub enum Team {
     /// Make a team, or replace its name
     Add {
-        /// Letters, digits, _ - and .
+        /// Letters, digits, and any of . _ -
         id: String,
         /// For people
         #[arg(long)]

@@ -28,7 +28,7 @@ pub enum Route {
 /// What `farebox route set` says.
 #[derive(Debug, Default, Options)]
 pub struct RouteChange {
-    /// What calls write as their model: letters, digits, _ - and .
+    /// What calls write as their model: letters, digits, and any of . _ -
     pub name: String,
     /// provider/model, or provider/model=WEIGHT for its share of first tries; in order, repeat it
     #[arg(long = "target", value_name = "MODEL", value_parser = target)]

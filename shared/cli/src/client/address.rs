@@ -23,7 +23,7 @@ pub fn base_url(url: &str) -> Result<String, Failure> {
     }
     Err(Failure::new(
         format!("{url:?} is not a base URL"),
-        "write it as http://127.0.0.1:8787 or https://host/stage",
+        "write it as http://127.0.0.1:4000 or https://host/stage",
     ))
 }
 

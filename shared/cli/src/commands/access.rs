@@ -22,7 +22,10 @@ use crate::print::{Output, cell};
 pub async fn user(client: &Client, command: User) -> Result<Output, Failure> {
     match command {
         User::Add { id, name, org, team } => {
-            let next = format!("Next: farebox key create --user {id}");
+            let next = format!(
+                "Next: farebox budget set user:{id} --month USD (nothing bounds it before, but the \
+                 limits of its team and organisation), then farebox key create --user {id}"
+            );
             let there = format!("User {id} is there.");
             let said = [("name", name), ("org", org), ("team", team)];
             let (body, is_new) = add(client, &of_user(&id), said).await?;
