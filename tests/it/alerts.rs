@@ -163,6 +163,33 @@ fn a_kept_webhook_at_a_private_address_is_judged_again_and_not_called() {
     });
 }
 
+/// Where a redirect leads, the guard on private addresses was not asked.
+#[test]
+fn a_receiver_that_sends_on_is_not_followed_and_is_tried_again() {
+    run(async {
+        let year = next_year();
+        let time = |minute: u32| format!("{year}-05-12T12:{minute:02}:00Z");
+        let clock = Moved::start(executable(), 1, &time(0)).await;
+        let stack = &clock.stack;
+        let scope = Caller::new(stack).await.user_scope();
+        let ((hook, _), other) = (hooked(stack).await, fresh("other"));
+        stack.tap().send_on(&hook, &other);
+        let test = stack.admin(Method::POST, "/alerts/test").json(&json!({"scope": scope}));
+        test.send().await.expect(201);
+
+        for minute in [1, 2] {
+            clock.to(&time(minute));
+            stack.schedule(&time(minute)).await;
+        }
+
+        let told = stack.read(&format!("/alerts?scope={scope}")).await["alerts"][0].clone();
+        assert_eq!(told["sent_at"], Value::Null, "{told}");
+        let expected = json!({"channel": "webhook", "told_at": null, "error": "status 307"});
+        assert_eq!(told["channels"][0], expected, "{told}");
+        assert_eq!((stack.tap().seen(&hook).len(), stack.tap().seen(&other).len()), (2, 0));
+    });
+}
+
 #[test]
 fn each_channel_is_told_once_and_one_that_fails_is_tried_again_alone() {
     run(async {

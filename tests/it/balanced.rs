@@ -359,6 +359,43 @@ fn what_a_provider_generates_while_it_is_left_is_held_for_and_no_stream_uses_it(
     });
 }
 
+#[test]
+fn a_choice_that_ends_early_leaves_the_others_metered() {
+    run(async {
+        let caller = balanced("100").await;
+        let (stack, model) = (caller.stack(), "openai/gpt-4.1-mini");
+        let url = stack.tap().base_url(&caller.user);
+        stack.set_credential(&caller.user, "openai", "sk-1", &url).await;
+        let body = openai(model, &streamed(&json!({"max_tokens": 8_000, "n": 2})));
+        let quote = caller.post("/v1/quote", &body).send().await.expect(200).json();
+        let hold = usd(quote["hold_usd"].as_str().unwrap());
+        let limit = json!({"day_limit_usd": hold.to_string(), "mode": "balanced"});
+        caller.limit_user(&limit).await;
+        let second = |bytes: Vec<u8>| {
+            let text = String::from_utf8(bytes).unwrap().replace("\"index\":0", "\"index\":1");
+            text.replace("700", "16000").replace("1600}", "16900}").into_bytes()
+        };
+        let steps =
+            stream_of("openai", 1_600, &Arc::default()).into_iter().map(|step| match step {
+                Step::Send(bytes) => Step::Send(second(bytes)),
+                Step::Repeat(bytes, times, taken) => Step::Repeat(second(bytes), times, taken),
+                wait @ Step::Wait(_) => wait,
+            });
+        let mut steps: Vec<_> = steps.collect();
+        let chunk = json!({"id": "c1", "object": "chat.completion.chunk", "created": 1,
+            "model": "m", "choices": [{"index": 0, "finish_reason": "stop",
+                "delta": {"role": "assistant", "content": "No."}}]});
+        steps.insert(1, Step::Send(format!("data: {chunk}\n\n").into_bytes()));
+        stack.tap().script(&caller.user, steps);
+
+        let answer = caller.post("/v1/chat/completions", &body).send().await.expect(200);
+
+        // The second choice bills 16,000 tokens where it is read to its end: ten times the limit.
+        assert_eq!(caller.user_books().await.settled(), hold);
+        assert_eq!(finish_of(&answer.text()), "length");
+    });
+}
+
 /// The last finish reason of a stream.
 fn finish_of(stream: &str) -> String {
     let events = stream.lines().filter_map(|line| line.strip_prefix("data: "));

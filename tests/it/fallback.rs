@@ -1,12 +1,13 @@
 //! Attempts along a route: when another one follows, and what each of them holds, is charged and
 //! leaves in the log.
 
-use farebox_core::Money;
+use farebox_aws::{Aws, Config, Ledger};
+use farebox_core::{Decision, Money, Timestamp};
 use farebox_tests::caller::openai;
 use farebox_tests::kill::end_chat;
 use farebox_tests::moved::next_year;
 use farebox_tests::stack::UNREACHABLE;
-use farebox_tests::{Answer, Caller, run, usd};
+use farebox_tests::{Answer, Caller, Stack, run, usd};
 use futures_util::StreamExt;
 use http::Method;
 use serde_json::{Value, json};
@@ -264,24 +265,32 @@ fn a_storm_over_a_fallback_on_a_budget_for_few_overspends_nothing() {
     });
 }
 
+/// A call whose process is killed in its second attempt, and the hold that it leaves, as its item
+/// has it.
+async fn killed_in_its_second_attempt(stack: &Stack) -> (Caller<'_>, String) {
+    let route = json!({"targets": [{"model": "demo/busy"}, {"model": "demo/hang"}]});
+    let put = stack.admin(Method::PUT, "/routes/doomed").json(&route);
+    put.with("if-match", "*").send().await.expect(200);
+    let caller = Caller::new(stack).await;
+    let crash = async {
+        caller.called(2).await;
+        assert!(end_chat(stack.pid()) > 0, "no chat environment was there");
+    };
+    let options = json!({"max_tokens": 9});
+    let (answer, ()) = tokio::join!(caller.complete("doomed", &options), crash);
+    assert!(answer.code() >= 500, "{}", answer.text());
+    let books = caller.user_books().await;
+    let hold = books.item.0.iter().find(|(name, _)| name.starts_with("h_")).unwrap();
+    let hold = hold.1["S"].as_str().unwrap().to_owned();
+    (caller, hold)
+}
+
 #[test]
 fn a_process_killed_in_its_second_attempt_leaves_that_ones_hold_and_no_other() {
     run(async {
         let year = next_year();
         let clock = moved(&format!("{year}-05-12T12:00:00Z")).await;
-        let route = json!({"targets": [{"model": "demo/busy"}, {"model": "demo/hang"}]});
-        let put = clock.stack.admin(Method::PUT, "/routes/doomed").json(&route);
-        put.with("if-match", "*").send().await.expect(200);
-        let caller = Caller::new(&clock.stack).await;
-        let crash = async {
-            caller.called(2).await;
-            assert!(end_chat(clock.stack.pid()) > 0, "no chat environment was there");
-        };
-
-        let options = json!({"max_tokens": 9});
-        let (answer, ()) = tokio::join!(caller.complete("doomed", &options), crash);
-
-        assert!(answer.code() >= 500, "{}", answer.text());
+        let (caller, _) = killed_in_its_second_attempt(&clock.stack).await;
         let hold = caller.user_books().await.held();
         assert!(hold > Money::ZERO);
         let late = format!("{year}-05-12T12:20:00Z");
@@ -304,5 +313,65 @@ fn a_process_killed_in_its_second_attempt_leaves_that_ones_hold_and_no_other() {
             of_user.iter().map(|row| row["outcome"].as_str().unwrap()).collect();
         outcomes.sort_unstable();
         assert_eq!(outcomes, ["provisional", "void_inferred"], "{of_user:?}");
+    });
+}
+
+/// The row of the sweep is the attempt's, and the late record's is the call's: one of them counts.
+#[test]
+fn a_late_record_counts_once_in_the_rows_also_where_a_logger_died_over_it() {
+    run(async {
+        let year = next_year();
+        let noon = format!("{year}-05-12T12:00:00Z");
+        let clock = moved(&noon).await;
+        let stack = &clock.stack;
+        let (caller, hold) = killed_in_its_second_attempt(stack).await;
+        let late = format!("{year}-05-12T12:20:00Z");
+        clock.to(&late);
+        stack.schedule(&late).await;
+        stack.drain().await;
+        let rows = stack.read("/requests").await["requests"].clone();
+        let row = |outcome: &str| {
+            let mut rows = rows.as_array().unwrap().iter();
+            rows.find(|row| row["user"] == caller.user.as_str() && row["outcome"] == outcome)
+        };
+        let (swept, first) = (row("provisional").unwrap(), row("void_inferred").unwrap());
+        let (rid, call) = (&swept["request_id"], &first["parent"]);
+        let day = Timestamp::parse(&noon).unwrap().utc_day().number();
+        let parts = [caller.user_scope(), caller.key_scope()];
+        let parts = parts.map(|scope| json!({"scope": scope, "hold": hold, "day": day}));
+
+        // The logger that got it first died between the books and the rows.
+        let cost = usd("0.000001");
+        let environment = stack.chat_environment();
+        let aws = Aws::new(
+            Config::from_lookup(|wanted| {
+                let found = environment.iter().find(|(name, _)| *name == wanted);
+                found.map(|(_, value)| value.clone())
+            })
+            .unwrap(),
+        );
+        for part in &parts {
+            let rid = rid.as_str().unwrap().parse().unwrap();
+            let part = serde_json::from_value(part.clone()).unwrap();
+            let decision = Decision::Settle(cost);
+            Ledger::new(&aws).finish(rid, &part, decision, None).await.unwrap();
+        }
+        let record = json!({
+            "request_id": call, "rid": rid, "tenant": "main", "user": caller.user,
+            "key_id": caller.key_id, "endpoint": "/v1/chat/completions", "outcome": "settled",
+            "decision": {"settle": cost}, "http_status": 200, "response_time_ms": 5,
+            "started_at": Timestamp::parse(&noon).unwrap().ms(), "parts": parts,
+        });
+        let queue = stack.queue_url().await;
+        let message = json!({"QueueUrl": queue, "MessageBody": record.to_string()});
+        stack.sqs("SendMessage", &message).await;
+        stack.drain().await;
+
+        assert_eq!(caller.user_books().await.settled(), cost);
+        for (id, charged) in [(call, cost), (rid, Money::ZERO)] {
+            let id = id.as_str().unwrap();
+            let row = caller.read(&format!("/v1/requests/{id}")).await;
+            assert_eq!(row["cost_usd"], charged.to_string(), "{row}");
+        }
     });
 }

@@ -3,6 +3,7 @@
 
 use farebox_core::Money;
 use farebox_tests::caller::openai;
+use farebox_tests::kill::end_chat;
 use farebox_tests::moved::next_year;
 use farebox_tests::relay::Relays;
 use farebox_tests::{Caller, Stack, fresh, run, until, usd};
@@ -17,6 +18,8 @@ const CHAT: &str = "/v1/chat/completions";
 const QUEUE: &str = "AmazonSQS.SendMessage";
 const OUTBOX: &str = "\"OB#";
 const ENDING: &str = "REMOVE #h";
+/// What stands in a request that reads an API key.
+const KEY: &str = "\"K#";
 
 async fn records(stack: &Stack) -> usize {
     let main = stack.scan("main").await;
@@ -115,5 +118,38 @@ fn a_record_that_nothing_takes_is_a_line_of_the_log_whose_replay_ends_the_call()
             (&row["outcome"], &row["cost_usd"]),
             (&json!("settled"), &json!(bill.to_string()))
         );
+    });
+}
+
+#[test]
+fn a_swept_call_has_its_row_also_where_its_key_could_not_be_read_at_first() {
+    run(async {
+        let time = |minute: u32| format!("{}-05-12T12:{minute:02}:00Z", next_year());
+        let clock = moved(&time(0)).await;
+        let stack = &clock.stack;
+        let relays = Relays::before(stack).await;
+        let caller = Caller::new(stack).await;
+        let crash = async {
+            caller.called(1).await;
+            assert!(end_chat(stack.pid()) > 0, "no chat environment was there");
+        };
+        let options = json!({"max_tokens": 9});
+        let (answer, ()) = tokio::join!(caller.complete("demo/hang", &options), crash);
+        assert!(answer.code() >= 500, "{}", answer.text());
+
+        relays.refuse(&[KEY]);
+        clock.to(&time(20));
+        stack.schedule(&time(20)).await;
+        relays.refuse(&[]);
+        clock.to(&time(25));
+        stack.schedule(&time(25)).await;
+        stack.drain().await;
+
+        let (books, rows) = (caller.key_books().await, stack.read("/requests").await);
+        books.assert_quiet();
+        let mut rows = rows["requests"].as_array().unwrap().iter();
+        let row = rows.find(|row| row["user"] == caller.user.as_str()).expect("its row");
+        assert_eq!(row["outcome"], "provisional", "{row}");
+        assert_eq!(usd(row["cost_usd"].as_str().unwrap()), books.settled());
     });
 }

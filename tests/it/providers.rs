@@ -2,11 +2,12 @@
 //! call is one POST.
 
 use farebox_core::Money;
+use farebox_tests::moved::next_year;
 use farebox_tests::stack::UNREACHABLE;
-use farebox_tests::{Answer, Caller, run, usd};
+use farebox_tests::{Answer, Caller, Moved, run, usd};
 use serde_json::{Value, json};
 
-use crate::stacks::{hasty, lone, shared};
+use crate::stacks::{executable, hasty, lone, shared};
 
 /// What a failure does to the money.
 #[derive(Clone, Copy, PartialEq)]
@@ -259,6 +260,26 @@ fn a_call_on_a_connection_that_the_provider_closes_is_never_sent_twice() {
         assert_eq!(caller.posts().len(), 3);
         assert_ne!(caller.posts()[2].connection, posts[1].connection);
         assert!(third.header("x-farebox-cost-usd").is_some());
+    });
+}
+
+/// A provider has dropped what an environment held while it was frozen, and a call that is written
+/// into that costs its worst case.
+#[test]
+fn a_call_after_a_thaw_has_a_new_connection_to_its_provider() {
+    run(async {
+        let year = next_year();
+        let clock = Moved::start(executable(), 1, &format!("{year}-05-12T12:00:00Z")).await;
+        let caller = Caller::new(&clock.stack).await;
+        caller.complete("demo/chat", &json!({})).await.expect(200);
+        caller.complete("demo/chat", &json!({})).await.expect(200);
+
+        clock.to(&format!("{year}-05-12T12:10:00Z"));
+        caller.complete("demo/chat", &json!({})).await.expect(200);
+
+        let on: Vec<_> = caller.posts().iter().map(|post| post.connection).collect();
+        assert_eq!(on[0], on[1], "the pooled connection is used");
+        assert_ne!(on[1], on[2], "and not after a thaw");
     });
 }
 

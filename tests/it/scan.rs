@@ -13,14 +13,17 @@ const BUDGETS: usize = 24;
 /// Parts of the table, and budgets of each that a run at the test's pace looks at.
 const A_RUN: usize = 4 * 2;
 
-/// The services alone: nothing but the test runs the scheduler.
-async fn services(state: &Scratch) -> (Stack, Aws) {
+/// The services alone, with these variables beside their own: nothing but the test runs the
+/// scheduler.
+async fn services(state: &Scratch, more: &[(&str, &str)]) -> (Stack, Aws) {
     let state = Some(state.path().to_owned());
     let settings = Settings { services: true, state, ..Settings::default() };
     let stack = Stack::start(executable(), &settings).await;
     let environment = stack.chat_environment();
     let known = |wanted: &str| {
-        environment.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone())
+        let own = environment.iter().map(|(name, value)| (&**name, &**value));
+        let mut all = more.iter().copied().chain(own);
+        all.find(|(name, _)| *name == wanted).map(|(_, value)| value.to_owned())
     };
     let aws = Aws::new(Config::from_lookup(known).unwrap());
     (stack, aws)
@@ -53,7 +56,7 @@ async fn alerts(stack: &Stack) -> usize {
 fn a_look_at_all_budgets_that_one_run_cannot_end_goes_on_in_the_next() {
     run(async {
         let state = Scratch::new();
-        let (stack, aws) = services(&state).await;
+        let (stack, aws) = services(&state, &[]).await;
         for number in 0..BUDGETS {
             put_budget(&stack, &format!("user:u{number}")).await;
         }
@@ -78,5 +81,42 @@ fn a_look_at_all_budgets_that_one_run_cannot_end_goes_on_in_the_next() {
             tick(&paced(), minute).await;
         }
         assert_eq!(alerts(&stack).await, BUDGETS);
+    });
+}
+
+/// A receiver or a queue that hangs takes ten seconds of each entry, and a function ends after 55.
+#[test]
+fn what_is_due_and_takes_too_long_keeps_no_budget_from_its_look() {
+    run(async {
+        let (state, topic) = (Scratch::new(), "arn:aws:sns:us-east-1:111122223333:alerts");
+        let nobody = ("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:9");
+        let (stack, aws) = services(&state, &[("FAREBOX_ALERT_TOPIC", topic), nobody]).await;
+        put_budget(&stack, "user:u1").await;
+        let (text, number) = (|text: &str| json!({"S": text}), |number: &str| json!({"N": number}));
+        let due = [
+            json!({"pk": text("OB#15"), "sk": text("01KAQ4ZV0M7W1C9Y3T5B8D2E6F"),
+                "ev": text("{}")}),
+            json!({"pk": text("AL#main#user:u2"), "sk": text("M#202705#80#1"), "st": text("P"),
+                "spent": number("9"), "limit": number("10"), "tries": number("0"),
+                "ttl": number("1840000000")}),
+        ];
+        for mut item in due {
+            item["due"] = text("1");
+            item["at"] = number("1800000000");
+            stack.dynamodb("PutItem", &json!({"TableName": "farebox-main", "Item": item})).await;
+        }
+        let left = async || {
+            let items = stack.scan("main").await;
+            let of = |pk: &str| items.iter().find(|item| item.text("pk") == pk).cloned();
+            let tries = of("AL#main#user:u2").unwrap().text("tries").to_owned();
+            (of("OB#15").is_some(), tries, of("AL#main#user:u1").is_some())
+        };
+
+        let hasty = Pace { due: Duration::ZERO, ..Pace::default() };
+        tick(&Scheduler::paced(&aws, hasty), 5).await;
+        assert_eq!(left().await, (true, "0".to_owned(), true), "the budgets alone were looked at");
+
+        tick(&Scheduler::new(&aws), 6).await;
+        assert_eq!(left().await, (false, "1".to_owned(), true));
     });
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use farebox_core::Money;
+use farebox_tests::caller::openai;
 use farebox_tests::tap::Step;
-use farebox_tests::{Answer, Caller, Settings, Stack, run, usd};
+use farebox_tests::{Answer, Caller, Settings, Stack, run, until, usd};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
@@ -98,6 +99,38 @@ fn a_stream_that_falls_silent_or_takes_too_long_is_cut() {
         let answer = caller.complete("patient", &json!({"stream": true})).await.expect(200);
         assert!(answer.text().ends_with("data: [DONE]\n\n"), "{}", answer.text());
         caller.assert_settled_to_the_bill().await;
+    });
+}
+
+/// Else the function ends while it waits for its caller, and what the call came to is never known.
+#[test]
+fn a_caller_who_takes_nothing_does_not_keep_the_books_open() {
+    run(async {
+        let timeouts = json!({"timeouts": {"total_ms": 1_000}});
+        let caller = Caller::with_key(routed().await, &timeouts).await;
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+        let chunk = json!({"id": "c1", "object": "chat.completion.chunk", "created": 1,
+            "model": "m", "choices": [{"index": 0, "delta": {"content": "x"}}],
+            // What the content weighs is bounded; this is passed on, and more than every buffer.
+            "more": "x".repeat(16_000)});
+        let steps = vec![
+            Step::Send(head.as_bytes().to_vec()),
+            Step::Repeat(format!("data: {chunk}\n\n").into_bytes(), 6_000, Arc::default()),
+            Step::Wait(Arc::new(Notify::new())),
+        ];
+        caller.stack().tap().script(&caller.user, steps);
+        let began = Instant::now();
+
+        let body = openai("demo/chat", &json!({"stream": true}));
+        let answer = caller.post("/v1/chat/completions", &body).open().await;
+
+        until("the call is charged", || async {
+            let books = caller.user_books().await;
+            (books.settled() > Money::ZERO && books.held() == Money::ZERO).then_some(())
+        })
+        .await;
+        assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+        drop(answer);
     });
 }
 

@@ -116,6 +116,7 @@ struct Shared {
     connections: usize,
     seen: HashMap<String, Vec<Seen>>,
     refusals: HashMap<String, usize>,
+    redirects: HashMap<String, String>,
     scripts: HashMap<String, Vec<Step>>,
     killer: Option<Killer>,
 }
@@ -194,6 +195,12 @@ impl Tap {
     /// Makes the next deliveries of a webhook fail.
     pub fn refuse(&self, name: &str, times: usize) {
         self.lock(|shared| shared.refusals.insert(name.to_owned(), times));
+    }
+
+    /// Sends the deliveries of a webhook on to another one.
+    pub fn send_on(&self, name: &str, other: &str) {
+        let to = format!("{}/hook/{other}", self.origin);
+        self.lock(|shared| shared.redirects.insert(name.to_owned(), to));
     }
 
     fn lock<T>(&self, read: impl FnOnce(&mut Shared) -> T) -> T {
@@ -285,17 +292,23 @@ impl Tap {
         request: Seen,
         to_caller: &mut (impl AsyncWriteExt + Unpin),
     ) -> std::io::Result<()> {
-        let refused = self.lock(|shared| {
+        let (refused, redirect) = self.lock(|shared| {
             shared.seen.entry(name.to_owned()).or_default().push(request);
-            match shared.refusals.get_mut(name).filter(|left| **left > 0) {
+            let redirect = shared.redirects.get(name).cloned();
+            let refused = match shared.refusals.get_mut(name).filter(|left| **left > 0) {
                 Some(left) => {
                     *left -= 1;
                     true
                 }
                 None => false,
-            }
+            };
+            (refused, redirect)
         });
-        let status = if refused { "500 Internal Server Error" } else { "204 No Content" };
+        let status = match redirect {
+            Some(to) => format!("307 Temporary Redirect\r\nlocation: {to}"),
+            None if refused => "500 Internal Server Error".to_owned(),
+            None => "204 No Content".to_owned(),
+        };
         let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\n\r\n");
         to_caller.write_all(answer.as_bytes()).await
     }

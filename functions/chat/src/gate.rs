@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use farebox_aws::{
     Aws, Config, Contents, Credentials, Directory, Ledger, LogQueue, Logs, Rates, Replies,
 };
-use farebox_core::Error;
+use farebox_core::{Error, Timestamp};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio_util::task::TaskTracker;
@@ -20,6 +20,11 @@ const CONNECT_MS: u32 = 5_000;
 
 /// Idle connections are dropped before a provider's load balancer drops them (60 s and more).
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// The wall clock went on so much longer than the monotonic one, which stands still while the
+/// environment is frozen: the providers have dropped its connections, and it did not hear of it. A
+/// call that is written into one is charged its worst case, though nobody ever saw it.
+const THAW_MS: i64 = 20_000;
 
 /// A future around another.
 pub type Around = fn(BoxFuture<'static, ()>) -> BoxFuture<'static, ()>;
@@ -50,8 +55,28 @@ pub struct Gate {
     pub tasks: TaskTracker,
     /// What a campaign puts around each of them, to count its awaits and to end it at one.
     pub around: Option<Around>,
+    http: Mutex<Clients>,
+}
+
+/// The HTTP clients for providers.
+#[derive(Default)]
+struct Clients {
     /// By the time that a connection may take.
-    http: Mutex<BTreeMap<u32, reqwest::Client>>,
+    by_connect_ms: BTreeMap<u32, reqwest::Client>,
+    /// When one was asked for last, by both clocks.
+    asked_at: Option<(Timestamp, Instant)>,
+}
+
+impl Clients {
+    /// Forgets connections of before a thaw.
+    fn thaw(&mut self, now: (Timestamp, Instant)) {
+        let Some((wall, monotonic)) = self.asked_at.replace(now) else { return };
+        let awake_ms = now.1.saturating_duration_since(monotonic).as_millis();
+        let awake_ms = i64::try_from(awake_ms).unwrap_or(i64::MAX);
+        if now.0.since(wall).saturating_sub(awake_ms) > THAW_MS {
+            self.by_connect_ms.clear();
+        }
+    }
 }
 
 impl Gate {
@@ -93,15 +118,17 @@ impl Gate {
     }
 
     /// The HTTP client for providers: never follows a redirect (a stored credential goes only
-    /// to the host it was stored for), never uses a proxy, never sends a request again. A
-    /// connection may take `connect_ms`, 5 s where it is not given.
+    /// to the host it was stored for), never uses a proxy, never sends a request again, and never
+    /// on a connection of before a thaw. A connection may take `connect_ms`, 5 s where it is not
+    /// given.
     ///
     /// # Errors
     /// [`Error::Internal`] where TLS cannot be set up.
     pub fn http(&self, connect_ms: Option<u32>) -> Result<reqwest::Client, Error> {
         let connect_ms = connect_ms.unwrap_or(CONNECT_MS);
         let mut clients = self.http.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&connect_ms) {
+        clients.thaw((self.aws.now(), Instant::now()));
+        if let Some(client) = clients.by_connect_ms.get(&connect_ms) {
             return Ok(client.clone());
         }
         let client = reqwest::Client::builder()
@@ -113,7 +140,36 @@ impl Gate {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build()
             .map_err(Error::internal)?;
-        clients.insert(connect_ms, client.clone());
+        clients.by_connect_ms.insert(connect_ms, client.clone());
         Ok(client)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_kept_while_both_clocks_run_and_dropped_after_a_thaw() {
+        let (wall, monotonic) = (Timestamp::from_ms(1_800_000_000_000), Instant::now());
+        for (wall_ms, awake_ms, is_kept) in [
+            (0, 0, true),
+            (THAW_MS, 0, true),
+            (THAW_MS + 1, 0, false),
+            // A long call is no thaw, and neither is a clock that was set back.
+            (600_000, 600_000, true),
+            (600_000, 570_000, false),
+            (-600_000, 0, true),
+        ] {
+            let mut clients = Clients::default();
+            clients.thaw((wall, monotonic));
+            let client = reqwest::Client::builder();
+            let client = client.tls_backend_preconfigured((*Aws::tls()).clone()).build();
+            clients.by_connect_ms.insert(CONNECT_MS, client.unwrap());
+
+            clients.thaw((wall.plus_ms(wall_ms), monotonic + Duration::from_millis(awake_ms)));
+
+            assert_eq!(!clients.by_connect_ms.is_empty(), is_kept, "{wall_ms} {awake_ms}");
+        }
     }
 }

@@ -7,7 +7,8 @@ use farebox_ledger::Wait;
 use crate::gate::Gate;
 use crate::incoming::Incoming;
 use crate::plan::{Candidate, Plan, first_plan, lower, may_fit, tightened};
-use crate::relay::CLOSING_MS;
+use crate::relay::left_ms;
+use crate::road::ATTEMPT_MS_MIN;
 use crate::upstream::{self, Target};
 
 /// How often one call may change: its cap is lowered, or its period ended under it.
@@ -109,8 +110,8 @@ async fn tighten(
     tightened(*candidate, plan)
 }
 
-/// The waiting of a call: as long as its key says, at most as long as its invocation lasts, and
-/// no longer than its caller says.
+/// The waiting of a call: as long as its key says, at most until its provider would have no time
+/// left, and no longer than its caller says.
 ///
 /// # Errors
 /// A header that is no number.
@@ -122,12 +123,65 @@ pub fn wait(
 ) -> Result<Wait, Error> {
     let usual = if is_stream { ROOM_WAIT_STREAM_MS } else { ROOM_WAIT_MS };
     let most = of_key.unwrap_or(usual);
-    let rest = incoming.ends_at.since(gate.aws.now()).saturating_sub(CLOSING_MS);
-    let most = most.min(u64::try_from(rest).unwrap_or_default());
+    let rest = u64::try_from(left_ms(gate.aws.now(), incoming, is_stream)).unwrap_or_default();
+    let most = most.min(rest.saturating_sub(ATTEMPT_MS_MIN));
     let given = incoming.headers.get(ROOM_WAIT_HEADER).map(|given| {
         let given = given.to_str().ok().and_then(|text| text.parse::<u64>().ok());
         given.ok_or_else(|| Error::malformed(ROOM_WAIT_HEADER, "is a number of milliseconds"))
     });
     let given = given.transpose()?.unwrap_or(most);
     Ok(Wait::new(most.min(given), gate.aws.now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use farebox_aws::{Aws, Config};
+    use farebox_ledger::{Owner, Waiting};
+    use http::{HeaderMap, Method};
+
+    use super::*;
+
+    /// A call that gets its room when no time is left is sent, not answered, and charged.
+    #[test]
+    fn what_waits_for_room_leaves_its_provider_time() {
+        let config = Config::from_lookup(|variable| match variable {
+            "AWS_REGION" => Some("eu-central-1".to_owned()),
+            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
+            variable => variable.ends_with("_TABLE").then(|| "local".to_owned()),
+        });
+        let gate = Gate::new(Aws::new(config.unwrap()));
+        let owner = Owner::new("main", "user:u1".parse().unwrap());
+        // So long ago it began, its invocation lasts so much longer, and so long it may wait.
+        for (ago_ms, rest_ms, is_stream, most_ms) in [
+            (0, 900_000, false, 5_000),
+            (0, 900_000, true, 10_000),
+            (0, 24_000, true, 3_000),
+            (281_000, 600_000, false, 3_000),
+            (281_000, 600_000, true, 10_000),
+            (284_500, 600_000, false, 0),
+        ] {
+            let now = gate.aws.now();
+            let incoming = Incoming {
+                method: Method::POST,
+                path: String::new(),
+                query: Vec::new(),
+                headers: HeaderMap::new(),
+                body: Bytes::new(),
+                request_id: Rid::new(now, 1),
+                client_request_id: None,
+                started_at: now.plus_ms(-ago_ms),
+                ends_at: now.plus_ms(rest_ms),
+                ip: None,
+                user_agent: None,
+            };
+            let waits = |ms| {
+                let mut wait = wait(&gate, &incoming, None, is_stream).unwrap();
+                wait.step(&owner, now.plus_ms(ms), 0) != Waiting::GiveUp
+            };
+
+            assert!(!waits(most_ms + 500), "{ago_ms} {rest_ms} {is_stream}");
+            assert_eq!(waits(most_ms - 500), most_ms > 0, "{ago_ms} {rest_ms} {is_stream}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Metering a stream whose call holds less than its worst case (mode balanced, money.md 3.1a).
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use farebox_aws::Held;
 use farebox_core::ChatEvent;
@@ -29,8 +29,10 @@ pub struct Meter {
     most: u64,
     /// An extension is asked for when this many tokens have passed.
     ask_at: u64,
-    /// Choices that are not finished yet.
-    open: BTreeMap<u32, ()>,
+    /// Choices that have begun and are not finished yet.
+    open: BTreeSet<u32>,
+    /// Choices that were asked for and are not finished yet. Each ends at a time of its own.
+    unfinished: u64,
 }
 
 /// Whether a stream goes on.
@@ -54,16 +56,17 @@ impl Meter {
     /// A meter for a call that is metered.
     #[must_use]
     pub fn new(call: &Admitted, held: &Held) -> Option<Self> {
-        let most = call.plan.bound.completion_tokens;
-        let tokens = UNSEEN_TOKENS.saturating_mul(call.call.choices);
-        let beyond = beyond(call.call.choices);
-        let mut meter = Self { tokens, allowed: 0, beyond, most, ask_at: 0, open: BTreeMap::new() };
+        let (most, unfinished) = (call.plan.bound.completion_tokens, call.call.choices);
+        let (tokens, beyond) = (UNSEEN_TOKENS.saturating_mul(unfinished), beyond(unfinished));
+        let open = BTreeSet::new();
+        let mut meter = Self { tokens, allowed: 0, beyond, most, ask_at: 0, open, unfinished };
         meter.confirm(call, held);
         held.is_metered.then_some(meter)
     }
 
     /// Counts events that came, and extends the hold where they near it. At the end of what is
-    /// confirmed the open choices get their finish.
+    /// confirmed the open choices get their finish. Once every choice is finished nothing more is
+    /// generated.
     pub async fn pass(
         &mut self,
         gate: &Gate,
@@ -72,6 +75,9 @@ impl Meter {
         events: &mut Vec<ChatEvent>,
     ) -> Pass {
         events.iter().for_each(|event| self.count(event));
+        if self.unfinished == 0 {
+            return Pass::On;
+        }
         if self.tokens >= self.ask_at && self.allowed < self.most {
             let bound = Bound { completion_tokens: self.target(), ..call.plan.bound.clone() };
             // A bound below the plan's has a price, because the plan's has one.
@@ -88,7 +94,7 @@ impl Meter {
             return Pass::On;
         }
         tracing::warn!(metric = "metered_cut", rid = %held.rid, "its budgets hold no more for it");
-        let open = std::mem::take(&mut self.open).into_keys();
+        let open = std::mem::take(&mut self.open).into_iter();
         let reason = || CUT_REASON.to_owned();
         events.extend(open.map(|choice| ChatEvent::Finish { choice, reason: reason() }));
         Pass::Cut
@@ -115,10 +121,13 @@ impl Meter {
     fn count(&mut self, event: &ChatEvent) {
         match event {
             ChatEvent::Delta { choice, delta, .. } => {
-                self.open.insert(*choice, ());
+                self.open.insert(*choice);
                 self.tokens = self.tokens.saturating_add(shown_bytes(delta));
             }
-            ChatEvent::Finish { choice, .. } => drop(self.open.remove(choice)),
+            ChatEvent::Finish { choice, .. } => {
+                self.open.remove(choice);
+                self.unfinished = self.unfinished.saturating_sub(1);
+            }
             // What the provider counts as it goes may be more than it shows.
             ChatEvent::Usage(reported) => {
                 self.tokens = self.tokens.max(reported.usage.completion_tokens());

@@ -29,7 +29,7 @@ const REFUSAL_BYTES_MAX: usize = 256 * 1024;
 const BUFFERED_PATIENCE_MS: i64 = 285_000;
 /// What must be left of the invocation when the provider is given up: a record is sent to the
 /// queue in up to 9 s, and into the outbox in up to 9 s more.
-pub const CLOSING_MS: i64 = 20_000;
+const CLOSING_MS: i64 = 20_000;
 
 /// All that is known when the provider is done.
 #[derive(Default)]
@@ -113,6 +113,7 @@ pub async fn exchange(
     };
     let patience = patience(gate, call);
     let times = Times::of(call, patience);
+    reply.waits_until(times.ends());
     let first = milliseconds(timeouts.first_byte_ms).map_or(patience, |most| most.min(patience));
     let sending = upstream::send(&client, &target, &call.plan.outbound, first);
     let response = match heard(gate, call, reply, sending).await {
@@ -365,7 +366,7 @@ async fn stream(
             done |= matches!(event, ChatEvent::Done);
             note(gate, provider.name, event, &mut exchange);
         }
-        if let Some(meter) = meter.as_mut().filter(|_| !seen.is_finished) {
+        if let Some(meter) = &mut meter {
             exchange.is_cut = meter.pass(gate, call, held, &mut events).await.is_cut();
         }
         seen.any |= !events.is_empty();
@@ -387,6 +388,8 @@ async fn stream(
         let fault = match (fed, chunk) {
             (Err(fault), _) => Some(upstream::unreadable(provider.name, CHARGED, &fault)),
             (_, Some(Err(fault))) => Some(broken(provider.name, &fault)),
+            // A caller who reads slowly leaves more to read at once, whatever the time is.
+            _ if !done => times.over(provider.name, seen.any),
             _ => seen.cut(provider.name, done),
         };
         if billed {

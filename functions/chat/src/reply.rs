@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame};
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use crate::dialect::{Answer, Dialect, Opening, StreamWriter};
 use crate::handle::Admitted;
@@ -81,6 +82,7 @@ pub struct Reply {
     writer: Option<Box<dyn StreamWriter + Send>>,
     chunks: Option<mpsc::Sender<Bytes>>,
     gone: bool,
+    ends: Option<Instant>,
     recording: Option<Recording>,
 }
 
@@ -108,6 +110,7 @@ pub fn channel(
         repeated: Arc::default(),
         chunks: None,
         gone: false,
+        ends: None,
         recording: None,
     };
     (reply, receiver)
@@ -174,6 +177,12 @@ impl Reply {
     #[must_use]
     pub const fn has_begun(&self) -> bool {
         self.chunks.is_some()
+    }
+
+    /// Waits for no slow caller beyond this moment, until the books are closed: what is left of the
+    /// invocation then is for them.
+    pub const fn waits_until(&mut self, ends: Instant) {
+        self.ends = Some(ends);
     }
 
     /// Passes on what the provider said.
@@ -264,6 +273,7 @@ impl Reply {
 
     /// Sends the end: the environment may freeze after it.
     pub async fn finish(mut self, last: Last) {
+        self.ends = None;
         match last {
             Last::Chunk(bytes) => self.push(bytes).await,
             Last::Whole(status, headers, body) => {
@@ -276,8 +286,13 @@ impl Reply {
         let Some(chunks) = self.chunks.as_ref().filter(|_| !bytes.is_empty() && !self.gone) else {
             return;
         };
-        let sent = tokio::time::timeout(CALLER_PATIENCE, chunks.send(Bytes::from(bytes))).await;
-        self.gone = !matches!(sent, Ok(Ok(())));
+        let patience = Instant::now() + CALLER_PATIENCE;
+        let until = self.ends.map_or(patience, |ends| ends.min(patience));
+        self.gone = match timeout_at(until, chunks.send(Bytes::from(bytes))).await {
+            Ok(sent) => sent.is_err(),
+            // One who is only slow is still told how the call ended.
+            Err(_) => until == patience,
+        };
     }
 
     fn respond(&mut self, status: StatusCode, headers: HeaderMap, body: ReplyBody) {
@@ -317,8 +332,9 @@ pub fn refusal(
         Error::BudgetContention { .. } | Error::RequestInFlight => {
             insert(headers, "retry-after", "1");
         }
-        // The SDKs try a 409 again unless they are told not to.
-        Error::OutcomeUnknown { .. } | Error::ReplyNotKept { .. } => {
+        // The SDKs try these again unless they are told not to. What a call was charged that a
+        // fault of Farebox's own has ended, nobody knows.
+        Error::OutcomeUnknown { .. } | Error::ReplyNotKept { .. } | Error::Internal { .. } => {
             insert(headers, "x-should-retry", "false");
         }
         Error::RateLimited { retry_after_s, left, .. } => {
@@ -387,8 +403,8 @@ fn insert_rooms(headers: &mut HeaderMap, rooms: &[Room]) {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_recording_goes_on_when_the_caller_is_gone() {
+    /// An open stream with room for one chunk.
+    fn open() -> (Reply, mpsc::Receiver<Bytes>) {
         let opening = Opening {
             request_id: Rid::new(Timestamp::from_ms(0), 1),
             created: 0,
@@ -397,8 +413,7 @@ mod tests {
             repeated: Arc::default(),
         };
         let (sender, receiver) = mpsc::channel(1);
-        drop(receiver);
-        let mut reply = Reply {
+        let reply = Reply {
             dialect: &crate::dialect::NATIVE,
             request_id: opening.request_id,
             created: 0,
@@ -408,8 +423,57 @@ mod tests {
             repeated: Arc::default(),
             chunks: Some(sender),
             gone: false,
+            ends: None,
             recording: None,
         };
+        (reply, receiver)
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_takes_nothing_is_waited_for_until_the_end_of_the_call_and_told_of_it() {
+        let (mut reply, mut receiver) = open();
+        reply.waits_until(Instant::now());
+
+        for text in ["taken", "lost"] {
+            reply.push(text.as_bytes().to_vec()).await;
+        }
+
+        // One who was waited for as long as a caller may be is gone, and is told nothing more.
+        assert_eq!(receiver.recv().await.unwrap(), "taken");
+        reply.finish(Last::Chunk(b"the end".to_vec())).await;
+        assert_eq!(receiver.recv().await.unwrap(), "the end");
+        assert_eq!(receiver.recv().await, None);
+    }
+
+    #[test]
+    fn a_fault_of_fareboxs_own_is_not_tried_again_by_itself() {
+        let at = Timestamp::from_ms(1);
+        let incoming = Incoming {
+            method: http::Method::POST,
+            path: "/v1/chat/completions".to_owned(),
+            query: Vec::new(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            request_id: Rid::new(at, 1),
+            client_request_id: None,
+            started_at: at,
+            ends_at: at,
+            ip: None,
+            user_agent: None,
+        };
+        let retry = |error: &Error| {
+            let told = refusal(&crate::dialect::OPENAI, &incoming, error);
+            told.headers().get("x-should-retry").cloned()
+        };
+
+        assert_eq!(retry(&Error::internal("a panic after the call")).unwrap(), "false");
+        assert_eq!(retry(&Error::RequestInFlight), None);
+    }
+
+    #[tokio::test]
+    async fn a_recording_goes_on_when_the_caller_is_gone() {
+        let (mut reply, receiver) = open();
+        drop(receiver);
         reply.record(true);
         let delta = |text: &str| ChatEvent::Delta {
             choice: 0,

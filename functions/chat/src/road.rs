@@ -25,8 +25,8 @@ const SPREAD_MS: u64 = 250;
 pub const REFUSED_MS: i64 = 300_000;
 /// The same of one that has no room, where the provider does not say.
 const BUSY_MS: i64 = 30_000;
-/// Less than this is no time for another attempt.
-const ATTEMPT_MS_MIN: u64 = 1_000;
+/// Less than this is no time for an attempt.
+pub const ATTEMPT_MS_MIN: u64 = 1_000;
 
 /// A call that was read, and what all of its attempts share.
 pub struct Road {

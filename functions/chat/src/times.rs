@@ -61,6 +61,12 @@ impl Times {
         Self { began, ends: began + patience, idle, first }
     }
 
+    /// When it is given up, whatever has come by then.
+    #[must_use]
+    pub const fn ends(&self) -> tokio::time::Instant {
+        self.ends
+    }
+
     /// The last moment for the next piece, from now on. Of the first one, where nothing
     /// `has_begun`, it is the one that the head had.
     #[must_use]
@@ -68,6 +74,13 @@ impl Times {
         let first = self.first.filter(|_| !has_begun).map(|first| self.began + first);
         let idle = self.idle.map(|idle| tokio::time::Instant::now() + idle);
         [first, idle].into_iter().flatten().fold(self.ends, std::cmp::Ord::min)
+    }
+
+    /// What a caller is told where it is given up now.
+    #[must_use]
+    pub fn over(&self, provider: &str, has_begun: bool) -> Option<Error> {
+        let is_over = tokio::time::Instant::now() >= self.ends;
+        is_over.then(|| self.passed(provider, has_begun))
     }
 
     /// What a caller is told where it has passed.

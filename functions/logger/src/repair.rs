@@ -42,7 +42,8 @@ pub(crate) async fn finish(
         let ended = ended?;
         // One that is done already was open when it was read: chat ended it in between.
         repaired.is_changed = true;
-        repaired.is_adjusted |= ended == Ended::Adjusted;
+        // By an earlier delivery of this message, which may have ended before it wrote its rows.
+        repaired.is_adjusted |= matches!(ended, Ended::Adjusted | Ended::AdjustedBefore);
     }
     Ok(repaired)
 }

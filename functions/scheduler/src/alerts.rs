@@ -1,21 +1,29 @@
 //! Alerts: on every channel that is set, at least once each.
 
+use std::future::ready;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use farebox_aws::expression::Store;
 use farebox_aws::{Aws, Error};
 use farebox_core::Timestamp;
 use farebox_ledger::alert::{self, Delivery, Fault, Notice, Stored, Threshold};
 use farebox_ledger::{Item, Key, Period};
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use crate::Failure;
 use crate::channels::{Message, Open};
 use crate::due::{due, take};
+use crate::{Failure, Scheduler};
 
 /// SNS's limit of a subject.
 const SUBJECT_MAX: usize = 100;
+/// Alerts that are told at once: a receiver that hangs takes ten seconds of each.
+const AT_ONCE: usize = 8;
 
-/// Tells every due alert.
-pub(crate) async fn deliver(aws: &Aws, now: Timestamp) -> Result<(), Failure> {
+/// Tells the due alerts, the oldest first; those that a run does not come to are the next one's.
+pub(crate) async fn deliver(all: &Scheduler, now: Timestamp) -> Result<(), Failure> {
+    let aws = &all.aws;
     let due = due(aws, "AL#", now).await?;
     if due.is_empty() {
         return Ok(());
@@ -27,14 +35,19 @@ pub(crate) async fn deliver(aws: &Aws, now: Timestamp) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let mut failed = 0;
-    for key in due {
-        if let Err(error) = deliver_one(aws, &open, &key, now).await {
+    let (open, failed, ends) = (&open, &AtomicUsize::new(0), Instant::now() + all.pace.due);
+    let due = stream::iter(due).take_while(|_| ready(Instant::now() < ends));
+    due.for_each_concurrent(AT_ONCE, |key| async move {
+        if let Err(error) = deliver_one(aws, open, &key, now).await {
             tracing::warn!(pk = key.pk, sk = key.sk, %error, "an alert was not delivered");
-            failed += 1;
+            failed.fetch_add(1, Ordering::Relaxed);
         }
+    })
+    .await;
+    match failed.load(Ordering::Relaxed) {
+        0 => Ok(()),
+        failed => Err(Failure::Undelivered(failed)),
     }
-    if failed == 0 { Ok(()) } else { Err(Failure::Undelivered(failed)) }
 }
 
 async fn deliver_one(aws: &Aws, open: &Open, key: &Key, now: Timestamp) -> Result<(), Failure> {

@@ -43,7 +43,7 @@ const RUN_MS: i64 = 60_000;
 /// Between two looks at the clock.
 const PAUSE: Duration = Duration::from_millis(50);
 
-const ALERTS: Run = |all, now| Box::pin(alerts::deliver(&all.aws, now));
+const ALERTS: Run = |all, now| Box::pin(alerts::deliver(all, now));
 
 /// What an environment keeps between its runs.
 pub struct Scheduler {
@@ -55,6 +55,9 @@ pub struct Scheduler {
 /// How much one run does of what may be too long for it. The next run goes on.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
+    /// No further entry of what is due, an alert or a record in the outbox, is begun after this
+    /// time: a receiver or a queue that hangs must not keep back the other jobs.
+    pub due: Duration,
     /// No further page of budgets is read after this time.
     pub time: Duration,
     /// Budgets in a page, at most.
@@ -67,11 +70,7 @@ pub struct Pace {
 
 /// The jobs. A further one is one more row.
 const JOBS: [Job; 7] = [
-    Job {
-        name: "outbox",
-        every_minutes: 1,
-        run: |all, now| Box::pin(outbox::drain(&all.aws, now)),
-    },
+    Job { name: "outbox", every_minutes: 1, run: |all, now| Box::pin(outbox::drain(all, now)) },
     Job { name: "limits", every_minutes: 1, run: |all, now| Box::pin(limits::end(&all.aws, now)) },
     // Before the scan, so that what calls have crossed does not wait for it.
     Job { name: "alerts", every_minutes: 1, run: ALERTS },
@@ -155,7 +154,7 @@ async fn look_again(all: &Scheduler, now: Timestamp) -> Result<(), Failure> {
     }
     // What the run itself has found is later than its begin. The event's time stays its measure.
     let found = all.aws.now().min(now.plus_ms(RUN_MS));
-    alerts::deliver(&all.aws, now.max(found)).await
+    alerts::deliver(all, now.max(found)).await
 }
 
 impl Scheduler {
@@ -177,6 +176,7 @@ impl Default for Pace {
     /// share of a processor are small.
     fn default() -> Self {
         Self {
+            due: Duration::from_secs(5),
             time: Duration::from_secs(30),
             page: 1_000,
             lake: Duration::from_secs(10),

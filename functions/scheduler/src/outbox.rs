@@ -5,14 +5,21 @@ use farebox_aws::{Aws, LogQueue};
 use farebox_core::Timestamp;
 use farebox_ledger::update::outbox_delete;
 use farebox_ledger::{Attr, Key};
+use tokio::time::Instant;
 
-use crate::Failure;
 use crate::due::due;
+use crate::{Failure, Scheduler};
 
-/// Sends every due record to the queue. A record that is sent twice is harmless.
-pub(crate) async fn drain(aws: &Aws, now: Timestamp) -> Result<(), Failure> {
-    let mut failure = None;
-    for key in due(aws, "OB#", now).await? {
+/// Sends the due records to the queue, the oldest first; those that a run does not come to are the
+/// next one's. A record that is sent twice is harmless.
+pub(crate) async fn drain(all: &Scheduler, now: Timestamp) -> Result<(), Failure> {
+    let aws = &all.aws;
+    let due = due(aws, "OB#", now).await?;
+    let (mut failure, ends) = (None, Instant::now() + all.pace.due);
+    for key in due {
+        if Instant::now() >= ends {
+            break;
+        }
         if let Err(error) = forward(aws, &key).await {
             tracing::warn!(sk = key.sk, %error, "a record stays in the outbox");
             failure = Some(error);

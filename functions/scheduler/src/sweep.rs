@@ -26,17 +26,24 @@ pub(crate) async fn holds(
     budget: &Budget,
     now: Timestamp,
 ) -> Result<bool, Failure> {
+    let due = budget.holds.iter().filter(|(rid, hold)| Sweep::is_due(**rid, hold, now));
+    let due: Vec<_> = due.collect();
+    // Before anything is charged: a charge that cannot be told now would never be.
+    let teller = match due.is_empty() {
+        true => return Ok(false),
+        false => Teller::of(&all.aws, scope).await?,
+    };
     let mut is_charged = false;
-    for (rid, hold) in budget.holds.iter().filter(|(rid, hold)| Sweep::is_due(**rid, hold, now)) {
+    for (rid, hold) in due {
         match ledger.sweep(scope, *rid, *hold).await {
             Swept::Charged(hold) => {
                 is_charged = true;
                 let amount = hold.amount;
                 tracing::warn!(metric = "provisional", %rid, %scope, %amount, "swept");
-                tell(&all.aws, scope, *rid, hold).await?;
+                teller.tell(&all.aws, *rid, hold).await;
                 count(all, &scope.whole(), *rid, now).await?;
             }
-            Swept::Already(hold) => tell(&all.aws, scope, *rid, hold).await?,
+            Swept::Already(hold) => teller.tell(&all.aws, *rid, hold).await,
             Swept::Gone => {}
             Swept::Ghost => {
                 tracing::error!(metric = "ledger_bug", %rid, %scope, "reserved after its sweep");
@@ -65,20 +72,33 @@ async fn count(all: &Scheduler, scope: &Scope, rid: Rid, now: Timestamp) -> Resu
     Ok(())
 }
 
-/// Writes the call's row, by way of the logger. Every call is held in its key's budget, so that
-/// one tells of it.
-async fn tell(aws: &Aws, scope: &Scope, rid: Rid, hold: Hold) -> Result<(), Failure> {
-    if scope.kind != ScopeKind::Key || scope.model.is_some() {
-        return Ok(());
+/// Who tells of the swept calls of a budget.
+enum Teller<'s> {
+    /// Another budget: every call is held in its key's, so that one tells of it.
+    Another,
+    /// The budget of this key, of these owners; of none where the key is gone.
+    Key(&'s Scope, Option<Owners>),
+}
+
+impl<'s> Teller<'s> {
+    async fn of(aws: &Aws, scope: &'s Scope) -> Result<Self, Failure> {
+        if scope.kind != ScopeKind::Key || scope.model.is_some() {
+            return Ok(Self::Another);
+        }
+        Ok(Self::Key(scope, owners_of(aws, &scope.id).await?))
     }
-    let Some((user, org, team)) = owners_of(aws, &scope.id).await? else {
-        tracing::error!(metric = "provisional_untold", %rid, %scope, "the key is gone");
-        return Ok(());
-    };
-    let record = record(&aws.config().tenant, user, scope, rid, hold);
-    let record = CallRecord { org, team, ..record };
-    LogQueue::new(aws).send(&record).await;
-    Ok(())
+
+    /// Writes a call's row, by way of the logger.
+    async fn tell(&self, aws: &Aws, rid: Rid, hold: Hold) {
+        let Self::Key(scope, owners) = self else { return };
+        let Some((user, org, team)) = owners.clone() else {
+            tracing::error!(metric = "provisional_untold", %rid, %scope, "the key is gone");
+            return;
+        };
+        let record = record(&aws.config().tenant, user, scope, rid, hold);
+        let record = CallRecord { org, team, ..record };
+        LogQueue::new(aws).send(&record).await;
+    }
 }
 
 /// A key's user, organisation and team.

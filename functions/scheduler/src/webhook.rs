@@ -34,8 +34,12 @@ pub(crate) struct Webhook {
     client: Client,
 }
 
-/// Resolves names to public addresses only: a public name may point into a private network.
-struct PublicOnly;
+/// Resolves names to public addresses only: a public name may point into a private network, also
+/// one that did not when it was stored.
+struct PublicOnly(Lookup);
+
+/// What a name stands for now.
+type Lookup = fn(Name) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>>;
 
 impl Webhook {
     /// The webhook of the deployment, where its owner has set one.
@@ -58,7 +62,7 @@ impl Webhook {
         let name = format!("{}/webhook", aws.config().secret_prefix);
         let secret = secret_text(aws, &name).await.map_err(|error| error.to_string())?;
         let secret = secret.ok_or("its signing secret is gone")?;
-        let client = client(is_allowed).map_err(|_| "no client")?;
+        let client = client(is_allowed, looked_up).map_err(|_| "no client")?;
         Ok(Self { url: url.as_str().to_owned(), secret, client })
     }
 
@@ -94,9 +98,10 @@ impl Deliver for Webhook {
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
+        let lookup = self.0;
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
+            let mut public = lookup(name).await?;
+            public.retain(|address| is_public(address.ip()));
             if public.is_empty() {
                 return Err("the name has no public address".into());
             }
@@ -104,6 +109,10 @@ impl Resolve for PublicOnly {
             Ok(addresses)
         })
     }
+}
+
+fn looked_up(name: Name) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>> {
+    Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect()) })
 }
 
 /// Whether an address is one of the public internet, by the same table as URLs are judged by.
@@ -115,7 +124,7 @@ fn is_public(address: IpAddr) -> bool {
     PublicUrl::parse(&url, UrlUse::Base, &[]).is_ok()
 }
 
-fn client(may_be_private: bool) -> Result<Client, reqwest::Error> {
+fn client(may_be_private: bool, lookup: Lookup) -> Result<Client, reqwest::Error> {
     let builder = Client::builder()
         .tls_backend_preconfigured(farebox_aws::Aws::tls().as_ref().clone())
         // A redirect could lead where the guard was not asked.
@@ -125,7 +134,7 @@ fn client(may_be_private: bool) -> Result<Client, reqwest::Error> {
         .pool_max_idle_per_host(0)
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(TIMEOUT);
-    let builder = if may_be_private { builder } else { builder.dns_resolver(PublicOnly) };
+    let builder = if may_be_private { builder } else { builder.dns_resolver(PublicOnly(lookup)) };
     builder.build()
 }
 
@@ -141,6 +150,12 @@ fn signature(secret: &Secret, timestamp: &str, body: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -178,8 +193,77 @@ mod tests {
         }
     }
 
+    /// Names of the public kind, and where they lead.
+    const NAMES: [(&str, &[&str]); 9] = [
+        ("home.example.com", &["127.0.0.1"]),
+        ("home-six.example.com", &["::1"]),
+        ("mapped.example.com", &["::ffff:127.0.0.1"]),
+        ("any.example.com", &["0.0.0.0", "::"]),
+        ("metadata.example.com", &["169.254.169.254", "::ffff:169.254.169.254"]),
+        ("ula.example.com", &["fd00:ec2::254"]),
+        ("link.example.com", &["fe80::1"]),
+        ("inside.example.com", &["10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1"]),
+        ("both.example.com", &["127.0.0.1", "8.8.8.8", "fd00::1", "2606:4700::1111"]),
+    ];
+
+    #[expect(clippy::needless_pass_by_value, reason = "a lookup is given the name")]
+    fn named(name: Name) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>> {
+        let (_, found) = NAMES.iter().find(|(known, _)| *known == name.as_str()).unwrap();
+        let found = found.iter().map(|address| SocketAddr::new(address.parse().unwrap(), 0));
+        Box::pin(std::future::ready(Ok(found.collect())))
+    }
+
+    /// A receiver that sends everybody on to itself; its port, and how many came.
+    async fn sends_on() -> (u16, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let came = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&came);
+        tokio::spawn(async move {
+            while let Ok((mut caller, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::SeqCst);
+                let _some = caller.read(&mut [0; 4_096]).await;
+                let answer = format!(
+                    "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:{port}/next\r\n\
+                     content-length: 0\r\nconnection: close\r\n\r\n"
+                );
+                let _sent = caller.write_all(answer.as_bytes()).await;
+            }
+        });
+        (port, came)
+    }
+
+    async fn posted(url: String, client: Client) -> Result<(), String> {
+        let secret = Secret::new("whsec_test".to_owned());
+        Webhook { url, secret, client }.post("id", "{}", Timestamp::from_ms(0)).await
+    }
+
     #[tokio::test]
-    async fn a_name_that_leads_home_is_not_resolved() {
-        assert!(PublicOnly.resolve("localhost".parse().unwrap()).await.is_err());
+    async fn a_public_name_that_leads_home_is_not_called() {
+        let (port, came) = sends_on().await;
+
+        for (name, _) in NAMES.iter().filter(|(name, _)| !name.starts_with("both")) {
+            let url = format!("http://{name}:{port}/");
+            let told = posted(url, client(false, named).unwrap()).await;
+            assert_eq!(told, Err("no connection".to_owned()), "{name}");
+        }
+        let url = format!("http://localhost:{port}/");
+        let told = posted(url, client(false, looked_up).unwrap()).await;
+        assert_eq!(told, Err("no connection".to_owned()));
+        assert_eq!(came.load(Ordering::SeqCst), 0);
+        let both = PublicOnly(named).resolve("both.example.com".parse().unwrap()).await;
+        let both: Vec<_> = both.unwrap().map(|address| address.ip().to_string()).collect();
+        assert_eq!(both, ["8.8.8.8", "2606:4700::1111"]);
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_a_failure_and_is_not_followed() {
+        let (port, came) = sends_on().await;
+
+        let url = format!("http://127.0.0.1:{port}/");
+        let told = posted(url, client(true, looked_up).unwrap()).await;
+
+        assert_eq!(told, Err("status 307".to_owned()));
+        assert_eq!(came.load(Ordering::SeqCst), 1);
     }
 }

@@ -25,6 +25,9 @@ const MONEY_TIMEOUT: Duration = Duration::from_millis(ATTEMPT_TIMEOUT_MS as u64)
 /// The same where the store is an emulator on this machine, which shares its few cores with
 /// everything else under test.
 const MONEY_TIMEOUT_LOCAL: Duration = Duration::from_secs(1);
+/// The time of a whole reserve or extension there: four attempts of that length, with their pauses.
+/// No reserve is signed later for it: W3 bounds each by the age of its rid.
+const MONEY_TOTAL_LOCAL_MS: i64 = 6_000;
 /// The limit of one request elsewhere: queries, scans, secrets, the queue.
 pub(crate) const PATIENT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -110,6 +113,12 @@ impl Aws {
         self.0.money.get_or_init(|| self.dynamodb_client(timeout))
     }
 
+    /// How long all attempts of a step on the money path may take, where W2 says `usual`.
+    pub(crate) fn money_total_ms(&self, usual: i64) -> i64 {
+        let is_local = self.0.config.endpoints.is_dynamodb_local();
+        if is_local { MONEY_TOTAL_LOCAL_MS } else { usual }
+    }
+
     /// SQS: three seconds a request, no retries of its own.
     #[must_use]
     pub fn sqs(&self) -> &sqs::Client {
@@ -177,4 +186,32 @@ fn tls_config() -> rustls::ClientConfig {
         .expect("ring has TLS 1.2 and 1.3")
         .with_root_certificates(roots)
         .with_no_client_auth()
+}
+
+#[cfg(test)]
+mod tests {
+    use farebox_ledger::attempt::{EXTEND_TOTAL_MS, RESERVE_TOTAL_MS};
+
+    use super::*;
+
+    fn aws(dynamodb: Option<&str>) -> Aws {
+        let config = Config::from_lookup(|variable| match variable {
+            "AWS_ENDPOINT_URL_DYNAMODB" => dynamodb.map(str::to_owned),
+            "AWS_REGION" => Some("eu-central-1".to_owned()),
+            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
+            variable => variable.ends_with("_TABLE").then(|| "local".to_owned()),
+        });
+        Aws::new(config.unwrap())
+    }
+
+    #[test]
+    fn only_a_store_on_this_machine_gets_more_time_than_w2_says() {
+        for elsewhere in [None, Some("https://dynamodb.eu-central-1.amazonaws.com")] {
+            for usual in [RESERVE_TOTAL_MS, EXTEND_TOTAL_MS] {
+                assert_eq!(aws(elsewhere).money_total_ms(usual), usual, "{elsewhere:?}");
+            }
+        }
+        let here = aws(Some("http://127.0.0.1:8000"));
+        assert_eq!(here.money_total_ms(RESERVE_TOTAL_MS), MONEY_TOTAL_LOCAL_MS);
+    }
 }

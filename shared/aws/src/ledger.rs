@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use farebox_core::{Decision, Money, Rid, SCOPES_MAX, Scope, ScopePart, Timestamp};
-use farebox_ledger::attempt::Reserved;
+use farebox_ledger::attempt::{RESERVE_TOTAL_MS, Reserved};
 use farebox_ledger::{
     Admission, Answer, Attr, Budget, Cause, Ended, Ending, Hold, Item, Mode, Owner, Reserve, Step,
     Terms, Update,
@@ -309,6 +309,7 @@ impl Ledger {
     async fn reserve_one(&self, scope: &Scope, rid: Rid, amount: Money, terms: Terms) -> Attempt {
         let now = self.aws.now();
         let machine = Reserve::new(self.owner(scope), rid, amount, terms.clone(), now, DEADLINE_S);
+        let machine = machine.within(self.aws.money_total_ms(RESERVE_TOTAL_MS));
         let (reserved, traffic) = self.drive_reserve(machine).await;
         if let Some(fresh) = &reserved.fresh {
             self.remember(scope, fresh);

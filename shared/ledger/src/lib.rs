@@ -12,8 +12,9 @@
 //!              └──┘                        void, ambiguous: fence ◄──► void
 //!              │                                               │
 //!              ├──► refused, restart                           ▼
-//!              ├──► unheld (observe, full)          tombstone? none, A ──► AlreadyDone
+//!              ├──► unheld (observe, full)          tombstone? none ──► AlreadyDone
 //!              └──► unavailable                               P ──► adjust ──► Adjusted
+//!                                                             A ──► AdjustedBefore
 //!
 //!  an ambiguous reserve that is not held also ends by Ending(Void): void, then fence
 //!  what no process finishes is finished by the queue: the same Ending, the same Decision

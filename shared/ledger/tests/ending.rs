@@ -99,7 +99,7 @@ fn the_truth_replaces_a_provisional_charge_once() {
         assert_eq!(bench.total(), (60, 60));
 
         assert_eq!(bench.end(&held, 1, decision), Ended::Adjusted);
-        assert_eq!(bench.end(&held, 1, decision), Ended::AlreadyDone);
+        assert_eq!(bench.end(&held, 1, decision), Ended::AdjustedBefore);
         assert_eq!(bench.total(), (charge, charge));
     }
 }
@@ -183,7 +183,7 @@ fn a_lost_answer_to_an_adjust_is_read_back() {
         }
     }
 
-    assert_eq!(bench.finish(ending), Ended::AlreadyDone);
+    assert_eq!(bench.finish(ending), Ended::AdjustedBefore);
     assert_eq!(bench.total(), (10, 10));
 }
 

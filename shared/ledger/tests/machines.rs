@@ -72,13 +72,14 @@ impl Kind {
     const fn row(self) -> Row {
         const HANDED: &str = "HandOver(Rejected";
         const DONE: &str = "AlreadyDone";
+        const BEFORE: &str = "AdjustedBefore";
         let (done, lost_reply, again, refused, rejected) = match self {
             Self::Reserve => ("Held", "Held", "Held", "Refused(", "Unavailable(Rejected"),
             Self::Extend => ("Granted", "Granted", "Granted", "Refused", "Unavailable(Rejected"),
             Self::Settle | Self::Worst => ("Applied", DONE, DONE, "Adjusted", HANDED),
             Self::Void => ("Applied", DONE, DONE, DONE, HANDED),
             Self::Fence => (DONE, DONE, DONE, "Applied", HANDED),
-            Self::Adjust => ("Adjusted", DONE, DONE, DONE, HANDED),
+            Self::Adjust => ("Adjusted", BEFORE, BEFORE, BEFORE, HANDED),
             Self::Unheld => ("Applied", DONE, DONE, DONE, HANDED),
             Self::Sweep => ("Charged(", "Charged(", "Already(", "Gone", "Left(Rejected"),
             Self::Entry => ("Done", "Done", "Done", "BelowZero", "Left(Rejected"),

@@ -226,6 +226,9 @@ fn a_reserve_tries_four_times_within_its_total_and_its_window() {
     let late = |ms| bench.machine(1, 1).step(bench.now.plus_ms(ms));
     assert!(matches!(late(1_700), Step::Send(_)));
     assert!(matches!(late(1_701), Step::Done(_)));
+    let longer = |ms| bench.machine(1, 1).within(6_000).step(bench.now.plus_ms(ms));
+    assert!(matches!(longer(5_700), Step::Send(_)));
+    assert!(matches!(longer(5_701), Step::Done(_)));
     let terms = bench.budget().terms;
     let begun = |ms| {
         let now = bench.now.plus_ms(ms);

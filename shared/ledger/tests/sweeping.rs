@@ -32,7 +32,7 @@ fn a_hold_becomes_a_charge_of_its_amount_and_the_truth_corrects_it_once() {
     assert_eq!(swept, Swept::Charged(held.hold));
     assert_eq!((bench.total(), bench.budget().open), ((60, 60), 0));
     assert_eq!(bench.end(&held, 1, Decision::Settle(pico(10))), Ended::Adjusted);
-    assert_eq!(bench.end(&held, 1, Decision::Settle(pico(10))), Ended::AlreadyDone);
+    assert_eq!(bench.end(&held, 1, Decision::Settle(pico(10))), Ended::AdjustedBefore);
     assert_eq!(bench.total(), (10, 10));
 }
 

@@ -26,6 +26,8 @@ mod mutator;
 mod seeds;
 #[path = "support/shown.rs"]
 mod shown;
+#[path = "fuzz/spelling.rs"]
+mod spelling;
 
 use farebox_core::{ChatEvent, Reported};
 use farebox_providers::{Billing, CountRequest, DecodeError};

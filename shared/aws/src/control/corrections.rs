@@ -237,7 +237,7 @@ impl Control {
                     let decision = Decision::Settle(truth.cost);
                     let ended = self.ledger.finish(row.rid, &charge.part, decision, None).await;
                     let ended = ended.map_err(|cause| left(1, &charge.part.scope, cause))?;
-                    if ended != Ended::AlreadyDone {
+                    if !matches!(ended, Ended::AlreadyDone | Ended::AdjustedBefore) {
                         parts.push(charge.part);
                     }
                 }

@@ -1,6 +1,7 @@
 //! Extending the hold of a metered call (money.md 3.1a).
 
 use farebox_core::{Money, Rid};
+use farebox_ledger::attempt::EXTEND_TOTAL_MS;
 use farebox_ledger::{Answer, Extend, Extended, Extension, Step};
 use futures_util::future::join_all;
 
@@ -52,7 +53,8 @@ impl Ledger {
     async fn extend_one(&self, rid: Rid, part: &Part, amount: Money) -> (Extended, Traffic) {
         let (store, mut traffic) = (Store::money(&self.aws), Traffic::default());
         let (owner, terms) = (self.owner(&part.scope), part.terms.clone());
-        let mut machine = Extend::new(owner, rid, part.hold, amount, terms, self.aws.now());
+        let machine = Extend::new(owner, rid, part.hold, amount, terms, self.aws.now());
+        let mut machine = machine.within(self.aws.money_total_ms(EXTEND_TOTAL_MS));
         loop {
             match machine.step(self.aws.now()) {
                 Step::Send(update) => {

@@ -33,6 +33,8 @@ pub enum Ended {
     AlreadyDone,
     /// The call had been swept; the truth replaced the provisional charge.
     Adjusted,
+    /// The same, by another channel, or by an earlier machine that could not tell of it.
+    AdjustedBefore,
     /// Not finished: the queue does it.
     HandOver(Cause),
 }
@@ -150,7 +152,7 @@ impl Ending {
         };
         match self.read_tombstone(&tombstone) {
             Ok(Some(correction)) => self.phase = Phase::Correct(correction),
-            Ok(None) => self.phase = Phase::Done(Ended::AlreadyDone),
+            Ok(None) => self.phase = Phase::Done(Ended::AdjustedBefore),
             Err(error) => self.hand_over(Cause::Item(error)),
         }
     }
@@ -216,8 +218,13 @@ impl Ending {
         });
         match failed.next() {
             None => self.pace.inconclusive(Cause::Throttled, jitter),
-            // Another channel has corrected it.
-            Some((0, _)) => self.phase = Phase::Done(Ended::AlreadyDone),
+            // Another channel has corrected it, or posted it.
+            Some((0, _)) => {
+                self.phase = Phase::Done(match correction.provisional {
+                    Some(_) => Ended::AdjustedBefore,
+                    None => Ended::AlreadyDone,
+                });
+            }
             Some((1, None)) => self.hand_over(Cause::NoBudget),
             Some((1, Some(budget))) => match narrowed(budget, correction.day, correction.reach) {
                 Ok(Some(reach)) => {

@@ -67,6 +67,13 @@ impl Extend {
         Self { owner, rid, terms, hold, amount, is_fresh: false, stale: 0, pace, done }
     }
 
+    /// The same with so much time for all its attempts: W2's is that of DynamoDB itself.
+    #[must_use]
+    pub const fn within(mut self, total_ms: i64) -> Self {
+        self.pace.total_ms = total_ms;
+        self
+    }
+
     /// What to do next.
     pub fn step(&mut self, now: Timestamp) -> Step<Extended> {
         if self.done.is_none() {

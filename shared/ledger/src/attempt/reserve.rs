@@ -160,6 +160,13 @@ impl Reserve {
         }
     }
 
+    /// The same with so much time for all its attempts: W2's is that of DynamoDB itself.
+    #[must_use]
+    pub const fn within(mut self, total_ms: i64) -> Self {
+        self.pace.total_ms = total_ms;
+        self
+    }
+
     /// What to do next. `now` is the wall clock, read before the request is signed (W3).
     pub fn step(&mut self, now: Timestamp) -> Step<Reserved> {
         if self.done.is_none() {
