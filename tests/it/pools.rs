@@ -70,9 +70,16 @@ fn one_bad_credential_takes_no_model_down_and_rests() {
         let stack = lone().await;
         let caller = with_credentials(&stack, &[("/bad", "sk-revoked", 1_000)]).await;
 
-        let first = caller.complete("demo/chat", &json!({"max_tokens": 2})).await.expect(200);
+        let mut draws = 0;
+        let first = loop {
+            draws += 1;
+            let answer = caller.complete("demo/chat", &json!({"max_tokens": 2})).await.expect(200);
+            // Once in a thousand the good one is drawn.
+            if draws == DRAWS || answer.header("x-farebox-attempts") == Some("2") {
+                break answer;
+            }
+        };
         let row = caller.row(first.header("x-request-id").unwrap()).await;
-        // A thousand to one that the bad one is drawn first.
         assert_eq!(first.header("x-farebox-attempts"), Some("2"), "{row}");
         assert_eq!(row["earlier"][0]["error_code"], "provider_credential_rejected", "{row}");
         assert_eq!(row["earlier"][0]["charged"], "0");
@@ -80,7 +87,7 @@ fn one_bad_credential_takes_no_model_down_and_rests() {
             let answer = caller.complete("demo/chat", &json!({"max_tokens": 2})).await.expect(200);
             assert_eq!(answer.header("x-farebox-attempts"), Some("1"), "it rests");
         }
-        assert_eq!(caller.posts().len(), 7);
+        assert_eq!(caller.posts().len(), 6 + draws);
         caller.assert_settled_to_the_bill().await;
         let marks = stack.all_tables().await;
         assert!(!marks.contains("sk-revoked") && !marks.contains(DEMO_SECRET));
@@ -185,6 +192,20 @@ fn at(second: u32) -> String {
     format!("{}-02-03T04:{:02}:{:02}Z", next_year(), second / 60, second % 60)
 }
 
+/// Calls until a credential of weight 1,000 beside one of 1 is drawn: once in a thousand it is not.
+const DRAWS: usize = 5;
+
+/// The attempts of the call in which such a credential had been called `calls` times.
+async fn drawn(caller: &Caller<'_>, heavy: &Played, stack: &Stack, calls: usize) -> String {
+    for _ in 0..DRAWS {
+        let attempts = attempts(caller, 200).await;
+        if heavy.calls(stack) == calls {
+            return attempts;
+        }
+    }
+    panic!("{DRAWS} calls did not draw {}", heavy.name)
+}
+
 async fn attempts(caller: &Caller<'_>, status: u16) -> String {
     let answer = caller.complete("demo/chat", &json!({"max_tokens": 2})).await.expect(status);
     answer.header("x-farebox-attempts").unwrap_or("1").to_owned()
@@ -252,8 +273,7 @@ fn a_credential_without_room_rests_as_long_as_it_is_asked_and_other_environments
 
             // All of this in one environment, as the other one is busy.
             let other = Kept::new(stack).await;
-            // A thousand to one that the busy credential is drawn.
-            assert_eq!(attempts(&caller, 200).await, "2", "{row}");
+            assert_eq!(drawn(&caller, &busy, stack, 1).await, "2", "{row}");
             for _ in 0..3 {
                 assert_eq!(attempts(&caller, 200).await, "1", "{row}: it rests");
             }
@@ -271,8 +291,7 @@ fn a_credential_without_room_rests_as_long_as_it_is_asked_and_other_environments
             busy.answers(stack);
             // It began when it was told, which may have been seconds later.
             clock.to(&at(began + rest_s + 60));
-            assert_eq!(attempts(&caller, 200).await, "1", "{row}");
-            assert_eq!(busy.calls(stack), 2, "{row}: its rest is over");
+            assert_eq!(drawn(&caller, &busy, stack, 2).await, "1", "{row}: its rest is over");
         }
     });
 }
