@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use farebox_tests::caller::native;
 use farebox_tests::{Answer, Call, Caller, Stack, run, until, usd};
 use futures_util::future::{join, join_all};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::stacks::{lone, shared};
 
@@ -159,6 +159,47 @@ fn a_key_whose_calls_wait_longer_than_usual_is_served_when_room_comes_late() {
 
         answer.expect(200);
         caller.assert_settled_to_the_bill().await;
+    });
+}
+
+/// What open holds leave is not all that is there: 402 would say that the money is spent.
+#[test]
+fn a_call_that_can_do_with_less_waits_for_what_is_not_spent() {
+    run(async {
+        let stack = lone().await;
+        for (mode, model, asked) in
+            [("hard", "slow", json!({})), ("balanced", "chat", json!({"max_tokens": 4_000}))]
+        {
+            let caller = Caller::new(&stack).await;
+            let budget = json!({"total_limit_usd": "0.0025", "mode": mode});
+            caller.limit_user(&budget).await;
+            caller.block(2_400_000_000).await;
+            let call = |asked: Value| caller.post("/v1/chat", &native(model, &asked));
+
+            assert_contended(&call(asked.clone()).with(ROOM_WAIT, "0").send().await);
+            if mode == "hard" {
+                let own_cap = call(json!({"max_tokens": 4_000})).send().await;
+                assert_eq!(own_cap.code(), 402, "its cap is its own: {}", own_cap.text());
+            }
+
+            stack.reset_aws_calls().await;
+            let room_comes = async {
+                until("the call looks", || async {
+                    let calls = stack.aws_calls().await;
+                    let mut calls = calls["calls"].as_array().unwrap().iter();
+                    let looks = |call: &str| call.starts_with("chat GetItem");
+                    calls.any(|call| looks(call.as_str().unwrap())).then_some(())
+                })
+                .await;
+                caller.block(-2_400_000_000).await;
+            };
+            let (answer, ()) = join(call(asked.clone()).send(), room_comes).await;
+
+            let answer = answer.expect(200);
+            let clamped = answer.header("x-farebox-clamped-max-tokens").is_some();
+            assert_eq!(clamped, mode == "hard", "a metered hold grows instead");
+            caller.assert_settled_to_the_bill().await;
+        }
     });
 }
 

@@ -49,7 +49,7 @@ pub async fn reserve(
         record.rid = rid;
         record.hold = Some(plan.ask().amount);
         record.capacity_tenths = record.capacity_tenths.saturating_add(refusal.capacity_tenths);
-        let Refusal { error, room, contended, parts, restart, .. } = refusal;
+        let Refusal { error, room, unspent, contended, parts, restart, .. } = refusal;
         if !parts.is_empty() {
             // Something of this attempt may still stand: its record must carry its identity.
             record.decision = Some(Decision::Void);
@@ -64,27 +64,36 @@ pub async fn reserve(
                 smaller = tighten(gate, target, &mut candidate, &plan, room).await;
             }
         }
+        let lowered = room.filter(|_| changes < CHANGES_MAX);
+        let lowered = lowered.and_then(|room| lower(candidate, &plan, room));
+        let used = &mut record.capacity_tenths;
         if let Some(smaller) = smaller {
             plan = smaller;
+        } else if let Some(lowered) = lowered {
+            (plan, changes) = (lowered, changes + 1);
         } else if let Some(scope) = &contended {
-            let used = &mut record.capacity_tenths;
             if !gate.ledger.wait(&mut wait, scope, plan.ask().amount, used).await {
                 return Err(error);
             }
-        } else if changes == CHANGES_MAX {
-            return Err(error);
-        } else {
-            changes += 1;
-            match room.and_then(|room| lower(candidate, &plan, room)) {
-                Some(lowered) => plan = lowered,
-                // A budget may have changed to one that needs the worst case.
-                None if restart && plan.metered.is_some() => {
-                    candidate.metered = gate.ledger.meters(&record.scopes).await?;
-                    plan = first_plan(candidate)?;
-                }
-                None if restart => {}
-                None => return Err(error),
+        } else if let Some((scope, smallest)) =
+            unspent.and_then(|(scope, unspent)| Some((scope, plan.smallest(candidate, unspent)?)))
+        {
+            // Not the money is at its end, only what open holds leave of it.
+            if !gate.ledger.wait(&mut wait, &scope, smallest.ask().amount, used).await {
+                return Err(Error::BudgetContention { scope });
             }
+            // A metered hold can grow. A cap cannot, so it is lowered to the room that there is.
+            plan = if smallest.metered.is_some() { smallest } else { first_plan(candidate)? };
+            (changes, first) = (0, Some(scope));
+        } else if restart && changes < CHANGES_MAX {
+            changes += 1;
+            // A budget may have changed to one that needs the worst case.
+            if plan.metered.is_some() {
+                candidate.metered = gate.ledger.meters(&record.scopes).await?;
+                plan = first_plan(candidate)?;
+            }
+        } else {
+            return Err(error);
         }
         first = contended.or(first);
         rid = gate.aws.new_rid();

@@ -120,6 +120,14 @@ impl Plan {
         shrinks.then(|| Self { metered: Some(least), ..self.clone() })
     }
 
+    /// The smallest hold that is of use to the same call, where that is smaller and at most
+    /// `unspent`: metered, else with a cap lowered to the shortest useful answer.
+    #[must_use]
+    pub fn smallest(&self, candidate: Candidate<'_>, unspent: Money) -> Option<Self> {
+        let metered = self.shrunk(candidate.price, Some(unspent));
+        metered.or_else(|| lower_to(candidate, self, USEFUL_TOKENS_MIN, unspent))
+    }
+
     /// The most tokens that it can use.
     #[must_use]
     pub const fn tokens(&self) -> u64 {
@@ -177,11 +185,15 @@ pub fn first_plan(candidate: Candidate<'_>) -> Result<Plan, Error> {
 /// The same call at a lower cap that fits into `room`, where the key lets it be lowered.
 #[must_use]
 pub fn lower(candidate: Candidate<'_>, plan: &Plan, room: Money) -> Option<Plan> {
+    let tokens = candidate.price.completion_bound_within(&plan.bound, room)?;
+    lower_to(candidate, plan, tokens.checked_div(candidate.call.choices)?, room)
+}
+
+fn lower_to(candidate: Candidate<'_>, plan: &Plan, cap: u64, room: Money) -> Option<Plan> {
     if !candidate.clamp.may_lower(candidate.call.cap.is_some()) {
         return None;
     }
-    let tokens = candidate.price.completion_bound_within(&plan.bound, room)?;
-    let cap = tokens.checked_div(candidate.call.choices)?.min(plan.outbound.cap);
+    let cap = cap.min(plan.outbound.cap);
     // The body carries the cap, so a shorter number makes it a few bytes shorter: never longer.
     let lowered = plan_at(candidate, Some(cap).filter(|cap| *cap >= USEFUL_TOKENS_MIN)?, true);
     lowered.ok().filter(|lowered| lowered.hold <= room)

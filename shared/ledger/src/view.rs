@@ -44,6 +44,15 @@ impl Budget {
         Some(left.max(Money::ZERO))
     }
 
+    /// Limit less settled in a period, never below zero: its room if every open hold ended at
+    /// nothing. `None` without a limit.
+    #[must_use]
+    pub fn unspent(&self, period: Period) -> Option<Money> {
+        let limit = self.terms.limit(period)?;
+        let left = limit.minus(self.counter(period).settled()).unwrap_or_default();
+        Some(left.max(Money::ZERO))
+    }
+
     /// What a reserve of this amount would come to in a period.
     #[must_use]
     pub fn prospect(&self, period: Period, amount: Money) -> Prospect {

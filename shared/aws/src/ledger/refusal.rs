@@ -6,6 +6,7 @@ use farebox_core::{Money, Scope, ScopePart};
 use farebox_ledger::{Admission, Cause, Period, Why};
 
 use super::Attempt;
+use super::held::Part;
 use crate::error::Error;
 
 /// Why nothing is held. Whatever had been held is voided, except for `parts`.
@@ -14,6 +15,9 @@ pub struct Refusal {
     pub error: farebox_core::Error,
     /// The smallest room of the refusing scopes; `None` where waiting, not less, would help.
     pub room: Option<Money>,
+    /// The refusing scope with the least money that is not settled, and that money: what a smaller
+    /// call may wait for. `None` where `room` is.
+    pub unspent: Option<(Scope, Money)>,
     /// The scope to wait for, where only open holds refuse (4.1-7).
     pub contended: Option<Scope>,
     /// Scopes whose void has no definite answer yet: the logger ends them.
@@ -40,6 +44,7 @@ impl Refusal {
         Self {
             error,
             room: None,
+            unspent: None,
             contended: None,
             parts: Vec::new(),
             restart: false,
@@ -55,15 +60,23 @@ impl Refusal {
         });
         let first = told.min_by_key(|(rank, _)| *rank);
         let (rank, error) = first.unwrap_or_else(|| (RANK_UNKNOWN, unknown("no scope refused")));
-        let mut room = None;
+        let (mut room, mut unspent) = (None, None);
         if rank == RANK_EXCEEDED {
-            let rooms = attempts.iter().filter_map(|(part, reserved, _)| {
+            let refusing = attempts.iter().filter_map(|(part, reserved, _)| {
                 let Admission::Refused(refusal) = &reserved.admission else { return None };
-                let budget = refusal.budget.as_ref()?;
-                let periods = Period::of(part.hold.day).into_iter();
-                periods.filter_map(|period| budget.room(period)).min()
+                Some((part, refusal.budget.as_ref()?))
             });
+            let least = |part: &Part, left: &dyn Fn(Period) -> Option<Money>| {
+                Period::of(part.hold.day).into_iter().filter_map(left).min()
+            };
+            let rooms = refusing
+                .clone()
+                .filter_map(|(part, budget)| least(part, &|period| budget.room(period)));
             room = rooms.min();
+            let unspents = refusing.filter_map(|(part, budget)| {
+                Some((part.scope.whole(), least(part, &|period| budget.unspent(period))?))
+            });
+            unspent = unspents.min_by_key(|(_, left)| *left);
         }
         let mut contended = None;
         if rank == RANK_CONTENTION {
@@ -74,7 +87,7 @@ impl Refusal {
         }
         tracing::debug!(%error, "not reserved");
         let restart = rank == RANK_RESTART;
-        Self { error, room, contended, parts: Vec::new(), restart, capacity_tenths: 0 }
+        Self { error, room, unspent, contended, parts: Vec::new(), restart, capacity_tenths: 0 }
     }
 }
 
