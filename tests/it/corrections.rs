@@ -145,6 +145,68 @@ fn a_provisional_charge_becomes_what_the_admin_knows_and_a_late_record_changes_n
 }
 
 #[test]
+fn a_swept_call_without_its_tombstones_is_told_as_it_is_and_not_as_corrected() {
+    run(async {
+        let year = next_year();
+        let clock = moved(&format!("{year}-05-12T12:00:00Z")).await;
+        let stack = &clock.stack;
+        let caller = Caller::new(stack).await;
+        let (rid, _) = orphan(&caller).await;
+        let late = format!("{year}-05-12T12:20:00Z");
+        clock.to(&late);
+        stack.schedule(&late).await;
+        stack.drain().await;
+        let charged = settled(&caller).await;
+        let row = caller.read(&format!("/v1/requests/{rid}")).await;
+        assert_eq!(row["outcome"], "provisional");
+        for item in stack.scan("main").await {
+            if item.text("pk") == format!("T#{rid}") {
+                let key = json!({"pk": {"S": item.text("pk")}, "sk": {"S": item.text("sk")}});
+                let delete = json!({"TableName": "farebox-main", "Key": key});
+                stack.dynamodb("DeleteItem", &delete).await;
+            }
+        }
+
+        let body = json!({"request_id": rid, "cost_usd": "0", "reason": "not on the bill"});
+        let refused = correct(stack, &body).await;
+
+        assert_eq!(refused.code(), 400, "{}", refused.text());
+        assert_eq!(refused.json()["error"]["field"], "request_id");
+        stack.drain().await;
+        assert_eq!(settled(&caller).await, charged);
+        assert_eq!(caller.read(&format!("/v1/requests/{rid}")).await, row);
+    });
+}
+
+#[test]
+fn a_correction_that_one_of_its_budgets_cannot_afford_changes_none_of_them() {
+    run(async {
+        let (stack, cost) = (shared().await, exact_cost().await);
+        let caller = Caller::new(stack).await;
+        let answer = caller.chat("exact", &exact()).await.expect(200);
+        let id = answer.header("x-request-id").unwrap();
+        caller.row(id).await;
+        // The key has been given back what its call cost.
+        let entry = |amount: Money| {
+            let amount = amount.to_string();
+            json!({"scope": caller.key_scope(), "amount_usd": amount, "reason": "x"})
+        };
+        correct(stack, &entry(cost.negated())).await.expect(200);
+
+        let body = json!({"request_id": id, "cost_usd": "0", "reason": "the bill"});
+        for _ in 0..2 {
+            let refused = correct(stack, &body).await;
+            assert_eq!(refused.code(), 400, "{}", refused.text());
+            assert_eq!(refused.json()["error"]["field"], caller.key_scope());
+            assert_eq!(settled(&caller).await, [cost, Money::ZERO], "none is changed");
+        }
+        correct(stack, &entry(cost)).await.expect(200);
+        correct(stack, &body).await.expect(200);
+        assert_eq!(settled(&caller).await, [Money::ZERO; 2]);
+    });
+}
+
+#[test]
 fn a_correction_that_says_too_little_or_too_much_is_refused_by_its_field() {
     run(async {
         let stack = shared().await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use farebox_aws::{Aws, Config};
+use farebox_core::{Rid, Timestamp};
 use farebox_scheduler::{Pace, Scheduler, Tick};
 use farebox_tests::{Settings, Stack, run, until};
 use serde_json::json;
@@ -81,6 +82,71 @@ fn a_look_at_all_budgets_that_one_run_cannot_end_goes_on_in_the_next() {
             tick(&paced(), minute).await;
         }
         assert_eq!(alerts(&stack).await, BUDGETS);
+    });
+}
+
+/// A budget of a key with the hold of a process that died at eleven.
+async fn put_held(stack: &Stack, key: &str, rid: &str) {
+    let number = |number: i64| json!({"N": number.to_string()});
+    let budget = json!({
+        "pk": {"S": format!("B#main#key:{key}")}, "sk": {"S": "0"}, "md": {"S": "h"},
+        "ep": number(1), "lv": number(1), "n": number(1), "tc": number(5), "ts": number(0),
+        "mc_202705": number(5), "dc_20270512": number(5),
+        (format!("h_{rid}")): {"S": "5.20270512.900"},
+    });
+    stack.dynamodb("PutItem", &json!({"TableName": "farebox-ledger", "Item": budget})).await;
+    let of = json!({"pk": {"S": format!("K#{key}")}, "sk": {"S": "0"}, "user": {"S": "u1"}});
+    stack.dynamodb("PutItem", &json!({"TableName": "farebox-main", "Item": of})).await;
+}
+
+#[test]
+fn a_scheduler_that_dies_after_it_has_charged_a_hold_takes_no_row_with_it() {
+    run(async {
+        // A queue that takes requests and answers none.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let silent = format!("http://{}", silent.local_addr().unwrap());
+        let state = Scratch::new();
+        let (stack, dying) = services(&state, &[("AWS_ENDPOINT_URL_SQS", &silent)]).await;
+        let environment = stack.chat_environment();
+        let known = |wanted: &str| {
+            environment.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone())
+        };
+        let aws = Aws::new(Config::from_lookup(known).unwrap());
+        let eleven = Timestamp::parse("2027-05-12T11:00:00Z").unwrap();
+        let rids = [1, 2].map(|number| Rid::new(eleven, number).to_string());
+        put_held(&stack, "k1", &rids[0]).await;
+        let is_charged = async || {
+            let items = stack.scan("main").await;
+            items.iter().any(|item| item.text("pk") == format!("T#{}", rids[0])).then_some(())
+        };
+        let scheduler = Scheduler::new(&dying);
+        tokio::select! {
+            () = tick(&scheduler, 5) => panic!("it had nobody to tell"),
+            () = until("the hold is charged", is_charged) => {}
+        }
+
+        let living = Scheduler::new(&aws);
+        tick(&living, 8).await;
+        put_held(&stack, "k2", &rids[1]).await;
+        tick(&living, 10).await;
+
+        let ask = json!({"QueueUrl": stack.queue_url().await, "MaxNumberOfMessages": 10,
+            "WaitTimeSeconds": 5});
+        let mut told = Vec::new();
+        while told.len() < rids.len() {
+            let answer = stack.sqs("ReceiveMessage", &ask).await;
+            for message in answer["Messages"].as_array().expect("a row of each") {
+                let record: serde_json::Value =
+                    serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
+                assert_eq!(record["outcome"], "provisional");
+                assert_eq!(record["parts"][0]["hold"], "5.20270512.900");
+                told.push(record["rid"].as_str().unwrap().to_owned());
+            }
+        }
+        told.sort();
+        assert_eq!(told, rids, "the row of each, and once");
+        let items = stack.scan("main").await;
+        assert!(!items.iter().any(|item| item.text("pk").starts_with("OB#")), "and nothing waits");
     });
 }
 

@@ -1,28 +1,36 @@
 //! Records that only a function's log kept (`farebox replay`).
 
 use farebox_api::Enqueued;
-use farebox_core::{CallRecord, Day, Decision, Error, Money, SCOPES_MAX, ScopePart};
+use farebox_core::{CallRecord, Day, Decision, Error, Money, SCOPES_MAX, ScopePart, Timestamp};
 use farebox_ledger::Hold;
 
 use crate::Gate;
 use crate::call::Call;
 use crate::reply::{Answer, Refusal};
 
+/// A row of the log lives 90 days. Of a call whose row is gone nobody knows that its record was
+/// here before: it would be added to the sums again.
+const OLDEST_MS: i64 = 89 * 86_400_000;
+
 /// `POST /admin/v1/settlements`: a record goes to the queue, as chat would have sent it. The
 /// logger ends what is still open and nothing twice, so a repeat is harmless.
 pub async fn enqueue(gate: &Gate, call: &Call) -> Result<Answer, Refusal> {
     let record: CallRecord = call.body()?;
-    check(&record, &gate.aws().config().tenant)?;
+    check(&record, &gate.aws().config().tenant, gate.aws().now())?;
     let text = serde_json::to_string(&record).map_err(Error::internal)?;
     gate.control.enqueue(&text).await?;
     Answer::ok(&Enqueued { request_id: record.request_id.to_string() })
 }
 
 /// What the logger would refuse five times is refused here, by field.
-fn check(record: &CallRecord, tenant: &str) -> Result<(), Error> {
+fn check(record: &CallRecord, tenant: &str, now: Timestamp) -> Result<(), Error> {
     if record.tenant != tenant {
         let rule = format!("is not that of this deployment, {tenant}");
         return Err(Error::malformed("tenant", rule));
+    }
+    if now.since(record.request_id.made_at()) > OLDEST_MS {
+        let rule = "is of more than 89 days ago: its row may be gone, and it would count twice";
+        return Err(Error::malformed("request_id", rule));
     }
     if record.parts.len().max(record.scopes.len()) > SCOPES_MAX {
         let rule = format!("a call is held in {SCOPES_MAX} scopes at most");
@@ -47,7 +55,11 @@ mod tests {
     use super::*;
 
     fn record(change: impl Fn(&mut CallRecord)) -> Result<(), String> {
-        let rid = "01KAQ4ZV0M7W1C9Y3T5B8D2E6F".parse().unwrap();
+        record_after(60_000, change)
+    }
+
+    fn record_after(ms: i64, change: impl Fn(&mut CallRecord)) -> Result<(), String> {
+        let rid: farebox_core::Rid = "01KAQ4ZV0M7W1C9Y3T5B8D2E6F".parse().unwrap();
         let (user, key) = ("u1".parse().unwrap(), "k1".parse().unwrap());
         let mut record = CallRecord::new(rid, "main".into(), user, key);
         record.parts = vec![ScopePart {
@@ -59,7 +71,8 @@ mod tests {
             day: 20_261_123,
         }];
         change(&mut record);
-        check(&record, "main").map_err(|error| error.field().unwrap().to_owned())
+        let checked = check(&record, "main", rid.made_at().plus_ms(ms));
+        checked.map_err(|error| error.field().unwrap().to_owned())
     }
 
     #[test]
@@ -74,5 +87,11 @@ mod tests {
         };
         assert_eq!(refused(below), "decision");
         assert_eq!(refused(|one| one.parts = vec![one.parts[0].clone(); 9]), "parts");
+    }
+
+    #[test]
+    fn what_is_older_than_its_row_may_be_is_refused() {
+        assert_eq!(record_after(OLDEST_MS, |_| {}), Ok(()));
+        assert_eq!(record_after(OLDEST_MS + 1, |_| {}), Err("request_id".to_owned()));
     }
 }

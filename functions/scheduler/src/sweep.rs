@@ -9,9 +9,14 @@ use farebox_core::{
     CallRecord, Decision, EntityId, Outcome, Rid, Scope, ScopeKind, ScopePart, Timestamp,
 };
 use farebox_ledger::alert::{Fault, Notice, provisional_count, provisional_key};
+use farebox_ledger::update::{outbox_delete, outbox_put};
 use farebox_ledger::{Attr, Budget, Hold, Item, Key, Sweep, Swept, Table};
 
 use crate::{Failure, Scheduler};
+
+/// So long the row of a call that is about to be charged waits in the outbox for the run that
+/// charges it. A run that has died has not told it by then.
+const ANNOUNCED_MS: i64 = 120_000;
 
 /// What the log says of such a call.
 const CODE: &str = "outcome_unknown";
@@ -35,20 +40,25 @@ pub(crate) async fn holds(
     };
     let mut is_charged = false;
     for (rid, hold) in due {
+        let row = teller.announce(&all.aws, *rid, *hold, now).await?;
         match ledger.sweep(scope, *rid, *hold).await {
             Swept::Charged(hold) => {
                 is_charged = true;
                 let amount = hold.amount;
                 tracing::warn!(metric = "provisional", %rid, %scope, %amount, "swept");
-                teller.tell(&all.aws, *rid, hold).await;
+                row.tell(&all.aws, hold).await;
                 count(all, &scope.whole(), *rid, now).await?;
             }
-            Swept::Already(hold) => teller.tell(&all.aws, *rid, hold).await,
-            Swept::Gone => {}
+            Swept::Already(hold) => row.tell(&all.aws, hold).await,
+            Swept::Gone => row.forget(&all.aws).await,
             Swept::Ghost => {
                 tracing::error!(metric = "ledger_bug", %rid, %scope, "reserved after its sweep");
+                row.forget(&all.aws).await;
             }
-            Swept::Left(cause) => tracing::warn!(%rid, %scope, %cause, "left to the next scan"),
+            Swept::Left(cause) => {
+                tracing::warn!(%rid, %scope, %cause, "left to the next scan");
+                row.forget(&all.aws).await;
+            }
         }
     }
     Ok(is_charged)
@@ -88,16 +98,71 @@ impl<'s> Teller<'s> {
         Ok(Self::Key(scope, owners_of(aws, &scope.id).await?))
     }
 
-    /// Writes a call's row, by way of the logger.
-    async fn tell(&self, aws: &Aws, rid: Rid, hold: Hold) {
-        let Self::Key(scope, owners) = self else { return };
+    /// Puts a call's row into the outbox before the call is charged: a run that dies in between
+    /// takes no row with it that nobody else could write.
+    async fn announce(
+        &self,
+        aws: &Aws,
+        rid: Rid,
+        hold: Hold,
+        now: Timestamp,
+    ) -> Result<Row, Failure> {
+        let Self::Key(scope, owners) = self else { return Ok(Row::default()) };
         let Some((user, org, team)) = owners.clone() else {
             tracing::error!(metric = "provisional_untold", %rid, %scope, "the key is gone");
-            return;
+            return Ok(Row::default());
         };
         let record = record(&aws.config().tenant, user, scope, rid, hold);
         let record = CallRecord { org, team, ..record };
-        LogQueue::new(aws).send(&record).await;
+        let event =
+            serde_json::to_string(&record).map_err(|error| farebox_aws::Error::Malformed {
+                thing: format!("the row of {rid}"),
+                detail: error.to_string(),
+            })?;
+        let put = outbox_put(rid, &event, now.plus_ms(ANNOUNCED_MS));
+        // What stands there already is another run's, or the call's own record.
+        let is_ours = Store::patient(aws).record(&put).await?;
+        Ok(Row { record: Some(record), is_ours })
+    }
+}
+
+/// The row of a call that is swept.
+#[derive(Default)]
+struct Row {
+    /// None where another budget tells of the call, or nobody can.
+    record: Option<CallRecord>,
+    /// This run has put it into the outbox, and takes it out again.
+    is_ours: bool,
+}
+
+impl Row {
+    /// Writes it, by way of the logger, with the hold that was charged.
+    async fn tell(&self, aws: &Aws, hold: Hold) {
+        let Some(mut record) = self.record.clone() else { return };
+        record.hold = Some(hold.amount);
+        record.parts.iter_mut().for_each(|part| part.hold = Some(hold.to_string()));
+        let queue = LogQueue::new(aws);
+        if !self.is_ours {
+            return queue.send(&record).await;
+        }
+        let sent = match serde_json::to_string(&record) {
+            Ok(event) => queue.send_text(&event).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match sent {
+            Ok(()) => self.forget(aws).await,
+            Err(cause) => {
+                tracing::warn!(metric = "queue_failed", rid = %record.rid, cause, "later");
+            }
+        }
+    }
+
+    /// Takes it out of the outbox. Where that fails it is told once more, or in vain.
+    async fn forget(&self, aws: &Aws) {
+        let Some(record) = self.record.as_ref().filter(|_| self.is_ours) else { return };
+        if let Err(error) = Store::patient(aws).record(&outbox_delete(record.rid)).await {
+            tracing::warn!(rid = %record.rid, %error, "a row stays in the outbox");
+        }
     }
 }
 

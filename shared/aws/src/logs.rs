@@ -257,6 +257,27 @@ pub(crate) fn record(row: &Attributes) -> Result<CallRecord, Error> {
 mod tests {
     use super::*;
 
+    /// Whoever corrects, adds up or replays a row learns from them what stands in the books.
+    #[test]
+    fn receipts_and_tombstones_outlive_the_row_of_their_call() {
+        use farebox_core::Money;
+        use farebox_ledger::{Attr, Owner, Reach, Write, update};
+
+        let rid: Rid = "01KAQ4ZV0M7W1C9Y3T5B8D2E6F".parse().unwrap();
+        let (made, day) = (rid.made_at(), Day::from_number(20_261_123).unwrap());
+        let owner = Owner::new("main", "user:u1".parse().unwrap());
+        let hold = "5.20261123.900".parse().unwrap();
+        let swept = update::sweep(&owner, rid, &hold, made).actions.remove(1);
+        let (cost, reach) = (Money::ONE_PICO, Reach::Open);
+        let unheld = update::unheld_charge(&owner, rid, day, cost, reach, made).actions.remove(0);
+
+        for put in [swept, unheld] {
+            let Write::Put(item) = put.write else { panic!("not a put") };
+            let Attr::N(ttl) = item["ttl"] else { panic!("no ttl") };
+            assert!(ttl > i128::from(made.seconds() + KEPT_S), "{item:?}");
+        }
+    }
+
     #[test]
     fn a_cursor_round_trips_and_nothing_else_is_one() {
         let rid: Rid = "01KAQ4ZV0M7W1C9Y3T5B8D2E6F".parse().unwrap();

@@ -292,8 +292,10 @@ pub fn unheld_charge(
     correction(receipt, owner, day, cost.pico(), ":c", reach)
 }
 
-/// Seconds that a receipt is kept: longer than a message can live in the queues (money.md 4).
-const TOMBSTONE_S: i64 = 40 * 86_400;
+/// Seconds that a receipt is kept: longer than a message can live in the queues (money.md 4), and
+/// than the log keeps the call's row (90 days). Whoever finds that row may correct it, adds it up
+/// or sends its record again, and knows by this alone what stands in the books.
+const TOMBSTONE_S: i64 = 100 * 86_400;
 
 /// A tombstone or receipt without its state and amount.
 fn receipt(owner: &Owner, rid: Rid, day: Day, now: Timestamp) -> Item {

@@ -133,6 +133,28 @@ fn an_entry_of_a_month_that_was_never_archived_is_left() {
 }
 
 #[test]
+fn what_a_budget_can_give_back_is_known_before_and_only_as_far_as_an_entry_reaches() {
+    let mut bench = charged();
+    post(&mut bench, 2, -10);
+    post_in(&mut bench, 3, Span::Month(day().month()), 20);
+    let month = Span::Month(day().month());
+    // 70 in the month, 50 on the day.
+    let most = |bench: &Bench, span: Span| {
+        let budget = bench.budget();
+        (0..200).rev().find(|amount| span.is_settled(&budget, pico(*amount))).unwrap()
+    };
+    assert_eq!((most(&bench, span()), most(&bench, month)), (50, 70));
+
+    bench.store.apply(&update::prune_day(&owner(), day(), Some(pico(50)), None, None));
+    assert_eq!(most(&bench, span()), 70, "the day is not touched any more");
+
+    bench.now = at("2026-12-05T00:00:00Z");
+    let closing = archive::due(&bench.budget(), bench.now).remove(0);
+    bench.store.transact(&closing.write(&owner(), &bench.budget(), bench.now));
+    assert_eq!((most(&bench, span()), most(&bench, month)), (70, 70), "the total alone");
+}
+
+#[test]
 fn a_span_is_read_back_from_its_number() {
     let month = Span::Month(Month::from_number(202_611).unwrap());
     for (span, number) in [(span(), 20_261_123), (month, 20_261_100)] {

@@ -276,7 +276,7 @@ fn a_sweep_makes_the_hold_a_charge_and_leaves_a_tombstone() {
     let Write::Put(tombstone) = &sweep[1].write else { panic!("no put") };
     assert_eq!(tombstone["st"], Attr::S("P".to_owned()));
     assert_eq!(tombstone["a"], Attr::N(hold().amount.pico()));
-    assert_eq!(tombstone["ttl"], Attr::N(i128::from(now().seconds() + 40 * 86_400)));
+    assert_eq!(tombstone["ttl"], Attr::N(i128::from(now().seconds() + 100 * 86_400)));
 }
 
 #[test]

@@ -335,7 +335,12 @@ impl Stage {
             "/admin/v1/charges" | "/admin/v1/counters/{scope+}" => format!("?month={month}"),
             _ => String::new(),
         };
-        let body = body(method, route, owner, day, &name, &self.fresh("c"));
+        let mut body = body(method, route, owner, day, &name, &self.fresh("c"));
+        if route == "/admin/v1/settlements" {
+            // One of today: an old one is refused.
+            let id = self.cast.world.gate.aws().new_rid().to_string();
+            (body["request_id"], body["rid"]) = (json!(id), json!(id));
+        }
         Ask { path: format!("{path}{query}"), body, name }
     }
 

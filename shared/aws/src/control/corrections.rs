@@ -133,6 +133,13 @@ impl Control {
                 return Ok(Corrected::Unchanged);
             }
             let record = self.call_record(&row, amount, truth);
+            if let Err(refused) = self.affords(&record.parts, amount).await {
+                // Unless it is another admin's correction of this call that has taken it.
+                if self.corrections_of(id).await?.len() == chain.len() {
+                    return Err(refused);
+                }
+                continue;
+            }
             let name = format!("{}{:04}", chain_of(id), chain.len().saturating_add(1));
             let wanted = JournalRow { name, record, is_done: false };
             let stored = self.journal(wanted.clone()).await?;
@@ -207,8 +214,7 @@ impl Control {
                     if at == 0 {
                         store.record(&update::journal_drop(key)).await?;
                     }
-                    let rule = format!("less than {} USD are settled there", amount.negated());
-                    return Err(Error::malformed(part.scope.to_string(), rule));
+                    return Err(below_zero(&part.scope, amount));
                 }
                 Posted::Different => {
                     return Err(Error::internal(format!("{} was posted otherwise", row.name)));
@@ -218,6 +224,24 @@ impl Control {
         }
         self.queue.send(record).await;
         store.record(&update::journal_done(key, self.aws().now())).await?;
+        Ok(())
+    }
+
+    /// Looks whether every scope can give a refund back before the first one does: an entry that
+    /// stops behind it would stand half in the books. What another refund takes in between is
+    /// found by the entry itself.
+    async fn affords(&self, parts: &[ScopePart], amount: Money) -> Result<(), Error> {
+        if amount >= Money::ZERO {
+            return Ok(());
+        }
+        let scopes: Vec<_> = parts.iter().map(|part| part.scope.clone()).collect();
+        let budgets = self.ledger.find_budgets(&scopes).await?;
+        for (part, budget) in parts.iter().zip(budgets) {
+            let span = Span::from_number(part.day).ok_or_else(|| Error::internal("no span"))?;
+            if budget.is_some_and(|budget| !span.is_settled(&budget, amount.negated())) {
+                return Err(below_zero(&part.scope, amount));
+            }
+        }
         Ok(())
     }
 
@@ -242,6 +266,11 @@ impl Control {
                     }
                 }
             }
+        }
+        // Its tombstones are gone, or a late record was first: what has not moved is not told.
+        if parts.is_empty() {
+            let rule = "has no provisional charge any more: look at it again, or correct a scope";
+            return Err(Error::malformed("request_id", rule));
         }
         let of = Some(row.request_id);
         let correction = Correction { of, to: Some(truth.cost), reason: truth.reason.clone() };
@@ -401,6 +430,12 @@ fn journal_row(item: &Attributes) -> Result<JournalRow, Error> {
     let (name, text) = read_text(item, "sk").zip(read_text(item, "rec")).ok_or_else(malformed)?;
     let record = serde_json::from_str(&text).map_err(|_| malformed())?;
     Ok(JournalRow { name, record, is_done: item.contains_key("done") })
+}
+
+/// A refund of more than is settled in a scope.
+fn below_zero(scope: &Scope, amount: Money) -> Error {
+    let rule = format!("less than {} USD are settled there", amount.negated());
+    Error::malformed(scope.to_string(), rule)
 }
 
 /// Why an entry was not made; the first of its scopes is told otherwise, because nothing is done.

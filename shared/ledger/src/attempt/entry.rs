@@ -4,6 +4,7 @@ use farebox_core::{Day, Money, Month, Rid, Timestamp};
 
 use super::ending::narrowed;
 use super::{Answer, Cause, ENDING_TOTAL_MS, Pace, Step, Verdict};
+use crate::budget::{Budget, Period};
 use crate::item::{Item, read_money};
 use crate::scope::Owner;
 use crate::update::{self, Reach};
@@ -59,6 +60,21 @@ impl Span {
             0 => Month::from_number(number.checked_div(100)?).ok().map(Self::Month),
             _ => Day::from_number(number).ok().map(Self::Day),
         }
+    }
+
+    /// Whether each counter that an entry of the span would move has so much settled, as far as
+    /// the budget's own item tells: what an archive has is not in it.
+    #[must_use]
+    pub fn is_settled(self, budget: &Budget, amount: Money) -> bool {
+        let Some(day) = self.first_day() else { return false };
+        let terms = &budget.terms;
+        let is_open = |period: &Period| match period {
+            Period::Month(month) => terms.archived_month.is_none_or(|closed| *month > closed),
+            Period::Day(_) => matches!(self, Self::Day(_)) && !terms.is_closed(day),
+            Period::Total => true,
+        };
+        let mut moved = Period::of(day).into_iter().filter(is_open);
+        moved.all(|period| budget.counter(period).settled() >= amount)
     }
 
     /// The day, or the first one of the month.
